@@ -1,0 +1,44 @@
+"""Few error families, each saying what happened and what to do next.
+
+The face (``cli``) turns them into one line on standard error and an exit status; the hub will turn them into
+problem+json. Nothing below the face prints or exits.
+"""
+
+from __future__ import annotations
+
+
+class EdgewrightError(Exception):
+    """Base of every error raised on purpose. The message is one line a user can act upon."""
+
+    exit_status = 1
+
+
+class InputError(EdgewrightError):
+    """What the caller gave cannot be used: a file, an option, a shape, a name. Exit status 2."""
+
+    exit_status = 2
+
+
+class MissingExtra(EdgewrightError):
+    """A library that an optional part needs is not installed. Exit status 2."""
+
+    exit_status = 2
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} is not installed; install it with: pip install 'edgewright[{extra}]'")
+
+
+class TrustError(EdgewrightError):
+    """A signature, digest, key or archive did not verify. Nothing was used. Exit status 1."""
+
+
+class EngineError(EdgewrightError):
+    """An engine could not open or run a model. Exit status 1."""
+
+
+class StorageError(EdgewrightError):
+    """The disk is full, read-only, or held by another run. What was complete before stays. Exit status 1."""
+
+
+class Refused(EdgewrightError):
+    """Raised inside a pass's ``rewrite`` to decline with a reason; the base turns it into a result."""
