@@ -19,7 +19,7 @@ class InputError(EdgewrightError):
     exit_status = 2
 
 
-class MissingExtra(EdgewrightError):
+class MissingExtra(EdgewrightError):  # noqa: N818 - reads as what it says
     """A library that an optional part needs is not installed. Exit status 2."""
 
     exit_status = 2
@@ -40,5 +40,5 @@ class StorageError(EdgewrightError):
     """The disk is full, read-only, or held by another run. What was complete before stays. Exit status 1."""
 
 
-class Refused(EdgewrightError):
+class Refused(EdgewrightError):  # noqa: N818 - reads as what it says
     """Raised inside a pass's ``rewrite`` to decline with a reason; the base turns it into a result."""

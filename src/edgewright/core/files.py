@@ -54,7 +54,7 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
                 stream.flush()
                 os.fchmod(stream.fileno(), mode)
                 os.fsync(stream.fileno())
-            os.replace(name, path)
+            Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -75,8 +75,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             old = None
             if folder.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-                os.replace(folder, old / folder.name)
-            os.replace(temporary, folder)
+                folder.replace(old / folder.name)
+            temporary.replace(folder)
             sync_folder(folder.parent)
             if old is not None:
                 shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Bundles: what ships, sealed, verified and opened without executing anything in it."""

@@ -1,0 +1,1 @@
+"""Compression: passes that rewrite a Model, recipes of passes, and the search over them."""

@@ -1,0 +1,1 @@
+"""Passes: one rewriting a file; the table below is the whole registration."""

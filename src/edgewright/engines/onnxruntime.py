@@ -1,0 +1,127 @@
+"""ONNX Runtime: ONNX and ORT-format models on the CPU; CUDA and TensorRT where present (unverified by us)."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from edgewright.core.errors import EngineError, InputError
+from edgewright.core.model import Model, Signature, TensorSpec
+from edgewright.core.session import EngineOptions
+from edgewright.engines.session import BaseSession, first_line
+
+_LEVELS = {
+    "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+_PROVIDERS = {
+    "": "CPUExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+_DTYPES = {
+    "float": "float32", "double": "float64", "float16": "float16", "string": "str", "bool": "bool",
+    **{name: name for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")},
+}  # fmt: skip
+
+
+def runtime_signature(session: ort.InferenceSession) -> Signature:
+    """The signature as ONNX Runtime sees it. Raises EngineError for sequence and map types."""
+
+    def spec(value: Any) -> TensorSpec:
+        kind = value.type.removeprefix("tensor(").removesuffix(")")
+        if kind not in _DTYPES:
+            raise EngineError(f"{value.name!r} has type {value.type}, which is not a tensor Edgewright can carry")
+        return TensorSpec(value.name, _DTYPES[kind], tuple(value.shape))
+
+    return Signature(tuple(map(spec, session.get_inputs())), tuple(map(spec, session.get_outputs())))
+
+
+def session_options(options: EngineOptions) -> ort.SessionOptions:
+    """ONNX Runtime's options for ours: sequential execution, explicit threads, spinning off unless asked for."""
+    chosen = ort.SessionOptions()
+    chosen.intra_op_num_threads = options.threads
+    chosen.inter_op_num_threads = 1
+    chosen.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    chosen.graph_optimization_level = _LEVELS[options.graph_level]
+    chosen.add_session_config_entry("session.intra_op.allow_spinning", "1" if options.spinning else "0")
+    chosen.log_severity_level = 4
+    return chosen
+
+
+class OnnxRuntimeSession(BaseSession):
+    """A model open in ONNX Runtime; ``raw`` is the library's own session, for lanes that must not hop."""
+
+    def __init__(self, raw: ort.InferenceSession, requested: str, provider: str) -> None:
+        super().__init__(runtime_signature(raw), requested, provider)
+        self.raw: ort.InferenceSession | None = raw
+        self._names = [spec.name for spec in self.signature.outputs]
+
+    def _run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        assert self.raw is not None  # noqa: S101 - narrowing for the type checker; BaseSession guards it
+        outputs = self.raw.run(self._names, inputs)
+        return {name: np.asarray(value) for name, value in zip(self._names, outputs, strict=True)}
+
+    def _release(self) -> None:
+        self.raw = None
+
+
+class OnnxRuntime:
+    """The engine. Formats: ``onnx`` and ``ort``."""
+
+    name = "onnxruntime"
+    formats = ("onnx", "ort")
+
+    def version(self) -> str:
+        """The library's release."""
+        return str(ort.__version__)
+
+    def providers(self) -> tuple[str, ...]:
+        """The CPU's first, then accelerators this build has."""
+        present = ort.get_available_providers()
+        return tuple(name for name, provider in _PROVIDERS.items() if name and provider in present)
+
+    def open(self, model: Model, options: EngineOptions) -> OnnxRuntimeSession:
+        """A session. Raises InputError for another format or an unknown provider, EngineError when it cannot open."""
+        if model.format not in self.formats:
+            raise InputError(f"onnxruntime opens {' and '.join(self.formats)}, not {model.format}; convert it first")
+        if options.precision not in ("f32", "auto"):
+            raise InputError(
+                f"onnxruntime runs a model in its own types; precision {options.precision!r} needs openvino"
+            )
+        if options.provider not in _PROVIDERS:
+            raise InputError(f"no provider is named {options.provider!r}; there are: {', '.join(_PROVIDERS)[2:]}")
+        wanted = _PROVIDERS[options.provider]
+        if wanted not in ort.get_available_providers() and options.policy == "fail":
+            raise EngineError(
+                f"provider {options.provider!r} is not in this build of onnxruntime; "
+                "install the build that has it, or pass policy='degrade' to run on the CPU"
+            )
+        chain = [wanted] if wanted == _PROVIDERS[""] else [wanted, _PROVIDERS[""]]
+        chain = [provider for provider in chain if provider in ort.get_available_providers()]
+        with contextlib.ExitStack() as stack:
+            if len(model.files) == 1:
+                source: Any = model.data
+            else:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-")))
+                for name, data in model.files.items():
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_bytes(data)
+                source = str(folder / model.main)
+            try:
+                raw = ort.InferenceSession(source, session_options(options), providers=chain)
+            except Exception as error:  # pybind's exception classes share no base but Exception
+                raise EngineError(f"onnxruntime cannot open the model: {first_line(error)}") from error
+        actual = raw.get_providers()[0]
+        if actual != wanted and options.policy == "fail":
+            raise EngineError(f"asked for {wanted}, onnxruntime gave {actual}; pass policy='degrade' to accept that")
+        return OnnxRuntimeSession(raw, wanted, actual)

@@ -1,0 +1,75 @@
+"""What every engine's session shares: closing once, checking what comes in."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.core.errors import EngineError, InputError
+from edgewright.core.model import Signature, TensorSpec
+from edgewright.core.session import Arrays
+
+
+class BaseSession:
+    """The engine's author writes ``_run`` and ``_release``; this base enforces the Session contract."""
+
+    def __init__(self, signature: Signature, requested: str, provider: str) -> None:
+        self.signature, self.requested, self.provider = signature, requested, provider
+        self._open = True
+        self._specs = {spec.name: spec for spec in signature.inputs}
+
+    def _run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        raise NotImplementedError
+
+    def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Outputs by name. Raises InputError on a wrong name, dtype or shape, EngineError on a failing run."""
+        if not self._open:
+            raise EngineError("the session is closed; open the model again")
+        if inputs.keys() != self._specs.keys():
+            raise InputError(f"the model takes {sorted(self._specs)}, got {sorted(inputs)}")
+        checked = {name: check_array(self._specs[name], array) for name, array in inputs.items()}
+        try:
+            return self._run(checked)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise EngineError(f"{self.provider} failed to run the model: {first_line(error)}") from error
+        except Exception as error:  # engines raise types of their own that share no base but Exception
+            raise EngineError(f"{self.provider} failed to run the model: {first_line(error)}") from error
+
+    def close(self) -> None:
+        """Give back what the engine holds; a second call does nothing."""
+        if self._open:
+            self._open = False
+            self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def first_line(error: BaseException) -> str:
+    """An engine's message, cut to one readable line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
+
+
+def check_array(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
+    """``array`` as contiguous memory if it fits ``spec``; InputError otherwise."""
+    found = "str" if array.dtype.kind in "OSU" else array.dtype.name
+    if found != spec.dtype:
+        raise InputError(f"input {spec.name!r} must be {spec.dtype}, got {found}; convert it with .astype")
+    fits = len(spec.shape) == array.ndim and all(
+        not isinstance(want, int) or want == have for want, have in zip(spec.shape, array.shape, strict=True)
+    )
+    if not fits and spec.shape != ():
+        raise InputError(f"input {spec.name!r} must have shape {list(spec.shape)}, got {list(array.shape)}")
+    return array if array.dtype.kind in "OSU" else np.ascontiguousarray(array)

@@ -1,0 +1,1 @@
+"""Flows: the only place where stages meet."""

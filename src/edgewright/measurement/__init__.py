@@ -1,0 +1,1 @@
+"""Measurement: latency, memory, size, accuracy and energy that one can trust."""

@@ -1,0 +1,1 @@
+"""Targets: device classes as data, every figure with its unit and source; this machine detected; latency predicted."""

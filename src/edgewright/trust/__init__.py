@@ -1,0 +1,1 @@
+"""Trust: keys, signatures and whom to believe."""
