@@ -1,0 +1,176 @@
+"""Sketches: what a stream of numbers looked like, in bounded memory, mergeable in any order.
+
+DDSketch (Masson, Rim, Lee: "DDSketch: A Fast and Fully-Mergeable Quantile Sketch with Relative-Error Guarantees",
+VLDB 2019), with a store that collapses the smallest magnitudes first. Its state is a function of the multiset of
+values alone: adding in any order, or merging parts in any grouping, gives the same sketch, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Bins = dict[int, int]
+"""Count by index; index i holds the magnitudes in (gamma^(i-1), gamma^i]."""
+
+
+@dataclass
+class Sketch:
+    """Quantiles of the finite values added, each within ``accuracy`` of a true one, relative to its magnitude.
+
+    The bound holds for every quantile whose magnitude lies within a factor gamma^(``bins`` - 1) of the largest one on
+    its side of zero (1.02^1023, eight and a half decades, by default); smaller magnitudes share the last bin and are
+    only known to be smaller. At most 2 x ``bins`` counts are kept. NaN and infinities are counted apart.
+    """
+
+    accuracy: float = 0.01
+    bins: int = 1024
+    positive: Bins = field(default_factory=dict)
+    negative: Bins = field(default_factory=dict)
+    zeros: int = 0
+    nans: int = 0
+    infinities: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+
+    def __post_init__(self) -> None:
+        if not 0 < self.accuracy < 1 or not 1 <= self.bins <= 65536:
+            raise ValueError("a sketch needs 0 < accuracy < 1 and 1 to 65,536 bins")
+        self._log_gamma = math.log1p(self.accuracy) - math.log1p(-self.accuracy)
+
+    @property
+    def count(self) -> int:
+        """Finite values added."""
+        return self.zeros + sum(self.positive.values()) + sum(self.negative.values())
+
+    def add(self, values: ArrayLike) -> None:
+        """Add numbers of any shape, integers and booleans included; floats are taken as float64."""
+        x = np.asarray(values).astype(np.float64, copy=False).ravel()
+        finite = x[np.isfinite(x)]
+        nans = int(np.isnan(x).sum())
+        self.nans += nans
+        self.infinities += x.size - finite.size - nans
+        if not finite.size:
+            return
+        self.low, self.high = min(self.low, float(finite.min())), max(self.high, float(finite.max()))
+        self.zeros += int((finite == 0).sum())
+        self._count(self.positive, finite[finite > 0])
+        self._count(self.negative, -finite[finite < 0])
+
+    def merge(self, other: Sketch) -> None:
+        """Add all that ``other`` has seen. Raises ValueError when the two differ in accuracy or bins."""
+        if (self.accuracy, self.bins) != (other.accuracy, other.bins):
+            raise ValueError("only sketches of the same accuracy and bins can be merged")
+        for mine, theirs in ((self.positive, other.positive), (self.negative, other.negative)):
+            for index, n in theirs.items():
+                mine[index] = mine.get(index, 0) + n
+            self._collapse(mine)
+        self.zeros += other.zeros
+        self.nans += other.nans
+        self.infinities += other.infinities
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
+    def quantile(self, q: float) -> float:
+        """The ``q``-quantile (the value of rank floor(q (n - 1)), the paper's section 2). ValueError when empty."""
+        if not self.count or not 0 <= q <= 1:
+            raise ValueError("a quantile needs values and 0 <= q <= 1")
+        rank = math.floor(q * (self.count - 1))
+        for value, n in self._ascending():
+            rank -= n
+            if rank < 0:
+                return min(max(value, self.low), self.high)
+        return self.high
+
+    def share_below(self, value: float) -> float:
+        """The share of the finite values that are at most ``value``, up to the bins' width. ValueError when empty."""
+        if not self.count:
+            raise ValueError("a share needs values")
+        return sum(n for middle, n in self._ascending() if middle <= value) / self.count
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value; bins as [index, count] pairs in ascending order."""
+        return {
+            "kind": "ddsketch",
+            "accuracy": self.accuracy,
+            "bins": self.bins,
+            "positive": [list(pair) for pair in sorted(self.positive.items())],
+            "negative": [list(pair) for pair in sorted(self.negative.items())],
+            "zeros": self.zeros,
+            "nans": self.nans,
+            "infinities": self.infinities,
+            "low": self.low if self.count else None,
+            "high": self.high if self.count else None,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Sketch:
+        """The sketch that ``to_json`` wrote. Raises ValueError for anything that is not one."""
+        try:
+            empty = value["low"] is None
+            sketch = cls(
+                accuracy=float(value["accuracy"]),
+                bins=int(value["bins"]),
+                positive=_bins(value["positive"]),
+                negative=_bins(value["negative"]),
+                zeros=_counted(value["zeros"]),
+                nans=_counted(value["nans"]),
+                infinities=_counted(value["infinities"]),
+                low=math.inf if empty else float(value["low"]),
+                high=-math.inf if empty else float(value["high"]),
+            )
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"not a sketch: {error}") from error
+        if value.get("kind") != "ddsketch" or sketch.to_json() != dict(value):
+            raise ValueError("not a sketch of kind 'ddsketch' in its one spelling")
+        if any(len(b) and max(b) - min(b) >= sketch.bins for b in (sketch.positive, sketch.negative)):
+            raise ValueError("a sketch with more bins than it says")
+        return sketch
+
+    def _count(self, store: Bins, magnitudes: NDArray[np.float64]) -> None:
+        if not magnitudes.size:
+            return
+        indices = np.ceil(np.log(magnitudes) / self._log_gamma).astype(np.int64)
+        for index, n in zip(*np.unique(indices, return_counts=True), strict=True):
+            store[int(index)] = store.get(int(index), 0) + int(n)
+        self._collapse(store)
+
+    def _collapse(self, store: Bins) -> None:
+        # The window hangs from the largest index ever seen, so that what is folded does not depend on the order.
+        last = max(store, default=0) - self.bins + 1
+        for index in [i for i in store if i < last]:
+            store[last] = store.get(last, 0) + store.pop(index)
+
+    def _ascending(self) -> list[tuple[float, int]]:
+        # 2 gamma^i / (gamma + 1): the point of the bin whose relative distance to both ends is the accuracy.
+        shift = math.log(2.0) - math.log1p(math.exp(self._log_gamma))
+
+        def middle(index: int) -> float:
+            return math.exp(min(index * self._log_gamma + shift, 709.0))
+
+        below = [(-middle(i), n) for i, n in sorted(self.negative.items(), reverse=True)]
+        above = [(middle(i), n) for i, n in sorted(self.positive.items())]
+        return [*below, *([(0.0, self.zeros)] if self.zeros else []), *above]
+
+
+def _bins(pairs: Any) -> Bins:
+    found = {_whole(pair[0]): _counted(pair[1]) for pair in pairs}
+    if len(found) != len(pairs) or any(n == 0 for n in found.values()):
+        raise ValueError("a sketch's bins must be distinct and hold something")
+    return found
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or abs(value) > 10**9:
+        raise ValueError(f"{value!r} is not a bin's index")
+    return value
+
+
+def _counted(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a count")
+    return value

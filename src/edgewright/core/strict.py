@@ -1,0 +1,52 @@
+"""Strict JSON: one value, one reading. For files that somebody else may have written."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+
+def parse_json(data: bytes, limit_bytes: int) -> Any:
+    """The JSON value in ``data``, read the one way every parser would read it.
+
+    Raises ValueError, its message a clause fit for a sentence, on more than ``limit_bytes``, bytes that are not UTF-8,
+    duplicated keys, NaN and infinities (spelled out or by overflow), lone surrogates and nesting beyond the
+    interpreter's bound. (RFC 8259 leaves all of these to the implementation; I-JSON, RFC 7493, forbids them.)
+    """
+    if len(data) > limit_bytes:
+        raise ValueError(f"it has {len(data):,} bytes, more than the {limit_bytes:,} allowed")
+    try:
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8") from error
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds a lone surrogate") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON ({error.msg} at character {error.pos})") from error
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} appears twice")
+    return value
+
+
+def _no_constant(token: str) -> Any:
+    raise ValueError(f"it holds {token}, which is not a number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]} is out of range")
+    return value
