@@ -24,7 +24,8 @@ def open_graph(model: Model) -> ir.Model:
     if len(model.files) > 1:
         for tensor in tensors(proto):
             _inline(tensor, model.files)
-    return ir.from_proto(proto)
+    graph: ir.Model = ir.from_proto(proto)
+    return graph
 
 
 def close_graph(graph: ir.Model, parent: Model, name: str, options: Mapping[str, Any] | None = None) -> Model:

@@ -1,0 +1,77 @@
+"""INT8 static: weights and activations as integers, with scales calibrated on samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from edgewright.compression.contract import Context, Pass, PassResult
+from edgewright.compression.quantization.calibration import Method, choose_range, observe
+from edgewright.compression.quantization.emit import Writer
+from edgewright.compression.quantization.placement import Placement, place
+from edgewright.compression.quantization.scheme import Activations, affine
+from edgewright.core.errors import Refused
+from edgewright.core.model import Model
+from edgewright.graphs.graph import close_graph, open_graph
+from edgewright.graphs.opsets import at_least
+
+
+@dataclass(frozen=True)
+class Int8Static(Pass):
+    """QuantizeLinear/DequantizeLinear pairs placed where engines fuse them into integer kernels.
+
+    ``activations``: u8 (x86), s8 (ARM), s8_symmetric (TensorRT). ``weight_bits`` 7 keeps sums of two products inside
+    int16 on x86 without VNNI (vpmaddubsw saturates, Intel SDM). ``skip`` names nodes that stay float.
+    """
+
+    name: ClassVar[str] = "int8_static"
+    tolerance_db: ClassVar[float] = 6.0
+    needs_data: ClassVar[bool] = True
+
+    activations: Activations = "u8"
+    per_channel: bool = True
+    calibration: Method = "minmax"
+    weight_bits: Literal[7, 8] = 8
+    bias_correction: bool = True
+    skip: tuple[str, ...] = ()
+
+    def rewrite(self, model: Model, context: Context) -> PassResult | None:
+        """The quantized model; refused without samples, on integer models, and where no kernel qualifies."""
+        prepared = at_least(model, 13)
+        graph = open_graph(prepared)
+        if any(n.op_type in ("QuantizeLinear", "DequantizeLinear", "QLinearConv") for n in graph.graph):
+            raise Refused("the model is quantized already; qdq_repair mends how, the float model quantizes anew")
+        placement = place(graph.graph, frozenset(self.skip))
+        if not placement.kernels:
+            raise Refused("holds no convolution or matrix product with constant float32 weights")
+        self._write(graph.graph, prepared, placement, context)
+        facts = {"kernels": len(placement.kernels), "activations": len(placement.quantized)}
+        return PassResult("applied", close_graph(graph, model, self.name, self.options()), facts=facts)
+
+    def _write(self, graph: ir.Graph, model: Model, placement: Placement, context: Context) -> None:
+        wanted: dict[str, int | None] = {}
+        for value in placement.quantized:
+            if value not in placement.shares:
+                wanted[str(value.name)] = None
+        for kernel in placement.kernels:
+            source = str(placement.shares.get(kernel.data, kernel.data).name)
+            if self.bias_correction and kernel.node.op_type != "MatMul":
+                wanted[str(kernel.data.name)] = 1
+            wanted.setdefault(source)
+        found = observe(model, wanted, context)
+        scales = {}
+        for value in placement.quantized:
+            seen = found[str(placement.shares.get(value, value).name)]
+            scales[value] = affine(*choose_range(seen, self.calibration, self.activations), self.activations)
+        writer = Writer(graph, scales)
+        # Kernels first: the pairs then redirect what they read.
+        for kernel in placement.kernels:
+            means = found[str(kernel.data.name)].mean if self.bias_correction else None
+            writer.kernel(kernel, per_channel=self.per_channel, bits=self.weight_bits, means=means)
+        writer.constants(placement, self.activations)
+        writer.pairs(placement)
+        if not np.isfinite([float(s.scale) for s in scales.values()]).all():
+            raise Refused("a calibrated scale is not finite")
