@@ -40,11 +40,12 @@ def tidy(graph: ir.Model) -> None:
     common.RemoveInitializersFromInputsPass()(graph)
     common.IdentityEliminationPass()(graph)
     common.RemoveUnusedNodesPass()(graph)
-    common.DeduplicateInitializersPass()(graph)
+    common.DeduplicateInitializersPass(size_limit=2**31)(graph)
     common.RemoveUnusedFunctionsPass()(graph)
     common.RemoveUnusedOpsetsPass()(graph)
     common.ClearMetadataAndDocStringPass()(graph)
     common.TopologicalSortPass()(graph)
+    graph.ir_version = max(graph.ir_version, 4)  # before 4, initialisers had to be listed as inputs
     graph.producer_name, graph.producer_version = "edgewright", None
 
 
