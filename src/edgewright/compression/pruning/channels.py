@@ -21,8 +21,9 @@ from edgewright.graphs.graph import constant
 Ids = NDArray[np.int64]
 
 UNARY = frozenset(
-    {"Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Selu", "HardSwish", "HardSigmoid", "Gelu", "Erf", "Identity",
-     "Dropout", "Neg", "Abs", "Sqrt", "Exp", "Log", "Softplus", "Softsign", "Mish", "Celu", "ThresholdedRelu", "Reciprocal"}
+    {"Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Selu", "HardSwish", "HardSigmoid", "Gelu", "Erf",
+     "Identity", "Dropout", "Neg", "Abs", "Sqrt", "Exp", "Log", "Softplus", "Softsign", "Mish", "Celu",
+     "ThresholdedRelu", "Reciprocal"}
 )  # fmt: skip
 SPATIAL = frozenset(
     {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "GlobalLpPool", "InstanceNormalization"}
@@ -207,10 +208,9 @@ def _passes(found: Channels, node: ir.Node, shapes: Shapes) -> bool:
     if kind in ("Flatten", "Reshape", "Squeeze", "Unsqueeze"):
         return _reshape(found, node, data, lane, shapes)
     if kind == "Transpose":
-        order = node.attributes["perm"].as_ints() if "perm" in node.attributes else None
-        rank = len(shapes[str(data.name)])
-        order = list(order) if order is not None else list(range(rank))[::-1]
-        found.lanes[output] = Lane(order.index(lane.axis), lane.ids)
+        reverse = range(len(shapes[str(data.name)]))[::-1]
+        order = node.attributes["perm"].as_ints() if "perm" in node.attributes else reverse
+        found.lanes[output] = Lane(list(order).index(lane.axis), lane.ids)
         return True
     if kind in ("ReduceMean", "ReduceMax", "ReduceSum"):
         return _reduce(found, node, lane, shapes, data)

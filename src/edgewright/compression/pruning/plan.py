@@ -1,4 +1,4 @@
-"""Plan: how many channels each group keeps, the error spread so that each multiply saved costs as little as possible."""
+"""Plan: how many channels each group keeps, spread so that each multiply saved costs as little error as possible."""
 
 from __future__ import annotations
 

@@ -80,7 +80,8 @@ def _windows(layer: Layer, chunk: NDArray[Any], chosen: NDArray[np.int64]) -> ND
     )
     windows = windows[index]
     places = np.unravel_index(chosen, (windows.shape[0], *windows.shape[2 : 2 + rank]))
-    found = windows[(places[0], slice(None), *places[1:])]
+    index: Any = (places[0], slice(None), *places[1:])
+    found = windows[index]
     return found.reshape(found.shape[0], found.shape[1], -1)
 
 
