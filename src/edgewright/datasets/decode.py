@@ -1,0 +1,81 @@
+"""Image files to pixels: JPEG, PNG and BMP through Pillow, bounded, with one clear error for whatever is wrong."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.core.errors import InputError, MissingExtra
+
+FILE_LIMIT = 64 * 2**20
+"""Bytes one image file may have."""
+PIXEL_LIMIT = 64 * 10**6
+"""Pixels one image may decode to: a bomb of a few kilobytes is refused before a pixel is made."""
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, OverflowError, struct.error, zlib.error)
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+
+
+def decode(data: bytes, channels: int, name: str = "the image") -> NDArray[np.uint8]:
+    """Pixels (H, W, ``channels``) in RGB order. The file's own orientation tag is not applied, as in training.
+
+    Raises InputError, naming the file, when it is truncated, too large, deeper than 8 bits or no image at all.
+    """
+    image = _open(data, name)
+    try:
+        wanted = "L" if channels == 1 else "RGB"
+        pixels = np.asarray(image if image.mode == wanted else image.convert(wanted))
+    except _BROKEN as error:
+        raise InputError(_says(name, error)) from error
+    return pixels[:, :, None] if channels == 1 else pixels
+
+
+def screen(data: bytes, name: str) -> None:
+    """What can be told of a file without decoding it: its header, its size, and whether its end is there.
+
+    Cheap enough to run over a whole folder before hours are spent on it; ``decode`` stays the judge.
+    """
+    image = _open(data, name)
+    end = _ENDS.get(image.format or "")
+    if end is not None and end not in data[-65536:]:
+        raise InputError(f"{name} is truncated: its end is missing; copy it again or remove it")
+
+
+def _open(data: bytes, name: str) -> Any:
+    """The image with its header read and its size checked, not decoded."""
+    try:
+        from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
+    except ImportError as error:
+        raise MissingExtra("pillow, which reads image files,", "compile") from error
+    # The plugins themselves, not Image.open: nothing but these three can be reached, and the size check is ours.
+    plugins = {
+        b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
+        b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
+        b"BM": BmpImagePlugin.BmpImageFile,
+    }
+    if len(data) > FILE_LIMIT:
+        raise InputError(f"{name} has {len(data):,} bytes, more than the {FILE_LIMIT:,} an image may have")
+    plugin = next((made for magic, made in plugins.items() if data.startswith(magic)), None)
+    if plugin is None:
+        found = "empty" if not data else "not a JPEG, PNG or BMP file"
+        raise InputError(f"{name} is {found}; replace or remove it")
+    try:
+        image = plugin(io.BytesIO(data))
+    except _BROKEN as error:
+        raise InputError(_says(name, error)) from error
+    width, height = image.size
+    if width * height > PIXEL_LIMIT or not width or not height:
+        raise InputError(f"{name} has {width:,} x {height:,} pixels; at most {PIXEL_LIMIT:,} are read: make it smaller")
+    if image.mode.startswith(("I", "F")):
+        raise InputError(f"{name} has more than 8 bits a channel ({image.mode}); convert it to 8 bits")
+    return image
+
+
+def _says(name: str, error: BaseException) -> str:
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    kind = "truncated" if "truncated" in reason.lower() else "damaged"
+    return f"{name} is {kind} ({reason}); copy it again or remove it"
