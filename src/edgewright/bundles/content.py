@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgewright.core.candidate import Candidate, Constraint, Recipe
+from edgewright.core.candidate import Candidate, Constraint, Steps
 from edgewright.core.measurement import Measurement
 from edgewright.core.model import Model, Signature
 from edgewright.core.session import Arrays, EngineOptions
@@ -40,15 +40,22 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Golden:
-    """Calls with known answers. A float y answers for a golden g when |y - g| <= ``absolute`` + ``relative`` |g|.
+class Tolerance:
+    """A float y answers for a golden g when |y - g| <= ``absolute`` + ``relative`` |g|."""
 
-    Integers, booleans and strings must be equal; NaN must meet NaN. See ``bundles.record_golden``.
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Calls with known answers, and a tolerance for each output of floats (``bundles.record_golden`` finds both).
+
+    Integers, booleans and strings must be equal; NaN must meet NaN and an infinity its own kind.
     """
 
     calls: tuple[Call, ...]
-    absolute: float
-    relative: float
+    tolerances: Mapping[str, Tolerance]
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class BundleContent:
     variants: tuple[Variant, ...]
     golden: Golden
     contract: Contract
-    recipe: Recipe = ()
+    recipe: Steps = ()
     preprocessing: Mapping[str, Any] | None = None
     postprocessing: Mapping[str, Any] | None = None
     labels: tuple[str, ...] = ()

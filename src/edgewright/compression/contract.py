@@ -8,18 +8,22 @@ pass is refused. A pass is a frozen dataclass; its fields are its options and no
 from __future__ import annotations
 
 import dataclasses
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import onnx
 
-from edgewright.core.errors import EdgewrightError, EngineError, Refused
+from edgewright import __version__
+from edgewright.core.errors import EngineError, Refused
 from edgewright.core.model import Model
 from edgewright.core.samples import Samples
 from edgewright.core.session import Arrays, EngineOptions
+from edgewright.core.store import Store
 from edgewright.engines import open_session
 
 
@@ -39,6 +43,8 @@ class Context:
     seed: int = 0
     isa: frozenset[str] = frozenset()
     checkpoint: Callable[[], None] = field(default=_never, compare=False)
+    store: Store | None = field(default=None, compare=False)
+    """Where results are kept by what they were made of; None: nowhere."""
 
     def samples(self) -> Samples:
         """The calibration samples. Raises Refused when there are none."""
@@ -78,6 +84,30 @@ class Pass(ABC):
 
     def __call__(self, model: Model, context: Context) -> PassResult:
         """Rewrite and enforce the contract. Never raises for a graph it cannot handle: that is a refusal."""
+        if context.store is None:
+            return self._run(model, context)
+        key = self.key(model, context)
+        kept = context.store.get(key)
+        if kept is not None:
+            found = model if kept["model"] is None else context.store.get_model(kept["model"])
+            if found is not None:
+                return PassResult(kept["status"], found, kept["reason"], kept["facts"])
+        result = self._run(model, context)
+        stored = context.store.put_model(result.model) if result.status == "applied" else None
+        context.store.put(
+            key, {"status": result.status, "model": stored, "reason": result.reason, "facts": dict(result.facts)}
+        )
+        return result
+
+    def key(self, model: Model, context: Context) -> list[Any]:
+        """What names this pass's result on ``model``: digests, options, seed and versions. A JSON value."""
+        data = context.calibration.digest if context.calibration is not None else ""
+        return [
+            "pass", self.name, self.options(), model.format, model.digest, data, context.seed, sorted(context.isa),
+            list(_versions()),
+        ]  # fmt: skip
+
+    def _run(self, model: Model, context: Context) -> PassResult:
         try:
             found = self.rewrite(model, context)
         except Refused as refusal:
@@ -106,6 +136,11 @@ class Pass(ABC):
             why = f"the answers moved too far: {sqnr:.1f} dB where {self.name} promises {self.tolerance_db:g} dB"
             return PassResult("refused", before, why)
         return dataclasses.replace(result, facts={**result.facts, "sqnr_db": round(float(min(sqnr, 200.0)), 2)})
+
+
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    return (__version__, *(version(name) for name in ("numpy", "onnx", "onnx-ir", "onnxruntime")))
 
 
 def probe(model: Model, context: Context, count: int = 16) -> list[Arrays]:
@@ -167,4 +202,4 @@ def agreement_db(before: Model, after: Model, batches: list[Arrays]) -> float:
     return float(worst)
 
 
-__all__ = ["Context", "EdgewrightError", "Pass", "PassResult", "Refused", "agreement_db", "noise", "probe"]
+__all__ = ["Context", "Pass", "PassResult", "Refused", "agreement_db", "noise", "probe"]

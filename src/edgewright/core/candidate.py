@@ -11,8 +11,8 @@ from edgewright.core.measurement import Measurement
 from edgewright.core.model import Model
 from edgewright.core.session import EngineOptions
 
-Recipe = tuple[Mapping[str, Any], ...]
-"""Pass calls in order, each ``{"pass": name, **options}``; JSON values only."""
+Steps = tuple[Mapping[str, Any], ...]
+"""A recipe as data: pass calls in order, each ``{"pass": name, **options}``; JSON values only."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Candidate:
     """One way to run the model. ``refused`` holds the reasons for which it may not be chosen whatever its figures."""
 
     id: str
-    recipe: Recipe
+    recipe: Steps
     model: Model
     engine: str
     options: EngineOptions
@@ -95,6 +95,6 @@ class Candidate:
         }
 
 
-def candidate_id(source: str, recipe: Recipe, data: str, engine: str, options: EngineOptions) -> str:
+def candidate_id(source: str, recipe: Steps, data: str, engine: str, options: EngineOptions) -> str:
     """Twelve hexadecimal digits naming a candidate by what makes it: source digest, recipe, data digest, engine."""
     return digest_json([source, [dict(s) for s in recipe], data, engine, options.to_json()])[:12]

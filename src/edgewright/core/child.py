@@ -1,59 +1,185 @@
-"""Run a function in a child process of its own: isolated, bounded in time and memory, answering in JSON.
+"""Run a function in a child process of its own: isolated, bounded in time, memory and output, answering in JSON.
 
 For work that may crash, hang or execute what it reads (loading formats that carry code, peak memory, cold start).
 The function is named ``module:function``, takes and returns JSON values; files travel by path. It must be one of ours:
-the name never comes from outside.
+the name never comes from outside. The child ends when its parent does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import logging
 import os
 import resource
+import selectors
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+from edgewright.core import sandbox as walls
 from edgewright.core.errors import EdgewrightError, InputError
 
-_MARK = "edgewright-child-result:"
+_ANSWER_LIMIT = 16 * 2**20
+_TAIL = 8192
+_FILE_LIMIT = 8 * 2**30
+_KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
+# What the interpreter and its libraries look at, beside themselves; nothing of the user's.
+_SYSTEM = (
+    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache",
+    "/etc/localtime", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system", "/sys/fs/cgroup",
+    "/dev/urandom", "/dev/zero",
+)  # fmt: skip
 
 
-def run_child(function: str, argument: Any, *, timeout_s: float, memory_bytes: int | None = None) -> Any:
-    """The JSON value ``function(argument)`` returns in a fresh interpreter.
+class ChildError(EdgewrightError):
+    """The child died, ran past its time or its memory, or answered in no way we can read."""
 
-    Raises the EdgewrightError family the function raised, or EdgewrightError when the child died, ran past
+
+def run_child(
+    function: str,
+    argument: Any,
+    *,
+    timeout_s: float,
+    memory_bytes: int | None = None,
+    sandbox: bool = False,
+    folder: Path | None = None,
+) -> Any:
+    """The JSON value ``function(argument)`` returns in a fresh interpreter whose working folder is ``folder``.
+
+    ``folder`` defaults to an empty one that is gone afterwards. With ``sandbox`` the child has no network, starts no
+    program, reads Python's own folders and ``folder``, and writes to ``folder`` alone (see ``core.sandbox``); what
+    it answers is still whatever a hostile file made it say, so check it. A layer that the kernel lacks is
+    logged as a warning.
+
+    Raises the EdgewrightError family the function raised, or ChildError when the child died, ran past
     ``timeout_s`` or went over ``memory_bytes`` of address space.
     """
-    environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")}
-    environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    environment["OMP_NUM_THREADS"] = "1"
-    with tempfile.TemporaryDirectory(prefix="edgewright-child-") as folder:
+    with tempfile.TemporaryDirectory(prefix="edgewright-child-") as scratch:
+        place = Path(folder or scratch).resolve()
+        lines, status, last = _run(function, argument, timeout_s, memory_bytes or 0, place if sandbox else None, place)
+    if sandbox and lines:
+        holes = walls.lacking(lines[0].get("layers", ()))
+        if holes:
+            logging.getLogger("edgewright").warning(
+                "this kernel cannot shut a child process off from %s; read only model files you trust here",
+                " and ".join(holes),
+            )
+    answer = lines[-1] if lines else {}
+    if "error" in answer:
+        raise (InputError if answer.get("family") == "InputError" else EdgewrightError)(_plain(str(answer["error"])))
+    if "result" not in answer:
+        raise ChildError(f"{function} died in its child process ({_cause(status)}): {_plain(last)}")
+    return answer["result"]
+
+
+def _run(
+    function: str, argument: Any, timeout_s: float, memory_bytes: int, shut: Path | None, place: Path
+) -> tuple[list[dict[str, Any]], int, str]:
+    """Start, feed, listen, end: the lines of the answer, the exit status and the last line of standard error."""
+    answers, ours = os.pipe()
+    command = [sys.executable, "-m", "edgewright.core.child", function, str(memory_bytes), str(ours), str(os.getpid())]
+    command += [str(int(timeout_s) + 1), "sandbox"] if shut else []
+    with tempfile.TemporaryFile() as given, os.fdopen(answers, "rb", buffering=0) as listening:
         try:
-            done = subprocess.run(
-                [sys.executable, "-m", "edgewright.core.child", function, str(memory_bytes or 0)],
-                input=json.dumps(argument).encode(), capture_output=True, timeout=timeout_s, cwd=folder,
-                env=environment, check=False,
+            given.write(json.dumps(argument).encode())
+            given.seek(0)
+            child = subprocess.Popen(
+                command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=place,
+                env=_environment(shut), pass_fds=(ours,), start_new_session=True, bufsize=0,
             )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise EdgewrightError(f"{function} was stopped after {timeout_s:g} s in its child process") from error
-    for line in reversed(done.stdout.decode(errors="replace").splitlines()):
-        if line.startswith(_MARK):
-            answer = json.loads(line[len(_MARK) :])
-            if "error" in answer:
-                raise (InputError if answer["family"] == "InputError" else EdgewrightError)(answer["error"])
-            return answer["result"]
-    last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-    raise EdgewrightError(f"{function} died in its child process (status {done.returncode}): {last[:300]}")
+        finally:
+            os.close(ours)
+        try:
+            answer, noise = _listen(child, listening, function, timeout_s)
+        finally:
+            _end(child)
+    last = (noise.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+    try:
+        lines = [json.loads(line) for line in answer.splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise ChildError(f"{function} gave an answer that cannot be read: {_plain(last)}") from error
+    return [line for line in lines if isinstance(line, dict)], child.returncode, last
 
 
-def _serve(function: str, memory_bytes: int) -> None:
+def _listen(child: subprocess.Popen[bytes], answers: Any, function: str, timeout_s: float) -> tuple[bytes, bytes]:
+    """All of the answer and the tail of the noise, until both ends close. Raises ChildError past a bound."""
+    deadline = time.monotonic() + timeout_s
+    answer, noise = bytearray(), bytearray()
+    assert child.stdout is not None  # noqa: S101 - narrowing for the type checker; it was opened as a pipe
+    with selectors.DefaultSelector() as waiting:
+        for stream in (answers, child.stdout):
+            waiting.register(stream, selectors.EVENT_READ)
+        while waiting.get_map():
+            left = deadline - time.monotonic()
+            ready = waiting.select(left) if left > 0 else []
+            if not ready and time.monotonic() >= deadline:
+                raise ChildError(f"{function} was stopped after {timeout_s:g} s in its child process")
+            for key, _ in ready:
+                chunk = os.read(key.fd, 65536)
+                if not chunk:
+                    waiting.unregister(key.fileobj)
+                elif key.fileobj is answers:
+                    answer += chunk
+                else:
+                    noise = (noise + chunk)[-_TAIL:]
+            if len(answer) > _ANSWER_LIMIT:
+                raise ChildError(f"{function} answered with more than {_ANSWER_LIMIT:,} bytes and was stopped")
+    return bytes(answer), bytes(noise)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child's whole group and reap it. One that ended by itself keeps its own status."""
+    if child.stdout is not None:
+        child.stdout.close()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _environment(shut: Path | None) -> dict[str, str]:
+    environment = {k: v for k, v in os.environ.items() if k in _KEPT}
+    environment |= {"PYTHONPATH": os.pathsep.join(_library_folders(shut is not None)), "OMP_NUM_THREADS": "1"}
+    if shut:
+        environment |= {"HOME": str(shut), "TMPDIR": str(shut), "PYTHONDONTWRITEBYTECODE": "1"}
+    return environment
+
+
+def _library_folders(shut: bool) -> list[str]:
+    """Where modules come from. A shut-in child is not shown the folders the user works or lives in."""
+    ours = Path(__file__).resolve().parents[2]
+    found = [Path(p).resolve() for p in sys.path if p]
+    if shut:
+        script = getattr(sys.modules.get("__main__"), "__file__", None) or sys.argv[0]
+        private = [Path.cwd().resolve(), Path.home().resolve(), Path(script).resolve().parent]
+        found = [p for p in found if p == ours or not any(q == p or q.is_relative_to(p) for q in private)]
+    return [str(p) for p in dict.fromkeys([*found, ours])]
+
+
+def _plain(text: str) -> str:
+    """One printable line of at most 300 characters: the text may come from a hostile file."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:300]
+
+
+def _cause(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+
+
+def _serve(function: str, memory_bytes: int, out: int, parent: int, shut: bool) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if shut:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_LIMIT, _FILE_LIMIT))
+        readable = [*sys.path, sys.prefix, sys.base_prefix, sys.exec_prefix, *_SYSTEM]
+        layers = walls.confine([Path(p) for p in readable], [Path.cwd(), Path("/dev/null")])
+        walls.die_with_parent(parent)  # new credentials reset it
+        os.write(out, json.dumps({"layers": layers}).encode() + b"\n")
     argument = json.loads(sys.stdin.buffer.read())
     module, _, attribute = function.partition(":")
     try:
@@ -63,9 +189,19 @@ def _serve(function: str, memory_bytes: int) -> None:
     except MemoryError:
         answer = {"error": f"needs more than the {memory_bytes:,} bytes of memory allowed", "family": "EdgewrightError"}
     sys.stdout.flush()
-    os.write(1, f"\n{_MARK}{json.dumps(answer)}\n".encode())
+    with os.fdopen(out, "wb") as stream:
+        stream.write(json.dumps(answer).encode() + b"\n")
+
+
+def _main() -> None:
+    function, memory_bytes, out, parent, *rest = sys.argv[1:]
+    walls.die_with_parent(int(parent))
+    sys.path[:] = [p for p in sys.path if p and Path(p) != Path.cwd()]
+    if rest:
+        seconds = int(rest[0]) * (os.cpu_count() or 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    _serve(function, int(memory_bytes), int(out), int(parent), bool(rest))
 
 
 if __name__ == "__main__":
-    sys.path[:] = [p for p in sys.path if p and Path(p) != Path.cwd()]
-    _serve(sys.argv[1], int(sys.argv[2]))
+    _main()

@@ -11,14 +11,18 @@ def parse_json(data: bytes, limit_bytes: int) -> Any:
     """The JSON value in ``data``, read the one way every parser would read it.
 
     Raises ValueError, its message a clause fit for a sentence, on more than ``limit_bytes``, bytes that are not UTF-8,
-    duplicated keys, NaN and infinities (spelled out or by overflow), lone surrogates and nesting beyond the
-    interpreter's bound. (RFC 8259 leaves all of these to the implementation; I-JSON, RFC 7493, forbids them.)
+    duplicated keys, NaN and infinities (spelled out or by overflow), integers of more than 64 bits, lone surrogates and
+    nesting beyond the interpreter's bound. (RFC 8259 leaves most of these to the implementation; RFC 7493 forbids them.)
     """
     if len(data) > limit_bytes:
         raise ValueError(f"it has {len(data):,} bytes, more than the {limit_bytes:,} allowed")
     try:
         value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
         )
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError as error:
@@ -48,5 +52,12 @@ def _no_constant(token: str) -> Any:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]} is out of range")
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text) if len(text) <= 20 else 2**64
+    if not -(2**63) <= value < 2**63:
         raise ValueError(f"the number {text[:20]} is out of range")
     return value

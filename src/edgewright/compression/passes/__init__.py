@@ -25,6 +25,7 @@ PASSES = Table(
         "mixed_precision": "edgewright.compression.passes.mixed_precision:MixedPrecision",
         "qdq_repair": "edgewright.compression.passes.qdq_repair:QdqRepair",
         "prune_channels": "edgewright.compression.passes.prune_channels:PruneChannels",
+        "strip": "edgewright.compression.passes.strip:Strip",
         "low_rank": "edgewright.compression.passes.low_rank:LowRank",
     },
 )

@@ -72,13 +72,8 @@ def _windows(layer: Layer, chunk: NDArray[Any], chosen: NDArray[np.int64]) -> ND
     padded = np.pad(chunk, [(0, 0), (0, 0), *padding])
     reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
     windows = sliding_window_view(padded, reach, axis=tuple(range(2, 2 + rank)))
-    index = (
-        slice(None),
-        slice(None),
-        *(slice(None, None, s) for s in strides),
-        *(slice(None, None, d) for d in dilations),
-    )
-    windows = windows[index]
+    steps = [slice(None, None, s) for s in (*strides, *dilations)]
+    windows = windows[(slice(None), slice(None), *steps)]
     places = np.unravel_index(chosen, (windows.shape[0], *windows.shape[2 : 2 + rank]))
     index: Any = (places[0], slice(None), *places[1:])
     found = windows[index]
