@@ -9,6 +9,32 @@ Opening needs the device install only: numpy, cryptography, and an engine once a
 
 from __future__ import annotations
 
-from edgewright.bundles.content import BundleContent, Call, Contract, DatasetFact, Golden, Variant
+from edgewright.bundles.bundle import Bundle
+from edgewright.bundles.content import BundleContent, Call, Contract, DatasetFact, Golden, Tolerance, Variant
+from edgewright.bundles.contracts import promises, sketch_inputs
+from edgewright.bundles.golden import SelfTest, record_golden, self_test
+from edgewright.bundles.names import Limits
+from edgewright.bundles.sealing import seal
+from edgewright.bundles.verification import verify
 
-__all__ = ["BundleContent", "Call", "Contract", "DatasetFact", "Golden", "Variant"]
+open = verify  # ``bundles.open(path)``: there is no opening without verifying
+
+__all__ = [
+    "Bundle",
+    "BundleContent",
+    "Call",
+    "Contract",
+    "DatasetFact",
+    "Golden",
+    "Limits",
+    "SelfTest",
+    "Tolerance",
+    "Variant",
+    "open",
+    "promises",
+    "record_golden",
+    "seal",
+    "self_test",
+    "sketch_inputs",
+    "verify",
+]

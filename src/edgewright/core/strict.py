@@ -12,7 +12,7 @@ def parse_json(data: bytes, limit_bytes: int) -> Any:
 
     Raises ValueError, its message a clause fit for a sentence, on more than ``limit_bytes``, bytes that are not UTF-8,
     duplicated keys, NaN and infinities (spelled out or by overflow), integers of more than 64 bits, lone surrogates and
-    nesting beyond the interpreter's bound. (RFC 8259 leaves most of these to the implementation; RFC 7493 forbids them.)
+    nesting beyond the interpreter's bound. (RFC 8259 leaves most of it to the implementation; RFC 7493 forbids it.)
     """
     if len(data) > limit_bytes:
         raise ValueError(f"it has {len(data):,} bytes, more than the {limit_bytes:,} allowed")
