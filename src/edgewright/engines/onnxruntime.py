@@ -90,8 +90,13 @@ class OnnxRuntime:
         present = ort.get_available_providers()
         return tuple(name for name, provider in _PROVIDERS.items() if name and provider in present)
 
-    def open(self, model: Model, options: EngineOptions) -> OnnxRuntimeSession:
-        """A session. Raises InputError for another format or an unknown provider, EngineError when it cannot open."""
+    def open(
+        self, model: Model, options: EngineOptions, settings: ort.SessionOptions | None = None
+    ) -> OnnxRuntimeSession:
+        """A session. Raises InputError for another format or an unknown provider, EngineError when it cannot open.
+
+        ``settings`` replaces the library's options that ``session_options`` makes (for its profiler).
+        """
         if model.format not in self.formats:
             raise InputError(f"onnxruntime opens {' and '.join(self.formats)}, not {model.format}; convert it first")
         if options.precision not in ("f32", "auto"):
@@ -118,10 +123,12 @@ class OnnxRuntime:
                     (folder / name).write_bytes(data)
                 source = str(folder / model.main)
             try:
-                raw = ort.InferenceSession(source, session_options(options), providers=chain)
+                raw = ort.InferenceSession(source, settings or session_options(options), providers=chain)
             except Exception as error:  # pybind's exception classes share no base but Exception
                 raise EngineError(f"onnxruntime cannot open the model: {first_line(error)}") from error
         actual = raw.get_providers()[0]
         if actual != wanted and options.policy == "fail":
             raise EngineError(f"asked for {wanted}, onnxruntime gave {actual}; pass policy='degrade' to accept that")
-        return OnnxRuntimeSession(raw, wanted, actual)
+        session = OnnxRuntimeSession(raw, wanted, actual)
+        session.options = options
+        return session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +39,19 @@ def _spec(port: Any) -> TensorSpec:
 
 
 class OpenVinoSession(BaseSession):
-    """A compiled model with one infer request."""
+    """A compiled model with one infer request; ``request`` is the library's own, for its profiler."""
 
     def __init__(self, compiled: Any, signature: Signature, requested: str, provider: str) -> None:
         super().__init__(signature, requested, provider)
-        self._request: Any = compiled.create_infer_request()
+        self.request: Any = compiled.create_infer_request()
         self._ports = [(spec.name, i) for i, spec in enumerate(self.signature.outputs)]
 
     def _run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        self._request.infer(inputs, share_inputs=True)
-        return {name: np.array(self._request.get_output_tensor(i).data) for name, i in self._ports}
+        self.request.infer(inputs, share_inputs=True)
+        return {name: np.array(self.request.get_output_tensor(i).data) for name, i in self._ports}
 
     def _release(self) -> None:
-        self._request = None
+        self.request = None
 
 
 class OpenVino:
@@ -67,8 +68,11 @@ class OpenVino:
         """Devices OpenVINO sees, in its own names and lower case (``cpu``, ``gpu``, ``npu``)."""
         return tuple(device.lower() for device in _library().Core().available_devices)
 
-    def open(self, model: Model, options: EngineOptions) -> OpenVinoSession:
-        """A session. Raises InputError for another format, EngineError when it cannot open."""
+    def open(self, model: Model, options: EngineOptions, more: Mapping[str, Any] | None = None) -> OpenVinoSession:
+        """A session. Raises InputError for another format, EngineError when it cannot open.
+
+        ``more`` holds further settings of the library's own (``PERF_COUNT`` for its profiler).
+        """
         if model.format not in self.formats:
             raise InputError(f"openvino opens {' and '.join(self.formats)}, not {model.format}; convert it first")
         core = _library().Core()
@@ -86,14 +90,17 @@ class OpenVino:
             settings["INFERENCE_NUM_THREADS"] = options.threads
         if options.precision != "auto":
             settings["INFERENCE_PRECISION_HINT"] = _PRECISIONS[options.precision]
+        settings |= more or {}
         try:
             compiled = core.compile_model(self._read(core, model), device_used, settings)
             # The plugin may rename or drop a port's names while it compiles; the source model's signature holds.
-            return OpenVinoSession(compiled, self._signature(model, compiled), device, device_used)
+            session = OpenVinoSession(compiled, self._signature(model, compiled), device, device_used)
         except EngineError:
             raise
         except Exception as error:  # openvino raises types of its own
             raise EngineError(f"openvino cannot open the model: {first_line(error)}") from error
+        session.options = options
+        return session
 
     def _read(self, core: Any, model: Model) -> Any:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:

@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError
 from edgewright.core.model import Signature, TensorSpec
-from edgewright.core.session import Arrays
+from edgewright.core.session import Arrays, EngineOptions
 
 
 class BaseSession:
-    """The engine's author writes ``_run`` and ``_release``; this base enforces the Session contract."""
+    """The engine's author writes ``_run`` and ``_release``; this base enforces the Session contract.
+
+    ``options`` are those the session was opened with: a measurement records them and compares like with like.
+    """
+
+    options = EngineOptions()
 
     def __init__(self, signature: Signature, requested: str, provider: str) -> None:
         self.signature, self.requested, self.provider = signature, requested, provider
