@@ -103,11 +103,11 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
             size = os.fstat(stream.fileno()).st_size
             if size > limit_bytes:
                 raise InputError(f"{path} has {size:,} bytes, more than the {limit_bytes:,} allowed here")
-            data = stream.read(limit_bytes + 1)
+            data = stream.read(size + 1)  # not limit_bytes: a read allocates what it asks for
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    if len(data) > limit_bytes:
-        raise InputError(f"{path} grew beyond the {limit_bytes:,} bytes allowed while it was read")
+    if len(data) > size:
+        raise InputError(f"{path} grew while it was read; wait until it is written and try again")
     return data
 
 
