@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, EncodeError
 
+from edgewright.core.digests import digest_files
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file, safe_name
 from edgewright.core.model import Dimension, Model, Signature, Step, TensorSpec
+from edgewright.formats.onnxcheck import arrange, check_operators, check_sizes, check_standard, check_text
+from edgewright.formats.onnxfunctions import spell_out
+from edgewright.formats.onnxtensors import check_tensors, external_names, tensors
 
 _PROTOBUF_LIMIT = 2**31 - 1
-_DATA_LIMIT = 64 * 2**30
+MAIN = "model.onnx"
+
+Beside = Callable[[list[str]], dict[str, bytes]]
+"""Reads files by the relative names a model gives them."""
 
 
 def parse(data: bytes, name: str = "the model") -> onnx.ModelProto:
@@ -55,32 +64,77 @@ def signature_of(proto: onnx.ModelProto) -> Signature:
 
 def _sizes(shape: onnx.TensorShapeProto) -> Iterator[Dimension]:
     for dimension in shape.dim:
-        kind = dimension.WhichOneof("value")
-        yield dimension.dim_value if kind == "dim_value" else (dimension.dim_param or None)
+        fixed = dimension.WhichOneof("value") == "dim_value" and dimension.dim_value >= 0
+        # Some exporters write -1 for a size that varies, and engines read it so.
+        yield dimension.dim_value if fixed else (dimension.dim_param or None)
 
 
 def from_proto(proto: onnx.ModelProto, lineage: tuple[Step, ...] = ()) -> Model:
     """A Model of ``proto``, serialised to the same bytes for the same content."""
-    data = proto.SerializeToString(deterministic=True)
-    return Model("onnx", "model.onnx", {"model.onnx": data}, signature_of(proto), lineage)
+    try:
+        data = proto.SerializeToString(deterministic=True)
+    except (EncodeError, ValueError) as error:
+        raise InputError("the model does not fit protobuf's 2 GiB; save it with external data and load that") from error
+    return Model("onnx", MAIN, {MAIN: data}, signature_of(proto), lineage)
 
 
-def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor the model stores, subgraphs included."""
+def _nothing_beside(names: list[str]) -> dict[str, bytes]:
+    if names:
+        raise InputError(f"its external data {names[0]!r} is not with it; load the model's file by its path")
+    return {}
 
-    def walk(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-        yield from graph.initializer
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                yield from attribute.tensors
-                if attribute.HasField("g"):
-                    yield from walk(attribute.g)
-                for inner in attribute.graphs:
-                    yield from walk(inner)
 
-    return walk(proto.graph)
+def from_bytes(data: bytes, name: str, beside: Beside = _nothing_beside) -> Model:
+    """The Model in an ONNX file's bytes after every check; ``beside`` reads the external data files it names.
+
+    Functions are spelled out and nodes put into order where the file has it otherwise; the lineage then says so and
+    names the file's own digest. Raises InputError, one line that begins with ``name``.
+    """
+    proto = parse(data, name)
+    check_text(proto, name)
+    check_operators(proto, name)
+    try:
+        external = beside(external_names(proto))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    check_tensors(proto, name, {where: len(blob) for where, blob in external.items()})
+    functions = len(proto.functions)
+    moved = arrange(proto, name)
+    if functions:
+        proto = spell_out(proto, name)
+        check_operators(proto, name)
+        moved |= arrange(proto, name)
+    check_sizes(proto, name)
+    check_standard(proto, name)
+    try:
+        signature = signature_of(proto)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    if not signature.inputs or not signature.outputs:
+        raise InputError(f"{name} takes no input or gives no output; export it with both")
+    files = {MAIN: data, **external}
+    if not (functions or moved):
+        return Model("onnx", MAIN, files, signature)
+    step = Step("normalise", {"functions": functions, "sorted": moved}, digest_files(files))
+    again = from_proto(proto, (step,))
+    return Model("onnx", MAIN, {**again.files, **external}, signature, again.lineage)
+
+
+def read_beside(path: Path, names: list[str]) -> dict[str, bytes]:
+    """Files by name, read from below the folder of ``path``, through no link. Raises InputError."""
+    folder = path.parent.resolve()
+    budget = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+    found: dict[str, bytes] = {}
+    for where in names:
+        if safe_name(where) in (MAIN, path.name):
+            raise InputError(f"external data may not be called {where!r}; save it under a name of its own")
+        if (folder / where).resolve() != folder / where:
+            raise InputError(f"{where!r} beside it is a link; copy the model and its data into one folder (cp -L)")
+        if not (folder / where).is_file():
+            raise InputError(f"its data file {where!r} is missing; copy it beside the model")
+        found[where] = read_file(folder / where, budget)
+        budget -= len(found[where])
+    return found
 
 
 class Onnx:
@@ -89,33 +143,28 @@ class Onnx:
     name = "onnx"
 
     def sniff(self, path: Path, head: bytes) -> bool:
-        """By suffix: protobuf has no magic number."""
-        return path.suffix.lower() == ".onnx"
+        """By suffix, or by a first field that can only be an IR version: protobuf has no magic number."""
+        version_first = head[:1] == b"\x08" and head[1:2] < b"\x20" and head[2:3] in (b"\x12", b":", b"B")
+        return path.suffix.lower() == ".onnx" or version_first
 
     def accepts(self, live: Any) -> bool:
         """An ``onnx.ModelProto``."""
         return isinstance(live, onnx.ModelProto)
 
     def load(self, source: Any, **options: Any) -> Model:
-        """The Model at a path, its external data read from beside it and nowhere else."""
+        """The Model at a path, its external data read from beside it and nowhere else; or of an ``onnx.ModelProto``."""
+        if options:
+            raise InputError(f"an ONNX model takes no option {next(iter(options))!r}")
         if isinstance(source, onnx.ModelProto):
-            return from_proto(source)
+            return from_bytes(from_proto(source).data, "the ModelProto")
         path = Path(source)
         if path.stat().st_size > _PROTOBUF_LIMIT:
             raise InputError(f"{path} is over protobuf's 2 GiB; save it with external data")
-        data = read_file(path, _PROTOBUF_LIMIT)
-        proto = parse(data, str(path))
-        files = {path.name: data}
-        for tensor in tensors(proto):
-            if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                where = {e.key: e.value for e in tensor.external_data}.get("location", "")
-                if safe_name(where) not in files:
-                    beside = path.parent / where
-                    if beside.is_symlink() or not beside.resolve().is_relative_to(path.parent.resolve()):
-                        raise InputError(f"{path}: external data {where!r} leaves the model's folder")
-                    files[where] = read_file(beside, _DATA_LIMIT)
-        return Model("onnx", path.name, files, signature_of(proto))
+        return from_bytes(read_file(path, _PROTOBUF_LIMIT), str(path), functools.partial(read_beside, path))
 
     def convert(self, model: Model) -> Model:
         """Formats that hold a graph are turned into ONNX when they are loaded; the others have no way back."""
         raise InputError(f"there is no route from {model.format} to onnx; start from the model it was made of")
+
+
+__all__ = ["Onnx", "from_bytes", "from_proto", "parse", "signature_of", "tensors"]
