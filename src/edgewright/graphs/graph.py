@@ -45,6 +45,10 @@ def tidy(graph: ir.Model) -> None:
     common.RemoveUnusedOpsetsPass()(graph)
     common.ClearMetadataAndDocStringPass()(graph)
     common.TopologicalSortPass()(graph)
+    for node in graph.graph:
+        for value in node.outputs:
+            if not value.is_graph_output():
+                value.shape, value.type = None, None
     graph.ir_version = max(graph.ir_version, 4)  # before 4, initialisers had to be listed as inputs
     graph.producer_name, graph.producer_version = "edgewright", None
 
