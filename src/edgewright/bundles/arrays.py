@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,41 +17,48 @@ _HEADER = re.compile(
 )
 
 
-def array_bytes(array: NDArray[Any]) -> bytes:
-    """The ``.npy`` file of an array of numbers, booleans or strings. Raises ValueError for other types."""
-    plain = np.asarray(array.astype(str) if array.dtype.kind in "OS" else array, order="C")
-    if plain.dtype.kind not in "biufU" or plain.dtype.itemsize == 0:
-        raise ValueError(f"arrays of {array.dtype} cannot be kept in a bundle")
+def arrays_bytes(arrays: Sequence[NDArray[Any]]) -> bytes:
+    """Arrays of numbers, booleans or strings as ``.npy`` files back to back, as repeated ``numpy.load`` reads them.
+
+    Raises ValueError for other types.
+    """
     stream = io.BytesIO()
-    np.lib.format.write_array(
-        stream, plain.astype(plain.dtype.newbyteorder("<"), copy=False), version=(1, 0), allow_pickle=False
-    )
+    for array in arrays:
+        plain = np.asarray(array.astype(str) if array.dtype.kind in "OS" else array, order="C")
+        if plain.dtype.kind not in "biufU":
+            raise ValueError(f"arrays of {array.dtype} cannot be kept in a bundle")
+        little = plain.astype(plain.dtype.newbyteorder("<"), copy=False)
+        np.lib.format.write_array(stream, little, version=(1, 0), allow_pickle=False)
     return stream.getvalue()
 
 
-def array_from(data: bytes) -> NDArray[Any]:
-    """The array that ``array_bytes`` wrote; strings come back as objects, as engines take them.
+def arrays_from(data: bytes) -> list[NDArray[Any]]:
+    """The arrays that ``arrays_bytes`` wrote; strings come back as objects, as engines take them.
 
-    The header is matched, not evaluated, and memory is taken only for bytes that are there. Raises ValueError.
+    A header is matched, not evaluated, and memory is taken only for bytes that are there. Raises ValueError.
     """
-    if not data.startswith(_MAGIC) or len(data) < 10:
-        raise ValueError("not a .npy file of version 1.0")
-    end = 10 + int.from_bytes(data[8:10], "little")
-    match = _HEADER.fullmatch(data[10:end])
-    if match is None:
-        raise ValueError("a .npy header that Edgewright does not write")
+    found: list[NDArray[Any]] = []
+    start = 0
+    while start < len(data):
+        array, start = _one(data, start)
+        found.append(array)
+    if arrays_bytes(found) != data:
+        raise ValueError("a .npy file in another spelling than Edgewright's")
+    return found
+
+
+def _one(data: bytes, start: int) -> tuple[NDArray[Any], int]:
+    body = start + 10 + int.from_bytes(data[start + 8 : start + 10], "little")
+    match = _HEADER.fullmatch(data, start + 10, body)
+    if not data.startswith(_MAGIC, start) or match is None:
+        raise ValueError("not a .npy file of version 1.0 as Edgewright writes it")
     try:
         dtype = np.dtype(match[1].decode())
     except TypeError as error:
         raise ValueError(f"an unknown element type {match[1]!r}") from error
     shape = tuple(int(size) for size in re.findall(rb"\d+", match[2]))
-    if math.prod(shape) * dtype.itemsize != len(data) - end or dtype.itemsize == 0:
-        raise ValueError("its length is not that of its shape")
-    try:
-        array = np.frombuffer(data, dtype, offset=end).reshape(shape).copy()
-        plain: NDArray[Any] = array.astype(object) if dtype.kind == "U" else array
-        if array_bytes(plain) != data:
-            raise ValueError("a .npy file in another spelling than Edgewright's")
-    except UnicodeDecodeError as error:
-        raise ValueError("strings that are not Unicode") from error
-    return plain
+    end = body + math.prod(shape) * dtype.itemsize
+    if end > len(data) or dtype.itemsize == 0 or len(shape) > 32:
+        raise ValueError("a .npy file shorter than its shape")
+    array = np.frombuffer(data, dtype, count=math.prod(shape), offset=body).reshape(shape).copy()
+    return array.astype(object) if dtype.kind == "U" else array, end

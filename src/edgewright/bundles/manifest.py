@@ -7,11 +7,11 @@ typed, an unknown one is an error, and no file may lie there that no key names.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from edgewright.bundles.arrays import array_bytes, array_from
+from edgewright.bundles.arrays import arrays_bytes, arrays_from
 from edgewright.bundles.content import BundleContent, Call, Contract, DatasetFact, Golden, Tolerance, Variant
 from edgewright.bundles.fields import Fields, each
 from edgewright.bundles.names import BOM, MANIFEST, SIGNATURE, SKETCHES, Limits, check_names
@@ -35,10 +35,10 @@ def lay_out(content: BundleContent) -> tuple[dict[str, Any], dict[str, bytes]]:
         files[name] = data
         return name
 
-    def arrays(folder: str, side: str, values: Arrays) -> dict[str, str]:
-        # Numbered, because a tensor's name may hold anything.
-        ordered = enumerate(sorted(values))
-        return {name: keep(f"{folder}/{side}-{i}.npy", array_bytes(values[name])) for i, name in ordered}
+    def arrays(side: str, calls: Sequence[Arrays]) -> dict[str, str]:
+        # One file for each tensor, numbered, because a tensor's name may hold anything.
+        numbered = enumerate(sorted(calls[0]))
+        return {name: keep(f"golden/{side}-{i}.npy", arrays_bytes([c[name] for c in calls])) for i, name in numbered}
 
     def variant(v: Variant) -> dict[str, Any]:
         single = len(v.model.files) == 1
@@ -73,10 +73,8 @@ def lay_out(content: BundleContent) -> tuple[dict[str, Any], dict[str, bytes]]:
         "labels": list(content.labels),
         "datasets": [vars(fact) for fact in content.datasets],
         "golden": {
-            "calls": [
-                {side: arrays(f"golden/{i:03}", side, getattr(call, side)) for side in ("inputs", "outputs")}
-                for i, call in enumerate(content.golden.calls)
-            ],
+            "inputs": arrays("input", [call.inputs for call in content.golden.calls]),
+            "outputs": arrays("output", [call.outputs for call in content.golden.calls]),
             "tolerances": {name: vars(tolerance) for name, tolerance in content.golden.tolerances.items()},
         },
         "contract": {
@@ -132,11 +130,9 @@ def restore(fields: Fields, files: Mapping[str, bytes]) -> BundleContent:
         used.add(name)
         return files[name]
 
-    def arrays(names: Mapping[str, Any]) -> Arrays:
-        return {tensor: array_from(get(str(name))) for tensor, name in names.items()}
-
-    def call(entry: Fields) -> Call:
-        return Call(arrays(entry.named("inputs")), arrays(entry.named("outputs")))
+    def arrays(names: Mapping[str, Any]) -> list[Arrays]:
+        kept = {tensor: arrays_from(get(str(name))) for tensor, name in names.items()}
+        return [dict(zip(kept, values, strict=True)) for values in zip(*kept.values(), strict=True)]
 
     def variant(entry: Fields) -> Variant:
         engine, names = entry.text("engine"), entry.texts("files")
@@ -159,7 +155,9 @@ def restore(fields: Fields, files: Mapping[str, bytes]) -> BundleContent:
         )
 
     def golden(entry: Fields) -> Golden:
-        return Golden(entry.items("calls", call), each(entry.named("tolerances"), "tolerance", _tolerance))
+        sides = zip(arrays(entry.named("inputs")), arrays(entry.named("outputs")), strict=True)
+        calls = tuple(Call(inputs, outputs) for inputs, outputs in sides)
+        return Golden(calls, each(entry.named("tolerances"), "tolerance", _tolerance))
 
     signature = fields.one("signature", _signature)
     content = BundleContent(
