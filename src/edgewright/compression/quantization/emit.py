@@ -89,6 +89,9 @@ class Writer:
         if key not in self._weights:
             attributes = [] if axis is None else [ir.AttrInt64("axis", axis)]
             stored = [self._store(integers), self._store(scales)]
+            if kernel.node.op_type != "Conv":
+                # ONNX Runtime fuses a product without its weight's zero point to nothing; a convolution it does fuse.
+                stored.append(self._store(np.zeros(scales.shape, np.int8)))
             self._weights[key] = self._node("DequantizeLinear", stored, attributes)
         return self._weights[key]
 
