@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from edgewright.measurement.latency import LatencyResult, Plan, faster, measure_latency, quick_latency
+from edgewright.measurement.decisions import faster, quick_latency
+from edgewright.measurement.latency import LatencyResult, Plan, measure_latency
 
 __all__ = ["LatencyResult", "Plan", "faster", "measure_latency", "quick_latency"]

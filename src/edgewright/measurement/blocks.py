@@ -96,20 +96,25 @@ def _between(stamps: list[int]) -> NDArray[np.int64]:
 @dataclass(frozen=True, eq=False)
 class Visit:
     """What one visit saw. ``typical_ms`` (groups,): time per call over small groups; ``single_ms`` (calls,): of single
-    calls; the same array where calls are long. ``cores``: CPU time of the whole process over wall time."""
+    calls; the same array where calls are long. ``cores``: CPU time of the whole process over wall time. ``opening``:
+    which of the subject's sessions answered."""
 
     typical_ms: Floats
     single_ms: Floats
     wall_ns: int
     cores: float
     preemptions: int
+    opening: int = 0
 
 
 class Runner:
-    """A session with its inputs in rotation: ``warm_up``, then ``size_blocks``, then ``visit`` again and again."""
+    """A subject's sessions with inputs in rotation: ``warm_up``, then ``size_blocks``, then ``visit`` again and again.
 
-    def __init__(self, session: Session, inputs: Sequence[Arrays], clock: Clock, tick: Tick) -> None:
-        self._infer = session.infer
+    Several sessions are openings of one model with one set of options.
+    """
+
+    def __init__(self, sessions: Sequence[Session], inputs: Sequence[Arrays], clock: Clock, tick: Tick) -> None:
+        self._infers = [session.infer for session in sessions]
         self._inputs, self._clock, self._tick = list(inputs), clock, tick
         self._at = 0
         self.call_ns = 0.0
@@ -123,24 +128,29 @@ class Runner:
         return [self._inputs[(at + i) % k] for i in range(count)]
 
     def warm_up(self, limit_ns: float) -> None:
-        """Run until calls stop getting faster, for at most ``limit_ns`` (one call at least).
+        """Run every opening until its calls stop getting faster, for at most ``limit_ns`` (one call of each at least).
 
         Settled: two neighbouring windows of some 2 ms or three calls agree within 3%, near the fastest window seen.
         """
+        settled = [self._warm(infer, limit_ns / len(self._infers)) for infer in self._infers]
+        self.settled = all(settled)
+
+    def _warm(self, infer: Callable[[Arrays], Any], limit_ns: float) -> bool:
         clock, start = self._clock, self._clock()
-        first = _plain(self._infer, self._take(1), clock)
-        self.warm_calls, self.call_ns = 1, max(float(first), 1.0)
+        first = _plain(infer, self._take(1), clock)
+        self.warm_calls += 1
+        self.call_ns = max(float(first), 1.0)
         windows: list[float] = []
         while clock() - start < limit_ns:
             count = min(max(3, int(2e6 / self.call_ns)), _MOST_CALLS)
             count = max(1, min(count, int((limit_ns - (clock() - start)) / self.call_ns)))
-            windows.append(float(np.median(_each(self._infer, self._take(count), clock))))
+            windows.append(float(np.median(_each(infer, self._take(count), clock))))
             self.warm_calls += count
             self.call_ns = max(min(windows) - self._tick.cost_ns, 1.0)
             near = windows[-1] <= 1.05 * min(windows)
             if len(windows) >= 3 and near and abs(windows[-1] / windows[-2] - 1) <= 0.03:
-                self.settled = True
-                return
+                return True
+        return False
 
     def size_blocks(self, block_ns: float, threads: int) -> None:
         """Choose how many calls a visit makes from what a call took so far."""
@@ -155,19 +165,21 @@ class Runner:
         wake_ns = 1e5 if threads == 1 else 1e6
         self.lead = 0 if self.call_ns > 5e6 else min(int(np.ceil(wake_ns / self.call_ns)), _MOST_CALLS)
 
-    def visit(self) -> Visit:
-        """One visit: untimed calls first, then the timed ones."""
+    def visit(self, turn: int = 0) -> Visit:
+        """One visit to the opening whose ``turn`` it is: untimed calls first, then the timed ones."""
+        opening = turn % len(self._infers)
+        infer = self._infers[opening]
         if self.lead:
-            _plain(self._infer, self._take(self.lead), self._clock)
+            _plain(infer, self._take(self.lead), self._clock)
         sequence, extra = self._take(self.calls), self._take(self.singles)
         lost, cpu, wall = preemptions(), time.process_time_ns(), time.perf_counter_ns()
         cost = self._tick.cost_ns
         if self.group == 1:
-            single = typical = np.maximum(_each(self._infer, sequence, self._clock) - cost, 1.0) / 1e6
+            single = typical = np.maximum(_each(infer, sequence, self._clock) - cost, 1.0) / 1e6
         else:
-            typical = np.maximum(_groups(self._infer, sequence, self.group, self._clock) - cost, 1.0)
+            typical = np.maximum(_groups(infer, sequence, self.group, self._clock) - cost, 1.0)
             typical = typical / self.group / 1e6
-            single = np.maximum(_each(self._infer, extra, self._clock) - cost, 1.0) / 1e6
+            single = np.maximum(_each(infer, extra, self._clock) - cost, 1.0) / 1e6
         real = max(time.perf_counter_ns() - wall, 1)
         self.call_ns += 0.1 * (float(np.median(typical)) * 1e6 - self.call_ns)
         return Visit(
@@ -176,4 +188,5 @@ class Runner:
             real,
             (time.process_time_ns() - cpu) / real,
             preemptions() - lost,
+            opening,
         )

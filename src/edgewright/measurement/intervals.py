@@ -102,6 +102,30 @@ def median_ratio(numerator: Floats, denominator: Floats, confidence: float = 0.9
     return Interval(value, min(float(x[max(low, 0)]), value), max(float(x[min(high, n - 1)]), value), n)
 
 
+def between_openings(log_levels: Sequence[Floats]) -> tuple[float, int]:
+    """Standard error of a level over the openings of one subject, in logarithms, and its degrees of freedom.
+
+    ``log_levels`` holds the logarithms of each opening's times. Where a session's memory happens to lie makes it
+    faster or slower for as long as it lives (Mytkowicz and others, "Producing wrong data without doing anything
+    obviously wrong!", ASPLOS 2009), so rounds alone cannot tell. (0.0, 0) for a single opening: not known.
+    """
+    medians = np.array([np.median(level) for level in log_levels if len(level)])
+    if medians.size < 2:
+        return 0.0, 0
+    return float(medians.std(ddof=1)) / math.sqrt(medians.size), int(medians.size) - 1
+
+
+def widen(found: Interval, errors: Sequence[tuple[float, int]], confidence: float = 0.95) -> Interval:
+    """``found`` (positive) widened by independent standard errors in logarithms, each with its degrees of freedom."""
+    freedom = sum(df for _, df in errors)
+    if not freedom or not found.low > 0:
+        return found
+    extra = _critical(confidence, freedom + 1) * math.sqrt(sum(e * e for e, _ in errors))
+    low = found.value * math.exp(-math.hypot(math.log(found.value / found.low), extra))
+    high = found.value * math.exp(math.hypot(math.log(found.high / found.value), extra))
+    return Interval(found.value, min(low, found.value), max(high, found.value), found.n)
+
+
 def median_of(values: Sequence[float]) -> Interval:
     """Median of a few independent runs with the narrowest order-statistic interval of at least 95%.
 

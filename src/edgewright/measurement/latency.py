@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,15 @@ from edgewright.core.session import Arrays, Session
 from edgewright.core.statistics import Interval
 from edgewright.measurement.blocks import Clock, Floats, Runner, Visit, know_clock
 from edgewright.measurement.conditions import disturbance, interpreter_note, read_counters, session_conditions
-from edgewright.measurement.intervals import FEWEST, clustered_quantile, median_ratio, paired_ratio, two_modes
+from edgewright.measurement.intervals import (
+    FEWEST,
+    between_openings,
+    clustered_quantile,
+    median_ratio,
+    paired_ratio,
+    two_modes,
+    widen,
+)
 from edgewright.measurement.quiet import Pin, no_collector
 
 Checkpoint = Callable[[], bool]
@@ -36,14 +44,15 @@ class Plan:
     """How long and how well to measure.
 
     ``budget_s``: all subjects together, warm-up included. ``precision``: the wanted half width of each ratio to the
-    ``baseline`` ("" for the first subject), as a share; 0 to use the whole budget. ``tail_calls``: singly timed calls
-    that the tails want before the run may end early. ``block_ms``: how long one visit lasts.
+    ``baseline`` ("" for the first subject), as a share; 0 to use the whole budget. ``rounds`` and ``tail_calls``
+    (singly timed) are wanted before the run may end early. ``block_ms``: how long one visit lasts.
     """
 
     budget_s: float = 5.0
     precision: float = 0.02
     seed: int = 0
     baseline: str = ""
+    rounds: int = 60
     tail_calls: int = 400
     block_ms: float = 2.0
 
@@ -104,7 +113,7 @@ class LatencyResult:
 
 
 def measure_latency(
-    subjects: Mapping[str, Session],
+    subjects: Mapping[str, Session | Sequence[Session]],
     inputs: Sequence[Arrays],
     plan: Plan | None = None,
     *,
@@ -114,6 +123,8 @@ def measure_latency(
 ) -> dict[str, LatencyResult]:
     """Latency of every subject with intervals, and its ratio to the baseline's.
 
+    A subject is a session, or several openings of the same model: an opening may be a percent faster or slower for as
+    long as it lives (where its memory happens to lie), which only other openings can tell; intervals then cover it.
     ``inputs`` are whole requests, fed in rotation. All sessions must have been opened with the same number of threads.
     ``resume`` takes the results of an earlier call with the same subjects and adds to them. Disturbed rounds are
     counted and named in ``conditions``; none is left out. At least one round is run, whatever the budget.
@@ -121,14 +132,15 @@ def measure_latency(
     Raises InputError for no subject, no input, an unknown baseline, unequal threads, or a resume of other subjects.
     """
     plan = plan or Plan()
-    baseline, threads = _check(subjects, inputs, plan, resume)
+    opened = {name: tuple(s) if isinstance(s, Sequence) else (s,) for name, s in subjects.items()}
+    baseline, threads = _check(opened, inputs, plan, resume)
     begin = clock()
     budget_ns = plan.budget_s * 1e9
     tick = know_clock(clock)
-    runners = {name: Runner(session, inputs, clock, tick) for name, session in subjects.items()}
-    visits: dict[str, list[Visit]] = {name: list(resume[name].visits) if resume else [] for name in subjects}
+    runners = {name: Runner(sessions, inputs, clock, tick) for name, sessions in opened.items()}
+    visits: dict[str, list[Visit]] = {name: list(resume[name].visits) if resume else [] for name in opened}
     rng = np.random.default_rng([plan.seed, len(visits[baseline])])
-    names = list(subjects)
+    names = list(opened)
     ended = "budget"
     before = read_counters()
     with no_collector():
@@ -138,10 +150,13 @@ def measure_latency(
         # Pinned only now: while it was busy, the scheduler has moved this thread to the emptiest core.
         with Pin(threads) as pin:
             cpus = pin.cpus
-            look = max(12, len(visits[baseline]) + 1)
+            look = max(plan.rounds, len(visits[baseline]) + 1)
             while True:
+                done = len(visits[baseline])
                 for i in rng.permutation(len(names)):
-                    visits[names[i]].append(runners[names[i]].visit())
+                    # The baseline's openings turn once for every turn of the others', so that all pairs meet.
+                    turn = done // len(opened[names[i]]) if names[i] == baseline else done
+                    visits[names[i]].append(runners[names[i]].visit(turn))
                 if checkpoint is not None and checkpoint() is False:
                     ended = "stopped"
                     break
@@ -164,32 +179,33 @@ def measure_latency(
     if note := interpreter_note():
         shared["notes"] = [*shared.get("notes", []), note]
     results = {}
-    for name, session in subjects.items():
+    for name, sessions in opened.items():
         runner = runners[name]
         told = {
-            "baseline": baseline, "inputs": len(inputs), "rounds": len(rounds), "calls_per_visit": runner.calls,
-            "calls_per_reading": runner.group, "warm_up_calls": runner.warm_calls, "settled": runner.settled,
+            "baseline": baseline, "openings": len(sessions), "inputs": len(inputs), "rounds": len(rounds),
+            "calls_per_visit": runner.calls, "calls_per_reading": runner.group, "warm_up_calls": runner.warm_calls,
+            "settled": runner.settled,
         }  # fmt: skip
-        own = session_conditions(session) | told | shared
+        own = session_conditions(sessions[0]) | told | shared
         results[name] = _result(name, visits[name], visits[baseline], own, threads, is_base=name == baseline)
     return results
 
 
 def _check(
-    subjects: Mapping[str, Session],
+    subjects: Mapping[str, Sequence[Session]],
     inputs: Sequence[Arrays],
     plan: Plan,
     resume: Mapping[str, LatencyResult] | None,
 ) -> tuple[str, int]:
     """The baseline's name and the number of threads."""
-    if not subjects:
+    if not subjects or not all(subjects.values()):
         raise InputError("there is nothing to measure; give at least one model")
     if not inputs:
         raise InputError("there is no input to measure with; give data with at least one sample")
     baseline = plan.baseline or next(iter(subjects))
     if baseline not in subjects:
         raise InputError(f"the baseline {baseline!r} is not among {', '.join(subjects)}")
-    told = {name: s.options.threads for name, s in subjects.items() if hasattr(s, "options")}
+    told = {name: s.options.threads for name, sessions in subjects.items() for s in sessions if hasattr(s, "options")}
     if len(set(told.values())) > 1:
         listed = ", ".join(f"{name}: {n}" for name, n in told.items())
         raise InputError(f"subjects must run on the same number of threads to be compared ({listed}); open them alike")
@@ -231,83 +247,35 @@ def _move_on(pin: Pin, visits: Sequence[Visit]) -> None:
 def _result(
     name: str, visits: Sequence[Visit], base: Sequence[Visit], told: dict[str, Any], threads: int, *, is_base: bool
 ) -> LatencyResult:
-    p50 = clustered_quantile([v.typical_ms for v in visits], 0.5)
+    mine, theirs = _typical(visits), _typical(base)
+    spread = _openings(visits, mine)
+    p50 = widen(clustered_quantile([v.typical_ms for v in visits], 0.5), [spread])
     p95, p99 = (_at_least(clustered_quantile([v.single_ms for v in visits], q), p50.value) for q in (0.95, 0.99))
     p99 = _at_least(p99, p95.value)
-    mine, theirs = _typical(visits), _typical(base)
     ratio = None
     if is_base:
         ratio = Interval(1.0, 1.0, 1.0, len(visits))
     elif len(visits) >= FEWEST:
-        ratio = paired_ratio(mine, theirs)
+        ratio = widen(paired_ratio(mine, theirs), [spread, _openings(base, theirs)])
     notes = list(told.get("notes", []))
     if modes := two_modes(mine):
         told["two_modes_ms"] = [float(f"{x:.4g}") for x in modes]
         notes.append(f"times fall into two heaps, around {modes[0]:.3g} and {modes[1]:.3g} ms")
     cores = sum(v.cores * v.wall_ns for v in visits) / max(sum(v.wall_ns for v in visits), 1)
     told["cores_used"] = round(cores, 2)
-    if cores > threads * 1.15 + 0.1:
+    if cores > threads * 1.25 + 0.25:
         notes.append(f"the engine used {cores:.1f} cores where {threads} were asked for")
     if notes:
         told["notes"] = notes
     return LatencyResult(name, p50, p95, p99, ratio, mine, tuple(visits), told)
 
 
+def _openings(visits: Sequence[Visit], typical: NDArray[np.float64]) -> tuple[float, int]:
+    """How much openings differ, as ``between_openings`` tells it."""
+    which = np.array([visit.opening for visit in visits])
+    return between_openings([np.log(typical[which == k]) for k in np.unique(which)])
+
+
 def _at_least(found: Interval, floor: float) -> Interval:
     """Tails and the middle come from different readings when calls are short; keep them in order."""
     return replace(found, value=max(found.value, floor), high=max(found.high, floor))
-
-
-def quick_latency(
-    baseline: Session,
-    candidate: Session,
-    inputs: Sequence[Arrays],
-    *,
-    budget_s: float = 0.3,
-    precision: float = 0.02,
-    seed: int = 0,
-    clock: Clock = time.perf_counter_ns,
-) -> LatencyResult:
-    """The candidate's latency and its ratio to the baseline, cheaply enough to ask for every candidate of a search.
-
-    Times of different calls were taken at different moments: compare ``ratio``, not ``p50``.
-    """
-    plan = Plan(budget_s, precision, seed, "baseline", tail_calls=0, block_ms=1.0)
-    pair = {"baseline": baseline, "candidate": candidate}
-    return measure_latency(pair, inputs, plan, clock=clock)["candidate"]
-
-
-def faster(
-    a: Session,
-    b: Session,
-    inputs: Sequence[Arrays],
-    *,
-    margin: float = 0.0,
-    budget_s: float = 1.0,
-    seed: int = 0,
-    clock: Clock = time.perf_counter_ns,
-) -> Literal["yes", "no", "unclear"]:
-    """Whether ``a`` is faster than ``b`` by more than ``margin`` (0.02: at least 2%).
-
-    Decided as soon as the interval lies on one side. Looking again and again would make an error ever more likely, so
-    look number k spends 5% x 6 / (pi k)^2 of it: all looks together err at most in 5% (union bound).
-    """
-    runs: dict[str, LatencyResult] | None = None
-    limit = 1.0 - margin
-    begin = clock()
-    for look in range(1, 9):
-        left = budget_s - (clock() - begin) / 1e9
-        if runs is not None and left <= 0:
-            break
-        share = max(min(left, budget_s / 8 * 1.3 ** (look - 1)), 1e-3)
-        plan = Plan(share, 0.0, seed, "b", tail_calls=0, block_ms=1.0)
-        runs = measure_latency({"a": a, "b": b}, inputs, plan, clock=clock, resume=runs)
-        mine, theirs = runs["a"].round_ms, runs["b"].round_ms
-        if mine.size < FEWEST:
-            continue
-        found = median_ratio(mine, theirs, confidence=1 - 0.05 * 6 / (math.pi * look) ** 2)
-        if found.high < limit:
-            return "yes"
-        if found.low > limit:
-            return "no"
-    return "unclear"
