@@ -29,7 +29,7 @@ def header(name: str, size: int) -> bytes:
     prefix, short = _split(name)
     parts = [
         short.encode("ascii"), b"0000644\0", b"0000000\0", b"0000000\0", b"%011o\0" % size, b"00000000000\0",
-        b" " * 8, b"0", b"", b"ustar\0", b"00", b"", b"", b"0000000\0", b"0000000\0", prefix.encode("ascii"),
+        b" " * 8, b"0", b"", b"ustar\0", b"00", b"", b"", b"", b"", prefix.encode("ascii"),
     ]  # fmt: skip
     parts[6] = b"%06o\0 " % sum(_FIELDS.pack(*parts))
     return _FIELDS.pack(*parts)

@@ -61,4 +61,9 @@ def _one(data: bytes, start: int) -> tuple[NDArray[Any], int]:
     if end > len(data) or dtype.itemsize == 0 or len(shape) > 32:
         raise ValueError("a .npy file shorter than its shape")
     array = np.frombuffer(data, dtype, count=math.prod(shape), offset=body).reshape(shape).copy()
-    return array.astype(object) if dtype.kind == "U" else array, end
+    if dtype.kind != "U":
+        return array, end
+    points = np.frombuffer(data, "<u4", count=array.nbytes // 4, offset=body)
+    if ((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))).any():
+        raise ValueError("a .npy file of strings that are not Unicode")
+    return array.astype(object), end
