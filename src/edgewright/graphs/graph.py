@@ -37,6 +37,11 @@ def close_graph(graph: ir.Model, parent: Model, name: str, options: Mapping[str,
 
 def tidy(graph: ir.Model) -> None:
     """Drop what no output needs: nodes, initialisers, functions, opsets, doc strings, metadata, stale shapes."""
+    for node in graph.graph:
+        for value in node.outputs:
+            if not value.is_graph_output():
+                value.shape, value.type = None, None
+    common.TopologicalSortPass()(graph)  # dead nodes are found from the end
     common.RemoveInitializersFromInputsPass()(graph)
     common.IdentityEliminationPass()(graph)
     common.RemoveUnusedNodesPass()(graph)
@@ -44,11 +49,6 @@ def tidy(graph: ir.Model) -> None:
     common.RemoveUnusedFunctionsPass()(graph)
     common.RemoveUnusedOpsetsPass()(graph)
     common.ClearMetadataAndDocStringPass()(graph)
-    common.TopologicalSortPass()(graph)
-    for node in graph.graph:
-        for value in node.outputs:
-            if not value.is_graph_output():
-                value.shape, value.type = None, None
     graph.ir_version = max(graph.ir_version, 4)  # before 4, initialisers had to be listed as inputs
     graph.producer_name, graph.producer_version = "edgewright", None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,12 @@ from edgewright.graphs.graph import constant
 
 @dataclass(frozen=True)
 class Linear:
-    """``output`` = ``data`` @ ``weight`` + ``bias``: weight (inputs, outputs), bias (outputs,) or None, float32."""
+    """``output`` = ``data`` @ ``weight`` + ``bias``: weight (inputs, outputs), bias (outputs,) or None, float32.
 
+    ``node`` is the MatMul or Gemm.
+    """
+
+    node: ir.Node
     data: ir.Value
     weight: NDArray[np.float32]
     bias: NDArray[np.float32] | None
@@ -39,14 +44,26 @@ def as_linear(value: ir.Value) -> Linear | None:
             whole = as_linear(inner.outputs[0])
             if whole is not None and _is_bias(array, whole.weight.shape[1]):
                 flat = np.broadcast_to(array.ravel(), (whole.weight.shape[1],))
-                return Linear(whole.data, whole.weight, flat, value)
+                return Linear(inner, whole.data, whole.weight, flat, value)
         return None
     if not is_standard(node, "MatMul", "Gemm") or node.inputs[0] is None or constant(node.inputs[0]) is not None:
         return None
     weight = constant(node.inputs[1])
     if weight is None or weight.dtype != np.float32 or weight.ndim != 2:
         return None
-    return Linear(node.inputs[0], weight, None, value) if node.op_type == "MatMul" else _gemm(node, weight, value)
+    return Linear(node, node.inputs[0], weight, None, value) if node.op_type == "MatMul" else _gemm(node, weight, value)
+
+
+def layers(graph: ir.Graph) -> Iterator[Linear]:
+    """Every linear layer of the main graph, its bias's Add included where nothing else reads the product."""
+    for node in list(graph):
+        if node.graph is None or not is_standard(node, "MatMul", "Gemm"):
+            continue
+        reader = sole_reader(node.outputs[0])
+        whole = as_linear(reader.outputs[0]) if is_standard(reader, "Add") and reader is not None else None
+        found = whole if whole is not None else as_linear(node.outputs[0])
+        if found is not None:
+            yield found
 
 
 def _is_bias(array: NDArray[Any], outputs: int) -> bool:
@@ -64,12 +81,12 @@ def _gemm(node: ir.Node, weight: NDArray[np.float32], value: ir.Value) -> Linear
         weight = (weight * np.float32(alpha)).astype(np.float32)
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is None:
-        return Linear(node.inputs[0], weight, None, value)
+        return Linear(node, node.inputs[0], weight, None, value)
     array = constant(bias)
     if array is None or not _is_bias(array, weight.shape[1]):
         return None
     flat = np.broadcast_to(array.ravel(), (weight.shape[1],))
-    return Linear(node.inputs[0], weight, (flat * np.float32(beta)).astype(np.float32), value)
+    return Linear(node, node.inputs[0], weight, (flat * np.float32(beta)).astype(np.float32), value)
 
 
 def write_linear(editor: Editor, data: ir.Value, weight: NDArray[Any], bias: NDArray[Any] | None) -> ir.Value:
@@ -85,12 +102,7 @@ def straighten(editor: Editor, facts: Facts) -> int:
     many were straightened.
     """
     count = 0
-    for node in list(editor.graph):
-        if node.graph is None or not is_standard(node, "MatMul", "Gemm", "Add"):
-            continue
-        layer = as_linear(node.outputs[0])
-        if layer is None or (node.op_type == "MatMul" and is_standard(sole_reader(node.outputs[0]), "Add")):
-            continue
+    for layer in layers(editor.graph):
         found = _cancelling(layer, facts)
         if found is not None:
             source, end = found
