@@ -1,0 +1,170 @@
+"""Which nodes of a quantized graph really run: the rule by which costs and memory read QuantizeLinear pairs.
+
+No engine runs a QDQ graph as it is written. ONNX Runtime's QDQ selectors and OpenVINO's low-precision transformations
+both turn *DequantizeLinear -> operator -> QuantizeLinear* into one integer operator. The rule here is what they have in
+common:
+
+1. An operator with an integer kernel runs on integers when everything it computes on comes out of a DequantizeLinear
+   and everything it writes goes into one QuantizeLinear, a Relu or Clip between counting as part of it. Convolutions
+   and matrix products may also write floats.
+2. A DequantizeLinear vanishes when only such operators read it; a QuantizeLinear when such an operator feeds it. What
+   lies in memory is then the integer tensor, and the float one between never does.
+3. A DequantizeLinear of 4-bit weights vanishes into its MatMul (weight-only quantization). One of 8-bit weights into a
+   float operator does not: it runs at every call.
+4. What depends on constants alone is folded when the model is opened and costs nothing, rule 3 apart. What no output
+   needs is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from edgewright.graphs.view import Graph, Node, TensorFacts
+
+KERNELS: Mapping[str, tuple[int, ...]] = {
+    "Conv": (0, 1), "ConvTranspose": (0, 1), "Gemm": (0, 1), "MatMul": (0, 1),
+}  # fmt: skip
+"""Operators whose multiplications become integer, with the inputs that must be dequantized."""
+
+JOINERS: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys(("Add", "Mul", "Sub", "Div"), (0, 1)), "Where": (1, 2),
+    **dict.fromkeys(
+        ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax", "Relu", "Clip", "MaxPool",
+         "GlobalMaxPool", "Resize", "Split", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice",
+         "Gather", "GatherElements", "Expand", "Tile", "Pad", "DepthToSpace", "SpaceToDepth", "ReduceMax", "ReduceMin",
+         "ReduceMean", "ReduceSum", "Identity", "Dropout"), (0,)
+    ),
+}  # fmt: skip
+"""Operators between kernels that some engine runs on integers. ``Concat``, not listed, needs every input so."""
+
+_SLOTS = {**KERNELS, **JOINERS}
+_TAILS = frozenset({"Relu", "Clip"})
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """``idle``: nodes that do not run. ``bits``: width of the numbers an integer operator multiplies, by node.
+
+    ``sources`` maps what a DequantizeLinear writes to the integer tensor behind it, ``results`` what an integer
+    operator writes to the integer tensor that is stored instead; both only where rule 2 or 3 applies.
+    """
+
+    idle: frozenset[Node] = frozenset()
+    bits: Mapping[Node, int] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, str] = field(default_factory=dict)
+    scales: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What a DequantizeLinear writes -> its scale and zero point."""
+    folded: frozenset[str] = frozenset()
+    """Values that depend on constants alone."""
+
+    def read(self, node: Node, name: str) -> str:
+        """The value that lies in memory where ``node`` reads ``name``."""
+        return self.sources.get(name, name) if node in self.bits else name
+
+    def written(self, name: str) -> str:
+        """The value that lies in memory where a node writes ``name``."""
+        return self.results.get(name, name)
+
+
+def fuse(graph: Graph, facts: Mapping[str, TensorFacts], outside: Collection[str] = ()) -> Fusion:
+    """Apply the rule to one graph; ``outside`` names the constants of enclosing graphs."""
+    return _Fuser(graph, facts, outside).fuse()
+
+
+class _Fuser:
+    def __init__(self, graph: Graph, facts: Mapping[str, TensorFacts], outside: Collection[str]) -> None:
+        self.graph, self.facts = graph, facts
+        self.fixed = {*outside, *graph.constants}
+        self.kept = set(graph.outputs)
+        self.pairs = {n.outputs[0]: n for n in graph.nodes if n.op_type == "DequantizeLinear"}
+        self.readers: dict[str, list[Node]] = defaultdict(list)
+        self.dead = self._dead()
+        for node in graph.nodes:
+            for name in node.reads if node not in self.dead else ():
+                self.readers[name].append(node)
+
+    def fuse(self) -> Fusion:
+        folded = self._fold()
+        bits: dict[Node, int] = {}
+        results: dict[str, str] = {}
+        idle = {n for n in self.graph.nodes if n.outputs and all(name in folded for name in n.outputs if name)}
+        idle |= self.dead
+        for node in self.graph.nodes:
+            width = 0 if node in idle else self._width(node)
+            if width < 0:
+                bits[node] = 4
+            elif width and (chains := self._chains(node)) is not None:
+                bits[node] = width
+                for chain in chains:
+                    idle.update(chain)
+                    stored = chain[-1].outputs[0]
+                    results |= {name: stored for link in chain for name in (link.inputs[0], link.outputs[0])}
+        results = {name: stored for name, stored in results.items() if name != stored}
+        sources = {}
+        for name, pair in self.pairs.items():
+            users = self.readers[name]
+            if any(user in bits for user in users):
+                sources[name] = pair.inputs[0]
+                if name not in self.kept and all(user in bits for user in users):
+                    idle.add(pair)
+        scales = {name: self.pairs[name].inputs[1:] for name in sources}
+        return Fusion(frozenset(idle), bits, sources, results, scales, folded)
+
+    def _fold(self) -> frozenset[str]:
+        """Rule 4. Random operators and those with subgraphs are left to run; DequantizeLinear is left to rule 3."""
+        found: set[str] = set()
+        for node in self.graph.nodes:
+            free = not node.bodies and not node.op_type.startswith(("Random", "Bernoulli", "Multinomial", "Dequantize"))
+            if free and node.reads and all(name in self.fixed or name in found for name in node.reads):
+                found.update(name for name in node.outputs if name)
+        return frozenset(found)
+
+    def _dead(self) -> set[Node]:
+        """Nodes that no output of the graph needs."""
+        needed, dead = set(self.kept), set()
+        for node in reversed(self.graph.nodes):
+            if needed.isdisjoint(node.outputs):
+                dead.add(node)
+            else:
+                needed.update(node.reads)
+        return dead
+
+    def _width(self, node: Node) -> int:
+        """Bits a node would multiply, 0 if its inputs keep it from running on integers, -1 for weight-only 4 bits."""
+        slots = tuple(range(len(node.inputs))) if node.op_type == "Concat" else _SLOTS.get(node.op_type)
+        if node.domain or slots is None or len(node.inputs) <= max(slots):
+            return 0
+        widths = [self._narrow(node.inputs[slot]) for slot in slots]
+        if node.op_type == "MatMul" and widths == [0, 4]:
+            return -1
+        return max(widths) if all(widths) else 0
+
+    def _narrow(self, name: str) -> int:
+        """Bits of the integers behind a dequantized value, 0 where there is no DequantizeLinear."""
+        pair = self.pairs.get(name)
+        stored = self.facts.get(pair.inputs[0]) if pair else None
+        return int("".join(filter(str.isdigit, stored.dtype)) or 0) if stored else 0
+
+    def _chains(self, node: Node) -> list[tuple[Node, ...]] | None:
+        """How each output reaches its QuantizeLinear; [] where floats may be written, None where they may not."""
+        used = [name for name in node.outputs if name and (self.readers[name] or name in self.kept)]
+        chains = [self._chain(name) for name in used]
+        if chains and all(chains):
+            return chains
+        return [] if node.op_type in KERNELS else None
+
+    def _chain(self, name: str) -> tuple[Node, ...]:
+        """The nodes from ``name`` to the one QuantizeLinear it goes into, through a Relu or Clip; () without one."""
+        chain: list[Node] = []
+        while len(self.readers[name]) == 1 and name not in self.kept and len(chain) < 2:
+            reader = self.readers[name][0]
+            if reader.inputs[0] != name or reader.op_type not in {"QuantizeLinear", *_TAILS}:
+                break
+            chain.append(reader)
+            if reader.op_type == "QuantizeLinear":
+                return tuple(chain)
+            name = reader.outputs[0]
+        return ()
