@@ -72,6 +72,7 @@ def describe(block: bytes) -> str:
         return "the archive's end"
     if not block.strip(b"\0"):
         return "an empty block"
-    name = (block[345:500].rstrip(b"\0") + b"/" + block[:100].rstrip(b"\0")).lstrip(b"/") or b"?"
+    short, prefix = block[:100].rstrip(b"\0"), block[345:500].rstrip(b"\0")
+    name = prefix + b"/" + short if prefix and block[257:263] == b"ustar\0" else short
     kind = _KINDS.get(block[156:157], "an entry")
     return f"{kind} {name.decode('ascii', 'replace')[:80]!r}"

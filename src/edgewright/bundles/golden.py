@@ -22,22 +22,25 @@ from edgewright.engines import open_session
 _FLOOR = 1e-4
 # How much wider than the spread seen here; and the share of the output's scale beyond which agreement means nothing.
 _HEADROOM, _CEILING = 4.0, 0.05
+_NUDGE = 2.0**-20
 
 
 def record_golden(variants: Sequence[Variant], inputs: Iterable[Arrays], count: int = 8) -> Golden:
     """Up to ``count`` calls from ``inputs`` (each as the engine takes it), answered by the first variant.
 
     Each output's tolerance is found, not chosen: all variants answer again, with the engine's graph rewriting and
-    number type varied, and four times the largest difference is allowed; at least 1e-4 and at most 5% of the output's
-    scale (its largest finite magnitude). A call on which they differ by more, or in an integer, a boolean, a string, is
-    no golden one and is left out. Looks at no more than 4 x ``count`` inputs. Raises InputError without inputs,
-    EngineError when no call is stable.
+    number type varied and with the inputs moved by a millionth (which tips the roundings that another CPU would tip),
+    and four times the largest difference is allowed; at least 1e-4 and at most 5% of the output's scale (its largest
+    finite magnitude). A call on which they differ by more, or in an integer, a boolean, a string, is no golden one and
+    is left out. Looks at no more than 4 x ``count`` inputs. Raises InputError without inputs, EngineError when no call
+    is stable.
     """
     with ExitStack() as stack:
         sessions = [stack.enter_context(session) for session in _ways(variants)]
         answers: list[tuple[Arrays, list[dict[str, NDArray[Any]]]]] = []
         for call in inputs:
-            answers.append((call, [session.infer(call) for session in sessions]))
+            moved = [sessions[0].infer(_moved(call, sign * _NUDGE)) for sign in (1, -1)]
+            answers.append((call, [*(session.infer(call) for session in sessions), *moved]))
             if len(answers) == 4 * count:
                 break
     if not answers:
@@ -73,6 +76,16 @@ def _ways(variants: Sequence[Variant]) -> Iterator[Session]:
             ways.append(replace(variant.options, precision="f32"))
         for options in dict.fromkeys(ways):
             yield open_session(variant.model, variant.engine, options)
+
+
+def _moved(call: Arrays, share: float) -> Arrays:
+    def move(array: NDArray[Any]) -> NDArray[Any]:
+        if array.dtype.kind != "f":
+            return array
+        signs = np.where(np.arange(array.size) % 2, 1 - share, 1 + share).reshape(array.shape)
+        return (array * signs).astype(array.dtype)
+
+    return {name: move(array) for name, array in call.items()}
 
 
 def _scales(answers: Sequence[Arrays]) -> dict[str, float]:

@@ -69,14 +69,18 @@ class FolderSource:
             for folder in folders:
                 where = _open(folder, _FOLDER | os.O_NOFOLLOW, where, name)
                 stack.callback(os.close, where)
-            stream = stack.enter_context(os.fdopen(_open(last, _FILE, where, name), "rb"))
-            facts = os.fstat(stream.fileno())
+            handle = _open(last, _FILE, where, name)
+            stack.callback(os.close, handle)
+            facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode):
                 raise TrustError(f"{name} is not a plain file")
             if facts.st_nlink != 1:
                 raise TrustError(f"{name} is a hard link: another name can change it")
             allowed = limit_bytes if size is None else size
-            data = stream.read(allowed + 1) if facts.st_size <= allowed else None
+            data = None
+            if facts.st_size == size or (size is None and facts.st_size <= allowed):
+                with os.fdopen(handle, "rb", closefd=False) as stream:
+                    data = stream.read(allowed + 1)
         if data is None or len(data) > allowed or (size is not None and len(data) != size):
             found = facts.st_size if data is None else len(data)
             wanted = f"at most {limit_bytes:,}" if size is None else f"{size:,}"
@@ -125,7 +129,12 @@ class ArchiveSource:
         block = self._stream.read(archive.BLOCK)
         stated = archive.stated_size(block) if size is None else size
         if stated is None or block != archive.header(name, stated):
-            raise TrustError(f"the archive holds {archive.describe(block)} where {name} ({_amount(size)}) belongs")
+            there = archive.describe(block)
+            if there == f"an entry {name!r}":
+                raise TrustError(
+                    f"the archive holds {name} with another size, mode, owner or time than it was packed with"
+                )
+            raise TrustError(f"the archive holds {there} where {name} ({_amount(size)}) belongs")
         if stated > limit_bytes:
             raise TrustError(f"{name} has {stated:,} bytes where at most {limit_bytes:,} belong")
         # Reading takes memory for all it asks for; ask for no more than the file can give.
