@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from edgewright.compression.contract import Context, Pass, PassResult
 from edgewright.compression.rewriting import activations, attention, norms
-from edgewright.compression.rewriting.editor import Editor
+from edgewright.compression.rewriting.editor import Editor, live_graph
 from edgewright.compression.rewriting.facts import Facts, observe_shapes
 from edgewright.compression.rewriting.folding import fold_affine
 from edgewright.compression.rewriting.linear import straighten
@@ -74,13 +74,13 @@ class Fuse(Pass):
 def _apply(model: Model, needed: int, rewriting: _Rewriting, fuse: Fuse) -> tuple[Model, int]:
     """``model`` rewritten, its operator set raised where that is needed and can be; and how often it applied."""
     raised = model
-    graph = open_graph(model)
+    graph = live_graph(model)
     count = rewriting(Editor(graph, "ew.f"), observe_shapes(model))
     if count and opset(model) < needed:
         try:
             raised = at_least(model, needed)
         except Refused:
             return model, 0
-        graph = open_graph(raised)
+        graph = live_graph(raised)
         count = rewriting(Editor(graph, "ew.f"), observe_shapes(raised))
     return (close_graph(graph, model, fuse.name), count) if count else (model, 0)

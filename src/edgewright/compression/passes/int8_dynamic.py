@@ -10,11 +10,11 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgewright.compression.contract import Context, Pass, PassResult
-from edgewright.compression.rewriting.editor import Editor, integer, is_standard
+from edgewright.compression.rewriting.editor import Editor, integer, is_standard, live_graph
 from edgewright.compression.rewriting.linear import Linear, layers
 from edgewright.core.errors import Refused
 from edgewright.core.model import Model
-from edgewright.graphs.graph import close_graph, constant, open_graph
+from edgewright.graphs.graph import close_graph, constant
 from edgewright.graphs.opsets import at_least
 
 # A row's scale takes as much as four of its numbers.
@@ -44,7 +44,7 @@ class Int8Dynamic(Pass):
 
     def rewrite(self, model: Model, context: Context) -> PassResult:
         """The quantized model. Raises Refused where nothing qualifies."""
-        graph = open_graph(at_least(model, 11))
+        graph = live_graph(at_least(model, 11))
         editor = Editor(graph, "ew.d")
         writer = _Writer(editor, 2 ** (self.weight_bits - 1) - 1, self.smallest)
         done: dict[str, int] = {}
@@ -138,13 +138,8 @@ class _Writer:
     def table(self, node: ir.Node) -> bool:
         """Rows of a Gather's table in int8, one scale a row."""
         table = constant(node.inputs[0]) if is_standard(node, "Gather") else None
-        if (
-            table is None
-            or table.dtype != np.float32
-            or table.ndim != 2
-            or integer(node, "axis", 0)
-            or not self.worth(table)
-        ):
+        narrow = table is None or table.ndim != 2 or table.shape[1] < _NARROWEST
+        if table is None or narrow or integer(node, "axis", 0) or not self.worth(table):
             return False
         editor, rows = self._editor, node.inputs[1]
         integers, scales = self._integers(table, 0)

@@ -76,7 +76,7 @@ def _windows(layer: Layer, chunk: NDArray[Any], chosen: NDArray[np.int64]) -> ND
     windows = windows[(slice(None), slice(None), *steps)]
     places = np.unravel_index(chosen, (windows.shape[0], *windows.shape[2 : 2 + rank]))
     index: Any = (places[0], slice(None), *places[1:])
-    found = windows[index]
+    found: NDArray[Any] = windows[index]
     return found.reshape(found.shape[0], found.shape[1], -1)
 
 

@@ -65,7 +65,7 @@ def place(graph: ir.Graph, skip: frozenset[str] = frozenset()) -> Placement:
     """Decide for the main graph; subgraphs stay float. ``skip`` names nodes that must stay float."""
     placement = Placement()
     for node in graph:
-        if node.name in skip or node.domain not in ("", "ai.onnx"):
+        if label(node) in skip or node.domain not in ("", "ai.onnx"):
             continue
         kernel = as_kernel(node)
         if kernel is not None:
@@ -84,6 +84,11 @@ def place(graph: ir.Graph, skip: frozenset[str] = frozenset()) -> Placement:
         if kernel.output in placement.demanded and readers and all(n in placement.integer for n in readers):
             placement.home.setdefault(kernel.output)
     return placement
+
+
+def label(node: ir.Node) -> str:
+    """What a node is called: its name, or what it writes."""
+    return str(node.name or node.outputs[0].name)
 
 
 def as_kernel(node: ir.Node) -> Kernel | None:

@@ -8,6 +8,18 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from onnx_ir.passes import common
+
+from edgewright.core.model import Model
+from edgewright.graphs.graph import open_graph
+
+
+def live_graph(model: Model) -> ir.Model:
+    """A mutable graph of ``model`` without its dead nodes, which a pass would otherwise count as its own work."""
+    graph = open_graph(model)
+    common.TopologicalSortPass()(graph)
+    common.RemoveUnusedNodesPass()(graph)
+    return graph
 
 
 class Editor:

@@ -1,0 +1,219 @@
+"""The search: which candidates to try next, decided from what the others showed. Pure; it measures nothing itself.
+
+Joint over structure (how many channels stay), number scheme (float, INT8 static or dynamic, mixed) and engine. Broad
+first, so that a feasible answer comes early; then deep where it pays: the smallest structure that keeps its accuracy is
+bracketed by bisection, and only the schemes that won at full structure are tried on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any
+
+from edgewright.core.candidate import Candidate, Steps
+from edgewright.core.session import EngineOptions
+
+Step = Mapping[str, Any]
+INT8_STATIC = "int8_static"
+
+
+@dataclass(frozen=True)
+class Runner:
+    """An engine with its options."""
+
+    engine: str
+    options: EngineOptions
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to try: a recipe on a runner. ``stage`` says why, for people."""
+
+    steps: Steps
+    runner: Runner
+    stage: str = ""
+
+
+@dataclass(frozen=True)
+class Space:
+    """What may be tried. ``products``: the model multiplies matrices outside convolutions.
+
+    ``vnni``: the target multiplies 8-bit numbers without saturating; else weights get 7 bits. ``structure``: channels
+    may go.
+    """
+
+    runners: tuple[Runner, ...]
+    structure: bool = True
+    products: bool = True
+    convolutions: bool = True
+    vnni: bool = True
+    alignments: tuple[int, ...] = (16, 8)
+
+
+Score = Callable[[Candidate], float]
+Found = Generator[Spec, Candidate, None]
+
+
+def float_steps(runner: Runner) -> Steps:
+    """What every candidate begins with: exact rewritings, the engine's own fused operators where it reads them."""
+    return ({"pass": "simplify"}, {"pass": "fuse", "contrib": runner.engine == "onnxruntime"})
+
+
+def explore(space: Space, score: Score) -> Found:
+    """Yields what to try and is sent the judged candidate; ends when nothing promising is left."""
+    trail = _Trail(space, score)
+    for runner in space.runners:
+        yield from trail.attempt((), runner, "exact rewritings")
+    yield from trail.number_types()
+    if not trail.good():
+        yield from trail.rescue(())
+    if space.structure:
+        yield from trail.structure()
+    yield from trail.polish()
+
+
+@dataclass
+class _Trail:
+    """What has been tried so far. A *structure* is the pruning steps; a *scheme* the number steps."""
+
+    space: Space
+    score: Score
+    tried: dict[tuple[str, str], Candidate] = field(default_factory=dict)
+    parts: dict[str, tuple[Steps, Steps, Runner]] = field(default_factory=dict)
+
+    def attempt(
+        self, scheme: Steps, runner: Runner, stage: str, structure: Steps = ()
+    ) -> Generator[Spec, Candidate, Candidate]:
+        """Try one combination, unless it was tried; the candidate."""
+        steps = (*float_steps(runner), *structure, *scheme, {"pass": "strip"})
+        key = (repr(steps), repr(runner))
+        if key not in self.tried:
+            found = yield Spec(steps, runner, stage)
+            self.tried[key] = found
+            self.parts[found.id] = (structure, scheme, runner)
+        return self.tried[key]
+
+    def good(self, structure: Steps | None = None) -> list[Candidate]:
+        """Feasible candidates, best first; of one structure if given."""
+        found = [c for c in self.tried.values() if acceptable(c)]
+        if structure is not None:
+            found = [c for c in found if self.parts[c.id][0] == structure]
+        return sorted(found, key=self.score)
+
+    def number_types(self) -> Found:
+        """INT8 in the ways that may pay on this target, at full structure."""
+        for runner in self.space.runners:
+            if runner.options.precision != "f32":
+                continue
+            yield from self.attempt((self.static(),), runner, "INT8 static")
+        if self.space.products:
+            for runner in self.space.runners:
+                if runner.engine == "onnxruntime":
+                    yield from self.attempt(({"pass": "int8_dynamic"},), runner, "INT8 dynamic")
+
+    def static(self, **options: Any) -> Step:
+        """The INT8 step for this target."""
+        bits = {} if self.space.vnni else {"weight_bits": 7}
+        return {"pass": INT8_STATIC, **bits, **options}
+
+    def schemes(self, most: int = 2) -> list[tuple[Steps, Runner]]:
+        """The number schemes that won at full structure, integer ones; near misses in accuracy count."""
+        full = [c for c in self.tried.values() if not c.refused and self.parts[c.id][0] == () and self.parts[c.id][1]]
+        ranked = sorted(full, key=lambda c: (not acceptable(c), self.score(c)))
+        return [(self.parts[c.id][1], self.parts[c.id][2]) for c in ranked[:most]]
+
+    def floats(self) -> list[Runner]:
+        """Runners by how well they run the float model."""
+        full = [c for c in self.tried.values() if not c.refused and self.parts[c.id][:2] == ((), ())]
+        return [self.parts[c.id][2] for c in sorted(full, key=self.score)]
+
+    def rescue(self, structure: Steps) -> Found:
+        """Other calibrations, then the most sensitive layers left in float, on the fastest schemes."""
+        for scheme, runner in self.schemes(2):
+            if scheme[0]["pass"] != INT8_STATIC:
+                continue
+            for method in ("mse", "percentile", "entropy"):
+                step = self.static(calibration=method)
+                found = yield from self.attempt((step,), runner, f"{method} calibration", structure)
+                if acceptable(found):
+                    return
+            for count in (1, 2, 4, 8):
+                step = {"pass": "mixed_precision", "float_layers": count}
+                found = yield from self.attempt((step,), runner, f"{count} layers in float", structure)
+                if acceptable(found):
+                    return
+
+    def structure(self) -> Found:
+        """Bracket the smallest share of multiplies whose accuracy holds."""
+        runners = self.floats()
+        if not runners:
+            return
+        for align in self.space.alignments:
+            best = yield from self._bracket(runners[0], align)
+            if best is None:
+                continue
+            structure = self.prune(best, align)
+            for runner in runners[1:]:
+                yield from self.attempt((), runner, f"{best:.0%} of the multiplies", structure)
+            quantized = [c for c in self.good(structure) if self.parts[c.id][1]]
+            if not quantized:
+                yield from self.rescue(structure)
+
+    def prune(self, keep: float, align: int) -> Steps:
+        """The structure that keeps a share of the multiplies."""
+        return ({"pass": "prune_channels", "keep": round(keep, 4), "align": align},)
+
+    def _bracket(self, runner: Runner, align: int) -> Generator[Spec, Candidate, float | None]:
+        bad, good = 0.0, 1.0
+        keep = 0.5
+        seen: set[str] = set()
+        for _ in range(9):
+            structure = self.prune(keep, align)
+            stage = f"{keep:.0%} of the multiplies"
+            plain = yield from self.attempt((), runner, stage, structure)
+            if plain.refused and not plain.metrics:
+                return good if good < 1 else None
+            held = acceptable(plain)
+            if held or nearly(plain):
+                for scheme, where in self.schemes():
+                    found = yield from self.attempt(scheme, where, stage, structure)
+                    held = held or acceptable(found)
+            if plain.model.digest in seen and held:
+                return keep
+            seen.add(plain.model.digest)
+            if held:
+                good = keep
+            else:
+                bad = keep
+            if bad and good / bad < 1.2:
+                break
+            keep = sqrt(good * bad) if bad else good / 2
+            if good == 1.0:
+                keep = (good + bad) / 2
+        return good if good < 1 else None
+
+    def polish(self) -> Found:
+        """Around the best: other calibrations and ranges that keep symmetric engines exact."""
+        for best in self.good()[:2]:
+            structure, scheme, runner = self.parts[best.id]
+            if not scheme or scheme[0]["pass"] != INT8_STATIC:
+                continue
+            for options in ({"calibration": "mse"}, {"activations": "s8_symmetric"}):
+                if options.get("activations") and runner.engine == "onnxruntime":
+                    continue
+                yield from self.attempt((self.static(**options),), runner, "calibration", structure)
+
+
+def acceptable(candidate: Candidate) -> bool:
+    """No known constraint is broken and nothing refused; metrics not measured yet do not count."""
+    return not candidate.refused and all(c.kept for c in candidate.clauses if c.value is not None)
+
+
+def nearly(candidate: Candidate) -> bool:
+    """Accuracy alone is off, by no more than the limit again: a different scheme may still make it."""
+    if candidate.refused:
+        return False
+    return all(c.kept or (c.constraint.metric == "accuracy_drop" and (c.slack or 0) > -1) for c in candidate.clauses
+               if c.value is not None)  # fmt: skip

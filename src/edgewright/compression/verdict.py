@@ -1,0 +1,114 @@
+"""Verdicts: constraints held against figures, false wins refused, the Pareto front, and a weighted choice from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import log
+
+from edgewright.core.candidate import Candidate, Clause, Constraint
+from edgewright.core.errors import InputError
+from edgewright.core.measurement import Measurement
+
+_FLOAT_WIDTH = {"int8_static", "int8_dynamic", "int4_weights", "mixed_precision", "fp16"}
+_SMALLER_IS_BETTER = ("latency_ms", "size_bytes", "ram_bytes", "energy_mj", "accuracy_drop")
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Weights of a choice from the Pareto front; a weight of 2 counts a halving twice. Accuracy is per point lost."""
+
+    latency: float = 1.0
+    size: float = 0.3
+    memory: float = 0.0
+    energy: float = 0.0
+    accuracy: float = 0.2
+
+    def __post_init__(self) -> None:
+        if any(w < 0 for w in vars(self).values()) or not any(vars(self).values()):
+            raise InputError("preference weights must not be negative, and one must be above 0")
+
+    def score(self, candidate: Candidate, baseline: Mapping[str, Measurement]) -> float:
+        """Weighted logarithms of the ratios to the baseline, plus points lost; less is better."""
+        total = 0.0
+        weights = {
+            "latency_ms": self.latency,
+            "size_bytes": self.size,
+            "ram_bytes": self.memory,
+            "energy_mj": self.energy,
+        }
+        for metric, weight in weights.items():
+            if weight and metric in candidate.metrics and metric in baseline:
+                total += weight * log(max(candidate.metrics[metric].value, 1e-12) / max(baseline[metric].value, 1e-12))
+        if "accuracy_drop" in candidate.metrics:
+            total += self.accuracy * max(candidate.metrics["accuracy_drop"].value, 0.0)
+        return total
+
+
+def judge(candidate: Candidate, constraints: Sequence[Constraint]) -> Candidate:
+    """The candidate with a clause for every constraint."""
+    clauses = []
+    for constraint in constraints:
+        found = candidate.metrics.get(constraint.metric)
+        value = None if found is None else found.value
+        clauses.append(Clause(constraint, value, None if value is None else constraint.slack(value)))
+    return replace(candidate, clauses=tuple(clauses))
+
+
+def structure_of(candidate: Candidate) -> str:
+    """What names the float network a candidate is made of."""
+    return repr([dict(step) for step in candidate.recipe if step["pass"] in ("prune_channels", "low_rank")])
+
+
+def refuse_false_wins(candidates: Iterable[Candidate], baseline: Measurement) -> list[Candidate]:
+    """Candidates whose measured latency shows them slower than the original, or than their own float network, refused.
+
+    Slower means that the whole interval lies above the other's.
+    """
+    everyone = list(candidates)
+    floats: dict[str, Measurement] = {}
+    for c in everyone:
+        latency = c.metrics.get("latency_ms")
+        if latency is not None and not _FLOAT_WIDTH & {step["pass"] for step in c.recipe}:
+            known = floats.get(structure_of(c))
+            if known is None or latency.value < known.value:
+                floats[structure_of(c)] = latency
+    judged = []
+    for c in everyone:
+        latency, reasons = c.metrics.get("latency_ms"), list(c.refused)
+        narrow = sorted(_FLOAT_WIDTH & {step["pass"] for step in c.recipe})
+        twin = floats.get(structure_of(c))
+        if latency is not None and _above(latency, baseline) and c.recipe:
+            reasons.append(f"slower than the original: {latency.value:.4g} ms against {baseline.value:.4g} ms")
+        elif latency is not None and narrow and twin is not None and _above(latency, twin):
+            reasons.append(f"{narrow[0]} is slower here than float: {latency.value:.4g} ms against {twin.value:.4g} ms")
+        judged.append(replace(c, refused=tuple(dict.fromkeys(reasons))))
+    return judged
+
+
+def _above(a: Measurement, b: Measurement) -> bool:
+    low = a.value if a.low is None else a.low
+    high = b.value if b.high is None else b.high
+    return low > high
+
+
+def pareto(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Those that no other beats in latency, size and accuracy together (and memory, energy where both have them)."""
+    pool = [c for c in candidates if not c.refused and "latency_ms" in c.metrics]
+
+    def beats(a: Candidate, b: Candidate) -> bool:
+        shared = [m for m in _SMALLER_IS_BETTER if m in a.metrics and m in b.metrics]
+        pairs = [(a.metrics[m].value, b.metrics[m].value) for m in shared]
+        return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
+
+    return [c for c in pool if not any(beats(other, c) for other in pool)]
+
+
+def nearest(candidates: Iterable[Candidate], count: int = 3) -> list[Candidate]:
+    """Infeasible candidates whose worst clause is least broken, best first."""
+
+    def worst(c: Candidate) -> float:
+        return min((clause.slack if clause.slack is not None else -1e9 for clause in c.clauses), default=0.0)
+
+    broken = [c for c in candidates if not c.feasible and not c.refused]
+    return sorted(broken, key=worst, reverse=True)[:count]

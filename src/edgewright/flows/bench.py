@@ -1,0 +1,200 @@
+"""The bench: one model's candidates built, run and judged against its baseline, quickly during a search and
+thoroughly at its end. What it measures is kept by what it was measured on, so that a killed run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from edgewright.compression.contract import Context
+from edgewright.compression.recipe import Recipe
+from edgewright.compression.search import Runner, Spec
+from edgewright.compression.verdict import judge
+from edgewright.core.candidate import Candidate, Constraint, candidate_id
+from edgewright.core.errors import EngineError, InputError
+from edgewright.core.measurement import Measurement
+from edgewright.core.model import Model
+from edgewright.core.session import Arrays, EngineOptions, Session
+from edgewright.core.store import Store
+from edgewright.datasets import Splits
+from edgewright.engines import engine, open_session
+from edgewright.measurement.accuracy import AccuracyResult, Evaluation, compare, evaluate
+from edgewright.measurement.conditions import environment_digest
+from edgewright.measurement.decisions import quick_latency
+from edgewright.measurement.latency import Plan, measure_latency
+from edgewright.measurement.sizes import measure_sizes
+
+Metrics = dict[str, Measurement]
+Predict = Callable[[Candidate], Metrics]
+"""Figures of a candidate on a machine that is not here; given for every target but the host."""
+
+BASELINE = Runner("onnxruntime", EngineOptions())
+
+
+@dataclass
+class Bench:
+    """Everything a candidate is judged by. ``start`` must have run before the others are called."""
+
+    source: Model
+    splits: Splits
+    context: Context
+    store: Store
+    threads: int = 1
+    predict: Predict | None = None
+    constraints: tuple[Constraint, ...] = ()
+    choice: Any = None
+    inputs: list[Arrays] = field(default_factory=list)
+    baseline: Candidate | None = None
+    accuracies: dict[str, AccuracyResult] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    _session: Session | None = None
+    _evaluations: dict[str, Evaluation] = field(default_factory=dict)
+
+    def start(self, metric: str | None, limits: Callable[[Measurement, bool], tuple[Constraint, ...]]) -> Candidate:
+        """Open the original, judge it on the search split, and time it. Raises what makes the model or data useless."""
+        runner = replace(BASELINE, options=replace(BASELINE.options, threads=self.threads))
+        self._session = open_session(self.source, runner.engine, runner.options)
+        self.inputs = samples_for_timing(self.source, self.splits.search)
+        found = evaluate(self._session, self.splits.search, metric, subject=self.source.digest,
+                         checkpoint=self.context.checkpoint)  # fmt: skip
+        self.choice, self._evaluations["search"] = found.choice, found
+        same = compare(found, found)
+        self.constraints = limits(same.baseline, found.choice.metric.higher_is_better)
+        metrics = {**measure_sizes(self.source), **accuracy_metrics(same)}
+        identity = candidate_id(self.source.digest, (), self.splits.search.digest, runner.engine, runner.options)
+        made = Candidate(identity, (), self.source, runner.engine, runner.options, metrics)
+        kept = self._kept(identity)
+        if kept is None:
+            result = measure_latency(
+                {"baseline": self._session}, self.inputs, Plan(1.5, 0.0, self.context.seed, tail_calls=200)
+            )
+            kept = result["baseline"].measurements(self.source.digest)
+            self._keep(identity, kept)
+        made = replace(made, metrics={**metrics, **self._elsewhere(made, kept)})
+        self.baseline = judge(made, self.constraints)
+        return self.baseline
+
+    def quick(self, spec: Spec) -> Candidate:
+        """Build and judge one candidate on the search split, its latency as a ratio to the baseline beside it."""
+        runner = spec.runner
+        identity = candidate_id(
+            self.source.digest, spec.steps, self.splits.calibration.digest, runner.engine, runner.options
+        )
+        result = Recipe(spec.steps)(self.source, self.context)
+        made = Candidate(identity, spec.steps, result.model, runner.engine, runner.options)
+        self.facts[identity] = result.facts
+        if result.status == "refused":
+            return replace(made, refused=(result.reason,))
+        metrics: Metrics | None = self._kept(identity)
+        if metrics is None:
+            try:
+                metrics = self._quick(made)
+            except (EngineError, InputError) as error:
+                return replace(made, refused=(str(error),))
+            self._keep(identity, metrics)
+        return judge(replace(made, metrics=metrics), self.constraints)
+
+    def _quick(self, made: Candidate) -> Metrics:
+        if self._session is None or self.baseline is None:
+            raise InputError("the bench has no baseline yet; call start first")
+        with open_session(made.model, made.engine, made.options) as session:
+            found = evaluate(session, self.splits.search, self.choice, subject=made.model.digest,
+                             checkpoint=self.context.checkpoint)  # fmt: skip
+            metrics = {**measure_sizes(made.model), **accuracy_metrics(compare(self._evaluations["search"], found))}
+            if self.predict is not None:
+                return {**metrics, **self.predict(made)}
+            timed = quick_latency(self._session, session, self.inputs, budget_s=0.3, seed=self.context.seed)
+        base = self.baseline.metrics["latency_ms"]
+        ratio = timed.ratio
+        if ratio is None:
+            raise EngineError("the machine was too busy for even a rough latency")
+        metrics["latency_ms"] = Measurement(
+            ratio.value * base.value, "ms", "measured", n=ratio.n, low=ratio.low * base.value, high=ratio.high * base.value,
+            conditions={"how": "ratio to the baseline beside it, times the baseline", "ratio": round(ratio.value, 4)},
+            subject=made.model.digest,
+        )  # fmt: skip
+        return metrics
+
+    def test(self, candidate: Candidate) -> Candidate:
+        """The candidate with its accuracy on the held-out test split, and its clauses anew."""
+        if "test" not in self._evaluations and self._session is not None:
+            self._evaluations["test"] = evaluate(
+                self._session, self.splits.test, self.choice, subject=self.source.digest
+            )
+        with open_session(candidate.model, candidate.engine, candidate.options) as session:
+            found = evaluate(session, self.splits.test, self.choice, subject=candidate.model.digest,
+                             checkpoint=self.context.checkpoint)  # fmt: skip
+        result = compare(self._evaluations["test"], found)
+        self.accuracies[candidate.id] = result
+        return judge(replace(candidate, metrics={**candidate.metrics, **accuracy_metrics(result)}), self.constraints)
+
+    def together(self, candidates: Sequence[Candidate], budget_s: float) -> list[Candidate]:
+        """All candidates and the baseline timed in one interleaved run; the baseline comes first."""
+        if self.baseline is None or self._session is None:
+            raise InputError("the bench has no baseline yet; call start first")
+        everyone = [self.baseline, *(c for c in candidates if c.id != self.baseline.id)]
+        sessions: dict[str, Session] = {self.baseline.id: self._session}
+        try:
+            for c in everyone[1:]:
+                sessions[c.id] = open_session(c.model, c.engine, c.options)
+            timed = measure_latency(
+                sessions, self.inputs, Plan(budget_s, 0.01, self.context.seed, self.baseline.id, tail_calls=400)
+            )
+        finally:
+            for identity, session in sessions.items():
+                if identity != self.baseline.id:
+                    session.close()
+        made = []
+        for c in everyone:
+            metrics = {**c.metrics, **self._elsewhere(c, timed[c.id].measurements(c.model.digest))}
+            self.facts.setdefault(c.id, {})
+            self.facts[c.id] = {**self.facts[c.id], "latency": timed[c.id].to_json()}
+            made.append(judge(replace(c, metrics=metrics), self.constraints))
+        self.baseline = made[0]
+        return made
+
+    def close(self) -> None:
+        """Let go of the baseline's session."""
+        if self._session is not None:
+            self._session.close()
+
+    def _elsewhere(self, candidate: Candidate, timed: Mapping[str, Measurement]) -> Metrics:
+        """Times of this machine, unless the target is another: then its prediction."""
+        if self.predict is None:
+            return dict(timed)
+        return self.predict(candidate)
+
+    def _key(self, identity: str) -> list[Any]:
+        versions = {name: engine(name).version() for name in ("onnxruntime",)}
+        return ["measured", identity, self.splits.search.digest, self.threads, environment_digest(), versions,
+                None if self.predict is None else self.context.seed]  # fmt: skip
+
+    def _kept(self, identity: str) -> Metrics | None:
+        kept = self.store.get(self._key(identity))
+        return None if kept is None else {name: Measurement.from_json(value) for name, value in kept.items()}
+
+    def _keep(self, identity: str, metrics: Mapping[str, Measurement]) -> None:
+        self.store.put(self._key(identity), {name: m.to_json() for name, m in metrics.items()})
+
+
+def accuracy_metrics(result: AccuracyResult) -> Metrics:
+    """The metrics of a comparison: ``accuracy``, ``accuracy_drop`` and, where they apply, agreement and SQNR."""
+    found = {"accuracy": result.candidate, "accuracy_drop": result.drop, "agreement": result.agreement,
+             "sqnr_db": result.sqnr_db, "worst_class_drop": result.worst_class}  # fmt: skip
+    return {name: m for name, m in found.items() if m is not None}
+
+
+def samples_for_timing(model: Model, samples: Any, count: int = 8) -> list[Arrays]:
+    """A few inputs of the batch the model is served at: its own if it is fixed, else one."""
+    fixed = [s.shape[0] for s in model.signature.inputs if s.shape and isinstance(s.shape[0], int)]
+    size = fixed[0] if fixed else 1
+    found: list[Arrays] = []
+    for batch in samples.batches(size):
+        if len(next(iter(batch.values()))) == size:
+            found.append(batch)
+        if len(found) == count:
+            break
+    if not found:
+        raise InputError(f"the model takes {size} samples at a time, and the search split has only {len(samples)}")
+    return found

@@ -1,0 +1,287 @@
+"""Compile: a trained model, data and a target in; measured candidates, a Pareto front and a verdict out.
+
+The only place where compression meets measurement. The search decides, the bench measures, this file keeps the time:
+it stops when the search has nothing left, the budget is spent or the user interrupts, and always hands back what is
+known by then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from edgewright.compression.contract import Context
+from edgewright.compression.search import Runner, Space, Spec, acceptable, explore
+from edgewright.compression.verdict import Preference, judge, nearest, pareto, refuse_false_wins
+from edgewright.core.candidate import Candidate, Constraint
+from edgewright.core.errors import EdgewrightError, InputError, MissingExtra
+from edgewright.core.files import exclusive
+from edgewright.core.measurement import Measurement
+from edgewright.core.model import Model
+from edgewright.core.session import EngineOptions
+from edgewright.core.store import Store
+from edgewright.datasets import Splits, dataset
+from edgewright.engines import ENGINES, engine
+from edgewright.flows.bench import Bench
+from edgewright.flows.elsewhere import prediction
+from edgewright.flows.limits import Limits
+from edgewright.flows.outcome import Result
+from edgewright.graphs.graph import open_graph
+from edgewright.targets import Target
+from edgewright.targets import target as find_target
+
+FINALISTS = 6
+
+
+class _BudgetSpentError(Exception):
+    """The time is up; caught where the search is driven."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for whoever shows it. Times in s; ``best`` is the best feasible candidate so far."""
+
+    stage: str
+    tried: int
+    elapsed_s: float
+    left_s: float
+    best: Candidate | None
+    baseline: Candidate | None
+    first_feasible_s: float | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to search. ``keep_structure``: channels stay as they are. ``metric``: None chooses it from the labels."""
+
+    budget_s: float = 300.0
+    seed: int = 0
+    threads: int = 1
+    keep_structure: bool = False
+    metric: str | None = None
+    engines: tuple[str, ...] = ()
+    preference: Preference = field(default_factory=Preference)
+
+    def __post_init__(self) -> None:
+        if not self.budget_s > 0:
+            raise InputError("the budget must be longer than 0 s")
+        if self.threads < 1:
+            raise InputError("threads must be at least 1")
+
+
+def optimize(
+    model: Model | str | Path,
+    data: Any,
+    target: str | Path | Target = "host",
+    *,
+    out: str | Path | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    **options: Any,
+) -> Result:
+    """Search for the best way to run ``model`` on ``target`` within limits.
+
+    ``data``: a Dataset, or what ``edgewright.dataset`` takes. ``out``: a folder to keep the work in and to resume from;
+    None keeps nothing. ``options``: limits (``max_latency_ms``, ``max_size_mb``, ``max_memory_mb``, ``max_energy_mj``,
+    ``max_accuracy_drop``) and fields of ``Settings``. Ctrl-C or the budget's end gives the best so far; the result says
+    so. Raises InputError for unusable input, StorageError for a folder that cannot be written or is in use.
+    """
+    chosen, limits = _options(settings, options)
+    with ExitStack() as stack:
+        if out is None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgewright-")))
+        else:
+            folder = Path(out)
+            stack.enter_context(exclusive(folder))
+        source = _load(model)
+        machine = target if isinstance(target, Target) else find_target(target)
+        splits = dataset(data).bind(source.signature).splits(chosen.seed)
+        run = _Run(source, splits, machine, chosen, limits, Store(folder / ".store"), progress)
+        return run.result()
+
+
+def _options(settings: Settings | None, options: Mapping[str, Any]) -> tuple[Settings, Limits]:
+    chosen = settings or Settings()
+    limits = {}
+    for name, value in options.items():
+        if name.removeprefix("max_") in Limits.__dataclass_fields__ and name.startswith("max_"):
+            limits[name.removeprefix("max_")] = value
+        elif name in Settings.__dataclass_fields__:
+            chosen = replace(chosen, **{name: value})
+        else:
+            known = [*(f"max_{n}" for n in Limits.__dataclass_fields__), *Settings.__dataclass_fields__]
+            raise InputError(f"optimize takes no {name!r}; it takes: {', '.join(known)}")
+    return chosen, Limits(**limits)
+
+
+def _load(model: Model | str | Path) -> Model:
+    from edgewright.formats import load
+
+    found = model if isinstance(model, Model) else load(model)
+    if found.format != "onnx":
+        raise InputError(
+            f"a model in {found.format} format cannot be rewritten; pass the ONNX or trained model it was made of"
+        )
+    return found
+
+
+class _Run:
+    """One run of the flow."""
+
+    def __init__(
+        self, source: Model, splits: Splits, machine: Target, settings: Settings, limits: Limits, store: Store,
+        progress: Callable[[Progress], None],
+    ) -> None:  # fmt: skip
+        self.source, self.splits, self.machine, self.settings, self.limits = source, splits, machine, settings, limits
+        self._progress = progress
+        self._begin = time.monotonic()
+        self._deadline = self._begin + settings.budget_s * 0.8
+        self._armed = True
+        self._first: float | None = None
+        self._stopped = ""
+        self.tried: dict[str, Candidate] = {}
+        context = Context(splits.calibration, settings.seed, machine.isa, self._checkpoint, store)
+        here = machine.name == "host"
+        self.bench = Bench(source, splits, context, store, settings.threads,
+                           None if here else prediction(machine, settings.threads))  # fmt: skip
+
+    def result(self) -> Result:
+        """Search, then measure the finalists with care."""
+        try:
+            self._armed = False
+            self._tell("measuring the original")
+            self.bench.start(self.settings.metric, self._constraints)
+            self._armed = True
+            try:
+                self._search()
+            except _BudgetSpentError:
+                self._stopped = "the budget was spent"
+            except KeyboardInterrupt:
+                self._stopped = "interrupted"
+            self._armed = False
+            return self._conclude()
+        finally:
+            self.bench.close()
+
+    def _constraints(self, accuracy: Measurement, higher_is_better: bool) -> tuple[Constraint, ...]:
+        return self.limits.constraints(accuracy.value, accuracy.unit, higher_is_better=higher_is_better)
+
+    def _checkpoint(self) -> None:
+        if self._armed and time.monotonic() > self._deadline:
+            raise _BudgetSpentError
+
+    def _search(self) -> None:
+        space = self._space()
+        paths = explore(space, self.score)
+        spec = next(paths, None)
+        while spec is not None:
+            self._checkpoint()
+            self._tell(f"{spec.stage} · {spec.runner.engine}")
+            found = self.bench.quick(spec)
+            self.tried[found.id] = found
+            if self._first is None and acceptable(found) and found.recipe:
+                self._first = time.monotonic() - self._begin
+            try:
+                spec = paths.send(found)
+            except StopIteration:
+                spec = None
+
+    def score(self, candidate: Candidate) -> float:
+        """The preference's score against the baseline; less is better."""
+        base = self.bench.baseline
+        return self.settings.preference.score(candidate, {} if base is None else base.metrics)
+
+    def _space(self) -> Space:
+        kinds = {node.op_type for node in open_graph(self.source).graph}
+        runners = []
+        for name in self.settings.engines or tuple(ENGINES):
+            if name not in self.machine.engines and self.machine.name != "host":
+                continue
+            try:
+                engine(name).version()
+            except MissingExtra:
+                if self.settings.engines:
+                    raise
+                continue
+            runners.append(Runner(name, EngineOptions(threads=self.settings.threads)))
+        if not runners:
+            raise InputError(
+                f"none of the engines that can be measured here runs on {self.machine.name} "
+                f"({', '.join(self.machine.engines)}); advise tells what to do for it"
+            )
+        x86 = not self.machine.has("neon") and self.machine.has("avx2")
+        vnni = self.machine.has("avx512_vnni") or self.machine.has("avx_vnni")
+        return Space(
+            tuple(runners),
+            structure=not self.settings.keep_structure,
+            products=bool(kinds & {"MatMul", "Gemm"}),
+            vnni=vnni or not x86,
+        )
+
+    def _conclude(self) -> Result:
+        """Held-out accuracy and one interleaved run for the finalists; more of them until one is feasible."""
+        waiting = sorted((c for c in self.tried.values() if acceptable(c)), key=self.score)
+        finals: list[Candidate] = []
+        while waiting and not any(acceptable(c) for c in finals):
+            batch = _diverse(waiting, FINALISTS)
+            waiting = [c for c in waiting if c.id not in {b.id for b in batch}]
+            self._tell("finalists on held-out samples")
+            finals.extend(self._tested(batch))
+            if self._late():
+                break
+        if not finals:
+            finals = self._tested(nearest(self.tried.values()))
+        self._tell("finalists side by side")
+        together = self.bench.together(finals, min(12.0, max(2.0, 2.0 * (1 + len(finals)))))
+        base, measured = together[0], together[1:]
+        everyone = {**self.tried, **{c.id: c for c in measured}}
+        judged = refuse_false_wins(everyone.values(), base.metrics["latency_ms"])
+        done = {c.id for c in measured}
+        finals = [c for c in judged if c.id in done]
+        feasible = sorted((c for c in finals if c.feasible), key=self.score)
+        best = feasible[0] if feasible else None
+        return Result(
+            source=self.source, splits=self.splits, target=self.machine, settings=self.settings, baseline=base,
+            candidates=tuple(judged), finals=tuple(finals), best=best,
+            pareto=tuple(pareto([base, *(c for c in finals if acceptable(c))])),
+            constraints=self.bench.constraints, stopped=self._stopped, elapsed_s=time.monotonic() - self._begin,
+            first_feasible_s=self._first, facts=self.bench.facts, accuracies=self.bench.accuracies, choice=self.bench.choice,
+            context=self.bench.context, inputs=tuple(self.bench.inputs),
+        )  # fmt: skip
+
+    def _tested(self, candidates: list[Candidate]) -> list[Candidate]:
+        made = []
+        for c in candidates:
+            try:
+                made.append(self.bench.test(c))
+            except EdgewrightError as error:
+                made.append(replace(judge(c, self.bench.constraints), refused=(str(error),)))
+        return made
+
+    def _late(self) -> bool:
+        return time.monotonic() - self._begin > self.settings.budget_s
+
+    def _tell(self, stage: str) -> None:
+        now = time.monotonic() - self._begin
+        good = [c for c in self.tried.values() if acceptable(c) and c.recipe]
+        best = min(good, key=self.score, default=None)
+        left = max(self.settings.budget_s - now, 0.0)
+        self._progress(Progress(stage, len(self.tried), now, left, best, self.bench.baseline, self._first))
+
+
+def _diverse(ranked: list[Candidate], count: int) -> list[Candidate]:
+    """The best by score, and the smallest, fastest and most accurate of all."""
+    chosen = {c.id: c for c in ranked[: max(count - 3, 1)]}
+    for metric in ("size_bytes", "latency_ms", "accuracy_drop"):
+        best = min((c for c in ranked if metric in c.metrics), key=lambda c: c.metrics[metric].value, default=None)
+        if best is not None:
+            chosen[best.id] = best
+    return list(chosen.values())
+
+
+__all__ = ["Limits", "Preference", "Progress", "Settings", "Spec", "optimize"]
