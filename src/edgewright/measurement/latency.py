@@ -35,7 +35,7 @@ from edgewright.measurement.intervals import (
 )
 from edgewright.measurement.quiet import Pin, no_collector
 
-Checkpoint = Callable[[], bool]
+Checkpoint = Callable[[], bool | None]
 """Asked between rounds; False ends the run, and what was measured until then is kept. It may also raise."""
 
 

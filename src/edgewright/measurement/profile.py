@@ -155,11 +155,19 @@ def read_onnxruntime(events: Sequence[Any], runs: int) -> list[OperatorTime]:
     return rows
 
 
+_EPILOGUES = {
+    "Add", "BatchNormalization", "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul",
+    "QuantizeLinear", "Relu", "Sigmoid", "Sub", "Tanh",
+}  # fmt: skip
+"""What engines append to the operator before it, rather than to the one after."""
+
+
 def trace_sources(model: Model, rows: Sequence[OperatorTime]) -> list[OperatorTime]:
     """``rows`` with the ONNX nodes they stand for, as far as names tell.
 
-    ONNX Runtime names an operator it makes after a node or the tensor that the last fused node wrote. From there,
-    nodes that run under no name of their own belong to the operator that reads them.
+    Engines name an operator they make after a node or after a tensor that one of its nodes wrote. Nodes that are named
+    nowhere were fused or folded: into the operator before them where they are what engines append (an activation, a
+    sum), else into the one that reads them.
     """
     if model.format != "onnx":
         return list(rows)
@@ -167,26 +175,35 @@ def trace_sources(model: Model, rows: Sequence[OperatorTime]) -> list[OperatorTi
 
     nodes = {node.name: node for node in parse(model.data).graph.node if node.name}
     maker = {output: name for name, node in nodes.items() for output in node.output}
-    claims: dict[str, int] = {}
+    owner: dict[str, int] = {}
     for i, row in enumerate(rows):
         base = re.sub(r"(_nchwc|_token_\d+|_quant|_fused)+$", "", row.name)
-        if row.op_type not in ("ReorderInput", "ReorderOutput"):
-            anchor = base if base in nodes else maker.get(base)
-            if anchor is not None:
-                claims.setdefault(anchor, i)
-    waiting = list(claims)
+        if row.op_type not in ("Reorder", "ReorderInput", "ReorderOutput"):
+            for named in (base, *row.sources):
+                anchor = named if named in nodes else maker.get(named)
+                if anchor is not None:
+                    owner.setdefault(anchor, i)
+    for through in (False, True):
+        _claim_readers(nodes, maker, owner, through)
+        for name, node in nodes.items():
+            known = [owner[maker[t]] for t in node.input if maker.get(t) in owner]
+            if name not in owner and known:
+                owner[name] = max(known)
+    return [replace(row, sources=tuple(n for n in nodes if owner.get(n) == i)) for i, row in enumerate(rows)]
+
+
+def _claim_readers(nodes: dict[str, Any], maker: dict[str, str], owner: dict[str, int], through: bool) -> None:
+    """Walk up from every claimed node over unclaimed ones; over epilogues only from one, or when ``through``."""
+    waiting = list(owner)
     while waiting:
         name = waiting.pop()
         for tensor in nodes[name].input:
             before = maker.get(tensor)
-            if before is not None and before not in claims:
-                claims[before] = claims[name]
+            if before is None or before in owner:
+                continue
+            if through or nodes[before].op_type not in _EPILOGUES or nodes[name].op_type in _EPILOGUES:
+                owner[before] = owner[name]
                 waiting.append(before)
-    order = {name: i for i, name in enumerate(nodes)}
-    return [
-        replace(row, sources=tuple(sorted((n for n, owner in claims.items() if owner == i), key=order.__getitem__)))
-        for i, row in enumerate(rows)
-    ]
 
 
 def _openvino(
@@ -207,10 +224,11 @@ def _openvino(
 
         done = _repeat(watched, inputs, runs, budget_s)
         sources = _openvino_sources(session.request)
-    return [
+    rows = [
         OperatorTime(name, op_type, ms / done, 0.0, kernel, sources.get(name, ()), 1, order)
         for name, (order, op_type, kernel, ms) in sums.items()
     ]
+    return trace_sources(model, rows)
 
 
 def _openvino_sources(request: Any) -> dict[str, tuple[str, ...]]:
@@ -219,10 +237,8 @@ def _openvino_sources(request: Any) -> dict[str, tuple[str, ...]]:
     for node in request.get_compiled_model().get_runtime_model().get_ops():
         notes = node.get_rt_info()
         if "originalLayersNames" in notes:
-            name = node.get_friendly_name()
-            originals = [n for n in notes["originalLayersNames"].astype(str).split(",") if n]
-            # Names that OpenVINO made up while rewriting stand beside the model's own; its own label is one of them.
-            found[name] = tuple(n for n in originals if n != name) or tuple(originals)
+            names = notes["originalLayersNames"].astype(str).split(",")
+            found[node.get_friendly_name()] = tuple(name for name in names if name)
     return found
 
 
