@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
@@ -65,20 +66,24 @@ def _joined(name: str, batches: Any) -> ArraySource:
     spools: dict[str, Spool] = {}
     likes: dict[str, NDArray[Any]] = {}
     counts: dict[str, int] = {}
-    for batch in batches:
-        if not isinstance(batch, Mapping):
-            raise InputError(f"{name} gave a {type(batch).__name__} as a batch; give mappings of arrays by name")
-        if spools and batch.keys() != spools.keys():
-            raise InputError(f"{name} gave a batch with {sorted(batch)} after one with {sorted(spools)}")
-        for key, value in batch.items():
-            array = check_kind(np.ascontiguousarray(value), key, name)
-            like = likes.setdefault(key, array[:0])
-            if array.dtype != like.dtype or array.shape[1:] != like.shape[1:]:
-                raise InputError(f"{key!r} of {name} changes from {like.dtype}{list(like.shape[1:])} between batches")
-            spools.setdefault(key, Spool(f"{key!r} of {name}")).write(array.tobytes())
-            counts[key] = counts.get(key, 0) + len(array)
-    arrays = {
-        key: spool.array(likes[key].dtype, (counts[key], *likes[key].shape[1:])) if counts[key] else likes[key]
-        for key, spool in spools.items()
-    }
+    with contextlib.ExitStack() as stack:
+        for batch in batches:
+            if not isinstance(batch, Mapping):
+                raise InputError(f"{name} gave a {type(batch).__name__} as a batch; give mappings of arrays by name")
+            if spools and batch.keys() != spools.keys():
+                raise InputError(f"{name} gave a batch with {sorted(batch)} after one with {sorted(spools)}")
+            for key, value in batch.items():
+                array = check_kind(np.ascontiguousarray(value), key, name)
+                like = likes.setdefault(key, array[:0])
+                if array.dtype != like.dtype or array.shape[1:] != like.shape[1:]:
+                    before, now = (f"{a.dtype}{list(a.shape[1:])}" for a in (like, array))
+                    raise InputError(f"{key!r} of {name} changes from {before} to {now} between batches")
+                if key not in spools:
+                    spools[key] = stack.enter_context(contextlib.closing(Spool(f"{key!r} of {name}")))
+                spools[key].write(array.tobytes())
+                counts[key] = counts.get(key, 0) + len(array)
+        arrays = {
+            key: spool.array(likes[key].dtype, (counts[key], *likes[key].shape[1:])) if counts[key] else likes[key]
+            for key, spool in spools.items()
+        }
     return ArraySource(name, arrays)

@@ -7,6 +7,7 @@ compared once, so that a file damaged on its way is told from a bad model.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import zipfile
 import zlib
@@ -63,10 +64,10 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name:
             while stream.read(_CHUNK):  # compares the checksum
                 pass
             return _mapped(path, member, head, dtype, shape, order)
-        spool = Spool(what)
-        while chunk := stream.read(_CHUNK):
-            spool.write(chunk)
-    return spool.array(dtype, shape, order)
+        with contextlib.closing(Spool(what)) as spool:
+            while chunk := stream.read(_CHUNK):
+                spool.write(chunk)
+            return spool.array(dtype, shape, order)
 
 
 def _header(stream: IO[bytes], what: str) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:

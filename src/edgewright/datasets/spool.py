@@ -19,13 +19,16 @@ _RESERVE = 256 * 2**20  # left free on the disk for everybody else
 
 
 class Spool:
-    """``write`` bytes, then ``array`` of them. The file has no name: it is gone with the last mapping of it."""
+    """``write`` bytes, then ``array`` of them, then ``close``: a mapping outlives the spool.
+
+    The file has no name, so it is gone with the last mapping of it, however the process ends.
+    """
 
     def __init__(self, what: str, limit: int = SPOOL_LIMIT) -> None:
         self._what, self._limit, self._bytes = what, limit, 0
         self._where = Path(tempfile.gettempdir())
         with storage(self._where):
-            self._file = tempfile.TemporaryFile(prefix="edgewright-")  # noqa: SIM115 - lives as long as its mapping
+            self._file = tempfile.TemporaryFile(prefix="edgewright-")  # noqa: SIM115 - close() ends it
 
     def write(self, data: bytes | memoryview) -> None:
         """Append. Raises InputError past the limit, StorageError when the disk cannot hold it."""
@@ -36,6 +39,10 @@ class Spool:
             raise StorageError(f"{self._where} is nearly full; free some space or set TMPDIR to another folder")
         with storage(self._where):
             self._file.write(data)
+
+    def close(self) -> None:
+        """Give the file back; what was mapped stays."""
+        self._file.close()
 
     def array(self, dtype: np.dtype[Any], shape: tuple[int, ...], order: str = "C") -> NDArray[Any]:
         """What was written, as a read-only mapping."""
