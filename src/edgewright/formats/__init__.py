@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgewright.core.errors import InputError
-from edgewright.core.files import write_folder
+from edgewright.core.files import safe_name, write_folder
 from edgewright.core.model import Model
 from edgewright.core.table import Table
+from edgewright.formats.libraries import library
 
 FORMATS = Table(
     "format",
@@ -24,7 +25,7 @@ FORMATS = Table(
 
 
 class Format(Protocol):
-    """What a format file offers."""
+    """What a format file offers. Importing it, sniffing and accepting must not import a heavy library."""
 
     name: str
 
@@ -48,33 +49,48 @@ class Format(Protocol):
 def load(source: Any, **options: Any) -> Model:
     """The Model in a file, or of a live PyTorch module or scikit-learn estimator.
 
-    ``options`` go to the format (``example`` for a live module). Raises InputError with what to do next.
+    ``options`` go to the format: ``example`` (and ``dynamic_batch``) for a live module, see ``formats.exported``.
+    Raises InputError with what to do next, and MissingExtra for a format whose library is not installed.
     """
-    formats: list[Format] = []
-    missing: list[str] = []
-    for name in FORMATS:
-        try:
-            formats.append(FORMATS[name]())
-        except ImportError as error:
-            missing.append(f"{name} ({error.name})")
+    found, missing = _formats()
     if not isinstance(source, str | Path):
-        for found in formats:
-            if found.accepts(source):
-                return found.load(source, **options)
+        for each in found:
+            if each.accepts(source):
+                return each.load(source, **options)
         kind = type(source).__name__
         raise InputError(f"a {kind} is not a model Edgewright knows; pass a path, a module or an estimator")
     path = Path(source)
-    if not path.is_file():
-        raise InputError(f"there is no model file at {path}")
-    with path.open("rb") as stream:
-        head = stream.read(4096)
+    try:
+        if not path.is_file():
+            raise InputError(f"there is no model file at {path}" + (" but a folder" if path.is_dir() else ""))
+        with path.open("rb") as stream:
+            head = stream.read(4096)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
     if not head:
         raise InputError(f"{path} is empty; export the model again")
-    for found in formats:
-        if found.sniff(path, head):
-            return found.load(path, **options)
-    note = f" (not installed: {', '.join(missing)})" if missing else ""
+    if head.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path} is a Git LFS pointer, not the model; fetch it with: git lfs pull")
+    for each in found:
+        if each.sniff(path, head):
+            return each.load(path, **options)
+    for name, module in missing.items():
+        if path.suffix.lower() == f".{name}":
+            library(module)
+    note = f" (not installed: {', '.join(missing.values())})" if missing else ""
     raise InputError(f"{path} is in no format Edgewright reads; it reads: {', '.join(FORMATS)}{note}")
+
+
+def _formats() -> tuple[list[Format], dict[str, str]]:
+    """Every format that can be imported, and the module each of the others lacks."""
+    found: list[Format] = []
+    missing: dict[str, str] = {}
+    for name in FORMATS:
+        try:
+            found.append(FORMATS[name]())
+        except ModuleNotFoundError as error:
+            missing[name] = error.name or name
+    return found, missing
 
 
 def convert(model: Model, to: str) -> Model:
@@ -86,7 +102,15 @@ def convert(model: Model, to: str) -> Model:
 
 
 def save(model: Model, folder: str | Path) -> Path:
-    """Write the model's files into ``folder``, whole or not at all; the path of the main one."""
+    """Write the model's files into ``folder``, whole or not at all; the path of the main one.
+
+    A folder that holds anything but an earlier model of the same file names is left alone: InputError.
+    """
     folder = Path(folder)
+    if folder.is_dir():
+        names = {safe_name(name).partition("/")[0] for name in model.files}
+        strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in names)
+        if strange:
+            raise InputError(f"{folder} already holds {strange[0]!r}; choose a new or empty folder for the model")
     write_folder(folder, model.files)
     return folder / model.main

@@ -227,7 +227,7 @@ def check_sizes(proto: onnx.ModelProto, name: str) -> None:
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     for node in every_node(proto.graph.node, name):
         if node.op_type == "Constant" and node.output:
-            constants |= {node.output[0]: a.t for a in node.attribute if a.name == "value"}
+            constants.update((node.output[0], a.t) for a in node.attribute if a.name == "value")
         position = _SHAPED.get(node.op_type, len(node.input))
         shape = constants.get(node.input[position]) if position < len(node.input) else None
         if shape is not None and shape.data_type == onnx.TensorProto.INT64 and 0 < math.prod(shape.dims) <= 64:
@@ -235,7 +235,9 @@ def check_sizes(proto: onnx.ModelProto, name: str) -> None:
                 continue
             sizes = [int(size) for size in onnx.numpy_helper.to_array(shape).reshape(-1)]
             if math.prod(size for size in sizes if size > 0) > MAX_ELEMENTS:
-                raise InputError(f"{name}: {describe(node)} makes a tensor of the sizes {sizes}, which no memory can hold")
+                raise InputError(
+                    f"{name}: {describe(node)} makes a tensor of the sizes {sizes}, which no memory can hold"
+                )
 
 
 def check_standard(proto: onnx.ModelProto, name: str) -> None:

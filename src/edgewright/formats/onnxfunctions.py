@@ -48,7 +48,8 @@ def spell_out(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     try:
         found = onnx.inliner.inline_local_functions(proto, convert_version=True)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
-        raise InputError(f"{name}: its functions cannot be spelled out ({str(error)[:160]}); export it without") from error
+        what = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise InputError(f"{name}: its functions cannot be spelled out ({what}); export it without") from error
     assert isinstance(found, onnx.ModelProto)  # noqa: S101 - narrowing for the type checker
     return found
 

@@ -17,7 +17,7 @@ _XML, _BIN = "model.xml", "model.bin"
 _XML_LIMIT = 512 * 2**20
 _MAX_DEPTH = 64
 _DTYPES = {"boolean": "bool", "string": "str", "f32": "float32", "f64": "float64", "f16": "float16", "bf16": "bfloat16"}
-_INTEGERS = {f"{sign}{bits}": f"{name}{bits}" for sign, name in (("i", "int"), ("u", "uint")) for bits in (4, 8, 16, 32, 64)}
+_DTYPES |= {f"{kind[0]}{bits}": f"{kind}{bits}" for kind in ("int", "uint") for bits in (4, 8, 16, 32, 64)}
 
 
 class OpenVinoIr:
@@ -140,7 +140,7 @@ def _signature(model: Any) -> Signature:
         partial = port.get_partial_shape()
         dtype = port.get_element_type().get_type_name()
         shape = tuple(map(size, partial)) if partial.rank.is_static else ()
-        return TensorSpec(port.get_any_name(), _DTYPES.get(dtype, _INTEGERS.get(dtype, dtype)), shape)
+        return TensorSpec(port.get_any_name(), _DTYPES.get(dtype, dtype), shape)
 
     inputs = tuple(spec(port, "input", i) for i, port in enumerate(model.inputs))
     return Signature(inputs, tuple(spec(port, "output", i) for i, port in enumerate(model.outputs)))
