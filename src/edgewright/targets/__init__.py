@@ -11,7 +11,10 @@ from edgewright.targets.description import (
     NumberType,
     Target,
 )
+from edgewright.targets.energy import estimate_energy, predict_energy
+from edgewright.targets.fit import fits
 from edgewright.targets.library import HOST, names, target
+from edgewright.targets.roofline import OperatorTime, predict_latency, predict_operators
 
 __all__ = [
     "BITS",
@@ -21,7 +24,13 @@ __all__ = [
     "DeviceClass",
     "Figure",
     "NumberType",
+    "OperatorTime",
     "Target",
+    "estimate_energy",
+    "fits",
     "names",
+    "predict_energy",
+    "predict_latency",
+    "predict_operators",
     "target",
 ]
