@@ -91,6 +91,8 @@ def _check_operator(node: onnx.NodeProto, domain: str, opsets: dict[str, int], n
         raise InputError(
             f"{name}: {what} is ONNX Runtime's own layout for one machine; use the model from before it was optimized"
         )
+    if domain.endswith(".training"):
+        raise InputError(f"{name}: {what} trains the model; export it for inference")
     if domain not in DOMAINS:
         raise InputError(
             f"{name}: {what} needs custom code, which Edgewright does not run; export it with standard operators, "
@@ -214,8 +216,11 @@ def _arrange(graph: Any, given: set[str], name: str) -> tuple[bool, dict[str, st
 
 def check_sizes(proto: onnx.ModelProto, name: str) -> None:
     """InputError for an input no data can have, and for shapes that would fill the memory by themselves."""
+    held = {tensor.name for tensor in proto.graph.initializer}
     for side, values in (("input", proto.graph.input), ("output", proto.graph.output)):
         for value in values:
+            if value.name in held:
+                continue
             sizes = [d.dim_value for d in value.type.tensor_type.shape.dim if d.WhichOneof("value") == "dim_value"]
             if math.prod(size for size in sizes if size > 0) > MAX_ELEMENTS:
                 raise InputError(f"{name}: {side} {value.name!r} declares the sizes {sizes}, which no memory can hold")
