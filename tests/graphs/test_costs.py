@@ -307,6 +307,41 @@ def test_integer_weights_of_a_float_operator_are_dequantized_at_every_call() -> 
     assert found["Conv"].bits == 32
 
 
+@pytest.mark.parametrize(
+    ("bits", "axis", "runs", "width", "weights"),
+    [(8, 1, ["MatMul"], 32, 64 * 8 + 32 + 8), (4, 1, ["MatMul"], 4, 32 * 8 + 32 + 4),
+     (8, 0, ["DequantizeLinear", "MatMul"], 32, 0)],
+)  # fmt: skip
+def test_weights_alone_in_integers(bits: int, axis: int, runs: list[str], width: int, weights: int) -> None:
+    b = Build(21)
+    kind = TensorProto.INT8 if bits == 8 else TensorProto.INT4
+    columns = 8 if axis == 1 else 64
+    b.held.append(helper.make_tensor("w", kind, [64, 8], bytes(64 * 8 * bits // 8), raw=True))
+    b.held.append(helper.make_tensor("z", kind, [columns], bytes(columns * bits // 8), raw=True))
+    w = b.node("DequantizeLinear", "w", b.constant(np.ones(columns, np.float32)), "z", axis=axis)
+    b.output(b.node("MatMul", b.input("x", [3, 64]), w), [3, 8])
+    found = workload(b.model()).operators
+    assert [o.op_type for o in found] == runs
+    assert (found[-1].bits, found[-1].weight_bytes) == (width, weights)
+
+
+@pytest.mark.parametrize("sharing", [False, True])
+def test_dynamic_quantization_is_one_operator_or_two(sharing: bool) -> None:
+    b = Build(17)
+    values, scale, zero = b.node("DynamicQuantizeLinear", b.input("x", [3, 64]), outputs=3)
+    for _ in range(1 + sharing):
+        sums = b.node("MatMulInteger", values, b.constant(np.ones((64, 8), np.int8)), zero)
+        both = b.node("Mul", scale, b.constant(0.1, dtype=np.float32))
+        b.output(b.node("Mul", b.node("Cast", sums, to=TensorProto.FLOAT), both), [3, 8])
+    found = workload(b.model()).operators
+    assert [o.op_type for o in found] == (["DynamicQuantizeLinear"] if sharing else []) + ["MatMulInteger"] * (
+        1 + sharing
+    )
+    assert {o.bits for o in found if o.macs} == {8}
+    product = found[-1]
+    assert (product.read_bytes, product.written_bytes) == (192 + 1 if sharing else 768, 96)
+
+
 def test_a_matmul_may_write_floats_a_pool_may_not() -> None:
     b = Build(17)
     x = quantized(b, b.input("x", [1, 4, 8, 8]))

@@ -9,10 +9,12 @@ common:
    and matrix products may also write floats.
 2. A DequantizeLinear vanishes when only such operators read it; a QuantizeLinear when such an operator feeds it. What
    lies in memory is then the integer tensor, and the float one between never does.
-3. A DequantizeLinear of 4-bit weights vanishes into its MatMul (weight-only quantization). One of 8-bit weights into a
-   float operator does not: it runs at every call.
+3. A DequantizeLinear of stored weights vanishes into a matrix product of float activations (weight-only quantization;
+   MatMulNBits in ONNX Runtime). One into any other float operator does not: it runs at every call.
 4. What depends on constants alone is folded when the model is opened and costs nothing, rule 3 apart. What no output
    needs is dropped.
+5. A MatMulInteger takes in the Cast and Mul that scale its sums, and the DynamicQuantizeLinear that feeds it alone
+   (dynamic quantization; DynamicQuantizeMatMul and MatMulIntegerToFloat in ONNX Runtime).
 """
 
 from __future__ import annotations
@@ -94,23 +96,26 @@ class _Fuser:
         idle |= self.dead
         for node in self.graph.nodes:
             width = 0 if node in idle else self._width(node)
-            if width < 0:
-                bits[node] = 4
+            if not width and node not in idle and (stored_bits := self._weight_only(node)):
+                bits[node] = stored_bits
             elif width and (chains := self._chains(node)) is not None:
                 bits[node] = width
                 for chain in chains:
                     idle.update(chain)
                     stored = chain[-1].outputs[0]
                     results |= {name: stored for link in chain for name in (link.inputs[0], link.outputs[0])}
+        sources: dict[str, str] = {}
+        for node in self.graph.nodes:
+            if node.op_type == "MatMulInteger" and node not in idle:
+                self._dynamic(node, idle, bits, sources, results)
         results = {name: stored for name, stored in results.items() if name != stored}
-        sources = {}
         for name, pair in self.pairs.items():
             users = self.readers[name]
             if any(user in bits for user in users):
                 sources[name] = pair.inputs[0]
                 if name not in self.kept and all(user in bits for user in users):
                     idle.add(pair)
-        scales = {name: self.pairs[name].inputs[1:] for name in sources}
+        scales = {name: self.pairs[name].inputs[1:] for name in sources if name in self.pairs}
         return Fusion(frozenset(idle), bits, sources, results, scales, folded)
 
     def _fold(self) -> frozenset[str]:
@@ -133,14 +138,49 @@ class _Fuser:
         return dead
 
     def _width(self, node: Node) -> int:
-        """Bits a node would multiply, 0 if its inputs keep it from running on integers, -1 for weight-only 4 bits."""
+        """Bits a node would multiply, 0 if its inputs keep it from running on integers."""
         slots = tuple(range(len(node.inputs))) if node.op_type == "Concat" else _SLOTS.get(node.op_type)
         if node.domain or slots is None or len(node.inputs) <= max(slots):
             return 0
         widths = [self._narrow(node.inputs[slot]) for slot in slots]
-        if node.op_type == "MatMul" and widths == [0, 4]:
-            return -1
         return max(widths) if all(widths) else 0
+
+    def _weight_only(self, node: Node) -> int:
+        """Rule 3: 4 for 4-bit weights, 32 for wider ones (the products stay float), 0 where it does not hold."""
+        plain = node.op_type == "MatMul" or (node.op_type == "Gemm" and not node.attributes.get("transB", 0))
+        pair = self.pairs.get(node.inputs[1]) if plain and not node.domain and len(node.inputs) > 1 else None
+        if pair is None or pair.inputs[0] not in self.fixed or node.inputs[0] in self.pairs:
+            return 0
+        scale = self.facts.get(pair.inputs[1])
+        blocks = "block_size" in pair.attributes
+        if scale is None or (scale.elements > 1 and not blocks and int(pair.attributes.get("axis", 1)) not in (1, -1)):
+            return 0  # a scale for each row is not what the fused kernels take
+        return 4 if self._narrow(node.inputs[1]) == 4 else 32
+
+    def _dynamic(
+        self, node: Node, idle: set[Node], bits: dict[Node, int], sources: dict[str, str], results: dict[str, str]
+    ) -> None:
+        """Rule 5, where the sums go to one Cast and one Mul."""
+        name, chain = node.outputs[0], []
+        for wanted in ("Cast", "Mul"):
+            readers = self.readers[name]
+            if len(readers) != 1 or readers[0].op_type != wanted or name in self.kept:
+                return
+            chain.append(readers[0])
+            name = readers[0].outputs[0]
+        idle.update(chain)
+        bits[node] = 8
+        results |= {node.outputs[0]: name, chain[0].outputs[0]: name}
+        scale = next(other for other in chain[1].inputs if other != chain[0].outputs[0])
+        idle.update(n for n in self.graph.nodes if scale in n.outputs and n.op_type == "Mul" and
+                    len(self.readers[scale]) == 1)  # fmt: skip
+        source = next((n for n in self.graph.nodes if node.inputs[0] in n.outputs), None)
+        if source is not None and source.op_type == "DynamicQuantizeLinear":
+            users = {user for out in source.outputs for user in self.readers[out]} - idle
+            if users == {node}:
+                idle.add(source)
+                sources[node.inputs[0]] = source.inputs[0]
+                sources |= dict.fromkeys(source.outputs[1:], "")
 
     def _narrow(self, name: str) -> int:
         """Bits of the integers behind a dequantized value, 0 where there is no DequantizeLinear."""
