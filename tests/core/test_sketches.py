@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgewright.core.sketches import Sketch
@@ -39,6 +39,7 @@ def test_quantiles_lie_within_the_relative_error(draw: str, accuracy: float) -> 
         assert abs(found.quantile(q) - true) <= accuracy * abs(true) * (1 + 1e-9)
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, max_size=60), st.lists(NUMBERS, max_size=60), st.integers(1, 40))
 def test_merging_parts_in_any_order_is_adding_all(first: list[float], second: list[float], bins: int) -> None:
     whole = sketch(first + second, bins=bins)
@@ -49,6 +50,7 @@ def test_merging_parts_in_any_order_is_adding_all(first: list[float], second: li
     assert whole == one_way == other_way == shuffled
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, max_size=200), st.integers(1, 20))
 def test_memory_is_bounded_and_nothing_is_lost(values: list[float], bins: int) -> None:
     found = sketch(values, bins=bins)
@@ -56,6 +58,7 @@ def test_memory_is_bounded_and_nothing_is_lost(values: list[float], bins: int) -
     assert found.count + found.nans + found.infinities == len(values)
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, max_size=60))
 def test_json_round_trip(values: list[float]) -> None:
     found = sketch(values)

@@ -28,9 +28,12 @@ def test_made_on_first_use_then_kept(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["own.key", "own.pub"]
 
 
-def test_a_lost_public_file_is_written_again(folder: Path) -> None:
+def test_a_lost_or_stale_public_file_is_written_again(folder: Path) -> None:
     key = own_key(folder)
     (folder / "own.pub").unlink()
+    own_key(folder)
+    assert load_public_key(folder / "own.pub") == key.public
+    (folder / "own.pub").write_text(SigningKey.generate().public.text())
     own_key(folder)
     assert load_public_key(folder / "own.pub") == key.public
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgewright.core.errors import TrustError
@@ -22,6 +22,7 @@ def test_the_encoding_is_dsse_s_own_example() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_what_was_signed_verifies_and_the_bytes_are_the_same_each_time(message: bytes) -> None:
     made = sign(message, KIND, KEY)
@@ -58,6 +59,7 @@ def test_a_foreign_signature_under_a_trusted_id_fails() -> None:
         verify(b"message", forged, KIND, TRUSTED)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_other_signature_file_verifies(data: st.DataObject) -> None:
     made = bytearray(sign(b"message", KIND, KEY))
@@ -88,6 +90,15 @@ def test_a_signature_file_has_one_spelling(change: object) -> None:
     forged = json.dumps(change(made), sort_keys=True, separators=(",", ":")).encode() + b"\n"  # type: ignore[operator]
     with pytest.raises(TrustError):
         verify(b"message", forged, KIND, TRUSTED)
+
+
+def test_a_stranger_s_text_does_not_reach_the_terminal() -> None:
+    made = json.loads(sign(b"message", KIND, KEY))
+    forged = json.dumps({**made, "keyid": "\x1b[2J\u202e"}).encode()
+    with pytest.raises(TrustError) as raised:
+        verify(b"message", forged, KIND, TRUSTED)
+    assert str(raised.value).isprintable()
+    assert "\u202e" not in str(raised.value)
 
 
 @pytest.mark.parametrize("forged", [b"", b"{}", b"null", b" " * 5000, b'{"a":1,"a":1}', b"\xff", b"[" * 900])

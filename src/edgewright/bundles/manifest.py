@@ -110,7 +110,9 @@ def parse(data: bytes, limits: Limits) -> tuple[Fields, dict[str, tuple[str, int
         table[name] = (facts.text("sha256"), facts.whole("size"))
         facts.end()
         if table[name][1] > limits.file_bytes:
-            raise ValueError(f"{name} would have {table[name][1]:,} bytes, more than the {limits.file_bytes:,} allowed")
+            raise ValueError(
+                f"{name[:80]!r} would have {table[name][1]:,} bytes, more than the {limits.file_bytes:,} allowed"
+            )
     if len(table) > limits.files:
         raise ValueError(f"it names {len(table):,} files, more than the {limits.files:,} allowed")
     total = sum(size for _, size in table.values())

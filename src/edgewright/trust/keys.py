@@ -100,7 +100,10 @@ def keys_folder() -> Path:
     """The user's keys: ``$XDG_CONFIG_HOME/edgewright/keys``, else ``~/.config/edgewright/keys``."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
     # The XDG Base Directory Specification: relative paths are invalid and ignored.
-    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".config"
+    try:
+        root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".config"
+    except RuntimeError as error:
+        raise InputError("there is no home folder to keep keys in; set XDG_CONFIG_HOME to a folder of yours") from error
     return root / "edgewright" / "keys"
 
 
@@ -120,9 +123,9 @@ def own_key(folder: Path | None = None) -> SigningKey:
             pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             write_file(path, pem, mode=0o600)
         key = load_signing_key(path)
-        public = folder / "own.pub"
-        if not public.exists():
-            write_file(public, key.public.text().encode("ascii"))
+        public, text = folder / "own.pub", key.public.text().encode("ascii")
+        if not public.is_file() or public.read_bytes() != text:
+            write_file(public, text)
     return key
 
 

@@ -46,7 +46,8 @@ def verify(message: bytes, signature: bytes, kind: str, trusted: Iterable[Public
         raise TrustError(f"the signature has schema {fields.get('schema')!r}; this release knows {SCHEMA!r}")
     key = next((k for k in trusted if k.id == fields.get("keyid")), None)
     if key is None:
-        raise TrustError(f"signed by key {str(fields.get('keyid'))[:64]}, which is not trusted here")
+        keyid = ascii(fields.get("keyid"))[:80].strip("'")  # a stranger's text: nothing in it reaches a terminal raw
+        raise TrustError(f"signed by key {keyid}, which is not trusted here")
     try:
         made = bytes.fromhex(fields.get("sig", ""))
         one_spelling = _spell(kind, key.id, made) == signature
