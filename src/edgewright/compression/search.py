@@ -41,7 +41,8 @@ class Space:
     """What may be tried. ``products``: the model multiplies matrices outside convolutions.
 
     ``vnni``: the target multiplies 8-bit numbers without saturating; else weights get 7 bits. ``structure``: channels
-    may go.
+    may go. ``resolution``: what one sample of the search split is worth in the accuracy's unit; a drop up to that is
+    not held against a candidate yet, for the split cannot tell it from none. The held-out test decides.
     """
 
     runners: tuple[Runner, ...]
@@ -50,6 +51,7 @@ class Space:
     convolutions: bool = True
     vnni: bool = True
     alignments: tuple[int, ...] = (16, 8)
+    resolution: float = 0.0
 
 
 Score = Callable[[Candidate], float]
@@ -95,9 +97,13 @@ class _Trail:
             self.parts[found.id] = (structure, scheme, runner)
         return self.tried[key]
 
+    def ok(self, candidate: Candidate) -> bool:
+        """Acceptable as far as the search split can tell."""
+        return acceptable(candidate, self.space.resolution)
+
     def good(self, structure: Steps | None = None) -> list[Candidate]:
         """Feasible candidates, best first; of one structure if given."""
-        found = [c for c in self.tried.values() if acceptable(c)]
+        found = [c for c in self.tried.values() if self.ok(c)]
         if structure is not None:
             found = [c for c in found if self.parts[c.id][0] == structure]
         return sorted(found, key=self.score)
@@ -121,7 +127,7 @@ class _Trail:
     def schemes(self, most: int = 2) -> list[tuple[Steps, Runner]]:
         """The number schemes that won at full structure, integer ones; near misses in accuracy count."""
         full = [c for c in self.tried.values() if not c.refused and self.parts[c.id][0] == () and self.parts[c.id][1]]
-        ranked = sorted(full, key=lambda c: (not acceptable(c), self.score(c)))
+        ranked = sorted(full, key=lambda c: (not self.ok(c), self.score(c)))
         return [(self.parts[c.id][1], self.parts[c.id][2]) for c in ranked[:most]]
 
     def floats(self) -> list[Runner]:
@@ -137,12 +143,12 @@ class _Trail:
             for method in ("mse", "percentile", "entropy"):
                 step = self.static(calibration=method)
                 found = yield from self.attempt((step,), runner, f"{method} calibration", structure)
-                if acceptable(found):
+                if self.ok(found):
                     return
             for count in (1, 2, 4, 8):
                 step = {"pass": "mixed_precision", "float_layers": count}
                 found = yield from self.attempt((step,), runner, f"{count} layers in float", structure)
-                if acceptable(found):
+                if self.ok(found):
                     return
 
     def structure(self) -> Found:
@@ -175,11 +181,11 @@ class _Trail:
             plain = yield from self.attempt((), runner, stage, structure)
             if plain.refused and not plain.metrics:
                 return good if good < 1 else None
-            held = acceptable(plain)
+            held = self.ok(plain)
             if held or nearly(plain):
                 for scheme, where in self.schemes():
                     found = yield from self.attempt(scheme, where, stage, structure)
-                    held = held or acceptable(found)
+                    held = held or self.ok(found)
             if plain.model.digest in seen and held:
                 return keep
             seen.add(plain.model.digest)
@@ -206,14 +212,24 @@ class _Trail:
                 yield from self.attempt((self.static(**options),), runner, "calibration", structure)
 
 
-def acceptable(candidate: Candidate) -> bool:
-    """No known constraint is broken and nothing refused; metrics not measured yet do not count."""
-    return not candidate.refused and all(c.kept for c in candidate.clauses if c.value is not None)
+def acceptable(candidate: Candidate, resolution: float = 0.0) -> bool:
+    """No known constraint is broken and nothing refused; metrics not measured yet do not count.
+
+    A drop in accuracy within ``resolution`` does not count either.
+    """
+    return not candidate.refused and all(
+        c.kept or (c.constraint.metric == "accuracy_drop" and c.value <= resolution)
+        for c in candidate.clauses
+        if c.value is not None
+    )
 
 
 def nearly(candidate: Candidate) -> bool:
     """Accuracy alone is off, by no more than the limit again: a different scheme may still make it."""
     if candidate.refused:
         return False
-    return all(c.kept or (c.constraint.metric == "accuracy_drop" and (c.slack or 0) > -1) for c in candidate.clauses
-               if c.value is not None)  # fmt: skip
+    return all(
+        c.kept or (c.constraint.metric == "accuracy_drop" and (c.slack or 0) > -1)
+        for c in candidate.clauses
+        if c.value is not None
+    )

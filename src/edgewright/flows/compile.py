@@ -184,7 +184,7 @@ class _Run:
             self._tell(f"{spec.stage} · {spec.runner.engine}")
             found = self.bench.quick(spec)
             self.tried[found.id] = found
-            if self._first is None and acceptable(found) and found.recipe:
+            if self._first is None and self._ok(found) and found.recipe:
                 self._first = time.monotonic() - self._begin
             try:
                 spec = paths.send(found)
@@ -195,6 +195,15 @@ class _Run:
         """The preference's score against the baseline; less is better."""
         base = self.bench.baseline
         return self.settings.preference.score(candidate, {} if base is None else base.metrics)
+
+    def _ok(self, candidate: Candidate) -> bool:
+        return acceptable(candidate, self._resolution())
+
+    def _resolution(self) -> float:
+        """What one sample of the search split is worth, for metrics told in points."""
+        choice = self.bench.choice
+        points = choice is not None and choice.metric.unit == "points"
+        return 100.0 / len(self.splits.search) + 1e-9 if points else 0.0
 
     def _space(self) -> Space:
         kinds = {node.op_type for node in open_graph(self.source).graph}
@@ -221,11 +230,12 @@ class _Run:
             structure=not self.settings.keep_structure,
             products=bool(kinds & {"MatMul", "Gemm"}),
             vnni=vnni or not x86,
+            resolution=self._resolution(),
         )
 
     def _conclude(self) -> Result:
         """Held-out accuracy and one interleaved run for the finalists; more of them until one is feasible."""
-        waiting = sorted((c for c in self.tried.values() if acceptable(c)), key=self.score)
+        waiting = sorted((c for c in self.tried.values() if self._ok(c)), key=self.score)
         finals: list[Candidate] = []
         while waiting and not any(acceptable(c) for c in finals):
             batch = _diverse(waiting, FINALISTS)
@@ -268,7 +278,7 @@ class _Run:
 
     def _tell(self, stage: str) -> None:
         now = time.monotonic() - self._begin
-        good = [c for c in self.tried.values() if acceptable(c) and c.recipe]
+        good = [c for c in self.tried.values() if self._ok(c) and c.recipe]
         best = min(good, key=self.score, default=None)
         left = max(self.settings.budget_s - now, 0.0)
         self._progress(Progress(stage, len(self.tried), now, left, best, self.bench.baseline, self._first))

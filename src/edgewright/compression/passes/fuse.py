@@ -13,6 +13,7 @@ from edgewright.compression.rewriting.editor import Editor, live_graph
 from edgewright.compression.rewriting.facts import Facts, observe_shapes
 from edgewright.compression.rewriting.folding import fold_affine
 from edgewright.compression.rewriting.linear import straighten
+from edgewright.compression.rewriting.pooling import shorten
 from edgewright.compression.rewriting.shapes import fold_shapes
 from edgewright.core.errors import Refused
 from edgewright.core.model import Model
@@ -67,6 +68,7 @@ class Fuse(Pass):
             ("gelu", activations.GELU_OPSET, activations.fuse_gelu),
             ("hard_swish", activations.HARD_SWISH_OPSET, activations.fuse_hard_swish),
             ("attention", 0 if self.contrib else attention.OPSET, attend),
+            ("shortened", 0, shorten),
             ("straightened", 0, straighten),
         ]
 
