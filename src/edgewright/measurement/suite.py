@@ -86,9 +86,10 @@ def measure_all(
 ) -> dict[str, Measured]:
     """Every metric of every subject on this machine; the first subject is the baseline.
 
-    ``inputs`` are whole requests (``subject.requests``). ``target`` describes this machine (None: as detected) and lends
-    its power figures, or those of its class, where the machine does not count energy. A part that fails for a subject leaves its metrics out with the reason in
-    ``missing``, and the others go on; the baseline must open and run. The checkpoint is asked between rounds and parts.
+    ``inputs`` are whole requests (``subject.requests``). ``target`` describes this machine (None: as detected) and
+    lends its power figures, or those of its class, where the machine does not count energy. A part that fails for a
+    subject leaves its metrics out with the reason in ``missing``, and the others go on; the baseline must open and run.
+    The checkpoint is asked between rounds and parts.
 
     Raises InputError as ``measure_latency`` does, and what opening or running the baseline raises.
     """

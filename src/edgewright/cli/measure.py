@@ -1,0 +1,167 @@
+"""``edgewright measure``: models and candidates side by side in one interleaved run on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgewright.core.errors import EdgewrightError, InputError
+
+if TYPE_CHECKING:
+    from edgewright.core.samples import Samples
+    from edgewright.core.session import Arrays
+    from edgewright.measurement import Measured, Subject
+    from edgewright.measurement.accuracy import AccuracyResult
+
+_MOST = 32
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "models", nargs="+", type=Path, metavar="MODEL",
+        help="a model file or a candidate's folder; the first is the baseline",
+    )  # fmt: skip
+    parser.add_argument("--target", default="host", help="the machine measured on; measuring happens on this one: host")
+    parser.add_argument("--data", metavar="DATA", help="an .npz, a folder of images, or module:function")
+    parser.add_argument("--engine", help="for models without an engine of their own (default: the format's)")
+    parser.add_argument("--threads", type=int, help="for all models (default: the candidates' own, else 1)")
+    parser.add_argument("--budget", default="", metavar="TIME", help="like 45s or 2m (default: 12s a model)")
+    parser.add_argument("--seed", type=int, default=0, help="of the order of rounds and of the splits (default: 0)")
+    parser.add_argument("--profile", action="store_true", help="tell where the time goes, operator by operator")
+    parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0 when the baseline could be measured."""
+    from edgewright.cli._subjects import read_subjects
+    from edgewright.measurement import Effort, measure_all
+    from edgewright.measurement.conditions import environment
+    from edgewright.targets import HOST, target
+
+    machine = target(arguments.target)
+    if arguments.target != HOST:
+        raise InputError(
+            f"measuring happens on this machine, which is called {HOST!r}; "
+            f"for a prediction: edgewright advise {arguments.models[0]} --target {arguments.target}"
+        )
+    if len(arguments.models) > _MOST:
+        raise InputError(f"at most {_MOST} models are measured side by side; leave some out")
+    seconds = duration(arguments.budget) if arguments.budget else 12.0 * len(arguments.models)
+    subjects = read_subjects(arguments.models, arguments.engine, arguments.threads)
+    inputs, test, notes = _inputs(next(iter(subjects.values())), arguments.data, arguments.seed)
+    share = 0.85 if test is not None else 1.0
+    found = measure_all(
+        subjects, inputs, Effort.within(seconds * share, len(subjects), arguments.seed), target=machine
+    )  # fmt: skip
+    accuracy = {} if test is None else _accuracy(subjects, test, found, notes)
+    operators = _operators(subjects, inputs, found) if arguments.profile else {}
+    if arguments.json:
+        value = {
+            "baseline": next(iter(subjects)),
+            "environment": environment(),
+            "notes": notes,
+            "models": [
+                _entry(name, subject, found[name], accuracy.get(name), operators.get(name))
+                for name, subject in subjects.items()
+            ],
+        }
+        print(json.dumps(value, indent=2, allow_nan=False))
+        return 0
+    from edgewright.cli import _table
+
+    print(_table.summary(found, accuracy))
+    for line in (*_table.remarks(found), *notes):
+        print(f"- {line}")
+    for name, rows in operators.items():
+        print()
+        print(_table.operators(name, rows))
+    return 0
+
+
+def duration(text: str) -> float:
+    """Seconds in ``45``, ``45s``, ``2m`` or ``1h``. Raises InputError for anything else."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        seconds = -1.0
+    if not 0.1 <= seconds <= 86400:
+        raise InputError(f"{text!r} is no time between 0.1s and 24h; write it like 45s or 2m")
+    return seconds
+
+
+def _inputs(baseline: Subject, data: str | None, seed: int) -> tuple[list[Arrays], Samples | None, list[str]]:
+    """Requests, the split to judge accuracy on (None without data enough), and notes."""
+    from edgewright.measurement import drawn_requests, requests
+
+    if data is None:
+        notes = ["no data was given: timed on seeded noise, which may be faster or slower than real samples"]
+        return drawn_requests(baseline.model.signature, seed=seed), None, notes
+    from edgewright.datasets import dataset
+
+    splits = dataset(data, seed=seed).bind(baseline.model.signature).splits()
+    return requests(splits.test, baseline.model.signature), splits.test, list(splits.notes)
+
+
+def _accuracy(
+    subjects: Mapping[str, Subject], test: Samples, found: Mapping[str, Measured], notes: list[str]
+) -> dict[str, AccuracyResult]:
+    """Each model that ran against the first, on the held-out samples. Why one could not be judged goes to ``notes``."""
+    from edgewright.measurement.accuracy import compare, evaluate
+
+    first, *_ = subjects.values()
+    try:
+        with first.open() as session:
+            original = evaluate(session, test, subject=first.model.digest)
+    except EdgewrightError as error:
+        notes.append(f"no accuracy: {error}")
+        return {}
+    results = {}
+    for name, subject in subjects.items():
+        if found[name].latency is None:
+            continue
+        try:
+            with subject.open() as session:
+                judged = evaluate(session, test, original.choice, subject=subject.model.digest)
+            results[name] = compare(original, judged)
+        except EdgewrightError as error:
+            notes.append(f"{name}: no accuracy: {error}")
+    return results
+
+
+def _operators(
+    subjects: Mapping[str, Subject], inputs: Sequence[Arrays], found: Mapping[str, Measured]
+) -> dict[str, list[Any]]:
+    from edgewright.measurement.profile import profile
+
+    rows = {}
+    for name, subject in subjects.items():
+        if found[name].latency is not None:
+            rows[name] = profile(subject.model, subject.engine, subject.options, inputs)
+    return rows
+
+
+def _entry(
+    name: str, subject: Subject, found: Measured, accuracy: AccuracyResult | None, operators: list[Any] | None
+) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "name": name,
+        "engine": subject.engine,
+        "engine_options": subject.options.to_json(),
+        "format": subject.model.format,
+        "digest": subject.model.digest,
+        "metrics": {metric: one.to_json() for metric, one in found.metrics.items()},
+        "missing": dict(found.missing),
+        "latency": None if found.latency is None else found.latency.to_json(),
+    }
+    if accuracy is not None:
+        value["metrics"]["accuracy"] = accuracy.candidate.to_json()
+        value["accuracy"] = accuracy.to_json()
+    if operators is not None:
+        value["operators"] = [row.to_json() for row in operators]
+    return value
