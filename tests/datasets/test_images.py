@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from edgewright.core.errors import InputError
@@ -127,6 +130,25 @@ def test_a_file_damaged_inside_is_named_when_it_is_decoded(photos: Path) -> None
             decode.decode(_png(60, 60), 1)
         finally:
             decode.PIXEL_LIMIT = limit
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(["JPEG", "PNG", "BMP"]), st.data())
+def test_damaged_bytes_give_pixels_or_one_clear_error(kind: str, draw: st.DataObject) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(24 * 18, dtype=np.uint8).reshape(24, 18)).save(stream, kind)
+    data = bytearray(stream.getvalue())
+    for _ in range(draw.draw(st.integers(1, 4))):
+        data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    cut = bytes(data[: draw.draw(st.integers(0, len(data)))])
+    for damaged in (bytes(data), cut):
+        for read in (lambda d: decode.screen(d, "it"), lambda d: decode.decode(d, 3, "it")):
+            try:
+                pixels = read(damaged)
+            except InputError as error:
+                assert str(error).startswith("it ") and "\n" not in str(error)
+            else:
+                assert pixels is None or (pixels.dtype == np.uint8 and pixels.shape[2] == 3)
 
 
 def test_a_file_that_changes_while_it_is_in_use_is_named(photos: Path, signature: Make) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgewright.core.errors import InputError
 from edgewright.core.model import Signature
@@ -84,6 +87,7 @@ def test_text_one_hot_and_column_labels_become_class_indices() -> None:
         (words.astype(object), ("cat", "bee", "ant"), np.array([0, 2, 1])[Y]),
         (np.eye(3)[Y], (), Y),
         (Y[:, None], (), Y),
+        (Y.astype(np.float32), (), Y),
         (Y.astype(bool), (), Y.astype(bool).astype(int)),
     ]:
         made = dataset({"x": X, "labels": labels}, classes=classes)
@@ -236,6 +240,23 @@ def test_hostile_files_are_refused_by_name(tmp_path: Path) -> None:
 def test_headers_that_lie_are_refused_before_memory_is_reserved(tmp_path: Path, data: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
         dataset(_zip(tmp_path / "d.npz", x=data))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.booleans(), st.data())
+def test_damaged_archives_give_arrays_or_one_clear_error(compressed: bool, draw: st.DataObject) -> None:
+    stream = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(stream, x=X[:20], labels=Y[:20])
+    data = bytearray(stream.getvalue())
+    for _ in range(draw.draw(st.integers(1, 4))):
+        data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "d.npz"
+        path.write_bytes(data[: draw.draw(st.integers(0, len(data)))] if draw.draw(st.booleans()) else data)
+        try:
+            dataset(path)
+        except InputError as error:
+            assert "d.npz" in str(error) and "\n" not in str(error)
 
 
 def test_an_archive_of_other_files_and_one_that_unpacks_too_far_are_refused(

@@ -101,7 +101,7 @@ def test_small_and_odd_data_are_used_with_a_note(signature: Make) -> None:
         (np.r_[x, x[:5]], np.r_[np.arange(40) % 2, 1 - np.arange(5) % 2], "5 samples occur with different labels"),
         (x, None, "the test split has only 16 samples: one answer is 6.2 points"),
         (rng.normal(size=(15_000, 2)), None, "samples are beyond what the splits take"),
-        (x, np.r_[np.arange(20), np.zeros(20, int)], "classes have no sample in the test split"),
+        (x, np.r_[np.arange(20), np.zeros(20, int)], "label values have no sample in the test split"),
     ]
     for data, labels, note in table:
         splits = _splits(signature, data, labels)

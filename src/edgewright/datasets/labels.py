@@ -1,4 +1,4 @@
-"""Labels in one spelling: class indices (n,) int64 with their names, or numbers (n, ...) float64."""
+"""Labels in one spelling: whole numbers (n, ...) int64, class indices with their names among them, or float64."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def settle(labels: Any, classes: tuple[str, ...], name: str) -> tuple[NDArray[An
     if _one_hot(found):
         found = found.argmax(axis=1)
         notes = (f"one-hot labels of width {np.asarray(labels).shape[1]} were read as class indices",)
-    settled = found.astype(np.float64 if found.dtype.kind == "f" else np.int64)
+    counts = found.dtype.kind != "f" or (np.abs(found).max(initial=0) < 2**53 and bool((found == np.rint(found)).all()))
+    settled = found.astype(np.int64 if counts else np.float64)
     if (
         classes
         and settled.dtype.kind == "i"

@@ -132,7 +132,7 @@ class ImageReader:
             pixels[i] = image
             if image.nbytes <= self._room:
                 self._room -= image.nbytes
-                self._kept[int(rows[i])] = image
+                self._kept[int(rows[i])] = pixels[i].copy()  # a view would hold the batch, or the uncropped image
         return {self._name: self._preprocessing.finish(pixels)}
 
     def fingerprints(self) -> Fingerprints:
@@ -161,7 +161,8 @@ class ImageReader:
 
 def _in_parallel(function: Any, rows: list[int]) -> list[Any]:
     """``function`` of each row, in order; decoding and hashing leave the interpreter's lock, so threads help."""
-    workers = min(len(os.sched_getaffinity(0)), 8, len(rows) // 4)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, 8, len(rows) // 4)
     if workers < 2:
         return [function(row) for row in rows]
     with ThreadPoolExecutor(workers) as pool:

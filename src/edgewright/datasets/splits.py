@@ -182,7 +182,7 @@ def _notes(
         lacking = np.setdiff1d(labels, test.labels)
         if lacking.size:
             names = ", ".join(test._named(int(k)) for k in lacking[:5]) + (" ..." if lacking.size > 5 else "")
-            yield f"{lacking.size} classes have no sample in the test split: {names}"
+            yield f"{lacking.size} label values have no sample in the test split: {names}"
     elif labels is not None and labels.dtype.kind == "i" and labels.ndim == 1 and np.unique(labels).size > 1:
         yield "most labels occur once, so the splits could not be stratified by class"
     if unused:

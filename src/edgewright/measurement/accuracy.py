@@ -179,8 +179,6 @@ def compare(baseline: Evaluation, candidate: Evaluation) -> AccuracyResult:
             before, after = judged.record(before, labels), judged.record(after, labels)
     conditions = {"metric": judged.name, "output": choice.output, "split": baseline.split, "data": baseline.data}
     moved = judged.difference(before, after, labels)
-    by_definition = Interval(1.0, 1.0, 1.0, len(before))
-    itself = by_definition if judged.against_original else judged.value(before, labels)
     sign = -judged.scale if judged.higher_is_better else judged.scale
     lost = int(candidate.lost.sum())
     flags = [f"{lost} of {len(candidate)} answers are NaN or infinite; they count as wrong"] if lost else []
@@ -194,11 +192,12 @@ def compare(baseline: Evaluation, candidate: Evaluation) -> AccuracyResult:
     def measured(interval: Interval, scale: float, unit: str = judged.unit, **more: Any) -> Measurement:
         return _measurement(interval, scale, unit, {**conditions, **more}, candidate.subject)
 
+    itself = Interval(1.0, 1.0, 1.0, len(before))  # a model agrees with itself
     return AccuracyResult(
         choice,
         baseline.split,
-        _measurement(itself, judged.scale, judged.unit, conditions, baseline.subject),
-        measured(judged.value(after, labels), judged.scale),
+        baseline.value or _measurement(itself, judged.scale, judged.unit, conditions, baseline.subject),
+        candidate.value or measured(judged.value(after, labels), judged.scale),
         measured(moved, sign, paired=True),
         _worst(classes, conditions, candidate.subject),
         classes,

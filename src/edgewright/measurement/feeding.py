@@ -7,6 +7,7 @@ the device. So the first samples are answered both ways, and one by one it is wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError
+from edgewright.core.model import Signature
 from edgewright.core.samples import Samples
 from edgewright.core.session import Arrays, Session
 
 _PROBES = 4
+_BATCH_BYTES = 16 * 2**20
 _SAME_DB = 70.0  # float reordering stays above 100 dB, a shared dynamic scale falls below 50
 
 
@@ -30,7 +33,7 @@ class Feed:
         fixed = {spec.shape[0] for spec in session.signature.inputs if spec.shape and isinstance(spec.shape[0], int)}
         self._session = session
         self._fixed = max((size for size in fixed if isinstance(size, int)), default=None)
-        self.batch = self._fixed or batch_size
+        self.batch = self._fixed or min(batch_size, _affordable(session.signature))
         self.notes: list[str] = []
 
     def run(self, samples: Samples) -> Iterator[dict[str, NDArray[Any]]]:
@@ -84,6 +87,12 @@ class Feed:
             bad = next(name for name, a in outputs.items() if a.ndim == 0 or len(a) != self._fixed)
             raise InputError(f"output {bad!r} does not have the batch of {self._fixed} as its first axis")
         return {name: array[:size] if array.ndim else array for name, array in outputs.items()}
+
+
+def _affordable(signature: Signature) -> int:
+    """Samples whose inputs fill a bounded number of bytes: activations are many times as large."""
+    known = [[d for d in spec.shape[1:] if isinstance(d, int) and d > 0] for spec in signature.inputs]
+    return max(_BATCH_BYTES // max(4 * sum(map(math.prod, known)), 1), 1)
 
 
 def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:

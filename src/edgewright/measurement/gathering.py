@@ -60,10 +60,10 @@ class Gathered:
         """Everything joined: ``record``, ``predictions``, ``bad``. The original's answers complete the choice."""
         self.bad = np.concatenate(self.lost)
         raw = np.concatenate(self.parts) if self.parts else np.empty(0)
-        if original and not self.bad.any():
+        wants = choice.metric.wants
+        if original and wants in ("class", "scores") and not self.bad.any():
             choice = choice.settle(raw)
         self.predictions = self._classes(choice, raw)
-        wants = choice.metric.wants
         if wants == "class":
             assert self.predictions is not None  # noqa: S101 - every form a class metric accepts gives classes
             self.record: NDArray[Any] = self.predictions

@@ -48,7 +48,8 @@ class Metric(ABC):
     def value(self, record: NDArray[Any], labels: NDArray[Any] | None) -> Interval:
         """The value with its interval, unscaled."""
         function = self.weighted(record, labels)
-        return _bootstrap(function, len(record), self._draws(record))
+        # A quarter of the draws: decisions rest on differences, this interval is for the reader.
+        return _bootstrap(function, len(record), max(self._draws(record) // 4, 100))
 
     def difference(self, before: NDArray[Any], after: NDArray[Any], labels: NDArray[Any] | None) -> Interval:
         """``after`` minus ``before`` on the same samples, unscaled, with an interval over the pairs."""
@@ -172,12 +173,15 @@ class _Numbers(Metric):
     def record(self, answers: NDArray[Any], labels: NDArray[Any] | None) -> NDArray[Any]:
         """(n, 3, k): squared error, label, label squared."""
         y = _needed(labels, self).astype(np.float64).reshape(len(answers), -1)
-        x = answers.astype(np.float64).reshape(len(answers), -1)
-        error = x - y
-        lost = ~np.isfinite(error)
-        if lost.any():
-            error[lost] = y.max() - y.min()
-        return np.stack([error * error, y, y * y], axis=1)
+        error = answers.astype(np.float64).reshape(len(answers), -1) - y
+        return np.stack([np.where(np.isfinite(error), error, np.nan) ** 2, y, y * y], axis=1)
+
+    @staticmethod
+    def _error(record: NDArray[Any]) -> NDArray[np.float64]:
+        """Squared errors (n, k)."""
+        error: NDArray[np.float64] = record[:, 0]
+        lost = np.isnan(error)
+        return np.where(lost, np.ptp(record[:, 1]) ** 2, error) if lost.any() else error
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ class Rmse(_Numbers):
 
     def weighted(self, record: NDArray[Any], labels: NDArray[Any] | None) -> Weighted:
         """The value as a function of the samples' weights."""
-        error = record[:, 0].mean(axis=1)
+        error = self._error(record).mean(axis=1)
         return lambda w: float(np.sqrt(w @ error / w.sum()))
 
 
@@ -205,7 +209,7 @@ class R2(_Numbers):
 
     def weighted(self, record: NDArray[Any], labels: NDArray[Any] | None) -> Weighted:
         """The value as a function of the samples' weights."""
-        error = record[:, 0]
+        error = self._error(record)
         y = record[:, 1] - record[:, 1].mean(axis=0)  # centred, so that the variance does not cancel
 
         def r2(w: NDArray[np.float64]) -> float:
