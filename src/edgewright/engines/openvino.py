@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError, MissingExtra
-from edgewright.core.model import Dimension, Model, Signature, TensorSpec
+from edgewright.core.model import Model, Signature
 from edgewright.core.session import EngineOptions
 from edgewright.engines.session import BaseSession, first_line
 
 # OpenVINO's CPU plugin chooses bf16 by itself where the CPU has it; asking keeps a comparison honest.
 _PRECISIONS = {"f32": "f32", "bf16": "bf16", "f16": "f16"}
-_DTYPES = {"boolean": "bool", "string": "str"}
 
 
 def _library() -> Any:
@@ -26,16 +25,6 @@ def _library() -> Any:
     except ImportError as error:
         raise MissingExtra("openvino", "openvino") from error
     return openvino
-
-
-def _spec(port: Any) -> TensorSpec:
-    def size(dimension: Any) -> Dimension:
-        return dimension.get_length() if dimension.is_static else None
-
-    partial = port.get_partial_shape()
-    shape = tuple(size(d) for d in partial) if partial.rank.is_static else ()
-    kind = port.get_element_type().to_dtype().name if port.get_element_type().is_static() else "float32"
-    return TensorSpec(port.get_any_name(), _DTYPES.get(kind, kind), shape)
 
 
 class OpenVinoSession(BaseSession):
@@ -93,8 +82,8 @@ class OpenVino:
         settings |= more or {}
         try:
             compiled = core.compile_model(self._read(core, model), device_used, settings)
-            # The plugin may rename or drop a port's names while it compiles; the source model's signature holds.
-            session = OpenVinoSession(compiled, self._signature(model, compiled), device, device_used)
+            # The plugin may rename or drop a port's names while it compiles; the model's own signature holds.
+            session = OpenVinoSession(compiled, model.signature, device, device_used)
         except EngineError:
             raise
         except Exception as error:  # openvino raises types of its own
@@ -111,8 +100,3 @@ class OpenVino:
             # Without memory mapping: the folder is gone when the model is compiled.
             core.set_property({"ENABLE_MMAP": False})
             return core.read_model(Path(folder) / model.main)
-
-    def _signature(self, model: Model, compiled: Any) -> Signature:
-        if model.format == "onnx":
-            return model.signature
-        return Signature(tuple(map(_spec, compiled.inputs)), tuple(map(_spec, compiled.outputs)))

@@ -66,7 +66,8 @@ class OpenVinoIr:
         library("openvino")
         with folder_of(model.files) as folder:
             source = f"the model {model.digest[:12]}"
-            answer = ask("edgewright.formats.openvino:write_in_child", model.main, folder, source)
+            given = {"main": model.main, "signature": model.signature.to_json()}
+            answer = ask("edgewright.formats.openvino:write_in_child", given, folder, source)
             files = {_XML: read_file(folder / _XML, _XML_LIMIT), _BIN: read_file(folder / _BIN, 2**40)}
         step = Step("convert", {"to": "openvino"}, model.digest)
         return Model("openvino", _XML, files, checked_signature(answer, source), (*model.lineage, step))
@@ -116,11 +117,25 @@ def open_in_child(name: str) -> dict[str, Any]:
     return _signature(_read(name)).to_json()
 
 
-def write_in_child(name: str) -> dict[str, Any]:
-    """Write the ONNX file ``name`` as IR; its signature as JSON. Runs in a child process."""
-    model = _read(name)
+def write_in_child(given: dict[str, Any]) -> dict[str, Any]:
+    """Write an ONNX file as IR; its signature as JSON. Runs in a child process.
+
+    ``given``: ``main``, the file's name, and its ``signature``.
+    """
+    model = _read(given["main"])
+    wanted = Signature.from_json(given["signature"])
+    for ports, specs in ((model.inputs, wanted.inputs), (model.outputs, wanted.outputs)):
+        for spec in specs:
+            for port in ports:
+                # A tensor collects the names of all that was folded into it; only one of them is the user's.
+                if spec.name in port.get_names() and not port.get_names() & _others(wanted, spec.name):
+                    port.get_tensor().set_names({spec.name})
     library("openvino").save_model(model, _XML, compress_to_fp16=False)
     return _signature(_read(_XML)).to_json()
+
+
+def _others(signature: Signature, name: str) -> set[str]:
+    return {spec.name for spec in (*signature.inputs, *signature.outputs)} - {name}
 
 
 def _read(name: str) -> Any:
