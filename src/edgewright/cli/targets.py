@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "show":
         _show(targets.target(arguments.name), arguments.json)
     elif arguments.action == "detect":
-        found = targets.target(targets.HOST, measure=True)
+        found = targets.measure_host()
         if arguments.output is not None:
             stem = re.sub(r"[^a-z0-9._-]+", "-", arguments.output.stem.lower()).strip("-._")[:64]
             write_file(arguments.output, dump(replace(found, name=stem or "my-machine")).encode())

@@ -13,7 +13,7 @@ from edgewright.targets.description import (
 )
 from edgewright.targets.energy import estimate_energy, predict_energy
 from edgewright.targets.fit import fits
-from edgewright.targets.library import HOST, names, target
+from edgewright.targets.library import HOST, measure_host, names, target
 from edgewright.targets.roofline import OperatorTime, predict_latency, predict_operators
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Target",
     "estimate_energy",
     "fits",
+    "measure_host",
     "names",
     "predict_energy",
     "predict_latency",

@@ -50,7 +50,7 @@ class Figure:
         return int(self.value)
 
     def __str__(self) -> str:
-        return f"{scaled(self.value, self.unit)}"
+        return scaled(self.value, self.unit)
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,10 @@ _BINARY = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"))
 
 def scaled(value: float, unit: str) -> str:
     """``value`` with a prefix: binary for bytes, decimal for rates and the rest; counts and ratios as they are."""
-    if unit in ("cores", "threads", "ratio"):
-        return f"{value:g} {unit}" if unit != "ratio" else f"{value:g}"
+    if unit == "ratio":
+        return f"{value:g}"
+    if unit in ("cores", "threads"):
+        return f"{value:g} {unit[:-1] if value == 1 else unit}"
     prefixes = _BINARY if unit == "B" else _DECIMAL
     for size, prefix in prefixes:
         if value >= size:

@@ -15,6 +15,7 @@ from typing import Any
 
 from edgewright.targets.cpu import Cpu, read_cpu
 from edgewright.targets.description import Accelerator, DeviceClass, Figure, NumberType, Target
+from edgewright.targets.library import target
 from edgewright.targets.limits import cpu_quota, memory_limit
 from edgewright.targets.peaks import derive_peaks
 from edgewright.targets.rapl import rapl
@@ -40,11 +41,12 @@ def detect(root: Path = Path("/")) -> Target:
     engines = tuple(e for e in _ENGINES if importlib.util.find_spec(e) is not None)
     types: tuple[NumberType, ...] = ("fp32", "fp16", "bf16", "int8", "int4")
     peaks = derive_peaks(cpu.isa, cpu.clock.value)
-    free = shutil.disk_usage(Path.cwd()).free
+    device_class = _device_class(cores, total, cpu.isa)
+    typical = target(device_class)
     return Target(
         name="host",
         title=f"this machine: {cpu.model}",
-        device_class=_device_class(cores, total, cpu.isa),
+        device_class=device_class,
         architecture=cpu.architecture,
         isa=cpu.isa,
         isa_source=cpu.isa_source,
@@ -59,7 +61,10 @@ def detect(root: Path = Path("/")) -> Target:
         memory_bandwidth=Figure(10e9, "B/s", "assumed: until measured (edgewright targets detect)"),
         ram=Figure(total, "B", ram_source),
         ram_model=Figure(usable * 3 // 4, "B", f"derived: three quarters of {usable:,} B ({ram_source})"),
-        storage=Figure(free, "B", "detected: free space where the command was started"),
+        storage=_storage(),
+        power_idle=_power(typical, typical.power_idle, cores),
+        power_busy=_power(typical, typical.power_busy, cores),
+        energy=typical.energy,
         caches=cpu.caches,
         accelerators=_accelerators(root),
         notes=(
@@ -101,6 +106,22 @@ def _memory(root: Path) -> tuple[int, int, str]:
     return total, total, source
 
 
+def _storage() -> Figure:
+    try:
+        return Figure(shutil.disk_usage(Path.cwd()).free, "B", "detected: free space where the command was started")
+    except OSError:
+        return Figure(_GIB, "B", "assumed: the folder where the command was started cannot be read")
+
+
+def _power(typical: Target, figure: Figure | None, cores: int) -> Figure | None:
+    """The class's power, scaled to the cores this process has; good for an estimate and called one."""
+    if figure is None:
+        return None
+    share = cores / int(typical.cores)
+    source = f"assumed: class {typical.name}, {figure.value:g} W for {int(typical.cores)} cores, scaled to {cores}"
+    return Figure(figure.value * share, figure.unit, source)
+
+
 def _device_class(cores: int, ram: int, isa: frozenset[str]) -> DeviceClass:
     if ram < 4 * _GIB:
         return "low"
@@ -109,10 +130,11 @@ def _device_class(cores: int, ram: int, isa: frozenset[str]) -> DeviceClass:
 
 def _accelerators(root: Path) -> tuple[Accelerator, ...]:
     found: list[Accelerator] = []
-    if (root / "proc/driver/nvidia/version").exists():
-        found.append(
-            Accelerator("nvidia-gpu", "gpu", ("onnxruntime", "tensorrt"), {}, "detected: /proc/driver/nvidia/version")
-        )
+    nvidia = next(
+        (path for path in ("proc/driver/nvidia/version", "etc/nv_tegra_release") if (root / path).exists()), ""
+    )
+    if nvidia:
+        found.append(Accelerator("nvidia-gpu", "gpu", ("onnxruntime", "tensorrt"), {}, f"detected: /{nvidia}"))
     elif any((root / "dev/dri").glob("renderD*")):
         found.append(Accelerator("gpu", "gpu", ("openvino",), {}, "detected: a render node in /dev/dri"))
     if any((root / "dev/accel").glob("accel*")):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +25,14 @@ from edgewright.targets.tiny import FLOAT, INT8, INT32, UINT8, chain_model, matm
 
 VERSION = 1
 """Part of the cache's key: raise it when the benchmark changes."""
-_KEYS = ("fp32", "int8", "memory_bandwidth", "cache_bandwidth", "operator_overhead")
+_PLAUSIBLE: Mapping[str, tuple[float, float]] = {
+    "fp32": (1e6, 1e14),
+    "int8": (1e6, 1e15),
+    "memory_bandwidth": (1e6, 1e13),
+    "cache_bandwidth": (1e6, 1e14),
+    "operator_overhead": (1e-9, 1e-2),
+}
+"""MAC/s, B/s and s between which a remembered result is believed."""
 _SIZE = 384
 _SECONDS = 0.2
 _CHAINS = (8, 136)
@@ -48,15 +54,17 @@ def remembered(target: Target) -> dict[str, float] | None:
         found = json.loads(read_file(cache_file(target), 4096))
     except (InputError, ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or set(found) != set(_KEYS):
+    if not isinstance(found, dict) or set(found) != set(_PLAUSIBLE):
         return None
-    usable = all(isinstance(v, int | float) and math.isfinite(v) and v > 0 for v in found.values())
-    return {key: float(found[key]) for key in _KEYS} if usable else None
+    usable = all(
+        isinstance(found[key], int | float) and low <= found[key] <= high for key, (low, high) in _PLAUSIBLE.items()
+    )
+    return {key: float(found[key]) for key in _PLAUSIBLE} if usable else None
 
 
-def measured(target: Target) -> dict[str, float]:
-    """Earlier results, or new ones, which are then remembered."""
-    found = remembered(target)
+def measured(target: Target, *, again: bool = False) -> dict[str, float]:
+    """Earlier results (not ``again``), or new ones, which are then remembered."""
+    found = None if again else remembered(target)
     if found is None:
         found = run(target)
         # A cache that cannot be written costs the next call two seconds, nothing else.

@@ -6,7 +6,6 @@ threads, ratio.
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -18,6 +17,8 @@ from edgewright.core.files import read_file
 from edgewright.targets.description import NUMBER_TYPES, SCALARS, Accelerator, DeviceClass, Figure, Target
 
 SCHEMA = 1
+_LARGEST = 1e30
+"""No figure here comes near it; keeps sums and products finite."""
 LIMIT_BYTES = 256 * 1024
 """A target file is a page or two of text."""
 
@@ -57,7 +58,7 @@ class _Reader:
         dot = f"{key}." if key else ""
         for name in value:
             if name not in allowed:
-                raise self.fail(f"{dot}{name}", f"is not a known key; known: {', '.join(sorted(allowed))}")
+                raise self.fail(f"{dot}{name[:60]}", f"is not a known key; known: {', '.join(sorted(allowed))}")
         for name, needed in allowed.items():
             if needed and name not in value:
                 raise self.fail(f"{dot}{name}", "is missing")
@@ -86,7 +87,8 @@ class _Reader:
     def figure(self, value: Any, key: str, unit: str) -> Figure:
         self.table(value, key, {"value": True, "unit": True, "source": True})
         number = value["value"]
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number) or number < 0:
+        usable = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < _LARGEST
+        if not usable:
             raise self.fail(f"{key}.value", f"must be a finite number, not negative, got {str(number)[:60]}")
         if value["unit"] != unit:
             raise self.fail(f"{key}.unit", f"must be {unit!r}, got {str(value['unit'])[:60]!r}")
@@ -101,7 +103,7 @@ def parse(data: bytes, place: str) -> Target:
     """The target a document describes; ``place`` is what errors call it. Raises InputError naming the key."""
     try:
         document = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, an integer of thousands of digits
         raise InputError(f"{place}: not a TOML document: {str(error)[:200]}") from error
     read = _Reader(place)
     needed = {"schema", "name", "title", "class", "architecture", *_LISTS, "figures", "compute"}
@@ -149,6 +151,8 @@ def _accelerators(read: _Reader, value: Any) -> tuple[Accelerator, ...]:
                 source=read.text(entry["source"], f"{key}.source"),
             )
         )
+    if len({accelerator.name for accelerator in found}) != len(found):
+        raise read.fail("accelerators", "has two of the same name")
     return tuple(found)
 
 
@@ -166,13 +170,17 @@ def _check(read: _Reader, target: Target) -> None:
             raise read.fail(f"figures.{name}.value", f"must be a whole number of at least 1, got {figure.value:g}")
     for name in ("clock", "memory_bandwidth", "cache_bandwidth", "ram", "ram_model", "storage"):
         figure = getattr(target, name)
-        if figure is not None and figure.value <= 0:
-            raise read.fail(f"figures.{name}.value", "must be more than 0")
+        if figure is not None and figure.value < 1:
+            raise read.fail(f"figures.{name}.value", "must be at least 1")
+    if target.operator_overhead is not None and not 1e-12 <= target.operator_overhead.value <= 1:
+        raise read.fail("figures.operator_overhead.value", "must lie between 1e-12 and 1")
     if "fp32" not in target.compute:
         raise read.fail("compute.fp32", "is missing; every other type falls back to it")
-    for key, figure in target.compute.items():
-        if figure.value <= 0:
-            raise read.fail(f"compute.{key}.value", "must be more than 0")
+    rates = [("compute", target.compute), *((f"accelerators.{a.name}.compute", a.compute) for a in target.accelerators)]
+    for table, figures in rates:
+        for key, figure in figures.items():
+            if figure.value < 1:
+                raise read.fail(f"{table}.{key}.value", "must be at least 1")
     if target.fast_cores is not None and target.fast_cores.value > target.cores.value:
         raise read.fail("figures.fast_cores.value", "is more than figures.cores")
     if target.ram_model.value > target.ram.value:
