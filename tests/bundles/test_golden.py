@@ -99,6 +99,22 @@ def test_calls_on_the_edge_of_a_decision_are_no_golden_ones() -> None:
         record_golden([variant], [{"x": edge}])
 
 
+def test_answers_that_come_in_steps_may_be_one_step_off() -> None:
+    # round(16 x) / 16: a millionth moves nothing, and yet a CPU that rounds another way is a sixteenth off.
+    scale = helper.make_node("Constant", [], ["s"], value=onnx.numpy_helper.from_array(np.array(16, np.float32)))
+    model = graph(
+        scale,
+        helper.make_node("Mul", ["x", "s"], ["a"]),
+        helper.make_node("Round", ["a"], ["b"]),
+        helper.make_node("Div", ["b", "s"], ["y"]),
+        outputs={"y": T.FLOAT},
+    )
+    variant = Variant("onnxruntime", EngineOptions(), model)
+    x = np.array([[0.1, 7.0, 0.7825, 4.003]], np.float32)
+    golden = record_golden([variant], [{"x": x}])
+    assert golden.tolerances["y"].absolute == pytest.approx(2 / 16)
+
+
 def test_no_more_is_read_or_kept_than_asked_for(samples: Samples, content: BundleContent) -> None:
     read = []
 

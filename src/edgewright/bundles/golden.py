@@ -21,26 +21,27 @@ from edgewright.engines import open_session
 # output's scale is over 100 times float32's rounding over a sum of some thousand terms.
 _FLOOR = 1e-4
 # How much wider than the spread seen here; and the share of the output's scale beyond which agreement means nothing.
-_HEADROOM, _CEILING = 4.0, 0.05
-_NUDGE = 2.0**-20
+_HEADROOM, _CEILING = 2.0, 0.05
+_NUDGES = (2.0**-20, 2.0**-17, 2.0**-14, 2.0**-11, 2.0**-8)
 
 
 def record_golden(variants: Sequence[Variant], inputs: Iterable[Arrays], count: int = 8) -> Golden:
     """Up to ``count`` calls from ``inputs`` (each as the engine takes it), answered by the first variant.
 
-    Each output's tolerance is found, not chosen: all variants answer again, with the engine's graph rewriting and
-    number type varied and with the inputs moved by a millionth (which tips the roundings that another CPU would tip),
-    and four times the largest difference is allowed; at least 1e-4 and at most 5% of the output's scale (its largest
-    finite magnitude). A call on which they differ by more, or in an integer, a boolean, a string, is no golden one and
-    is left out. Looks at no more than 4 x ``count`` inputs. Raises InputError without inputs, EngineError when no call
-    is stable.
+    Each output's tolerance is found, not chosen. All variants answer again, with the engine's graph rewriting and
+    number type varied, and with the inputs moved by a millionth; where that moves nothing, the answers come in steps,
+    and the inputs are moved until they take one: what a rounding that falls the other way on another CPU can do. Twice
+    the largest difference is allowed, at least 1e-4 and at most 5% of the output's scale (its largest finite
+    magnitude). A call on which they differ by more, or in an integer, a boolean, a string, is no golden one and is
+    left out. Looks at no more than 4 x ``count`` inputs. Raises InputError without inputs, EngineError when no call is
+    stable.
     """
     with ExitStack() as stack:
         sessions = [stack.enter_context(session) for session in _ways(variants)]
         answers: list[tuple[Arrays, list[dict[str, NDArray[Any]]]]] = []
         for call in inputs:
-            moved = [sessions[0].infer(_moved(call, sign * _NUDGE)) for sign in (1, -1)]
-            answers.append((call, [*(session.infer(call) for session in sessions), *moved]))
+            golden, *others = (session.infer(call) for session in sessions)
+            answers.append((call, [golden, *others, *_nudged(sessions[0], call, golden)]))
             if len(answers) == 4 * count:
                 break
     if not answers:
@@ -76,6 +77,16 @@ def _ways(variants: Sequence[Variant]) -> Iterator[Session]:
             ways.append(replace(variant.options, precision="f32"))
         for options in dict.fromkeys(ways):
             yield open_session(variant.model, variant.engine, options)
+
+
+def _nudged(session: Session, call: Arrays, golden: Arrays) -> list[dict[str, NDArray[Any]]]:
+    answers: list[dict[str, NDArray[Any]]] = []
+    if any(array.dtype.kind == "f" for array in call.values()):
+        for share in _NUDGES:
+            answers += [session.infer(_moved(call, sign * share)) for sign in (1, -1)]
+            if any(gap > 0 for answer in answers for gap in _gaps(golden, answer).values()):
+                break
+    return answers
 
 
 def _moved(call: Arrays, share: float) -> Arrays:
