@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,6 +26,8 @@ from edgewright.datasets.spool import SPOOL_LIMIT, Spool
 _IN_MEMORY = 256 * 2**20
 _MEMBERS = 1024
 _CHUNK = 4 * 2**20
+# What zipfile lets through of a damaged archive; RuntimeError is its word for an encrypted one.
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 
 
 def read_npz(path: Path) -> ArraySource:
@@ -40,7 +43,7 @@ def read_npz(path: Path) -> ArraySource:
                 if name == member.filename or name in arrays:
                     raise InputError(f"{path} holds {member.filename!r}, which np.savez does not write; save it again")
                 arrays[name] = check_kind(_member(path, archive, member, name), name, str(path))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _BROKEN as error:
         raise InputError(f"{path} is not a whole .npz file ({error}); write it again with np.savez") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
@@ -49,6 +52,8 @@ def read_npz(path: Path) -> ArraySource:
 
 def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDArray[Any]:
     what = f"{name!r} of {path}"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{what} is packed in a way np.savez does not use; write it again")
     with archive.open(member) as stream:
         dtype, shape, fortran, head = _header(stream, what)
         size = math.prod(shape) * dtype.itemsize
