@@ -18,10 +18,15 @@ from edgewright.testing.graphs import models
 from edgewright.testing.zoo import conv, zoo
 
 
+def needed_after(graph: onnx.GraphProto) -> set[str]:
+    return {output.name for output in graph.output}
+
+
 def simulated(model: Model, batch: int = 1) -> list[int]:
     """Bytes alive at each node: allocate what it writes, look at the heap, free what nobody reads any more.
 
-    Without quantization and subgraphs; constants and what is made of them alone are not activations.
+    Without quantization and subgraphs; constants and what is made of them alone are not activations, and a batch
+    normalisation that alone reads a convolution of stored weights is part of it.
     """
     graph = onnx.load_model_from_string(model.data).graph
     facts = concrete_shapes(model, batch)
@@ -37,12 +42,20 @@ def simulated(model: Model, batch: int = 1) -> list[int]:
             fixed |= set(node.output)
         else:
             steps.append(node)
+    renamed = {}
+    for norm in [node for node in steps if node.op_type == "BatchNormalization"]:
+        made = [n for n in steps if norm.input[0] in n.output and n.op_type in ("Conv", "ConvTranspose")]
+        readers = [n for n in steps if norm.input[0] in n.input]
+        if made and len(readers) == 1 and norm.input[0] not in needed_after(graph) and set(made[0].input[1:]) <= fixed:
+            renamed[norm.input[0]] = norm.output[0]
+            steps.remove(norm)
     buffer = {i.name: i.name for i in graph.input if i.name not in fixed}
     heap = {name: facts[name].bytes for name in buffer}
     after = {o.name for o in graph.output}
     seen = []
     for position, node in enumerate(steps):
-        for slot, name in enumerate(node.output):
+        for slot, written in enumerate(node.output):
+            name = renamed.get(written, written)
             if not name:
                 continue
             if node.op_type in VIEWS and slot == 0:

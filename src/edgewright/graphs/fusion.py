@@ -15,6 +15,8 @@ common:
    needs is dropped.
 5. A MatMulInteger takes in the Cast and Mul that scale its sums, and the DynamicQuantizeLinear that feeds it alone
    (dynamic quantization; DynamicQuantizeMatMul and MatMulIntegerToFloat in ONNX Runtime).
+6. A BatchNormalization with stored statistics that alone reads a convolution goes into its weights when the model is
+   opened.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ JOINERS: Mapping[str, tuple[int, ...]] = {
 """Operators between kernels that some engine runs on integers. ``Concat``, not listed, needs every input so."""
 
 _SLOTS = {**KERNELS, **JOINERS}
+_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _TAILS = frozenset({"Relu", "Clip"})
 
 
@@ -108,6 +111,11 @@ class _Fuser:
         for node in self.graph.nodes:
             if node.op_type == "MatMulInteger" and node not in idle:
                 self._dynamic(node, idle, bits, sources, results)
+            elif node.op_type in _CONVOLUTIONS and node not in idle:
+                readers = self.readers[node.outputs[0]]
+                if len(readers) == 1 and node.outputs[0] not in self.kept and self._normalises(readers[0], node):
+                    idle.add(readers[0])
+                    results[node.outputs[0]] = readers[0].outputs[0]
         results = {name: stored for name, stored in results.items() if name != stored}
         for name, pair in self.pairs.items():
             users = self.readers[name]
@@ -181,6 +189,13 @@ class _Fuser:
                 idle.add(source)
                 sources[node.inputs[0]] = source.inputs[0]
                 sources |= dict.fromkeys(source.outputs[1:], "")
+
+    def _normalises(self, node: Node, source: Node) -> bool:
+        """Rule 6."""
+        if node.op_type != "BatchNormalization" or node.inputs[0] != source.outputs[0]:
+            return False
+        stored = all(name in self.fixed for name in (*node.inputs[1:], *source.inputs[1:]) if name)
+        return stored and not node.attributes.get("training_mode", 0)
 
     def _narrow(self, name: str) -> int:
         """Bits of the integers behind a dequantized value, 0 where there is no DequantizeLinear."""
