@@ -24,6 +24,8 @@ from edgewright.measurement.conditions import environment_digest
 from edgewright.measurement.decisions import quick_latency
 from edgewright.measurement.latency import Plan, measure_latency
 from edgewright.measurement.sizes import measure_sizes
+from edgewright.measurement.subject import Subject, requests
+from edgewright.measurement.suite import Effort, measure_all
 
 Metrics = dict[str, Measurement]
 Predict = Callable[[Candidate], Metrics]
@@ -55,7 +57,7 @@ class Bench:
         """Open the original, judge it on the search split, and time it. Raises what makes the model or data useless."""
         runner = replace(BASELINE, options=replace(BASELINE.options, threads=self.threads))
         self._session = open_session(self.source, runner.engine, runner.options)
-        self.inputs = samples_for_timing(self.source, self.splits.search)
+        self.inputs = requests(self.splits.search, self.source.signature, 8)
         found = evaluate(self._session, self.splits.search, metric, subject=self.source.digest,
                          checkpoint=self.context.checkpoint)  # fmt: skip
         self.choice, self._evaluations["search"] = found.choice, found
@@ -96,21 +98,19 @@ class Bench:
         return judge(replace(made, metrics=metrics), self.constraints)
 
     def _quick(self, made: Candidate) -> Metrics:
-        if self._session is None or self.baseline is None:
-            raise InputError("the bench has no baseline yet; call start first")
         with open_session(made.model, made.engine, made.options) as session:
             found = evaluate(session, self.splits.search, self.choice, subject=made.model.digest,
                              checkpoint=self.context.checkpoint)  # fmt: skip
             metrics = {**measure_sizes(made.model), **accuracy_metrics(compare(self._evaluations["search"], found))}
             if self.predict is not None:
                 return {**metrics, **self.predict(made)}
-            timed = quick_latency(self._session, session, self.inputs, budget_s=0.3, seed=self.context.seed)
-        base = self.baseline.metrics["latency_ms"]
+            timed = quick_latency(self._opened(), session, self.inputs, budget_s=0.3, seed=self.context.seed)
+        base = self._base().metrics["latency_ms"]
         ratio = timed.ratio
         if ratio is None:
             raise EngineError("the machine was too busy for even a rough latency")
         metrics["latency_ms"] = Measurement(
-            ratio.value * base.value, "ms", "measured", n=ratio.n, low=ratio.low * base.value, high=ratio.high * base.value,
+            ratio.value * base.value, "ms", "measured", ratio.n, ratio.low * base.value, ratio.high * base.value,
             conditions={"how": "ratio to the baseline beside it, times the baseline", "ratio": round(ratio.value, 4)},
             subject=made.model.digest,
         )  # fmt: skip
@@ -118,10 +118,11 @@ class Bench:
 
     def test(self, candidate: Candidate) -> Candidate:
         """The candidate with its accuracy on the held-out test split, and its clauses anew."""
-        if "test" not in self._evaluations and self._session is not None:
-            self._evaluations["test"] = evaluate(
-                self._session, self.splits.test, self.choice, subject=self.source.digest
-            )
+        if "test" not in self._evaluations:
+            held = evaluate(self._opened(), self.splits.test, self.choice, subject=self.source.digest)
+            self._evaluations["test"], base, same = held, self._base(), compare(held, held)
+            self.baseline = judge(replace(base, metrics={**base.metrics, **accuracy_metrics(same)}), self.constraints)
+            self.accuracies[base.id] = same
         with open_session(candidate.model, candidate.engine, candidate.options) as session:
             found = evaluate(session, self.splits.test, self.choice, subject=candidate.model.digest,
                              checkpoint=self.context.checkpoint)  # fmt: skip
@@ -130,27 +131,22 @@ class Bench:
         return judge(replace(candidate, metrics={**candidate.metrics, **accuracy_metrics(result)}), self.constraints)
 
     def together(self, candidates: Sequence[Candidate], budget_s: float) -> list[Candidate]:
-        """All candidates and the baseline timed in one interleaved run; the baseline comes first."""
-        if self.baseline is None or self._session is None:
-            raise InputError("the bench has no baseline yet; call start first")
-        everyone = [self.baseline, *(c for c in candidates if c.id != self.baseline.id)]
-        sessions: dict[str, Session] = {self.baseline.id: self._session}
-        try:
-            for c in everyone[1:]:
-                sessions[c.id] = open_session(c.model, c.engine, c.options)
-            timed = measure_latency(
-                sessions, self.inputs, Plan(budget_s, 0.01, self.context.seed, self.baseline.id, tail_calls=400)
-            )
-        finally:
-            for identity, session in sessions.items():
-                if identity != self.baseline.id:
-                    session.close()
+        """All candidates and the baseline measured in one interleaved run; the baseline comes first.
+
+        On a target that is not here their figures are predictions already, and nothing is timed.
+        """
+        base = self._base()
+        everyone = [base, *(c for c in candidates if c.id != base.id)]
+        if self.predict is not None:
+            return everyone
+        subjects = {c.id: Subject(c.model, c.engine, c.options) for c in everyone}
+        found = measure_all(subjects, self.inputs, Effort.within(budget_s, len(everyone), self.context.seed))
         made = []
         for c in everyone:
-            metrics = {**c.metrics, **self._elsewhere(c, timed[c.id].measurements(c.model.digest))}
-            self.facts.setdefault(c.id, {})
-            self.facts[c.id] = {**self.facts[c.id], "latency": timed[c.id].to_json()}
-            made.append(judge(replace(c, metrics=metrics), self.constraints))
+            measured = found[c.id]
+            latency = measured.latency.to_json() if measured.latency is not None else None
+            self.facts[c.id] = {**self.facts.get(c.id, {}), "latency": latency, "missing": dict(measured.missing)}
+            made.append(judge(replace(c, metrics={**c.metrics, **measured.metrics}), self.constraints))
         self.baseline = made[0]
         return made
 
@@ -158,6 +154,16 @@ class Bench:
         """Let go of the baseline's session."""
         if self._session is not None:
             self._session.close()
+
+    def _base(self) -> Candidate:
+        if self.baseline is None:
+            raise EngineError("the bench has no baseline yet; call start first")
+        return self.baseline
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise EngineError("the bench has no baseline yet; call start first")
+        return self._session
 
     def _elsewhere(self, candidate: Candidate, timed: Mapping[str, Measurement]) -> Metrics:
         """Times of this machine, unless the target is another: then its prediction."""
@@ -183,18 +189,3 @@ def accuracy_metrics(result: AccuracyResult) -> Metrics:
     found = {"accuracy": result.candidate, "accuracy_drop": result.drop, "agreement": result.agreement,
              "sqnr_db": result.sqnr_db, "worst_class_drop": result.worst_class}  # fmt: skip
     return {name: m for name, m in found.items() if m is not None}
-
-
-def samples_for_timing(model: Model, samples: Any, count: int = 8) -> list[Arrays]:
-    """A few inputs of the batch the model is served at: its own if it is fixed, else one."""
-    fixed = [s.shape[0] for s in model.signature.inputs if s.shape and isinstance(s.shape[0], int)]
-    size = fixed[0] if fixed else 1
-    found: list[Arrays] = []
-    for batch in samples.batches(size):
-        if len(next(iter(batch.values()))) == size:
-            found.append(batch)
-        if len(found) == count:
-            break
-    if not found:
-        raise InputError(f"the model takes {size} samples at a time, and the search split has only {len(samples)}")
-    return found

@@ -20,12 +20,11 @@ from edgewright.compression.search import Runner, Space, Spec, acceptable, explo
 from edgewright.compression.verdict import Preference, judge, nearest, pareto, refuse_false_wins
 from edgewright.core.candidate import Candidate, Constraint
 from edgewright.core.errors import EdgewrightError, InputError, MissingExtra
-from edgewright.core.files import exclusive
 from edgewright.core.measurement import Measurement
 from edgewright.core.model import Model
 from edgewright.core.session import EngineOptions
 from edgewright.core.store import Store
-from edgewright.datasets import Splits, dataset
+from edgewright.datasets import Bound, dataset
 from edgewright.engines import ENGINES, engine
 from edgewright.flows.bench import Bench
 from edgewright.flows.elsewhere import prediction
@@ -79,29 +78,26 @@ def optimize(
     data: Any,
     target: str | Path | Target = "host",
     *,
-    out: str | Path | None = None,
+    work: str | Path | None = None,
     settings: Settings | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     **options: Any,
 ) -> Result:
     """Search for the best way to run ``model`` on ``target`` within limits.
 
-    ``data``: a Dataset, or what ``edgewright.dataset`` takes. ``out``: a folder to keep the work in and to resume from;
-    None keeps nothing. ``options``: limits (``max_latency_ms``, ``max_size_mb``, ``max_memory_mb``, ``max_energy_mj``,
-    ``max_accuracy_drop``) and fields of ``Settings``. Ctrl-C or the budget's end gives the best so far; the result says
-    so. Raises InputError for unusable input, StorageError for a folder that cannot be written or is in use.
+    ``data``: a Dataset, or what ``edgewright.dataset`` takes. ``work``: a folder that keeps every step's result, to go
+    on from after a stop; None keeps nothing. ``options``: limits (``max_latency_ms``, ``max_size_mb``,
+    ``max_memory_mb``, ``max_energy_mj``, ``max_accuracy_drop``) and fields of ``Settings``. Ctrl-C or the budget's end
+    gives the best so far; the result says so. Raises InputError for unusable input, StorageError for a folder that
+    cannot be written.
     """
     chosen, limits = _options(settings, options)
     with ExitStack() as stack:
-        if out is None:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="edgewright-")))
-        else:
-            folder = Path(out)
-            stack.enter_context(exclusive(folder))
+        folder = Path(work if work is not None else stack.enter_context(TemporaryDirectory(prefix="edgewright-")))
         source = _load(model)
         machine = target if isinstance(target, Target) else find_target(target)
-        splits = dataset(data).bind(source.signature).splits(chosen.seed)
-        run = _Run(source, splits, machine, chosen, limits, Store(folder / ".store"), progress)
+        bound = dataset(data).bind(source.signature)
+        run = _Run(source, bound, machine, chosen, limits, Store(folder), progress)
         return run.result()
 
 
@@ -134,10 +130,12 @@ class _Run:
     """One run of the flow."""
 
     def __init__(
-        self, source: Model, splits: Splits, machine: Target, settings: Settings, limits: Limits, store: Store,
+        self, source: Model, bound: Bound, machine: Target, settings: Settings, limits: Limits, store: Store,
         progress: Callable[[Progress], None],
     ) -> None:  # fmt: skip
-        self.source, self.splits, self.machine, self.settings, self.limits = source, splits, machine, settings, limits
+        self.source, self.machine, self.settings, self.limits = source, machine, settings, limits
+        self.bound, splits = bound, bound.splits(settings.seed)
+        self.splits = splits
         self._progress = progress
         self._begin = time.monotonic()
         self._deadline = self._begin + settings.budget_s * 0.8
@@ -247,7 +245,7 @@ class _Run:
         if not finals:
             finals = self._tested(nearest(self.tried.values()))
         self._tell("finalists side by side")
-        together = self.bench.together(finals, min(12.0, max(2.0, 2.0 * (1 + len(finals)))))
+        together = self.bench.together(finals, max(self.settings.budget_s * 0.15, 2.0 * (1 + len(finals))))
         base, measured = together[0], together[1:]
         everyone = {**self.tried, **{c.id: c for c in measured}}
         judged = refuse_false_wins(everyone.values(), base.metrics["latency_ms"])
@@ -256,11 +254,11 @@ class _Run:
         feasible = sorted((c for c in finals if c.feasible), key=self.score)
         best = feasible[0] if feasible else None
         return Result(
-            source=self.source, splits=self.splits, target=self.machine, settings=self.settings, baseline=base,
-            candidates=tuple(judged), finals=tuple(finals), best=best,
-            pareto=tuple(pareto([base, *(c for c in finals if acceptable(c))])),
-            constraints=self.bench.constraints, stopped=self._stopped, elapsed_s=time.monotonic() - self._begin,
-            first_feasible_s=self._first, facts=self.bench.facts, accuracies=self.bench.accuracies, choice=self.bench.choice,
+            source=self.source, bound=self.bound, splits=self.splits, target=self.machine,
+            settings=self.settings, baseline=base, candidates=tuple(judged), finals=tuple(finals), best=best,
+            pareto=tuple(pareto(c for c in finals if c.feasible)), constraints=self.bench.constraints,
+            stopped=self._stopped, elapsed_s=time.monotonic() - self._begin, first_feasible_s=self._first,
+            facts=self.bench.facts, accuracies=self.bench.accuracies, choice=self.bench.choice,
             context=self.bench.context, inputs=tuple(self.bench.inputs),
         )  # fmt: skip
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from edgewright.bundles import Bundle
 from edgewright.compression.contract import Context
 from edgewright.compression.verdict import nearest
 from edgewright.core.candidate import Candidate, Clause, Constraint
+from edgewright.core.files import write_file
 from edgewright.core.model import Model
 from edgewright.core.session import Arrays
-from edgewright.datasets import Splits
+from edgewright.datasets import Bound, Splits
 from edgewright.measurement.accuracy import AccuracyResult
 from edgewright.targets import Target
 
@@ -22,6 +25,7 @@ class Result:
     the way. ``stopped`` says why a search ended early ("" when it had nothing left to try)."""
 
     source: Model
+    bound: Bound
     splits: Splits
     target: Target
     settings: Any
@@ -52,3 +56,20 @@ class Result:
             return self.best.binding
         close = self.nearest
         return close[0].binding if close else None
+
+    def report(self, path: str | Path) -> Path:
+        """Write the page to ``path``, and the same as JSON beside it when ``path`` ends in ``.json``."""
+        from edgewright.flows.record import Origin, document, encode
+        from edgewright.reports import render
+
+        path = Path(path)
+        found = document(self, Origin(target=self.target.name))
+        write_file(path, encode(found) if path.suffix == ".json" else render(found).encode())
+        return path
+
+    def seal(self, folder: str | Path, name: str = "model") -> Bundle:
+        """Seal the best candidate into ``folder`` with the user's own key. Raises InputError when there is none."""
+        from edgewright.flows.record import Origin, document
+        from edgewright.flows.ship import seal_best
+
+        return seal_best(self, Path(folder), {"report.json": document(self, Origin(target=self.target.name))}, name)

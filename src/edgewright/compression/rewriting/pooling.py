@@ -1,4 +1,4 @@
-"""Pooling and reshaping written the long way: means over space, gathers that pick everything in order, chained reshapes."""
+"""Pooling and reshaping written the long way: means over space, gathers of everything in order, chained reshapes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,74 @@
+"""A compile run into a folder: search, files, report, bundle. What the command line and the hub call."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgewright.core.errors import InputError
+from edgewright.core.files import exclusive
+from edgewright.datasets import dataset
+from edgewright.flows.compile import Progress, optimize
+from edgewright.flows.outcome import Result
+from edgewright.flows.readiness import ready
+from edgewright.flows.record import Origin, document, write_candidates, write_report
+from edgewright.flows.ship import seal_best
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: paths as given, ``options`` as ``optimize`` takes them, ``arguments`` to ask again."""
+
+    model: str
+    data: str
+    target: str = "host"
+    preprocessing: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+
+def compile_into(request: Request, out: Path, progress: Callable[[Progress], None] = lambda _: None) -> dict[str, Any]:
+    """Run and write ``report.html``, ``report.json``, ``candidates/`` and, where something is feasible, ``bundle/``.
+
+    Every part is written whole or not at all, the report last: a folder without ``report.json`` holds no finished run,
+    and the same request goes on from what it holds. Returns the report.
+    """
+    source = dataset(request.data, preprocessing=request.preprocessing)
+    with exclusive(out):
+        _forget(out)
+        result = optimize(
+            request.model, source, request.target, work=out / ".store", progress=progress, **request.options
+        )
+        return write(result, request, out)
+
+
+def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
+    """The files of a finished search; the report."""
+    origin = Origin(request.model, request.data, request.target, request.arguments, request.preprocessing)
+    report = document(result, origin)
+    report["readiness"] = ready(result)
+    write_candidates(result, out)
+    if result.best is not None:
+        inside = {**report, "model": {**report["model"], "source": None}, "data": {**report["data"], "source": None}}
+        inside |= {"reproduce": "", "environment": {k: v for k, v in report["environment"].items() if k != "hostname"}}
+        evidence = {"report.json": inside, "readiness.json": report["readiness"]}
+        seal_best(result, out / "bundle", evidence, Path(request.model).stem)
+    write_report(report, out)
+    return report
+
+
+def _forget(out: Path) -> None:
+    """What an earlier run left and this one will write anew: a killed run must not show another's result."""
+    for name in ("report.json", "report.html"):
+        (out / name).unlink(missing_ok=True)
+    for name in ("candidates", "bundle"):
+        path = out / name
+        if path.is_symlink() or path.is_file():
+            raise InputError(f"{path} stands where a folder is needed; move it or choose another folder")
+        shutil.rmtree(path, ignore_errors=True)
+
+
+__all__ = ["Request", "compile_into", "write"]

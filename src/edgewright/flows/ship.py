@@ -1,0 +1,57 @@
+"""Ship: the best candidate as a sealed bundle, with golden calls, a contract and its evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgewright.bundles import Bundle, BundleContent, Contract, DatasetFact, Variant, promises, record_golden, seal
+from edgewright.bundles.contracts import sketch_inputs
+from edgewright.core.candidate import Candidate
+from edgewright.core.errors import InputError
+from edgewright.flows.outcome import Result
+from edgewright.flows.record import encode
+from edgewright.measurement.subject import requests
+from edgewright.trust.keys import SigningKey
+
+
+def content_of(result: Result, candidate: Candidate, evidence: dict[str, Any], name: str) -> BundleContent:
+    """What is sealed of ``candidate``. ``evidence`` maps file names to JSON values."""
+    variant = Variant.of(candidate)
+    splits = result.splits
+    limit = next((c.limit for c in result.constraints if c.metric == "accuracy_drop"), None)
+    before = result.baseline.metrics.get("accuracy")
+    higher = result.choice.metric.higher_is_better
+    floor = before.value - limit if before is not None and limit is not None and higher else None
+    facts = tuple(
+        DatasetFact(Path(str(name)).name, part.name, part.digest, len(part))
+        for part in (splits.calibration, splits.search, splits.test)
+    )
+    preprocessing = result.bound.preprocessing
+    return BundleContent(
+        name=name,
+        version=candidate.id,
+        source=result.source.digest,
+        variants=(variant,),
+        golden=record_golden([variant], requests(splits.test, result.source.signature, 32)),
+        contract=Contract(
+            result.target.name,
+            promises(candidate.metrics, floor),
+            dict(candidate.metrics),
+            sketch_inputs(splits.calibration.batches(64)),
+        ),
+        recipe=candidate.recipe,
+        preprocessing=None if preprocessing is None else preprocessing.to_json(),
+        labels=tuple(result.bound.classes),
+        datasets=facts,
+        evidence={file: encode(value) for file, value in evidence.items()},
+    )
+
+
+def seal_best(
+    result: Result, folder: Path, evidence: dict[str, Any], name: str = "model", key: SigningKey | None = None
+) -> Bundle:
+    """Seal the best candidate. Raises InputError when nothing was feasible."""
+    if result.best is None:
+        raise InputError("nothing feasible was found, so there is nothing to seal; loosen a limit or give more time")
+    return seal(content_of(result, result.best, evidence, name), folder, key)
