@@ -1,10 +1,10 @@
 """Latency of several subjects side by side, in one interleaved run.
 
-Each round visits every subject once, in a seeded random order, for a few milliseconds. What the machine does to one it
-does to its neighbours in time, so that the ratio of two visits of a round holds where absolute times do not (Kalibera,
-Jones, "Rigorous benchmarking in reasonable time", ISMM 2013, on repetition and independence; Chen, Revels, "Robust
-benchmarking in noisy environments", 2016, on blocks and minima). Rounds go on until the ratios are known well enough or
-the time is spent: the stop looks at widths only, never at which side won, so it does not favour a winner.
+Each round visits every subject once for a few milliseconds, in a seeded random order and then in its reverse. What the
+machine does to one it does to its neighbours in time, so that the ratio of two visits of a round holds where absolute
+times do not (Kalibera, Jones, "Rigorous benchmarking in reasonable time", ISMM 2013, on repetition and independence;
+Chen, Revels, "Robust benchmarking in noisy environments", 2016, on blocks). Rounds go on until the ratios are known
+well enough or the time is spent: the stop looks at widths only, never at which side won, so it favours nobody.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ def measure_latency(
     visits: dict[str, list[Visit]] = {name: list(resume[name].visits) if resume else [] for name in opened}
     rng = np.random.default_rng([plan.seed, len(visits[baseline])])
     names = list(opened)
+    order = rng.permutation(len(names))
     ended = "budget"
     before = read_counters()
     with no_collector():
@@ -153,7 +154,9 @@ def measure_latency(
             look = max(plan.rounds, len(visits[baseline]) + 1)
             while True:
                 done = len(visits[baseline])
-                for i in rng.permutation(len(names)):
+                # Every second round turns the order of the one before, so that a steady drift favours nobody.
+                order = order[::-1] if done % 2 else rng.permutation(len(names))
+                for i in order:
                     # The baseline's openings turn once for every turn of the others', so that all pairs meet.
                     turn = done // len(opened[names[i]]) if names[i] == baseline else done
                     visits[names[i]].append(runners[names[i]].visit(turn))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from edgewright.engines import engine
 from edgewright.measurement.coldstart import cold_start
 from edgewright.measurement.conditions import environment_digest
 from edgewright.measurement.energy import energy_meter, estimate_on, measure_energy
-from edgewright.measurement.fresh import observe
+from edgewright.measurement.fresh import Fresh, observe
 from edgewright.measurement.latency import Checkpoint, LatencyResult, Plan, measure_latency
 from edgewright.measurement.memory import peak_memory
 from edgewright.measurement.sizes import measure_sizes
@@ -58,7 +59,7 @@ class Effort:
             sustained_s=0.2 * each,
             throughput_s=0.1 * each,
             energy_s=0.1 * each,
-            fresh_runs=min(max(int(0.25 * each / 0.5), 1), 9),
+            fresh_runs=min(max(int(0.25 * each / 0.5), 3 if each >= 1 else 1), 9),
         )
 
 
@@ -121,6 +122,7 @@ class _Run:
         self.metrics: dict[str, dict[str, Measurement]] = {name: {} for name in subjects}
         self.missing: dict[str, dict[str, str]] = {name: {} for name in subjects}
         self.sessions: dict[str, list[Session]] = {}
+        self.counts: dict[str, int] = {}
         self.latencies: dict[str, LatencyResult] = {}
         self.heated: dict[str, SustainedResult] = {}
         self.stopped = False
@@ -131,17 +133,30 @@ class _Run:
             raise InputError("there is no input to measure with; give data with at least one sample")
         for place, (name, subject) in enumerate(self.subjects.items()):
             try:
-                opened = [stack.enter_context(subject.open()) for _ in range(max(self.effort.openings, 1))]
-                for session in opened:
-                    session.infer(self.inputs[0])
+                self.sessions[name] = self.opened(subject, stack)
+                self.counts[name] = len(self.sessions[name])
+                for _ in self.streams(name)[len(self.sessions[name]) :]:
+                    self.sessions[name].append(stack.enter_context(subject.open()))
             except EdgewrightError as error:
                 if place == 0:
                     raise
+                self.sessions.pop(name, None)
                 self.missing[name] = dict.fromkeys(METRICS, str(error))
-                continue
-            self.sessions[name] = opened
-            if len(self.streams(name)) > len(opened):
-                opened += [stack.enter_context(subject.open()) for _ in self.streams(name)[len(opened) :]]
+
+    def opened(self, subject: Subject, stack: ExitStack) -> list[Session]:
+        """As many openings as were asked for and the time allows; the first has answered as many inputs as it does."""
+        allowed = self.effort.latency.budget_s / len(self.subjects) / 10
+        start = time.perf_counter()
+        sessions = [stack.enter_context(subject.open())]
+        for request in self.inputs:
+            sessions[0].infer(request)
+            spent = time.perf_counter() - start
+            if spent > allowed:
+                break
+        for _ in range(min(self.effort.openings, int(allowed * 5 / spent)) - 1):
+            sessions.append(stack.enter_context(subject.open()))
+            sessions[-1].infer(self.inputs[0])
+        return sessions
 
     def streams(self, name: str) -> range:
         """As many streams as fill the cores this process may use."""
@@ -168,7 +183,7 @@ class _Run:
 
     def latency(self) -> None:
         self.go_on()
-        several = {name: opened[: max(self.effort.openings, 1)] for name, opened in self.sessions.items()}
+        several = {name: opened[: self.counts[name]] for name, opened in self.sessions.items()}
         self.latencies = measure_latency(several, self.inputs, self.effort.latency, checkpoint=self.checkpoint)
         for name, found in self.latencies.items():
             self.keep(name, found.measurements())
@@ -220,16 +235,20 @@ class _Run:
             return
         alive = {name: self.subjects[name] for name in self.sessions}
         try:
-            seen = observe(
-                alive, self.inputs, runs=self.effort.fresh_runs, seed=self.effort.latency.seed,
-                checkpoint=self.checkpoint,
-            )  # fmt: skip
-        except EdgewrightError as error:
-            for name in alive:
-                self.missing[name] |= dict.fromkeys(("cold_start_ms", "ram_bytes"), str(error))
-            return
+            seen = self.observed(alive)
+        except EdgewrightError:
+            seen = {}  # one of them fails: find out which, by itself
+            for name, subject in alive.items():
+                try:
+                    seen |= self.observed({name: subject})
+                except EdgewrightError as error:
+                    self.missing[name] |= dict.fromkeys(("cold_start_ms", "ram_bytes"), str(error))
         for name, runs in seen.items():
             self.keep(name, {"cold_start_ms": cold_start(runs), "ram_bytes": peak_memory(runs)})
+
+    def observed(self, subjects: Mapping[str, Subject]) -> dict[str, list[Fresh]]:
+        runs, seed = self.effort.fresh_runs, self.effort.latency.seed
+        return observe(subjects, self.inputs, runs=runs, seed=seed, checkpoint=self.checkpoint)
 
     def results(self) -> dict[str, Measured]:
         reason = "stopped before it was measured" if self.stopped else "left out by the chosen effort"

@@ -75,8 +75,10 @@ def measure_throughput(
                 session.infer(inputs[0])
         with Pin(threads) as pin:
             cpus = list(pin.cpus)
+            order = rng.permutation(len(names))
             while True:
-                for i in rng.permutation(len(names)):
+                order = order[::-1] if len(bursts[names[0]]) % 2 else rng.permutation(len(names))
+                for i in order:
                     rate = _burst(subjects[names[i]], inputs, burst_s, pool, clock)
                     bursts[names[i]].append(rate * samples)
                 if clock() - begin >= duration_s * 1e9 or (checkpoint is not None and checkpoint() is False):
