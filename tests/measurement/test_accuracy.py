@@ -334,6 +334,13 @@ def test_nan_among_a_candidates_answers_is_flagged_and_counts_as_wrong(labels: A
     json.dumps(broken.to_json(), allow_nan=False)
 
 
+def test_an_original_that_answers_nan_on_another_split_is_no_yardstick() -> None:
+    choice = evaluate(Computed(scores), Given(Y)).choice
+    broken = evaluate(Computed(lambda x: {"logits": x * np.nan}), Given(Y), choice)
+    with pytest.raises(InputError, match="the original answers NaN or infinity for 120 of 120"):
+        compare(broken, evaluate(Computed(scores), Given(Y), choice))
+
+
 def test_masked_scores_of_minus_infinity_are_fair() -> None:
     result = judged(Y, lambda x: {"l": np.where(x < -1, -np.inf, x)}, lambda x: {"l": np.where(x < -1, -np.inf, x)})
     assert result.drop.value == 0 and result.sqnr_db is not None

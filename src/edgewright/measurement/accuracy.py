@@ -148,10 +148,7 @@ def evaluate(
         raise InputError(f"the {samples.name} split gave {gathered.count} of its {len(samples)} samples")
     choice = gathered.settle(choice, labels, original=original)
     if original and gathered.bad.any():
-        raise InputError(
-            f"the model itself answers NaN or infinity for {int(gathered.bad.sum())} of {len(samples)} samples of the "
-            f"{samples.name} split (first: {int(np.argmax(gathered.bad))}); mend the model or the data first"
-        )
+        raise InputError(_no_answers("model itself", gathered.bad, samples.name))
     value = None
     if not choice.metric.against_original:
         conditions = {"metric": choice.metric.name, "output": choice.output, "split": samples.name}
@@ -170,6 +167,8 @@ def compare(baseline: Evaluation, candidate: Evaluation) -> AccuracyResult:
         raise InputError("the two models were judged on different samples; evaluate both on one split")
     if baseline.choice != candidate.choice:
         raise InputError("the two models were judged by different rules; pass the original's choice to the candidate")
+    if baseline.lost.any():
+        raise InputError(_no_answers("original", baseline.lost, baseline.split))
     choice, judged = baseline.choice, baseline.choice.metric
     labels = baseline.labels
     before, after = baseline.record, candidate.record
@@ -222,6 +221,13 @@ def sqnr_db(before: Mapping[str, NDArray[Any]], after: Mapping[str, NDArray[Any]
         if error > 0:
             worst = min(worst, 10 * float(np.log10(max(float(signal @ signal), 1e-30) / error)))
     return worst if before else None
+
+
+def _no_answers(who: str, lost: NDArray[np.bool_], split: str) -> str:
+    return (
+        f"the {who} answers NaN or infinity for {int(lost.sum())} of {len(lost)} samples of the {split} split "
+        f"(first: {int(np.argmax(lost))}); mend the model or the data first"
+    )
 
 
 def _class_drops(baseline: Evaluation, candidate: Evaluation) -> tuple[ClassDrop, ...]:
