@@ -28,7 +28,8 @@ def op(kind, macs=0, weights=0, read=0, written=0, bits=32):
 @pytest.mark.parametrize(
     ("operator", "expected"),
     [
-        (op("Conv", 288 * 1000, 4 * 9216, 4000, 4000), "conv"),
+        (op("Conv", 288 * 1000, 4 * 32 * 288, 4000, 4000), "conv"),
+        (op("Conv", 288 * 1000, 4 * 16 * 288, 4000, 4000), "narrow"),
         (op("Conv", 9 * 1000, 360, 4000, 4000), "shallow"),
         (op("Conv", 9 * 1000, 90, 1000, 1000, bits=8), "shallow"),
         (op("Gemm", 65536, 4 * 65536, 1024, 1024), "gemv"),

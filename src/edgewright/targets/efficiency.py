@@ -52,8 +52,10 @@ class Profile:
     general: Mapping[str, Range]
 
     def share(self, family: str, number_type: NumberType) -> Share:
-        """Of ``family`` in ``number_type``; a half-precision type without an entry takes fp32's."""
-        table = self.shares.get(family) or self.shares["any"]
+        """Of ``family`` in ``number_type``; a narrow convolution without an entry is one like others, a half-precision
+        type without an entry takes fp32's."""
+        table = self.shares.get(family) or self.shares.get("conv" if family == "narrow" else "any")
+        table = table or self.shares["any"]
         return table.get(number_type) or table.get("any") or table["fp32"]
 
     def attain(self, number_type: NumberType) -> Range:

@@ -7,10 +7,10 @@ from typing import Literal
 from edgewright.core.workload import OperatorCost
 
 Family = Literal[
-    "conv", "shallow", "matmul", "gemv", "attention", "recurrent",
+    "conv", "narrow", "shallow", "matmul", "gemv", "attention", "recurrent",
     "transcendental", "normalisation", "pool", "elementwise", "move", "fused", "free",
 ]  # fmt: skip
-MULTIPLYING = frozenset({"conv", "shallow", "matmul", "gemv", "attention", "recurrent"})
+MULTIPLYING = frozenset({"conv", "narrow", "shallow", "matmul", "gemv", "attention", "recurrent"})
 
 _CONV = {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv", "DeformConv"}
 _RECURRENT = {"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"}
@@ -37,6 +37,8 @@ _MOVE = {
 
 SHALLOW_DEPTH = 32
 """A convolution that sums fewer products per output than this is depthwise or a first layer: kernels starve on it."""
+NARROW_WIDTH = 24
+"""A convolution to fewer output channels than this leaves vector lanes and register tiles empty."""
 FEW_ROWS = 4
 """A matrix product that uses each weight at most this often is bound by the weights' way to the core."""
 
@@ -50,7 +52,10 @@ def family(operator: OperatorCost) -> Family:
         outputs = max(operator.written_bytes * 8 // max(operator.bits, 1), 1)
         weights = operator.weight_bytes * 8 // max(operator.bits, 1)
         if kind in _CONV:
-            return "shallow" if operator.macs < SHALLOW_DEPTH * outputs else "conv"
+            if operator.macs < SHALLOW_DEPTH * outputs:
+                return "shallow"
+            # A convolution's weights are its output channels x its depth, macs / outputs.
+            return "narrow" if weights * outputs < NARROW_WIDTH * operator.macs else "conv"
         if weights == 0:
             return "attention"
         return "gemv" if operator.macs <= FEW_ROWS * weights else "matmul"

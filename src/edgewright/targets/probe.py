@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,9 @@ _CHAINS = (8, 136)
 
 def cache_file(target: Target) -> Path:
     """Where the results for this machine lie, in the user's cache folder."""
-    import onnxruntime
-
     base = os.environ.get("XDG_CACHE_HOME", "")
     folder = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    facts = [target.title, sorted(target.isa), int(target.cores), VERSION, onnxruntime.__version__]
+    facts = [target.title, sorted(target.isa), int(target.cores), VERSION, _engine_version()]
     return folder / "edgewright" / f"host-{digest_json(facts)[:16]}.json"
 
 
@@ -92,9 +91,7 @@ def run(target: Target) -> dict[str, float]:
 
 def applied(target: Target, found: Mapping[str, float]) -> Target:
     """``target`` with measured peaks in place of derived ones; types not measured keep their ratio to fp32."""
-    import onnxruntime
-
-    how = f"measured: onnxruntime {onnxruntime.__version__}"
+    how = f"measured: onnxruntime {_engine_version()}"
     shape = f"{_SIZE} x {_SIZE} x {_SIZE}, one thread, best"
     compute = {
         name: Figure(
@@ -113,6 +110,16 @@ def applied(target: Target, found: Mapping[str, float]) -> Target:
         cache_bandwidth=Figure(found["cache_bandwidth"], "B/s", "measured: copy within the L2 cache, one thread, best"),
         operator_overhead=Figure(found["operator_overhead"], "s", f"{how}, slope over chains of Neg on 16 numbers"),
     )
+
+
+def _engine_version() -> str:
+    """ONNX Runtime's release, without importing it where the installation tells."""
+    try:
+        return version("onnxruntime")
+    except PackageNotFoundError:  # another build of it, such as onnxruntime-gpu
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
 
 
 def _session(model: bytes) -> Callable[[Any], Any]:

@@ -58,7 +58,8 @@ def predict_operators(
     Raises InputError for an unknown accelerator or one whose arithmetic rate nobody states.
     """
     where = machine(workload, target, number_type, threads, accelerator)
-    return tuple(_operator(where, operator, number_type) for operator in workload.operators)
+    ends = _ends(where)
+    return tuple(_operator(where, ends, operator, number_type) for operator in workload.operators)
 
 
 def predict_latency(
@@ -73,7 +74,8 @@ def predict_latency(
     ``conditions`` name the threads, the type, what bounds most of the time, and ``sustained_ms`` under continuous load.
     """
     where = machine(workload, target, number_type, threads, accelerator)
-    times = [_operator(where, operator, number_type) for operator in workload.operators]
+    ends = _ends(where)
+    times = [_operator(where, ends, operator, number_type) for operator in workload.operators]
     call = [where.off("overhead", 1), where, where.off("overhead", -1)]
     low, once, high = (step.overhead("call") * 1e3 for step in call)
     value = math.fsum(t.ms for t in times) + once
@@ -103,31 +105,44 @@ def own_type(operator: OperatorCost) -> NumberType:
     return _OF_BITS.get(operator.bits, "fp32")
 
 
-def _operator(where: Machine, operator: OperatorCost, number_type: NumberType | None) -> OperatorTime:
+def _ends(where: Machine) -> tuple[tuple[Machine, ...], tuple[Machine, ...]]:
+    """The machine with one factor at a time off its usual value: (the slower ones, the faster ones)."""
+    return tuple(where.off(factor, -1) for factor in _FACTORS), tuple(where.off(factor, 1) for factor in _FACTORS)
+
+
+def _operator(
+    where: Machine,
+    ends: tuple[tuple[Machine, ...], tuple[Machine, ...]],
+    operator: OperatorCost,
+    number_type: NumberType | None,
+) -> OperatorTime:
     kind = family(operator)
     if kind in ("free", "fused"):
         return OperatorTime(operator.name, operator.op_type, kind, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, "none")
     chosen = number_type or own_type(operator)
     compute, memory, overhead = _parts(where, operator, kind, chosen)
-    usual = max(compute, memory) + overhead
-    squares = {-1: 0.0, 1: 0.0}
-    for factor in _FACTORS:
-        for end in (-1, 1):
-            c, m, o = _parts(where.off(factor, -1 if end < 0 else 1), operator, kind, chosen)
-            squares[end] += math.log((max(c, m) + o) / usual) ** 2
+    usual = _seconds((compute, memory, overhead))
+    slower, faster = (
+        math.hypot(*(math.log(_seconds(_parts(end, operator, kind, chosen)) / usual) for end in side)) for side in ends
+    )
     bound: Bound = "overhead" if overhead > max(compute, memory) else "compute" if compute >= memory else "memory"
     return OperatorTime(
         name=operator.name,
         op_type=operator.op_type,
         family=kind,
         ms=usual * 1e3,
-        low_ms=usual * 1e3 * math.exp(-math.sqrt(squares[1])),
-        high_ms=usual * 1e3 * math.exp(math.sqrt(squares[-1])),
+        low_ms=usual * 1e3 * math.exp(-faster),
+        high_ms=usual * 1e3 * math.exp(slower),
         compute_ms=compute * 1e3,
         memory_ms=memory * 1e3,
         overhead_ms=overhead * 1e3,
         bound=bound,
     )
+
+
+def _seconds(parts: tuple[float, float, float]) -> float:
+    compute, memory, overhead = parts
+    return max(compute, memory) + overhead
 
 
 def _parts(where: Machine, operator: OperatorCost, kind: Family, chosen: NumberType) -> tuple[float, float, float]:
