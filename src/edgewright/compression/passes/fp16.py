@@ -43,8 +43,11 @@ class Fp16(Pass):
         halved = write(editor, chosen)
         if not halved:
             raise Refused("holds no float32 weights that keep their meaning in float16")
+        result = close_graph(graph, model, self.name, self.options())
+        if result.size_bytes >= model.size_bytes:
+            raise Refused("its casts would take more than halving its few float32 weights gives back")
         facts = {"nodes": len(chosen), "kept_float32": len(graph.graph) - len(chosen), "weights": halved}
-        return PassResult("applied", close_graph(graph, model, self.name, self.options()), facts=facts)
+        return PassResult("applied", result, facts=facts)
 
 
 def _infer_types(graph: ir.Model) -> None:

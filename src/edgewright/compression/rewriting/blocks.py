@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 _SHRINKS = np.linspace(1.0, 0.55, 16).astype(np.float32)
 _DAMPING = 0.01
 _SPAN = 128
+_WINDOW = 1024
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -120,16 +121,20 @@ def _round_in_turn(made: Blocks, rows: Array32, block: int, errors: Array32, fac
 def _inverse_factor(moments: Array, padded: int) -> Array32:
     """Upper U with U^T U = the inverse of the damped moments; what is padded stands alone.
 
-    With J the reversal, J H J = L L^T gives U = J L^-1 J: no inverse of H is formed.
+    With J the reversal, J H J = L L^T gives U = J L^-1 J: no inverse of H is formed. Errors are handed on within
+    windows of inputs, as the work for all of them grows with the cube of their number.
     """
     from scipy.linalg import cholesky, lapack
 
     size = moments.shape[0]
-    damped = moments + np.eye(size) * (_DAMPING * max(float(np.mean(np.diag(moments))), 1e-12))
-    lower = cholesky(damped[::-1, ::-1], lower=True, check_finite=False)
-    inverse, _ = lapack.dtrtri(lower, lower=1)
+    damping = _DAMPING * max(float(np.mean(np.diag(moments))), 1e-12)
     whole = np.eye(padded, dtype=np.float32)
-    whole[:size, :size] = inverse[::-1, ::-1]
+    for start in range(0, size, _WINDOW):
+        stop = min(start + _WINDOW, size)
+        damped = moments[start:stop, start:stop] + np.eye(stop - start) * damping
+        lower = cholesky(damped[::-1, ::-1], lower=True, check_finite=False)
+        inverse, _ = lapack.dtrtri(lower, lower=1)
+        whole[start:stop, start:stop] = inverse[::-1, ::-1]
     return whole
 
 
@@ -162,8 +167,8 @@ def _candidates(low: Array32, high: Array32, most: int, symmetric: bool) -> list
     half = (most + 1) // 2
     middle = np.full(low.shape, half, np.float32)
     peak = np.where(-low > high, low, high)
-    within: Array32 = np.abs(peak) / (half - 1)
-    beyond: Array32 = -peak / half
+    within: Array32 = (np.abs(peak) / (half - 1)).astype(np.float32)
+    beyond: Array32 = (-peak / half).astype(np.float32)
     return [(within, middle), (beyond, middle)]
 
 
