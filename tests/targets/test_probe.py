@@ -88,6 +88,17 @@ def test_a_cache_that_cannot_be_written_costs_nothing_else(cache, monkeypatch):
     assert probe.measured(detect()) == FOUND
 
 
+def test_a_user_without_a_home_measures_without_a_memory(monkeypatch):
+    def nowhere():
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(probe.Path, "home", nowhere)
+    monkeypatch.setattr(probe, "run", lambda target: FOUND)
+    assert probe.measured(detect()) == FOUND
+    assert probe.remembered(detect()) is None
+
+
 def test_another_machine_has_its_own_memory():
     one = detect()
     assert probe.cache_file(one) == probe.cache_file(one)

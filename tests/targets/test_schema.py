@@ -102,6 +102,13 @@ def test_a_file_of_your_own_is_loaded(tmp_path):
     assert targets.target(path) == targets.target(str(path)) == load(path)
 
 
+def test_a_file_cannot_pose_as_this_machine(tmp_path):
+    path = tmp_path / "host.toml"
+    path.write_text(GOOD.replace('name = "jetson-orin-nano"', 'name = "host"', 1))
+    with pytest.raises(InputError, match="kept for the machine one is on"):
+        targets.target(path)
+
+
 def test_an_oversized_file_a_folder_and_a_missing_file_are_refused(tmp_path):
     (tmp_path / "big.toml").write_bytes(b"#" * (LIMIT_BYTES + 1))
     (tmp_path / "folder.toml").mkdir()

@@ -58,6 +58,12 @@ def test_detect_measures_and_writes_a_target_that_is_accepted(tmp_path, capsys):
     assert targets.target("host").compute["int8"].value == FOUND["int8"]
 
 
+@pytest.mark.parametrize("name", ["host.toml", "???.toml"])
+def test_detect_finds_a_name_when_the_file_has_none(tmp_path, name):
+    assert main(["targets", "detect", "-o", str(tmp_path / name)]) == 0
+    assert targets.target(tmp_path / name).name == "my-machine"
+
+
 def test_detect_prints_json_alone(tmp_path, capsys):
     assert main(["targets", "detect", "--json", "-o", str(tmp_path / "box.toml")]) == 0
     assert json.loads(capsys.readouterr().out)["figures"]["memory_bandwidth"]["value"] == FOUND["memory_bandwidth"]

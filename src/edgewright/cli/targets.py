@@ -39,7 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         found = targets.measure_host()
         if arguments.output is not None:
             stem = re.sub(r"[^a-z0-9._-]+", "-", arguments.output.stem.lower()).strip("-._")[:64]
-            write_file(arguments.output, dump(replace(found, name=stem or "my-machine")).encode())
+            write_file(
+                arguments.output,
+                dump(replace(found, name=stem if stem not in ("", targets.HOST) else "my-machine")).encode(),
+            )
         _show(found, arguments.json)
         if arguments.output is not None and not arguments.json:
             print(f"\nwritten to {arguments.output}; use it with --target {arguments.output}")

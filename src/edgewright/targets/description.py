@@ -126,7 +126,7 @@ class Target:
     @property
     def microcontroller(self) -> bool:
         """No operating system: code is generated, weights stay in flash, activations in static RAM."""
-        return self.engines == ("c",)
+        return self.device_class == "ultra-low" and self.engines == ("c",)
 
     def arithmetic(self, number_type: NumberType) -> NumberType:
         """The type the multiplications are really done in: ``number_type`` itself, else the next wider one."""

@@ -54,7 +54,10 @@ def target(name: str | Path, *, measure: bool = False) -> Target:
     if text in _shipped():
         return _shipped_target(text)
     if isinstance(name, Path) or text.endswith(".toml") or "/" in text:
-        return load(Path(name))
+        found = load(Path(name))
+        if found.name == HOST:
+            raise InputError(f"{name}: name {HOST!r} is kept for the machine one is on; give the target another name")
+        return found
     near = difflib.get_close_matches(text.lower(), names(), n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names())}"
     raise InputError(f"no target is named {text[:80]!r}; {hint} (a path to a .toml file of your own works too)")

@@ -7,6 +7,7 @@ counts (bytes read plus bytes written; McCalpin, 1995); the time an engine spend
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -39,18 +40,24 @@ _SECONDS = 0.2
 _CHAINS = (8, 136)
 
 
-def cache_file(target: Target) -> Path:
-    """Where the results for this machine lie, in the user's cache folder."""
+def cache_file(target: Target) -> Path | None:
+    """Where the results for this machine lie, in the user's cache folder; None for a user without a home."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    folder = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    try:
+        folder = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    except RuntimeError:
+        return None
     facts = [target.title, sorted(target.isa), int(target.cores), VERSION, _engine_version()]
     return folder / "edgewright" / f"host-{digest_json(facts)[:16]}.json"
 
 
 def remembered(target: Target) -> dict[str, float] | None:
     """Earlier results for this machine, or None when there are none that can be used."""
+    path = cache_file(target)
+    if path is None:
+        return None
     try:
-        found = json.loads(read_file(cache_file(target), 4096))
+        found = json.loads(read_file(path, 4096))
     except (InputError, ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or set(found) != set(_PLAUSIBLE):
@@ -66,11 +73,11 @@ def measured(target: Target, *, again: bool = False) -> dict[str, float]:
     found = None if again else remembered(target)
     if found is None:
         found = run(target)
+        path = cache_file(target)
         # A cache that cannot be written costs the next call two seconds, nothing else.
-        try:
-            write_file(cache_file(target), json.dumps(found).encode(), mode=0o600)
-        except StorageError:
-            return found
+        if path is not None:
+            with contextlib.suppress(StorageError):
+                write_file(path, json.dumps(found).encode(), mode=0o600)
     return found
 
 
