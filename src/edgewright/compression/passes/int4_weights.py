@@ -48,16 +48,16 @@ class Int4Weights(Pass):
         found = [layer for layer in layers(graph.graph) if self._qualifies(layer)]
         if not found:
             raise Refused("holds no MatMul or Gemm with constant float32 weights large enough to gain")
+        read = [str(layer.data.name) for layer in found]
         moments = {}
         if context.calibration is not None and len(context.calibration):
-            moments = second_moments(model, {str(layer.data.name): -1 for layer in found}, context)
+            moments = second_moments(model, dict.fromkeys(read, -1), context)
         editor = Editor(graph, "ew.n")
-        for layer in found:
+        for layer, name in zip(found, read, strict=True):
             context.checkpoint()
-            known = moments.get(str(layer.data.name))
-            blocks = quantize_blocks(layer.weight, self._size(layer), self.bits, self.symmetric, known)
+            blocks = quantize_blocks(layer.weight, self._size(layer), self.bits, self.symmetric, moments.get(name))
             _write(editor, layer, blocks, self.symmetric)
-        facts = {"layers": len(found), "compensated": sum(str(one.data.name) in moments for one in found)}
+        facts = {"layers": len(found), "compensated": sum(name in moments for name in read)}
         return PassResult("applied", close_graph(graph, model, self.name, self.options()), facts=facts)
 
     def _qualifies(self, layer: Linear) -> bool:

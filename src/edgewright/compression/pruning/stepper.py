@@ -33,12 +33,14 @@ class Stepper:
         } | {str(v.name): len(v.uses()) for v in graph.inputs}
         self._opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         self.values: dict[str, Chunks] = {
-            str(v.name): [np.asarray(b[str(v.name)]) for b in batches] for v in graph.inputs
+            str(v.name): [np.asarray(b[str(v.name)]) for b in batches] for v in graph.inputs if not v.is_initializer()
         }
         self._count = len(batches)
 
     def step(self, node: ir.Node) -> None:
         """Run ``node`` and let go of what nothing reads any more."""
+        if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()):
+            raise Refused(f"holds control flow ({node.op_type}), which cannot be followed node by node")
         data = [v for v in node.inputs if v is not None]
         moving = list(dict.fromkeys(str(v.name) for v in data if constant(v) is None))
         held = {str(v.name): constant(v) for v in data if constant(v) is not None}

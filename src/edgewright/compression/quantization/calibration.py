@@ -59,7 +59,9 @@ def observe(model: Model, tensors: Mapping[str, int | None], context: Context) -
     samples = context.samples()
     found = {name: Observed() for name in tensors}
     inputs = {spec.name for spec in model.signature.inputs}
-    tapped = tap(model, [name for name in tensors if name not in inputs])
+    inside = [name for name in tensors if name not in inputs]
+    # A graph must answer something; where only inputs are looked at, its own outputs do.
+    tapped = tap(model, inside) if inside else model
     with open_session(tapped, options=EngineOptions(graph_level="basic")) as session:
         size = batch_size(session, model, samples)
         for values in _readings(session, samples, size, context):

@@ -24,10 +24,16 @@ class Linear:
     """
 
     node: ir.Node
-    data: ir.Value
     weight: NDArray[np.float32]
     bias: NDArray[np.float32] | None
     output: ir.Value
+
+    @property
+    def data(self) -> ir.Value:
+        """What it reads now: edits elsewhere may have replaced it since the layer was found."""
+        data = self.node.inputs[0]
+        assert data is not None  # noqa: S101 - as_linear has looked
+        return data
 
 
 def as_linear(value: ir.Value) -> Linear | None:
@@ -44,14 +50,14 @@ def as_linear(value: ir.Value) -> Linear | None:
             whole = as_linear(inner.outputs[0])
             if whole is not None and _is_bias(array, whole.weight.shape[1]):
                 flat = np.broadcast_to(array.ravel(), (whole.weight.shape[1],))
-                return Linear(inner, whole.data, whole.weight, flat, value)
+                return Linear(inner, whole.weight, flat, value)
         return None
     if not is_standard(node, "MatMul", "Gemm") or node.inputs[0] is None or constant(node.inputs[0]) is not None:
         return None
     weight = constant(node.inputs[1])
     if weight is None or weight.dtype != np.float32 or weight.ndim != 2:
         return None
-    return Linear(node, node.inputs[0], weight, None, value) if node.op_type == "MatMul" else _gemm(node, weight, value)
+    return Linear(node, weight, None, value) if node.op_type == "MatMul" else _gemm(node, weight, value)
 
 
 def layers(graph: ir.Graph) -> Iterator[Linear]:
@@ -81,12 +87,12 @@ def _gemm(node: ir.Node, weight: NDArray[np.float32], value: ir.Value) -> Linear
         weight = (weight * np.float32(alpha)).astype(np.float32)
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is None:
-        return Linear(node, node.inputs[0], weight, None, value)
+        return Linear(node, weight, None, value)
     array = constant(bias)
     if array is None or not _is_bias(array, weight.shape[1]):
         return None
     flat = np.broadcast_to(array.ravel(), (weight.shape[1],))
-    return Linear(node, node.inputs[0], weight, (flat * np.float32(beta)).astype(np.float32), value)
+    return Linear(node, weight, (flat * np.float32(beta)).astype(np.float32), value)
 
 
 def write_linear(editor: Editor, data: ir.Value, weight: NDArray[Any], bias: NDArray[Any] | None) -> ir.Value:

@@ -46,7 +46,8 @@ def _reading(model: Model, axes: Mapping[str, int], batches: Iterable[Arrays], c
     sums: dict[str, _Sum] = {}
     room = _ENTRIES
     inputs = {spec.name for spec in model.signature.inputs}
-    tapped = tap(model, [name for name in axes if name not in inputs])
+    wanted = [name for name in axes if name not in inputs]
+    tapped = tap(model, wanted) if wanted else model
     try:
         with open_session(tapped, options=EngineOptions(graph_level="basic")) as session:
             for batch in batches:
