@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from edgewright.core.errors import InputError
-from edgewright.core.measurement import Measurement
-from edgewright.measurement.energy import Domain, Meter, energy_meter, estimate_energy, estimate_on, measure_energy
+from edgewright.measurement import Effort, Plan, Subject, drawn_requests, measure_all, suite
+from edgewright.measurement.energy import Domain, Meter, energy_meter, measure_energy
 from edgewright.targets import target
+from edgewright.testing.build import Build
 from edgewright.testing.clockwork import FakeClock, FakeSession
 
 INPUTS = [{"x": np.zeros(1, np.float32)}]
@@ -86,38 +87,29 @@ def test_energy_of_a_sample_is_what_the_counter_saw(tmp_path: Path):
         measure_energy({}, INPUTS, meter)
 
 
-@pytest.mark.parametrize(
-    ("latency_kind", "energy_kind"),
-    [("measured", "estimated"), ("estimated", "estimated"), ("predicted", "predicted")],
-)
-def test_an_estimate_says_what_it_is_and_where_the_power_is_from(latency_kind: str, energy_kind: str):
-    latency = Measurement(2.0, "ms", latency_kind, 100, 1.9, 2.2, target="pi", subject="abc")  # type: ignore[arg-type]
-    found = estimate_energy(latency, 8.0, idle_w=4.0, share=0.25, source="a data sheet")
-    assert found.kind == energy_kind
-    assert found.value == pytest.approx(2.0 * (4 + 0.25 * 4))
-    assert (found.low, found.high) == (pytest.approx(9.5), pytest.approx(11.0))
-    assert found.conditions["net_mj"] == pytest.approx(2.0)
-    assert (found.conditions["source"], found.target, found.subject) == ("a data sheet", "pi", "abc")
+def test_a_machine_without_counters_estimates_and_says_so(monkeypatch: pytest.MonkeyPatch):
+    build = Build()
+    x = build.input("x", [1, 4])
+    build.output(build.node("Neg", x), [1, 4])
+    subject = Subject(build.model())
+    monkeypatch.setattr(suite, "energy_meter", lambda: None)
+    brief = Effort(Plan(budget_s=0.05), openings=1, sustained_s=0, throughput_s=0, fresh_runs=0)
+    requests = drawn_requests(subject.model.signature, 1)
+    machine = target("host")
+    found = measure_all({"a": subject}, requests, brief, target=machine)["a"].metrics["energy_mj"]
+    assert (found.kind, found.unit, found.target) == ("estimated", "mJ", "host")
+    silent = measure_all({"a": subject}, requests, brief, target=replace(machine, power_busy=None))["a"]
+    assert "no energy counter" in silent.missing["energy_mj"]
 
 
-@pytest.mark.parametrize(("busy", "idle", "share"), [(0, 0, 1), (-1, 0, 1), (5, 6, 1), (5, -1, 1), (5, 1, 0)])
-def test_a_power_that_cannot_be_is_refused(busy: float, idle: float, share: float):
-    with pytest.raises(InputError, match="cannot be"):
-        estimate_energy(Measurement(1.0, "ms", "measured"), busy, idle_w=idle, share=share)
-
-
-def test_a_target_without_figures_borrows_its_class_and_says_so():
-    latency = Measurement(1.0, "ms", "measured", 10, 0.9, 1.1)
-    known = target("raspberry-pi-5")
-    assert known.power_busy is not None
-    own = estimate_on(known, latency, threads=4)
-    assert own is not None
-    assert own.value == pytest.approx(float(known.power_busy))
-    assert "class" not in own.conditions["source"]
-    one_core = estimate_on(known, latency, threads=1)
-    assert one_core is not None
-    assert one_core.value < own.value
-    borrowed = estimate_on(replace(known, power_busy=None), latency)
-    assert borrowed is not None
-    assert "class 'medium'" in borrowed.conditions["source"]
-    assert borrowed.kind == "estimated"
+def test_a_machine_with_counters_measures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    zone(tmp_path / "sys/class/powercap/intel-rapl:0", "package-0", 5)
+    build = Build()
+    x = build.input("x", [1, 4])
+    build.output(build.node("Neg", x), [1, 4])
+    subject = Subject(build.model())
+    monkeypatch.setattr(suite, "energy_meter", lambda: energy_meter(tmp_path))
+    brief = Effort(Plan(budget_s=0.05), openings=1, sustained_s=0, throughput_s=0, energy_s=0.2, fresh_runs=0)
+    found = measure_all({"a": subject}, drawn_requests(subject.model.signature, 1), brief)["a"].metrics["energy_mj"]
+    assert (found.kind, found.unit) == ("measured", "mJ")
+    assert found.conditions["source"] == "RAPL package-0"

@@ -71,10 +71,8 @@ def test_a_drift_of_the_machine_cancels_in_the_ratio():
     found = measure_latency(pair, INPUTS, Plan(budget_s=2.0, precision=0), clock=clock)
     assert found["old"].p50.high > 1.2 * 0.1
     ratio = found["new"].ratio
-    assert ratio is not None
     assert ratio.low <= 0.37 <= ratio.high
     assert ratio.high - ratio.low < 0.01
-    assert found["old"].ratio is not None
     assert found["old"].ratio.value == 1
 
 
@@ -140,8 +138,12 @@ def test_a_call_longer_than_the_budget_still_gives_a_figure_without_an_interval(
     made = found["b"].measurements()["latency_ms"]
     assert made.value == pytest.approx(2000)
     assert made.low is None
-    assert found["b"].ratio is None
+    assert made.conditions["interval"] == "one run"
+    assert found["b"].ratio.value == pytest.approx(0.5)
     assert pair["a"].calls <= 3
+    quick = quick_latency(pair["a"], pair["b"], INPUTS, clock=clock)
+    assert quick.ratio.n == 3
+    assert quick.conditions["interval"] == "range of 3"
 
 
 def test_two_levels_of_speed_are_named_and_nothing_is_dropped():
@@ -160,9 +162,7 @@ def test_openings_of_one_model_that_differ_are_covered_by_the_interval():
     same = [FakeSession(clock, noisy(100_000 * x, 0.005, 9 + i)) for i, x in enumerate(reversed(luck))]
     one = measure_latency({"a": base[0], "b": base[1]}, INPUTS, Plan(1.0, 0.0), clock=clock)["b"].ratio
     many = measure_latency({"a": base, "b": same}, INPUTS, Plan(1.0, 0.0), clock=clock)["b"]
-    assert one is not None
     assert one.low > 1.0  # what a single opening would claim
-    assert many.ratio is not None
     assert many.ratio.low < 1.0 < many.ratio.high
     assert many.conditions["openings"] == 4
     calls = [session.calls for session in (*base[2:], *same)]
@@ -245,7 +245,6 @@ def test_a_quick_look_keeps_to_its_budget_and_finds_the_ratio():
     base, candidate = FakeSession(clock, noisy(200_000, 0.02)), FakeSession(clock, noisy(80_000, 0.02, 1))
     found = quick_latency(base, candidate, INPUTS, budget_s=0.3, clock=clock)
     assert clock.now <= 0.35e9
-    assert found.ratio is not None
     assert found.ratio.value == pytest.approx(0.4, rel=0.02)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edgewright.core.measurement import Measurement
-from edgewright.core.statistics import Interval
 
 if TYPE_CHECKING:
     from edgewright.measurement import Measured
@@ -84,9 +83,9 @@ def operators(name: str, rows: Sequence[OperatorTime], most: int = 12) -> str:
 
 
 def _ratio(found: Measured, is_first: bool) -> str:
-    ratio: Interval | None = found.latency.ratio if found.latency is not None else None
-    if is_first or ratio is None:
+    if is_first or found.latency is None:
         return "1" if is_first else ""
+    ratio = found.latency.ratio
     return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
 
 

@@ -1,4 +1,4 @@
-"""Energy of one answer: counted by the machine where it can (RAPL), else from a target's power, and said so."""
+"""Energy of one answer as the machine counts it (RAPL). Where it cannot: ``targets.estimate_energy``, and said so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgewright.core.errors import InputError
-from edgewright.core.measurement import Kind, Measurement
+from edgewright.core.measurement import Measurement
 from edgewright.core.session import Arrays, Session
 from edgewright.measurement.blocks import Clock
 from edgewright.measurement.conditions import disturbance, read_counters, session_conditions
@@ -18,8 +18,6 @@ from edgewright.measurement.intervals import interval_note, median_of
 from edgewright.measurement.latency import Checkpoint
 from edgewright.measurement.quiet import Pin, no_collector
 from edgewright.measurement.subject import batch_of
-from edgewright.targets import Target, names
-from edgewright.targets import target as named_target
 from edgewright.targets.rapl import rapl
 
 
@@ -140,45 +138,3 @@ def measure_energy(
         told |= interval_note(found.n)
         results[name] = Measurement(found.value, "mJ", "measured", found.n, found.low, found.high, told)
     return results
-
-
-def estimate_energy(
-    latency: Measurement, busy_w: float, *, idle_w: float = 0.0, share: float = 1.0, source: str = ""
-) -> Measurement:
-    """``energy_mj`` of one answer from its latency (ms) and the power (W) drawn meanwhile: W x ms = mJ.
-
-    ``busy_w`` is drawn with every core at work and ``idle_w`` with none; ``share`` of the cores work. ``estimated`` for
-    a measured latency, ``predicted`` for a predicted one. The interval covers the latency alone: the power is one
-    figure, from ``source``. ``net_mj`` among the conditions is what the answer costs above idling. Raises InputError
-    for a power that is no power.
-    """
-    if not 0 < busy_w < 1e6 or not 0 <= idle_w <= busy_w or not 0 < share <= 1:
-        raise InputError(f"{busy_w:g} W busy and {idle_w:g} W idle cannot be; give the target's figures in W")
-    active = share * (busy_w - idle_w)
-    power = idle_w + active
-    told = {
-        "power_w": float(f"{power:.4g}"),
-        "net_mj": float(f"{latency.value * active:.4g}"),
-        "source": source or "the target's figures",
-        "interval": "95%, of the latency alone",
-    }
-    low, high = (None if x is None else x * power for x in (latency.low, latency.high))
-    kind: Kind = "predicted" if latency.kind == "predicted" else "estimated"
-    value = latency.value * power
-    return Measurement(value, "mJ", kind, latency.n, low, high, told, latency.target, latency.subject)
-
-
-def estimate_on(target: Target, latency: Measurement, threads: int = 1) -> Measurement | None:
-    """``energy_mj`` from the target's power figures, or from those of its class when it has none; None without any."""
-    figures, note = target, ""
-    if target.power_busy is None:
-        if target.device_class not in names():
-            return None
-        figures, note = named_target(target.device_class), f"class {target.device_class!r}, "
-    busy, idle = figures.power_busy, figures.power_idle
-    if busy is None or not busy.value:
-        return None
-    share = min(max(threads, 1) / max(int(figures.cores), 1), 1.0)
-    how = f"{note}{busy.value:g} W busy: {busy.source}; {threads} of {int(figures.cores)} cores at work"
-    idle_w = min(float(idle), float(busy)) if idle is not None else 0.0
-    return estimate_energy(latency, float(busy), idle_w=idle_w, share=share, source=how)

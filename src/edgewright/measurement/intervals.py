@@ -126,7 +126,7 @@ def widen(found: Interval, errors: Sequence[tuple[float, int]], confidence: floa
     return Interval(found.value, min(low, found.value), max(high, found.value), found.n)
 
 
-def median_of(values: Sequence[float]) -> Interval:
+def median_of(values: Sequence[float] | Floats) -> Interval:
     """Median of a few independent runs with the narrowest order-statistic interval of at least 95%.
 
     Under six runs no such interval exists and the range of what was seen is given instead; ``interval_note`` names it.

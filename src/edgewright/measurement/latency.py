@@ -28,6 +28,8 @@ from edgewright.measurement.intervals import (
     FEWEST,
     between_openings,
     clustered_quantile,
+    interval_note,
+    median_of,
     median_ratio,
     paired_ratio,
     two_modes,
@@ -45,7 +47,8 @@ class Plan:
 
     ``budget_s``: all subjects together, warm-up included. ``precision``: the wanted half width of each ratio to the
     ``baseline`` ("" for the first subject), as a share; 0 to use the whole budget. ``rounds`` and ``tail_calls``
-    (singly timed) are wanted before the run may end early. ``block_ms``: how long one visit lasts.
+    (singly timed) are wanted before the run may end early; ``least`` rounds are run whatever the budget. ``block_ms``:
+    how long one visit lasts.
     """
 
     budget_s: float = 5.0
@@ -53,6 +56,7 @@ class Plan:
     seed: int = 0
     baseline: str = ""
     rounds: int = 60
+    least: int = 1
     tail_calls: int = 400
     block_ms: float = 2.0
 
@@ -61,15 +65,16 @@ class Plan:
 class LatencyResult:
     """One subject of an interleaved run. Times in ms.
 
-    ``ratio`` is this subject's time over the baseline's, from the same rounds; None under six rounds. ``round_ms``
-    (rounds,) holds the median of each visit and ``visits`` the raw samples; ``conditions`` the rest.
+    ``ratio`` is this subject's time over the baseline's, from the same rounds. Under six rounds there is no interval of
+    95%: its ends are then the extremes seen, and ``conditions["interval"]`` says so. ``round_ms`` (rounds,) holds the
+    median of each visit and ``visits`` the raw samples; ``conditions`` the rest.
     """
 
     name: str
     p50: Interval
     p95: Interval
     p99: Interval
-    ratio: Interval | None
+    ratio: Interval
     round_ms: NDArray[np.float64]
     visits: tuple[Visit, ...] = field(repr=False)
     conditions: Mapping[str, Any] = field(repr=False)
@@ -85,9 +90,8 @@ class LatencyResult:
 
     def measurements(self, subject: str = "", target: str = "host") -> dict[str, Measurement]:
         """``latency_ms``, ``latency_p95_ms`` and ``latency_p99_ms`` with the ratio among the conditions."""
-        shared = dict(self.conditions)
-        if self.ratio is not None:
-            shared["ratio"] = [float(f"{x:.5g}") for x in (self.ratio.value, self.ratio.low, self.ratio.high)]
+        ratio = [float(f"{x:.5g}") for x in (self.ratio.value, self.ratio.low, self.ratio.high)]
+        shared = {**self.conditions, "ratio": ratio}
 
         def made(found: Interval) -> Measurement:
             known = len(self.visits) >= FEWEST
@@ -105,7 +109,7 @@ class LatencyResult:
         return {
             "name": self.name,
             **{key: plain(getattr(self, key)) for key in ("p50", "p95", "p99")},
-            "ratio": None if self.ratio is None else plain(self.ratio),
+            "ratio": plain(self.ratio),
             "rounds": len(self.visits),
             "distribution_ms": self.distribution(),
             "conditions": dict(self.conditions),
@@ -163,7 +167,7 @@ def measure_latency(
                 if checkpoint is not None and checkpoint() is False:
                     ended = "stopped"
                     break
-                if clock() - begin >= budget_ns:
+                if clock() - begin >= budget_ns and done + 1 >= plan.least:
                     break
                 if len(visits[baseline]) >= look:
                     if _known(visits, baseline, plan):
@@ -255,12 +259,14 @@ def _result(
     p50 = widen(clustered_quantile([v.typical_ms for v in visits], 0.5), [spread])
     p95, p99 = (_at_least(clustered_quantile([v.single_ms for v in visits], q), p50.value) for q in (0.95, 0.99))
     p99 = _at_least(p99, p95.value)
-    ratio = None
     if is_base:
         ratio = Interval(1.0, 1.0, 1.0, len(visits))
-    elif len(visits) >= FEWEST:
+    elif len(visits) < FEWEST:
+        ratio = median_of(mine / theirs)
+    else:
         ratio = widen(paired_ratio(mine, theirs), [spread, _openings(base, theirs)])
     notes = list(told.get("notes", []))
+    told |= interval_note(len(visits))
     if modes := two_modes(mine):
         told["two_modes_ms"] = [float(f"{x:.4g}") for x in modes]
         notes.append(f"times fall into two heaps, around {modes[0]:.3g} and {modes[1]:.3g} ms")

@@ -14,7 +14,7 @@ from edgewright.core.session import Arrays, Session
 from edgewright.engines import engine
 from edgewright.measurement.coldstart import cold_start
 from edgewright.measurement.conditions import environment_digest
-from edgewright.measurement.energy import energy_meter, estimate_on, measure_energy
+from edgewright.measurement.energy import energy_meter, measure_energy
 from edgewright.measurement.fresh import Fresh, observe
 from edgewright.measurement.latency import Checkpoint, LatencyResult, Plan, measure_latency
 from edgewright.measurement.memory import peak_memory
@@ -22,7 +22,7 @@ from edgewright.measurement.sizes import measure_sizes
 from edgewright.measurement.subject import Subject
 from edgewright.measurement.sustained import SustainedResult, measure_sustained
 from edgewright.measurement.throughput import measure_throughput
-from edgewright.targets import HOST, Target
+from edgewright.targets import HOST, Target, estimate_energy
 from edgewright.targets import target as named_target
 
 METRICS: Mapping[str, str] = {
@@ -88,7 +88,7 @@ def measure_all(
     """Every metric of every subject on this machine; the first subject is the baseline.
 
     ``inputs`` are whole requests (``subject.requests``). ``target`` describes this machine (None: as detected) and
-    lends its power figures, or those of its class, where the machine does not count energy. A part that fails for a
+    lends its power figures where the machine does not count energy. A part that fails for a
     subject leaves its metrics out with the reason in ``missing``, and the others go on; the baseline must open and run.
     The checkpoint is asked between rounds and parts.
 
@@ -224,11 +224,14 @@ class _Run:
         machine = self.target or named_target(HOST)
         for name in self.sessions:
             latency = self.metrics[name].get("latency_ms")
-            guess = latency and estimate_on(machine, latency, self.subjects[name].options.threads)
-            if guess is None:
-                self.missing[name]["energy_mj"] = "the machine shows no energy counter, and no power figure is known"
-            else:
-                self.keep(name, {"energy_mj": guess})
+            if latency is None:
+                continue
+            try:
+                guess = estimate_energy(latency, machine, self.subjects[name].options.threads)
+            except InputError as error:
+                self.missing[name]["energy_mj"] = f"the machine shows no energy counter; {error}"
+                continue
+            self.keep(name, {"energy_mj": guess})
 
     def fresh(self) -> None:
         if self.effort.fresh_runs <= 0:
