@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -99,3 +102,14 @@ def test_too_few_samples_for_one_request_are_refused():
     signature = relu(8, 64).signature
     with pytest.raises(InputError, match="at least 64"):
         requests(dataset(arrays).bind(signature).splits().test, signature)
+
+
+def test_the_documented_example_runs():
+    page = Path(__file__).parents[2] / "docs/explanation/measurement.md"
+    block = page.read_text().partition("## From Python\n")[2].lstrip("\n").partition("\n`measure_latency`")[0]
+    code = "\n".join(line.removeprefix("    ") for line in block.splitlines()).replace("within(60, 2)", "within(1, 2)")
+    model = relu(8, "n")
+    samples = dataset({"x": np.arange(160, dtype=np.float32).reshape(20, 8)}).bind(model.signature).splits().test
+    scope: dict[str, Any] = {"old": model, "new": relu(8, 1), "samples": samples}
+    exec(compile(code, str(page), "exec"), scope)  # our own page
+    assert scope["found"]["new"].metrics["latency_ms"].kind == "measured"
