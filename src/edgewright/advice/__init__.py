@@ -1,1 +1,1 @@
-"""Advice: what a model is, what each engine would cover, and which recipe to try first, with reasons."""
+"""Advice: what a model is, what engines would make of it, and what to try first on a target. Nothing is measured."""

@@ -168,3 +168,22 @@ class _Writer:
         head = self.builder.head - len(data)
         self.builder.head = head
         self.builder.Bytes[head : head + len(data)] = data
+
+
+def operators(data: bytes) -> list[tuple[str, str]]:
+    """(domain, operator) of every node, subgraphs included. Raises ValueError for a schema that is not known."""
+    try:
+        tree = _Reader(data).table("InferenceSession", struct.unpack_from("<I", data)[0])
+        return _operators(tree[1][7])
+    except (struct.error, IndexError, KeyError, RecursionError) as error:
+        raise ValueError("not an ORT-format buffer of a known schema") from error
+
+
+def _operators(graph: Table) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for node in graph.get(2, ()):
+        found.append((node.get(2, b"").decode(errors="replace"), node.get(5, b"").decode(errors="replace")))
+        for attribute in node.get(10, ()):
+            for inner in (*((attribute[7],) if 7 in attribute else ()), *attribute.get(12, ())):
+                found += _operators(inner)
+    return found

@@ -109,18 +109,7 @@ def _learnt(node: Node, slot: int, facts: TensorFacts) -> bool:
 def weight_bytes(graph: Graph) -> int:
     """Bytes of everything stored in the graph, each tensor once, attributes of ai.onnx.ml operators included."""
     stored = sum(constant.facts.bytes for constant in graph.all_constants().values())
-    return stored + sum(_attribute_bytes(node) for node in graph.walk() if node.domain == "ai.onnx.ml")
-
-
-def _attribute_bytes(node: Node) -> int:
-    """Numbers in attributes: 4 bytes a float, 8 an integer, as ONNX declares them."""
-    total = 0
-    for value in node.attributes.values():
-        if isinstance(value, Constant):
-            total += value.facts.bytes
-        elif isinstance(value, list) and value and not isinstance(value[0], str):
-            total += len(value) * (4 if isinstance(value[0], float) else 8)
-    return total
+    return stored + sum(node.attribute_bytes for node in graph.walk() if node.domain == "ai.onnx.ml")
 
 
 class _Counter:
@@ -171,7 +160,7 @@ class _Counter:
         macs, flops = self._arithmetic(node)
         read, weights = self._traffic(node, fusion)
         written = 0 if node.op_type in VIEWS else sum(self._bytes(fusion.written(n)) for n in node.outputs if n)
-        weights += _attribute_bytes(node) if node.domain == "ai.onnx.ml" else 0
+        weights += node.attribute_bytes if node.domain == "ai.onnx.ml" else 0
         return OperatorCost(node.name, node.op_type, macs, flops, weights, read, written, self._bits(node, fusion))
 
     def _arithmetic(self, node: Node) -> tuple[int, int]:

@@ -67,6 +67,8 @@ class Node:
     attributes: Mapping[str, Any]
     bodies: Mapping[str, Graph] = field(default_factory=dict)
     captures: tuple[str, ...] = ()
+    attribute_bytes: int = 0
+    """What the attributes take in the file, subgraphs left out: a tree ensemble's whole content."""
 
     @property
     def kind(self) -> str:
@@ -189,6 +191,7 @@ class _Reader:
         name = prefix + (made.name or f"{made.op_type}_{index}")
         attributes: dict[str, Any] = {}
         bodies: dict[str, Graph] = {}
+        size = 0
         for attribute in made.attribute:
             if attribute.HasField("g"):
                 bodies[attribute.name] = self.graph(attribute.g, f"{name}.{attribute.name}/", scope)
@@ -197,13 +200,14 @@ class _Reader:
                     bodies[f"{attribute.name}{i}"] = self.graph(inner, f"{name}.{attribute.name}{i}/", scope)
             else:
                 attributes[attribute.name] = _value(attribute)
+                size += attribute.ByteSize()
         captures: dict[str, None] = {}
         for body in bodies.values():
             captures |= dict.fromkeys(_captures(body))
         domain = "" if made.domain == "ai.onnx" else made.domain
         read = tuple(scope[n] if n else "" for n in made.input)
         return Node(name, made.op_type, domain, read, tuple(define(n) if n else "" for n in made.output),
-                    attributes, bodies, tuple(captures))  # fmt: skip
+                    attributes, bodies, tuple(captures), size)  # fmt: skip
 
 
 def _ordered(proto: onnx.GraphProto, scope: Mapping[str, str]) -> list[tuple[int, onnx.NodeProto]]:
