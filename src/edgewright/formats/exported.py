@@ -6,6 +6,7 @@ Pickled ``.pt`` and ``.pth`` files and TorchScript are refused, with what to do 
 
 from __future__ import annotations
 
+import functools
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +16,9 @@ from edgewright.core.digests import digest_array, digest_bytes, digest_json
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.core.model import Model, Step
+from edgewright.formats.beside import read_beside
 from edgewright.formats.hostile import ask, folder_of
-from edgewright.formats.libraries import library
+from edgewright.formats.libraries import require
 
 _LIMIT = 16 * 2**30
 _MAX_ENTRIES = 200_000
@@ -49,8 +51,7 @@ class ExportedProgram:
         batch first. ``dynamic_batch=False`` keeps the example's batch size for good; by default any batch size
         will do where the module allows it. The answers of the result are compared with the module's own.
         """
-        library("torch")
-        library("onnxscript")
+        require("torch", "onnxscript")
         if not isinstance(source, str | Path):
             return self._load_live(source, **options)
         if options:
@@ -119,11 +120,9 @@ def _known(facts: Any) -> dict[str, Any]:
 
 
 def _result(folder: Path, name: str, step: Step) -> Model:
-    import functools
-
-    from edgewright.formats.onnx import from_bytes, read_beside
+    from edgewright.formats.onnx import MAIN, from_bytes
     from edgewright.formats.torchexport import WRITTEN
 
     path = folder / WRITTEN
-    found = from_bytes(read_file(path, 2**31 - 1), name, functools.partial(read_beside, path))
+    found = from_bytes(read_file(path, 2**31 - 1), name, functools.partial(read_beside, path, reserved=MAIN))
     return Model(found.format, found.main, found.files, found.signature, (step, *found.lineage))

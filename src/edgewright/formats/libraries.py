@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
+import importlib.util
 from typing import Any
 
 from edgewright.core.errors import MissingExtra
@@ -15,14 +15,23 @@ _EXTRAS = {
 _TITLES = {"torch": "PyTorch", "sklearn": "scikit-learn", "openvino": "OpenVINO", "onnx": "ONNX"}
 
 
+def require(*modules: str) -> None:
+    """MissingExtra unless every module is installed. Imports none: for work that a child process will do."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise _missing(module)
+
+
 def library(module: str) -> Any:
     """The module of that dotted name. Raises MissingExtra when its distribution is not installed."""
     top = module.partition(".")[0]
-    # Their import would otherwise look for, or write to, places a shut-in child may not touch.
-    os.environ.setdefault("SKLEARN_SKIP_OPENMP_TEST", "1")
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != top:
             raise
-        raise MissingExtra(_TITLES.get(top, top), _EXTRAS[top]) from error
+        raise _missing(top) from error
+
+
+def _missing(top: str) -> MissingExtra:
+    return MissingExtra(_TITLES.get(top, top), _EXTRAS[top])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from google.protobuf.message import DecodeError, EncodeError
 
 from edgewright.core.digests import digest_files
 from edgewright.core.errors import InputError
-from edgewright.core.files import read_file, safe_name
+from edgewright.core.files import read_file
 from edgewright.core.model import Dimension, Model, Signature, Step, TensorSpec
+from edgewright.formats.beside import read_beside
 from edgewright.formats.onnxcheck import arrange, check_operators, check_sizes, check_standard, check_text
 from edgewright.formats.onnxfunctions import spell_out
 from edgewright.formats.onnxtensors import check_tensors, external_names, tensors
@@ -120,23 +120,6 @@ def from_bytes(data: bytes, name: str, beside: Beside = _nothing_beside) -> Mode
     return Model("onnx", MAIN, {**again.files, **external}, signature, again.lineage)
 
 
-def read_beside(path: Path, names: list[str]) -> dict[str, bytes]:
-    """Files by name, read from below the folder of ``path``, through no link. Raises InputError."""
-    folder = path.parent.resolve()
-    budget = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
-    found: dict[str, bytes] = {}
-    for where in names:
-        if safe_name(where) in (MAIN, path.name):
-            raise InputError(f"external data may not be called {where!r}; save it under a name of its own")
-        if (folder / where).resolve() != folder / where:
-            raise InputError(f"{where!r} beside it is a link; copy the model and its data into one folder (cp -L)")
-        if not (folder / where).is_file():
-            raise InputError(f"its data file {where!r} is missing; copy it beside the model")
-        found[where] = read_file(folder / where, budget)
-        budget -= len(found[where])
-    return found
-
-
 class Onnx:
     """The format."""
 
@@ -160,7 +143,9 @@ class Onnx:
         path = Path(source)
         if path.stat().st_size > _PROTOBUF_LIMIT:
             raise InputError(f"{path} is over protobuf's 2 GiB; save it with external data")
-        return from_bytes(read_file(path, _PROTOBUF_LIMIT), str(path), functools.partial(read_beside, path))
+        return from_bytes(
+            read_file(path, _PROTOBUF_LIMIT), str(path), functools.partial(read_beside, path, reserved=MAIN)
+        )
 
     def convert(self, model: Model) -> Model:
         """Formats that hold a graph are turned into ONNX when they are loaded; the others have no way back."""

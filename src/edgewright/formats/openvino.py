@@ -9,9 +9,9 @@ from xml.parsers import expat
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.core.model import Dimension, Model, Signature, Step, TensorSpec
+from edgewright.formats.beside import read_beside
 from edgewright.formats.hostile import ask, checked_signature, folder_of, reason
-from edgewright.formats.libraries import library
-from edgewright.formats.onnx import read_beside
+from edgewright.formats.libraries import library, require
 
 _XML, _BIN = "model.xml", "model.bin"
 _XML_LIMIT = 512 * 2**20
@@ -39,7 +39,7 @@ class OpenVinoIr:
             raise InputError(f"an OpenVINO model takes no option {next(iter(options))!r}")
         path = Path(source)
         name = str(path)
-        library("openvino")
+        require("openvino")
         files = {_XML: read_file(path, _XML_LIMIT)}
         needed = check_xml(files[_XML], name)
         if needed:
@@ -63,7 +63,7 @@ class OpenVinoIr:
         """
         if model.format != "onnx":
             raise InputError(f"there is no route from {model.format} to openvino; start from the ONNX model")
-        library("openvino")
+        require("openvino")
         with folder_of(model.files) as folder:
             source = f"the model {model.digest[:12]}"
             given = {"main": model.main, "signature": model.signature.to_json()}

@@ -16,7 +16,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.core.model import Model, Step
 from edgewright.formats.hostile import ask, folder_of
-from edgewright.formats.libraries import library
+from edgewright.formats.libraries import require
 
 _LIMIT = 4 * 2**30
 _PICKLES = (".pkl", ".pickle", ".joblib", ".sav")
@@ -46,9 +46,8 @@ class SklearnModel:
         where it has none), a regressor ``prediction``, a transformer ``transformed``. For a live estimator
         ``example`` (rows, features) names rows on which its answers are compared with the result's; noise by default.
         """
-        library("sklearn")
-        library("skl2onnx")
         if not isinstance(source, str | Path):
+            require("skl2onnx")
             return self._load_live(source, **options)
         if options:
             raise InputError(f"a .skops file takes no option {next(iter(options))!r}")
@@ -58,7 +57,7 @@ class SklearnModel:
                 f"{path} is a pickle, which can run code when it is read; save the estimator with "
                 "skops.io.dump(model, 'model.skops'), or pass the live estimator in Python"
             )
-        library("skops")
+        require("sklearn", "skl2onnx", "skops")
         data = read_file(path, _LIMIT)
         _check_archive(path)
         with folder_of({"estimator.skops": data}) as folder:

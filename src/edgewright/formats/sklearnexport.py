@@ -14,10 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-import skl2onnx
 from numpy.typing import NDArray
-from skl2onnx.common import _container as skl2onnx_container
-from skl2onnx.common.data_types import FloatTensorType
 
 from edgewright.core.errors import InputError
 from edgewright.formats.hostile import reason
@@ -73,8 +70,9 @@ def to_onnx(estimator: Any, example: Any) -> bytes:
 
 
 def _convert(estimator: Any, features: int) -> onnx.ModelProto:
+    skl2onnx = library("skl2onnx")
     kind = type(estimator).__name__
-    types = [("X", FloatTensorType([None, features]))]
+    types = [("X", library("skl2onnx.common.data_types").FloatTensorType([None, features]))]
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     # A map per row (zipmap) is no tensor. Estimators that never make one do not know the option: skl2onnx then raises
     # NameError, for the last step of a pipeline even where nobody asked, unless that step has some option of its own.
@@ -96,7 +94,8 @@ def _convert(estimator: Any, features: int) -> onnx.ModelProto:
 @contextlib.contextmanager
 def _whole_numbers() -> Iterator[None]:
     """skl2onnx 1.20 hands booleans to integer attributes, which protobuf 5 and later refuse."""
-    original = skl2onnx_container.make_node
+    container = library("skl2onnx.common._container")
+    original = container.make_node
 
     def make_node(op_type: str, *args: Any, **attributes: Any) -> Any:
         for name, value in attributes.items():
@@ -104,11 +103,11 @@ def _whole_numbers() -> Iterator[None]:
                 attributes[name] = [int(v) for v in value]
         return original(op_type, *args, **attributes)
 
-    skl2onnx_container.make_node = make_node
+    container.make_node = make_node
     try:
         yield
     finally:
-        skl2onnx_container.make_node = original
+        container.make_node = original
 
 
 @contextlib.contextmanager
