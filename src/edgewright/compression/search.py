@@ -17,6 +17,7 @@ from edgewright.core.session import EngineOptions
 
 Step = Mapping[str, Any]
 INT8_STATIC = "int8_static"
+_INTERVAL = 2 * 1.96  # a 95% interval in standard errors
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ class Space:
     """What may be tried. ``products``: the model multiplies matrices outside convolutions.
 
     ``vnni``: the target multiplies 8-bit numbers without saturating; else weights get 7 bits. ``structure``: channels
-    may go. ``resolution``: what one sample of the search split is worth in the accuracy's unit; a drop up to that is
-    not held against a candidate yet, for the split cannot tell it from none. The held-out test decides.
+    may go.
     """
 
     runners: tuple[Runner, ...]
@@ -51,7 +51,6 @@ class Space:
     convolutions: bool = True
     vnni: bool = True
     alignments: tuple[int, ...] = (16, 8)
-    resolution: float = 0.0
 
 
 Score = Callable[[Candidate], float]
@@ -97,13 +96,9 @@ class _Trail:
             self.parts[found.id] = (structure, scheme, runner)
         return self.tried[key]
 
-    def ok(self, candidate: Candidate) -> bool:
-        """Acceptable as far as the search split can tell."""
-        return acceptable(candidate, self.space.resolution)
-
     def good(self, structure: Steps | None = None) -> list[Candidate]:
         """Feasible candidates, best first; of one structure if given."""
-        found = [c for c in self.tried.values() if self.ok(c)]
+        found = [c for c in self.tried.values() if promising(c)]
         if structure is not None:
             found = [c for c in found if self.parts[c.id][0] == structure]
         return sorted(found, key=self.score)
@@ -127,7 +122,7 @@ class _Trail:
     def schemes(self, most: int = 2) -> list[tuple[Steps, Runner]]:
         """The number schemes that won at full structure, integer ones; near misses in accuracy count."""
         full = [c for c in self.tried.values() if not c.refused and self.parts[c.id][0] == () and self.parts[c.id][1]]
-        ranked = sorted(full, key=lambda c: (not self.ok(c), self.score(c)))
+        ranked = sorted(full, key=lambda c: (not promising(c), self.score(c)))
         return [(self.parts[c.id][1], self.parts[c.id][2]) for c in ranked[:most]]
 
     def floats(self) -> list[Runner]:
@@ -143,61 +138,66 @@ class _Trail:
             for method in ("mse", "percentile", "entropy"):
                 step = self.static(calibration=method)
                 found = yield from self.attempt((step,), runner, f"{method} calibration", structure)
-                if self.ok(found):
+                if promising(found):
                     return
             for count in (1, 2, 4, 8):
                 step = {"pass": "mixed_precision", "float_layers": count}
                 found = yield from self.attempt((step,), runner, f"{count} layers in float", structure)
-                if self.ok(found):
+                if promising(found):
                     return
 
     def structure(self) -> Found:
-        """Bracket the smallest share of multiplies whose accuracy holds."""
+        """Bracket the smallest share of multiplies whose accuracy holds; finer blocks from there on."""
         runners = self.floats()
         if not runners:
             return
+        coarse, *finer = self.space.alignments
+        best = yield from self._bracket(runners[0], coarse)
+        for align in finer:
+            keep = 0.85 * (best or 0.6)
+            for _ in range(3):
+                if not (yield from self._holds(keep, align, runners[0])):
+                    break
+                best, keep = keep, 0.8 * keep
         for align in self.space.alignments:
-            best = yield from self._bracket(runners[0], align)
-            if best is None:
-                continue
-            structure = self.prune(best, align)
-            for runner in runners[1:]:
-                yield from self.attempt((), runner, f"{best:.0%} of the multiplies", structure)
-            quantized = [c for c in self.good(structure) if self.parts[c.id][1]]
-            if not quantized:
+            structure = self.prune(best or 1.0, align)
+            tried = [c for c in self.tried.values() if self.parts[c.id][0] == structure]
+            if tried and not any(self.parts[c.id][1] for c in self.good(structure)):
                 yield from self.rescue(structure)
 
     def prune(self, keep: float, align: int) -> Steps:
         """The structure that keeps a share of the multiplies."""
         return ({"pass": "prune_channels", "keep": round(keep, 4), "align": align},)
 
+    def _holds(self, keep: float, align: int, runner: Runner) -> Generator[Spec, Candidate, bool]:
+        """Try a structure in float and, where that is not hopeless, on the best schemes."""
+        structure = self.prune(keep, align)
+        stage = f"{keep:.0%} of the multiplies"
+        plain = yield from self.attempt((), runner, stage, structure)
+        held = promising(plain)
+        if held or nearly(plain):
+            for scheme, where in self.schemes():
+                found = yield from self.attempt(scheme, where, stage, structure)
+                held = held or promising(found)
+        return held
+
     def _bracket(self, runner: Runner, align: int) -> Generator[Spec, Candidate, float | None]:
-        bad, good = 0.0, 1.0
-        keep = 0.5
-        seen: set[str] = set()
+        """The smallest share that holds, within a fifth; None when none does or none can be made."""
+        bad, good, keep = 0.0, 1.0, 0.5
+        made: set[str] = set()
         for _ in range(9):
-            structure = self.prune(keep, align)
-            stage = f"{keep:.0%} of the multiplies"
-            plain = yield from self.attempt((), runner, stage, structure)
-            if plain.refused and not plain.metrics:
-                return good if good < 1 else None
-            held = self.ok(plain)
-            if held or nearly(plain):
-                for scheme, where in self.schemes():
-                    found = yield from self.attempt(scheme, where, stage, structure)
-                    held = held or self.ok(found)
-            if plain.model.digest in seen and held:
-                return keep
-            seen.add(plain.model.digest)
+            held = yield from self._holds(keep, align, runner)
+            plain = yield from self.attempt((), runner, "", self.prune(keep, align))
+            if plain.model.digest in made or not plain.metrics:
+                break  # nothing more can go
+            made.add(plain.model.digest)
             if held:
                 good = keep
             else:
                 bad = keep
             if bad and good / bad < 1.2:
                 break
-            keep = sqrt(good * bad) if bad else good / 2
-            if good == 1.0:
-                keep = (good + bad) / 2
+            keep = good / 2 if not bad else sqrt(good * bad)
         return good if good < 1 else None
 
     def polish(self) -> Found:
@@ -212,24 +212,29 @@ class _Trail:
                 yield from self.attempt((self.static(**options),), runner, "calibration", structure)
 
 
-def acceptable(candidate: Candidate, resolution: float = 0.0) -> bool:
-    """No known constraint is broken and nothing refused; metrics not measured yet do not count.
+def acceptable(candidate: Candidate) -> bool:
+    """No known constraint is broken and nothing refused; metrics not measured yet do not count."""
+    return _within(candidate, 0.0)
 
-    A drop in accuracy within ``resolution`` does not count either.
-    """
-    return not candidate.refused and all(
-        c.kept or (c.constraint.metric == "accuracy_drop" and c.value <= resolution)
-        for c in candidate.clauses
-        if c.value is not None
-    )
+
+def promising(candidate: Candidate) -> bool:
+    """Acceptable, or off in accuracy by no more than the doubt about it: the held-out test decides."""
+    return _within(candidate, 1.0)
 
 
 def nearly(candidate: Candidate) -> bool:
-    """Accuracy alone is off, by no more than the limit again: a different scheme may still make it."""
-    if candidate.refused:
-        return False
-    return all(
-        c.kept or (c.constraint.metric == "accuracy_drop" and (c.slack or 0) > -1)
-        for c in candidate.clauses
-        if c.value is not None
-    )
+    """Off in accuracy by no more than twice the doubt: a different scheme may still make it."""
+    return _within(candidate, 2.0)
+
+
+def _within(candidate: Candidate, errors: float) -> bool:
+    """``errors``: how many standard errors of the paired drop are forgiven."""
+    for clause in candidate.clauses:
+        if clause.value is None or clause.kept:
+            continue
+        drop = candidate.metrics.get("accuracy_drop")
+        if clause.constraint.metric != "accuracy_drop" or drop is None or drop.low is None or drop.high is None:
+            return False
+        if clause.value - errors * (drop.high - drop.low) / _INTERVAL > clause.constraint.limit:
+            return False
+    return not candidate.refused

@@ -9,8 +9,9 @@ from math import log
 from edgewright.core.candidate import Candidate, Clause, Constraint
 from edgewright.core.errors import InputError
 from edgewright.core.measurement import Measurement
+from edgewright.core.statistics import Interval
 
-_FLOAT_WIDTH = {"int8_static", "int8_dynamic", "int4_weights", "mixed_precision", "fp16"}
+_NARROW = {"int8_static", "int8_dynamic", "int4_weights", "mixed_precision", "fp16"}
 _SMALLER_IS_BETTER = ("latency_ms", "size_bytes", "ram_bytes", "energy_mj", "accuracy_drop")
 
 
@@ -63,33 +64,42 @@ def structure_of(candidate: Candidate) -> str:
 def refuse_false_wins(candidates: Iterable[Candidate], baseline: Measurement) -> list[Candidate]:
     """Candidates whose measured latency shows them slower than the original, or than their own float network, refused.
 
-    Slower means that the whole interval lies above the other's.
+    Slower means that the whole interval lies above the other's. Figures are compared as ratios to the baseline they
+    were measured beside, for those hold where absolute times of two moments do not.
     """
     everyone = list(candidates)
-    floats: dict[str, Measurement] = {}
+    floats: dict[str, Interval] = {}
     for c in everyone:
-        latency = c.metrics.get("latency_ms")
-        if latency is not None and not _FLOAT_WIDTH & {step["pass"] for step in c.recipe}:
+        found = _relative(c, baseline)
+        if found is not None and not _NARROW & {step["pass"] for step in c.recipe}:
             known = floats.get(structure_of(c))
-            if known is None or latency.value < known.value:
-                floats[structure_of(c)] = latency
+            if known is None or found.value < known.value:
+                floats[structure_of(c)] = found
     judged = []
     for c in everyone:
-        latency, reasons = c.metrics.get("latency_ms"), list(c.refused)
-        narrow = sorted(_FLOAT_WIDTH & {step["pass"] for step in c.recipe})
+        found, reasons = _relative(c, baseline), list(c.refused)
+        narrow = sorted(_NARROW & {step["pass"] for step in c.recipe})
         twin = floats.get(structure_of(c))
-        if latency is not None and _above(latency, baseline) and c.recipe:
-            reasons.append(f"slower than the original: {latency.value:.4g} ms against {baseline.value:.4g} ms")
-        elif latency is not None and narrow and twin is not None and _above(latency, twin):
-            reasons.append(f"{narrow[0]} is slower here than float: {latency.value:.4g} ms against {twin.value:.4g} ms")
+        if found is not None and c.recipe and found.low > 1:
+            reasons.append(f"slower than the original: {found.value:.2f} times its latency")
+        elif found is not None and narrow and twin is not None and found.low > twin.high:
+            reasons.append(
+                f"{narrow[0]} is slower here than float: {found.value:.2f} times the original's latency "
+                f"where the same network takes {twin.value:.2f} times in float"
+            )
         judged.append(replace(c, refused=tuple(dict.fromkeys(reasons))))
     return judged
 
 
-def _above(a: Measurement, b: Measurement) -> bool:
-    low = a.value if a.low is None else a.low
-    high = b.value if b.high is None else b.high
-    return low > high
+def _relative(candidate: Candidate, baseline: Measurement) -> Interval | None:
+    """The latency over the baseline's."""
+    found = candidate.metrics.get("latency_ms")
+    if found is None:
+        return None
+    scale = found.conditions.get("ratio", found.value / baseline.value) / found.value
+    low = found.value if found.low is None else found.low
+    high = found.value if found.high is None else found.high
+    return Interval(found.value * scale, low * scale, high * scale, found.n)
 
 
 def pareto(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -107,8 +107,6 @@ class Bench:
             timed = quick_latency(self._opened(), session, self.inputs, budget_s=0.3, seed=self.context.seed)
         base = self._base().metrics["latency_ms"]
         ratio = timed.ratio
-        if ratio is None:
-            raise EngineError("the machine was too busy for even a rough latency")
         metrics["latency_ms"] = Measurement(
             ratio.value * base.value, "ms", "measured", ratio.n, ratio.low * base.value, ratio.high * base.value,
             conditions={"how": "ratio to the baseline beside it, times the baseline", "ratio": round(ratio.value, 4)},
@@ -128,7 +126,23 @@ class Bench:
                              checkpoint=self.context.checkpoint)  # fmt: skip
         result = compare(self._evaluations["test"], found)
         self.accuracies[candidate.id] = result
-        return judge(replace(candidate, metrics={**candidate.metrics, **accuracy_metrics(result)}), self.constraints)
+        tested = judge(replace(candidate, metrics={**candidate.metrics, **accuracy_metrics(result)}), self.constraints)
+        return replace(tested, refused=(*tested.refused, *self._pooled(candidate, tested)))
+
+    def _pooled(self, searched: Candidate, tested: Candidate) -> tuple[str, ...]:
+        """Refuses a drop that the search and test splits together show above the limit.
+
+        Many candidates are looked at, and the luckiest on a small test split would win: both splits must bear it out.
+        """
+        limit = next((c.limit for c in self.constraints if c.metric == "accuracy_drop"), None)
+        drops = [c.metrics.get("accuracy_drop") for c in (searched, tested)]
+        if limit is None or any(d is None for d in drops):
+            return ()
+        total = sum(d.n for d in drops if d is not None)
+        pooled = sum(d.value * d.n for d in drops if d is not None) / max(total, 1)
+        if pooled <= limit:
+            return ()
+        return (f"loses {pooled:.2g} over the search and test samples together, more than the {limit:g} allowed",)
 
     def together(self, candidates: Sequence[Candidate], budget_s: float) -> list[Candidate]:
         """All candidates and the baseline measured in one interleaved run; the baseline comes first.

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgewright.compression.contract import Context
-from edgewright.compression.search import Runner, Space, Spec, acceptable, explore
+from edgewright.compression.search import Runner, Space, Spec, acceptable, explore, promising
 from edgewright.compression.verdict import Preference, judge, nearest, pareto, refuse_false_wins
 from edgewright.core.candidate import Candidate, Constraint
 from edgewright.core.errors import EdgewrightError, InputError, MissingExtra
@@ -34,7 +34,7 @@ from edgewright.graphs.graph import open_graph
 from edgewright.targets import Target
 from edgewright.targets import target as find_target
 
-FINALISTS = 6
+FINALISTS = 5
 
 
 class _BudgetSpentError(Exception):
@@ -182,7 +182,7 @@ class _Run:
             self._tell(f"{spec.stage} · {spec.runner.engine}")
             found = self.bench.quick(spec)
             self.tried[found.id] = found
-            if self._first is None and self._ok(found) and found.recipe:
+            if self._first is None and promising(found) and found.recipe:
                 self._first = time.monotonic() - self._begin
             try:
                 spec = paths.send(found)
@@ -193,15 +193,6 @@ class _Run:
         """The preference's score against the baseline; less is better."""
         base = self.bench.baseline
         return self.settings.preference.score(candidate, {} if base is None else base.metrics)
-
-    def _ok(self, candidate: Candidate) -> bool:
-        return acceptable(candidate, self._resolution())
-
-    def _resolution(self) -> float:
-        """What one sample of the search split is worth, for metrics told in points."""
-        choice = self.bench.choice
-        points = choice is not None and choice.metric.unit == "points"
-        return 100.0 / len(self.splits.search) + 1e-9 if points else 0.0
 
     def _space(self) -> Space:
         kinds = {node.op_type for node in open_graph(self.source).graph}
@@ -228,31 +219,20 @@ class _Run:
             structure=not self.settings.keep_structure,
             products=bool(kinds & {"MatMul", "Gemm"}),
             vnni=vnni or not x86,
-            resolution=self._resolution(),
         )
 
     def _conclude(self) -> Result:
-        """Held-out accuracy and one interleaved run for the finalists; more of them until one is feasible."""
-        waiting = sorted((c for c in self.tried.values() if self._ok(c)), key=self.score)
-        finals: list[Candidate] = []
-        while waiting and not any(acceptable(c) for c in finals):
-            batch = _diverse(waiting, FINALISTS)
-            waiting = [c for c in waiting if c.id not in {b.id for b in batch}]
-            self._tell("finalists on held-out samples")
-            finals.extend(self._tested(batch))
-            if self._late():
-                break
-        if not finals:
-            finals = self._tested(nearest(self.tried.values()))
+        """Held-out accuracy in the order of the score, until enough candidates have passed; those side by side."""
+        self._tell("finalists on held-out samples")
+        tested = self._tested(sorted((c for c in self.tried.values() if promising(c)), key=self.score))
+        finals = [c for c in tested if acceptable(c)] or tested[:2] or self._tested(nearest(self.tried.values(), 2))
         self._tell("finalists side by side")
-        together = self.bench.together(finals, max(self.settings.budget_s * 0.15, 2.0 * (1 + len(finals))))
-        base, measured = together[0], together[1:]
-        everyone = {**self.tried, **{c.id: c for c in measured}}
-        judged = refuse_false_wins(everyone.values(), base.metrics["latency_ms"])
+        base, *measured = self.bench.together(finals, max(self.settings.budget_s * 0.15, 2.0 * (1 + len(finals))))
+        everyone = {**self.tried, **{c.id: c for c in tested}, **{c.id: c for c in measured}}
+        judged = refuse_false_wins([self._rescaled(c, base) for c in everyone.values()], base.metrics["latency_ms"])
         done = {c.id for c in measured}
         finals = [c for c in judged if c.id in done]
-        feasible = sorted((c for c in finals if c.feasible), key=self.score)
-        best = feasible[0] if feasible else None
+        best = min((c for c in finals if c.feasible), key=self.score, default=None)
         return Result(
             source=self.source, bound=self.bound, splits=self.splits, target=self.machine,
             settings=self.settings, baseline=base, candidates=tuple(judged), finals=tuple(finals), best=best,
@@ -262,34 +242,39 @@ class _Run:
             context=self.bench.context, inputs=tuple(self.bench.inputs),
         )  # fmt: skip
 
-    def _tested(self, candidates: list[Candidate]) -> list[Candidate]:
-        made = []
-        for c in candidates:
+    def _tested(self, ranked: list[Candidate]) -> list[Candidate]:
+        """Candidates with their held-out accuracy, the best first, until ``FINALISTS`` have passed."""
+        made: list[Candidate] = []
+        for c in ranked:
             try:
                 made.append(self.bench.test(c))
             except EdgewrightError as error:
-                made.append(replace(judge(c, self.bench.constraints), refused=(str(error),)))
+                made.append(replace(c, refused=(str(error),)))
+            if sum(acceptable(m) for m in made) == FINALISTS or self._late():
+                break
         return made
+
+    def _rescaled(self, candidate: Candidate, base: Candidate) -> Candidate:
+        """A latency that was found as a ratio, told against the baseline's last and best figure."""
+        found = candidate.metrics.get("latency_ms")
+        ratio = None if found is None else found.conditions.get("ratio")
+        if found is None or ratio is None:
+            return candidate
+        scale = ratio * base.metrics["latency_ms"].value / found.value
+        moved = replace(
+            found, value=found.value * scale, low=(found.low or 0.0) * scale, high=(found.high or 0.0) * scale
+        )
+        return judge(replace(candidate, metrics={**candidate.metrics, "latency_ms": moved}), self.bench.constraints)
 
     def _late(self) -> bool:
         return time.monotonic() - self._begin > self.settings.budget_s
 
     def _tell(self, stage: str) -> None:
         now = time.monotonic() - self._begin
-        good = [c for c in self.tried.values() if self._ok(c) and c.recipe]
+        good = [c for c in self.tried.values() if promising(c) and c.recipe]
         best = min(good, key=self.score, default=None)
         left = max(self.settings.budget_s - now, 0.0)
         self._progress(Progress(stage, len(self.tried), now, left, best, self.bench.baseline, self._first))
-
-
-def _diverse(ranked: list[Candidate], count: int) -> list[Candidate]:
-    """The best by score, and the smallest, fastest and most accurate of all."""
-    chosen = {c.id: c for c in ranked[: max(count - 3, 1)]}
-    for metric in ("size_bytes", "latency_ms", "accuracy_drop"):
-        best = min((c for c in ranked if metric in c.metrics), key=lambda c: c.metrics[metric].value, default=None)
-        if best is not None:
-            chosen[best.id] = best
-    return list(chosen.values())
 
 
 __all__ = ["Limits", "Preference", "Progress", "Settings", "Spec", "optimize"]

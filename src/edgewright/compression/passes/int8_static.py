@@ -69,8 +69,8 @@ class Int8Static(Pass):
         writer = Writer(graph, scales)
         # Kernels first: the pairs then redirect what they read.
         for kernel in placement.kernels:
-            seen = found.get(str(kernel.data.name)) if self.bias_correction else None
-            means = None if seen is None else seen.mean
+            read = found.get(str(kernel.data.name)) if self.bias_correction else None
+            means = None if read is None else read.mean
             writer.kernel(kernel, per_channel=self.per_channel, bits=self.weight_bits, means=means)
         writer.constants(placement, self.activations)
         writer.pairs(placement)

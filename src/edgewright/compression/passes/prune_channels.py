@@ -104,22 +104,39 @@ def survey(model: Model, graph: ir.Model, batches: list[Arrays], context: Contex
     groups = [g for g in found.groups() if g.atoms.size > 1]
     if not groups:
         raise Refused("no channel is free to go: every one reaches an output or an operator without a rule")
-    full = Stepper(graph.graph, batches, opsets)
+    key = ["survey", model.digest, context.samples().digest, context.seed, len(batches)]
+    kept = context.store.get(key) if context.store is not None else None
+    if kept is None:
+        places, seen = _look(graph, found, batches, context)
+        orders = [order(group, found, seen) for group in groups]
+        kept = {
+            "places": [[index, count] for index, count in places.items()],
+            "orders": [[chosen.atoms.tolist(), chosen.errors.tolist()] for chosen in orders],
+        }
+        if context.store is not None:
+            context.store.put(key, kept)
+    orders = [Order(np.array(atoms, np.int64), np.array(errors)) for atoms, errors in kept["orders"]]
+    return Survey(found, groups, orders, {int(index): int(count) for index, count in kept["places"]})
+
+
+def _look(
+    graph: ir.Model, found: Channels, batches: list[Arrays], context: Context
+) -> tuple[dict[int, int], dict[int, Moments]]:
+    """One run over all samples: each layer's output positions per sample, and the moments of what it reads."""
+    full = Stepper(graph.graph, batches, graph.opset_imports)
     by_node = {layer.node: (i, layer) for i, layer in enumerate(found.layers)}
     seen: dict[int, Moments] = {}
     places: dict[int, int] = {}
     for node in graph.graph:
         context.checkpoint()
-        data = None
-        if node in by_node:
-            data = full.values[str(by_node[node][1].data.name)]
+        data = full.values[str(by_node[node][1].data.name)] if node in by_node else None
         full.step(node)
-        if data is not None:
-            index, layer = by_node[node]
-            output = full.values[str(node.outputs[0].name)]
-            places[index] = positions(layer, output[0]) // max(output[0].shape[0], 1)
-            if layer.kind != "depthwise":
-                chosen = choose_places(layer, output, max(_MOMENT_ROWS, 8 * layer.inputs * layer.taps), context.seed)
-                seen[index] = moments(read(layer, data, chosen))
-    orders = [order(group, found, seen) for group in groups]
-    return Survey(found, groups, orders, places)
+        if data is None:
+            continue
+        index, layer = by_node[node]
+        output = full.values[str(node.outputs[0].name)]
+        places[index] = positions(layer, output[0]) // max(output[0].shape[0], 1)
+        if layer.kind != "depthwise":
+            chosen = choose_places(layer, output, max(_MOMENT_ROWS, 8 * layer.inputs * layer.taps), context.seed)
+            seen[index] = moments(read(layer, data, chosen))
+    return places, seen
