@@ -264,8 +264,8 @@ def test_any_random_graph_can_be_counted(drawn: tuple[Model, dict]) -> None:
 # Quantized graphs.
 
 
-def quantized(b: Build, x: str, tag: str = "") -> str:
-    scale, zero = b.constant(0.05, "s" + tag, np.float32), b.constant(128, "z" + tag, np.uint8)
+def quantized(b: Build, x: str, zero_point: int = 128) -> str:
+    scale, zero = b.constant(0.05, "s", np.float32), b.constant(zero_point, "z", np.uint8)
     return str(b.node("DequantizeLinear", b.node("QuantizeLinear", x, scale, zero), scale, zero))
 
 
@@ -278,7 +278,7 @@ def stored(b: Build, *sizes: int) -> str:
 def test_a_convolution_between_pairs_reads_and_writes_integers() -> None:
     b = Build(17)
     x = quantized(b, b.input("x", [1, 4, 8, 8]))
-    y = quantized(b, b.node("Relu", b.node("Conv", x, stored(b, 6, 4, 1, 1))))
+    y = quantized(b, b.node("Relu", b.node("Conv", x, stored(b, 6, 4, 1, 1))), zero_point=0)
     b.output(y, [1, 6, 8, 8])
     found = {o.op_type: o for o in workload(b.model()).operators}
     # What runs: the input is quantized, the convolution with its Relu, the output is dequantized.
@@ -287,6 +287,22 @@ def test_a_convolution_between_pairs_reads_and_writes_integers() -> None:
     assert found["Conv"].weight_bytes == 24 + 6 * 4 + 6
     assert (found["QuantizeLinear"].read_bytes, found["QuantizeLinear"].written_bytes) == (1024, 256)
     assert (found["DequantizeLinear"].read_bytes, found["DequantizeLinear"].written_bytes) == (384, 1536)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "zero_point", "fused"),
+    [((None, None), 0, True), ((0.0, 12.75), 0, True), ((0.0, 6.0), 0, False), ((-6.4, 6.35), 128, True),
+     ((0.0, 6.0), 128, False)],
+)  # fmt: skip
+def test_a_clip_is_part_of_the_rounding_only_where_the_integers_end_before_it(
+    bounds: tuple[float | None, float | None], zero_point: int, fused: bool
+) -> None:
+    b = Build(17)
+    x = b.node("Conv", quantized(b, b.input("x", [1, 4, 8, 8])), stored(b, 6, 4, 1, 1))
+    held = ["" if bound is None else b.constant(bound, dtype=np.float32) for bound in bounds]
+    b.output(quantized(b, b.node("Clip", x, *held), zero_point), [1, 6, 8, 8])
+    kinds = [o.op_type for o in workload(b.model()).operators]
+    assert ("Clip" not in kinds) == fused
 
 
 def test_a_pair_around_a_float_operator_costs_what_it_does() -> None:

@@ -122,10 +122,9 @@ def test_weights_and_what_is_folded_take_no_activation_memory() -> None:
 def test_integers_between_pairs_are_what_stands_in_memory() -> None:
     b = Build(17)
     x = b.input("x", [1, 4, 8, 8])
-    for width in (8, 8):
-        scale, zero = b.constant(0.05, dtype=np.float32), b.constant(128, dtype=np.uint8)
+    for inside, lowest in ((4, 128), (8, 0)):  # behind the Relu, zero is the lowest integer
+        scale, zero = b.constant(0.05, dtype=np.float32), b.constant(lowest, dtype=np.uint8)
         x = b.node("DequantizeLinear", b.node("QuantizeLinear", x, scale, zero), scale, zero)
-        inside = 4 if width == 8 and not any(n.op_type == "Conv" for n in b.nodes) else 8
         w = b.node("DequantizeLinear", b.constant(np.ones((8, inside, 1, 1)), dtype=np.int8), scale,
                    b.constant(0, dtype=np.int8))  # fmt: skip
         x = b.node("Relu", b.node("Conv", x, w))

@@ -172,15 +172,17 @@ class _Seen:
                 yield node
 
     def cover(self, engine: str, number_type: str, isa: Collection[str] | None) -> Coverage:
-        """One engine and number type."""
-        said = column(engine, number_type)
+        """One engine and number type. What the engine cannot run at all is left out of every type for that reason."""
+        said, base = column(engine, number_type), column(engine, "fp32")
         missing = isa is not None and said.requires and not set(said.requires) & set(isa)
         covered: set[Node] = set()
         whole: set[str] = set()  # values that can be integers when they are read
         reasons: dict[Node, str] = {}
         for node in self.nodes:
             reason = self._reason(node, said, number_type, covered, whole)
-            if missing:
+            if not any(claim.names(node) for claim in base.claims):
+                reason = base.rest
+            elif missing:
                 reason = f"the CPU has none of {', '.join(said.requires)}"
             if reason:
                 reasons[node] = reason

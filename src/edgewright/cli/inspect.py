@@ -183,8 +183,9 @@ def _coverage(found: tuple[Coverage, ...], multiplies: bool, everything: bool) -
     yield columns(rows, right=(2, 3), indent="")
     yield ""
     for c in found:
-        dear = tuple(entry for entry in c.left_out if entry.macs_share >= 0.001 or not multiplies)
-        told = c.left_out if everything else dear[:1] if c.macs_share < 0.05 else dear
+        dear = tuple(e for e in c.left_out if e.macs_share >= 0.001 or (not multiplies and c.number_type == "fp32"))
+        few = multiplies and c.macs_share < 0.05
+        told = c.left_out if everything else dear[:1] if few else dear
         if told:
             yield f"{c.engine} {c.number_type} leaves out"
         for entry in told:

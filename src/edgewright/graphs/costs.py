@@ -65,7 +65,7 @@ def workload(model: Model, batch: int = 1, dims: Mapping[str, int] | None = None
 def account(shaped: Shaped) -> Account:
     """``workload`` of a graph whose shapes are known, with notes on what could not be counted."""
     counter = _Counter(shaped)
-    operators = tuple(counter.graph(shaped.graph, frozenset()))
+    operators = tuple(counter.graph(shaped.graph, {}))
     lives = lives_of(shaped)
     notes = list(dict.fromkeys(counter.notes))
     if shaped.unknown:
@@ -118,15 +118,15 @@ class _Counter:
         self.constants: Mapping[str, Constant] = shaped.constants
         self.notes: list[str] = []
 
-    def graph(self, graph: Graph, outside: frozenset[str]) -> Iterator[OperatorCost]:
+    def graph(self, graph: Graph, outside: Mapping[str, Constant]) -> Iterator[OperatorCost]:
         fusion = fuse(graph, self.facts, outside)
-        fixed = outside | frozenset(graph.constants)
+        fixed = {**outside, **graph.constants}
         for node in graph.nodes:
             if node not in fusion.idle:
                 yield self._operator(node, fusion)
                 yield from self._bodies(node, fixed)
 
-    def _bodies(self, node: Node, fixed: frozenset[str]) -> list[OperatorCost]:
+    def _bodies(self, node: Node, fixed: Mapping[str, Constant]) -> list[OperatorCost]:
         inner = [list(self.graph(body, fixed)) for body in node.bodies.values()]
         if node.op_type == "If" or len(inner) < 2:
             chosen = max(inner, key=lambda body: sum(4 * o.macs + o.flops + o.read_bytes for o in body), default=[])

@@ -5,8 +5,9 @@ both turn *DequantizeLinear -> operator -> QuantizeLinear* into one integer oper
 common:
 
 1. An operator with an integer kernel runs on integers when everything it computes on comes out of a DequantizeLinear
-   and everything it writes goes into one QuantizeLinear, a Relu or Clip between counting as part of it. Convolutions
-   and matrix products may also write floats.
+   and everything it writes goes into one QuantizeLinear. A Relu or Clip between is part of it when the integers' range
+   lies within what it lets through, so that rounding clips as it would. Convolutions and matrix products may also
+   write floats.
 2. A DequantizeLinear vanishes when only such operators read it; a QuantizeLinear when such an operator feeds it. What
    lies in memory is then the integer tensor, and the float one between never does.
 3. A DequantizeLinear of stored weights vanishes into a matrix product of float activations (weight-only quantization;
@@ -22,10 +23,14 @@ common:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from edgewright.graphs.view import Graph, Node, TensorFacts
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.graphs.view import Constant, Graph, Node, TensorFacts
 
 KERNELS: Mapping[str, tuple[int, ...]] = {
     "Conv": (0, 1), "ConvTranspose": (0, 1), "Gemm": (0, 1), "MatMul": (0, 1),
@@ -74,15 +79,14 @@ class Fusion:
         return self.results.get(name, name)
 
 
-def fuse(graph: Graph, facts: Mapping[str, TensorFacts], outside: Collection[str] = ()) -> Fusion:
-    """Apply the rule to one graph; ``outside`` names the constants of enclosing graphs."""
-    return _Fuser(graph, facts, outside).fuse()
+def fuse(graph: Graph, facts: Mapping[str, TensorFacts], outside: Mapping[str, Constant] | None = None) -> Fusion:
+    """Apply the rule to one graph; ``outside`` holds the constants of enclosing graphs."""
+    return _Fuser(graph, facts, {**(outside or {}), **graph.constants}).fuse()
 
 
 class _Fuser:
-    def __init__(self, graph: Graph, facts: Mapping[str, TensorFacts], outside: Collection[str]) -> None:
-        self.graph, self.facts = graph, facts
-        self.fixed = {*outside, *graph.constants}
+    def __init__(self, graph: Graph, facts: Mapping[str, TensorFacts], fixed: Mapping[str, Constant]) -> None:
+        self.graph, self.facts, self.fixed = graph, facts, fixed
         self.kept = set(graph.outputs)
         self.pairs = {n.outputs[0]: n for n in graph.nodes if n.op_type == "DequantizeLinear"}
         self.readers: dict[str, list[Node]] = defaultdict(list)
@@ -220,6 +224,33 @@ class _Fuser:
                 break
             chain.append(reader)
             if reader.op_type == "QuantizeLinear":
-                return tuple(chain)
+                return tuple(chain) if len(chain) == 1 or self._clips(chain[0], reader) else ()
             name = reader.outputs[0]
         return ()
+
+    def _clips(self, tail: Node, quantize: Node) -> bool:
+        """Whether every value of the integers' range passes the Relu or Clip unchanged."""
+        integers = self.facts.get(quantize.outputs[0])
+        scale = self._value(quantize.inputs[1])
+        zero = self._value(quantize.inputs[2]) if len(quantize.inputs) > 2 else np.zeros(1)
+        if integers is None or scale is None or zero is None or integers.dtype not in ("int8", "uint8"):
+            return False
+        limits = np.iinfo(integers.dtype)
+        low, high = ((end - zero.astype(np.float64)) * scale for end in (limits.min, limits.max))
+        if tail.op_type == "Relu":
+            return bool((low >= 0).all())
+        bounds: list[Any] = [tail.attributes.get("min"), tail.attributes.get("max")]
+        for slot, name in enumerate(tail.inputs[1:3]):
+            bounds[slot] = self._value(name) if name else None
+            if name and bounds[slot] is None:
+                return False
+        margin = 0.5 * scale  # half a step is lost in rounding anyway
+        least, most = (
+            (bounds[0] if bounds[0] is not None else -np.inf),
+            (bounds[1] if bounds[1] is not None else np.inf),
+        )
+        return bool((low + margin >= least).all() and (high - margin <= most).all())
+
+    def _value(self, name: str) -> NDArray[Any] | None:
+        held = self.fixed.get(name)
+        return held.value if held else None

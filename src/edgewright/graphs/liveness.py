@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from edgewright.core.model import Model
 from edgewright.graphs.fusion import Fusion, fuse
 from edgewright.graphs.shapes import Shaped, shape
-from edgewright.graphs.view import Graph, Node, TensorFacts
+from edgewright.graphs.view import Constant, Graph, Node, TensorFacts
 
 VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
 """Operators whose first output is their first input under another shape (Dropout in inference)."""
@@ -78,7 +78,7 @@ def liveness(model: Model, batch: int = 1, dims: Mapping[str, int] | None = None
 
 def lives_of(shaped: Shaped) -> Liveness:
     """``liveness`` of a graph whose shapes are known."""
-    return _simulate(shaped.graph, shaped.facts, frozenset(), inner=False)
+    return _simulate(shaped.graph, shaped.facts, {}, inner=False)
 
 
 def arena_bytes(lives: Iterable[Life]) -> int:
@@ -101,13 +101,15 @@ def arena_bytes(lives: Iterable[Life]) -> int:
     return max((at + life.bytes for at, life in placed), default=0)
 
 
-def _simulate(graph: Graph, facts: Mapping[str, TensorFacts], outside: frozenset[str], *, inner: bool) -> Liveness:
+def _simulate(
+    graph: Graph, facts: Mapping[str, TensorFacts], outside: Mapping[str, Constant], *, inner: bool
+) -> Liveness:
     """One scope. A subgraph's inputs and what it captures belong to the scope outside, and are not counted again."""
     fusion = fuse(graph, facts, outside)
     steps = [node for node in graph.nodes if node not in fusion.idle]
     free = {*outside, *graph.constants, *fusion.folded, *(graph.inputs if inner else ())}
     own = _Buffers(graph, steps, fusion, facts, free)
-    fixed = outside | frozenset(graph.constants)
+    fixed = {**outside, **graph.constants}
     extra = [
         max((_simulate(body, facts, fixed, inner=True).peak_bytes for body in node.bodies.values()), default=0)
         for node in steps
