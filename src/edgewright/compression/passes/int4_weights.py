@@ -55,7 +55,8 @@ class Int4Weights(Pass):
         editor = Editor(graph, "ew.n")
         for layer, name in zip(found, read, strict=True):
             context.checkpoint()
-            blocks = quantize_blocks(layer.weight, self._size(layer), self.bits, self.symmetric, moments.get(name))
+            known = moments[name].matrix if name in moments else None
+            blocks = quantize_blocks(layer.weight, self._size(layer), self.bits, self.symmetric, known)
             _write(editor, layer, blocks, self.symmetric)
         facts = {"layers": len(found), "compensated": sum(name in moments for name in read)}
         return PassResult("applied", close_graph(graph, model, self.name, self.options()), facts=facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,17 @@ _ENTRIES = 2**25  # of all matrices held at once: 256 MiB in float64
 _BATCH = 16
 _ROWS = 512
 
-Moments = NDArray[np.float64]
+
+@dataclass(frozen=True)
+class Moments:
+    """``matrix``: the mean of x x^T over ``rows`` vectors x, shape (size, size)."""
+
+    matrix: NDArray[np.float64]
+    rows: int
 
 
 def second_moments(model: Model, axes: Mapping[str, int], context: Context) -> dict[str, Moments]:
-    """E[x x^T] over the calibration samples of each named value's vectors along an axis, shape (size, size).
+    """E[x x^T] over the calibration samples, for each named value's vectors along an axis.
 
     ``axes`` maps a value's name to the axis that holds the features. Matrices that do not fit in memory together are
     gathered in several readings; one that does not fit alone is left out. Raises Refused without samples.
@@ -33,7 +40,7 @@ def second_moments(model: Model, axes: Mapping[str, int], context: Context) -> d
     while waiting:
         found |= _reading(model, waiting, samples.batches(_batch_size(model)), context)
         waiting = {name: axis for name, axis in waiting.items() if name not in found}
-    return {name: matrix for name, matrix in found.items() if matrix.size}
+    return {name: held for name, held in found.items() if held.matrix.size}
 
 
 def _batch_size(model: Model) -> int:
@@ -65,8 +72,8 @@ def _reading(model: Model, axes: Mapping[str, int], batches: Iterable[Arrays], c
     except EngineError as error:
         raise Refused(f"onnxruntime cannot run the model on the samples: {str(error)[:200]}") from error
     found = {name: total.mean() for name, total in sums.items()}
-    for name, matrix in found.items():
-        if not np.isfinite(matrix).all():
+    for name, held in found.items():
+        if not np.isfinite(held.matrix).all():
             raise Refused(f"tensor {name!r} is not finite on the calibration samples; clean the data or the model")
     return found
 
@@ -91,8 +98,7 @@ class _Sum:
     def mean(self) -> Moments:
         """The mean so far."""
         self._flush()
-        result: Moments = self._total / max(self._seen, 1)
-        return result
+        return Moments(self._total / max(self._seen, 1), self._seen)
 
     def _flush(self) -> None:
         if self._rows:
