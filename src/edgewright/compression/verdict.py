@@ -96,7 +96,7 @@ def _relative(candidate: Candidate, baseline: Measurement) -> Interval | None:
     found = candidate.metrics.get("latency_ms")
     if found is None:
         return None
-    scale = found.conditions.get("ratio", found.value / baseline.value) / found.value
+    scale = found.conditions.get("over_baseline", found.value / baseline.value) / found.value
     low = found.value if found.low is None else found.low
     high = found.value if found.high is None else found.high
     return Interval(found.value * scale, low * scale, high * scale, found.n)

@@ -257,7 +257,7 @@ class _Run:
     def _rescaled(self, candidate: Candidate, base: Candidate) -> Candidate:
         """A latency that was found as a ratio, told against the baseline's last and best figure."""
         found = candidate.metrics.get("latency_ms")
-        ratio = None if found is None else found.conditions.get("ratio")
+        ratio = None if found is None else found.conditions.get("over_baseline")
         if found is None or ratio is None:
             return candidate
         scale = ratio * base.metrics["latency_ms"].value / found.value
