@@ -144,6 +144,21 @@ def test_a_shut_in_child_has_its_folder_threads_and_no_secrets(tmp_path: Path, m
     assert (tmp_path / "out").read_text() == "given"
 
 
+@pytest.mark.parametrize("shut", [False, True])
+def test_it_imports_nothing_from_its_folder(shut: bool, tmp_path: Path) -> None:
+    """A model names its data files as it likes: ``json.py`` too."""
+    (tmp_path / "edgewright").mkdir()
+    for name in ("json.py", "ctypes.py", "sitecustomize.py", "edgewright/__init__.py", "numpy.py"):
+        (tmp_path / name).write_text("raise SystemExit('owned')")
+    code = "__import__('numpy').float32(1) == 1 and __import__('sys').path.count(__import__('os').getcwd())"
+    assert run_child(EVAL, code, timeout_s=60, sandbox=shut, folder=tmp_path) == 0
+
+
+def test_root_keeps_no_privilege(layers: list[str]) -> None:
+    status = run_child(EVAL, "open('/proc/self/status').read()", timeout_s=60, sandbox=True)
+    assert "CapEff:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
+
+
 def test_a_hostile_message_is_made_plain() -> None:
     with pytest.raises(ChildError) as caught:
         run_child(EXEC, "raise ValueError('\\x1b[2Jgone\\x07' * 100)", timeout_s=60, sandbox=True)

@@ -83,7 +83,17 @@ def _run(
 ) -> tuple[list[dict[str, Any]], int, str]:
     """Start, feed, listen, end: the lines of the answer, the exit status and the last line of standard error."""
     answers, ours = os.pipe()
-    command = [sys.executable, "-m", "edgewright.core.child", function, str(memory_bytes), str(ours), str(os.getpid())]
+    # -P: the child's folder holds files named by others, which must never be imported.
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "edgewright.core.child",
+        function,
+        str(memory_bytes),
+        str(ours),
+        str(os.getpid()),
+    ]
     command += [str(int(timeout_s) + 1), "sandbox"] if shut else []
     with tempfile.TemporaryFile() as given, os.fdopen(answers, "rb", buffering=0) as listening:
         try:
@@ -147,6 +157,7 @@ def _environment(shut: Path | None) -> dict[str, str]:
     environment |= {"PYTHONPATH": os.pathsep.join(_library_folders(shut is not None)), "OMP_NUM_THREADS": "1"}
     if shut:
         environment |= {"HOME": str(shut), "TMPDIR": str(shut), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment["MALLOC_ARENA_MAX"] = "2"  # address space is bounded; on many cores the default reserves it all
     return environment
 
 
@@ -156,7 +167,9 @@ def _library_folders(shut: bool) -> list[str]:
     found = [Path(p).resolve() for p in sys.path if p]
     if shut:
         script = getattr(sys.modules.get("__main__"), "__file__", None) or sys.argv[0]
-        private = [Path.cwd().resolve(), Path.home().resolve(), Path(script).resolve().parent]
+        private = [Path(script).resolve().parent]
+        with contextlib.suppress(OSError, RuntimeError):  # neither a home nor a working folder need exist
+            private += [Path.home().resolve(), Path.cwd().resolve()]
         found = [p for p in found if p == ours or not any(q == p or q.is_relative_to(p) for q in private)]
     return [str(p) for p in dict.fromkeys([*found, ours])]
 
@@ -196,7 +209,6 @@ def _serve(function: str, memory_bytes: int, out: int, parent: int, shut: bool) 
 def _main() -> None:
     function, memory_bytes, out, parent, *rest = sys.argv[1:]
     walls.die_with_parent(int(parent))
-    sys.path[:] = [p for p in sys.path if p and Path(p) != Path.cwd()]
     if rest:
         seconds = int(rest[0]) * (os.cpu_count() or 1)
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))

@@ -62,8 +62,10 @@ def confine(readable: Iterable[Path], writable: Iterable[Path]) -> list[str]:
     libc = _libc()
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     layers = []
+    # As root without a namespace of its own, the process would keep every privilege.
     if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC) == 0:
         layers.append("namespaces")
+    libc.capset(struct.pack("=Ii", 0x20080522, 0), bytes(24))
     if _landlock(libc, readable, writable):
         layers.append("landlock")
     if _seccomp(libc):

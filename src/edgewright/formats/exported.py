@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgewright.core.digests import digest_array, digest_bytes, digest_json
+from edgewright.core.digests import digest_bytes
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.core.model import Model, Step
 from edgewright.formats.beside import read_beside
-from edgewright.formats.hostile import ask, folder_of
+from edgewright.formats.hostile import ask, collect, folder_of
 from edgewright.formats.libraries import require
 
 _LIMIT = 16 * 2**30
@@ -80,8 +80,7 @@ class ExportedProgram:
                 raise InputError(f"a live {kind} needs an example: load(module, example=(tensor,))")
             else:
                 facts = torchexport.write_module(live, example, dynamic_batch, folder)
-            weights = {n: digest_array(t.detach().cpu().contiguous().numpy()) for n, t in live.state_dict().items()}
-            step = Step("export", {"from": kind, **_known(facts)}, digest_json(weights))
+            step = Step("export", {"from": kind, **_known(facts)}, torchexport.digest_weights(live))
             return _result(folder, kind, step)
 
     def convert(self, model: Model) -> Model:
@@ -124,5 +123,5 @@ def _result(folder: Path, name: str, step: Step) -> Model:
     from edgewright.formats.torchexport import WRITTEN
 
     path = folder / WRITTEN
-    found = from_bytes(read_file(path, 2**31 - 1), name, functools.partial(read_beside, path, reserved=MAIN))
+    found = from_bytes(collect(folder, WRITTEN, 2**31 - 1), name, functools.partial(read_beside, path, reserved=MAIN))
     return Model(found.format, found.main, found.files, found.signature, (step, *found.lineage))

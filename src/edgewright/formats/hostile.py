@@ -14,7 +14,7 @@ from typing import Any
 
 from edgewright.core.child import ChildError, run_child
 from edgewright.core.errors import InputError
-from edgewright.core.files import safe_name
+from edgewright.core.files import read_file, safe_name
 from edgewright.core.model import Signature
 
 _BASE_BYTES = 6 * 2**30  # address space: libraries map far more than they use
@@ -31,6 +31,14 @@ def folder_of(files: Mapping[str, bytes]) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         yield Path(name).resolve()
+
+
+def collect(folder: Path, name: str, limit_bytes: int) -> bytes:
+    """A file a child left in its folder. Raises InputError unless it is a plain one of at most ``limit_bytes``."""
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        raise InputError("the child process that read the model left no result; export the model again")
+    return read_file(path, limit_bytes)
 
 
 def ask(function: str, argument: Any, folder: Path, source: str, timeout_s: float = 300) -> Any:
@@ -56,7 +64,7 @@ def checked_signature(value: Any, source: str) -> Signature:
         names = [spec.name for spec in specs]
         sizes = [size for spec in specs for size in spec.shape]
         ok = bool(found.inputs) and bool(found.outputs) and all(len(spec.shape) <= _MAX_RANK for spec in specs)
-        ok &= all(name and name.isprintable() for name in names)
+        ok &= all(name and name.isprintable() for name in names) and all(s.dtype.isidentifier() for s in specs)
         ok &= all(size is None or isinstance(size, str) or (type(size) is int and size >= 0) for size in sizes)
         ok &= len({s.name for s in found.inputs}) == len(found.inputs)
         ok &= len({s.name for s in found.outputs}) == len(found.outputs)

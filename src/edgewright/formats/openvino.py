@@ -10,7 +10,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.core.model import Dimension, Model, Signature, Step, TensorSpec
 from edgewright.formats.beside import read_beside
-from edgewright.formats.hostile import ask, checked_signature, folder_of, reason
+from edgewright.formats.hostile import ask, checked_signature, collect, folder_of, reason
 from edgewright.formats.libraries import library, require
 
 _XML, _BIN = "model.xml", "model.bin"
@@ -64,11 +64,11 @@ class OpenVinoIr:
         if model.format != "onnx":
             raise InputError(f"there is no route from {model.format} to openvino; start from the ONNX model")
         require("openvino")
-        with folder_of(model.files) as folder:
+        with folder_of({f"in/{name}": data for name, data in model.files.items()}) as folder:
             source = f"the model {model.digest[:12]}"
-            given = {"main": model.main, "signature": model.signature.to_json()}
+            given = {"main": f"in/{model.main}", "signature": model.signature.to_json()}
             answer = ask("edgewright.formats.openvino:write_in_child", given, folder, source)
-            files = {_XML: read_file(folder / _XML, _XML_LIMIT), _BIN: read_file(folder / _BIN, 2**40)}
+            files = {_XML: collect(folder, _XML, _XML_LIMIT), _BIN: collect(folder, _BIN, 2**40)}
         step = Step("convert", {"to": "openvino"}, model.digest)
         return Model("openvino", _XML, files, checked_signature(answer, source), (*model.lineage, step))
 

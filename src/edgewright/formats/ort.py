@@ -9,7 +9,7 @@ from typing import Any
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.core.model import Model, Signature, Step, TensorSpec
-from edgewright.formats.hostile import ask, checked_signature, folder_of, reason
+from edgewright.formats.hostile import ask, checked_signature, collect, folder_of, reason
 from edgewright.formats.libraries import library
 from edgewright.formats.ortbuffer import IDENTIFIER, canonical
 
@@ -47,9 +47,10 @@ class Ort:
         """An ONNX model, optimized as far as every CPU can run it (level "extended"), in the same bytes each time."""
         if model.format != "onnx":
             raise InputError(f"there is no route from {model.format} to ort; start from the ONNX model")
-        with folder_of(model.files) as folder:
-            answer = ask("edgewright.formats.ort:write_in_child", model.main, folder, f"the model {model.digest[:12]}")
-            data = read_file(folder / _MAIN, _LIMIT)
+        with folder_of({f"in/{name}": data for name, data in model.files.items()}) as folder:
+            source = f"the model {model.digest[:12]}"
+            answer = ask("edgewright.formats.ort:write_in_child", f"in/{model.main}", folder, source)
+            data = collect(folder, _MAIN, _LIMIT)
         try:
             data = canonical(data)
         except ValueError as error:

@@ -61,7 +61,7 @@ def canonical(data: bytes) -> bytes:
     """``data`` in its one canonical layout. Raises ValueError for a table this version of the schema does not know."""
     try:
         tree = _Reader(data).table("InferenceSession", struct.unpack_from("<I", data)[0])
-    except (struct.error, IndexError, KeyError) as error:
+    except (struct.error, IndexError, KeyError, RecursionError) as error:
         raise ValueError("not an ORT-format buffer of a known schema") from error
     return _Writer().finish(tree)
 
@@ -69,6 +69,13 @@ def canonical(data: bytes) -> bytes:
 class _Reader:
     def __init__(self, data: bytes) -> None:
         self.data, self.view = data, memoryview(data)
+        self.left = 16 * len(data) + 4096
+
+    def _spend(self, size: int) -> None:
+        """Parts may be shared, but no honest file unfolds to many times its size."""
+        self.left -= size + 4
+        if self.left < 0 or size < 0:
+            raise IndexError("unfolds without end")
 
     def _number(self, code: str, at: int) -> Any:
         return struct.unpack_from("<" + code, self.data, at)[0]
@@ -80,6 +87,7 @@ class _Reader:
         """Field number -> value, for the fields that are there."""
         slots = at - self._number("i", at)
         count = (self._number("H", slots) - 4) // 2
+        self._spend(2 * count)
         fields = _SCHEMA[kind]
         found: Table = {}
         for number in range(count):
@@ -98,10 +106,12 @@ class _Reader:
             return self._number(field, at)
         start = self._follow(at)
         if field == "s":
+            self._spend(self._number("I", start))
             return bytes(self.view[start + 4 : start + 4 + self._number("I", start)])
         if not field.startswith("["):
             return self.table(field, start)
         count, start, inner = self._number("I", start), start + 4, field.strip("[]*")
+        self._spend(count * _WIDTH.get(inner, 4))
         if inner in _WIDTH:
             width = _WIDTH[inner]
             data = bytes(self.view[start : start + width * count])

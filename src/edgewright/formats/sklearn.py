@@ -15,7 +15,7 @@ from edgewright.core.digests import digest_bytes
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.core.model import Model, Step
-from edgewright.formats.hostile import ask, folder_of
+from edgewright.formats.hostile import ask, collect, folder_of
 from edgewright.formats.libraries import require
 
 _LIMIT = 4 * 2**30
@@ -62,7 +62,7 @@ class SklearnModel:
         _check_archive(path)
         with folder_of({"estimator.skops": data}) as folder:
             facts = ask("edgewright.formats.sklearnexport:write_in_child", _WRITTEN, folder, str(path))
-            written = read_file(folder / _WRITTEN, 2**31 - 1)
+            written = collect(folder, _WRITTEN, 2**31 - 1)
         kind = str(facts.get("estimator", "")) if isinstance(facts, Mapping) else ""
         step = Step("export", {"from": "skops", "estimator": kind[:80]}, digest_bytes(data))
         return _with_step(written, str(path), step)

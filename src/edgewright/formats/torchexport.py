@@ -18,6 +18,7 @@ import onnx
 import torch
 from torch.utils import _pytree as pytree
 
+from edgewright.core.digests import digest_array, digest_json
 from edgewright.core.errors import InputError
 from edgewright.formats.hostile import reason
 from edgewright.formats.libraries import library
@@ -86,6 +87,20 @@ def write_program(program: Any, folder: Path, module: Any = None, example: Any =
         _compare(module or program.module(), example, path)
     batch = next((d for v in proto.graph.input for d in v.type.tensor_type.shape.dim[:1]), None)
     return {"dynamic_batch": batch is not None and bool(batch.dim_param), "compared": example is not None}
+
+
+def digest_weights(module: Any) -> str:
+    """One digest over the module's weights by name, whatever their types: what its lineage begins with."""
+    held = {name: tensor for name, tensor in module.state_dict().items() if isinstance(tensor, torch.Tensor)}
+    parts = {
+        name: [
+            str(tensor.dtype),
+            list(tensor.shape),
+            digest_array(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()),
+        ]
+        for name, tensor in held.items()
+    }
+    return digest_json(parts)
 
 
 @contextlib.contextmanager
@@ -192,7 +207,9 @@ def _compare(module: Any, example: Any, path: Path) -> None:
         raise
     except Exception as error:  # onnxruntime's exception classes share no base but Exception
         raise InputError(f"onnxruntime cannot run what PyTorch exported: {reason(error)}") from error
-    for want, have in zip(expected, answers, strict=False):
+    if len(expected) != len(answers):
+        raise InputError("its graph does not give all the outputs the module gives; return plain tensors")
+    for want, have in zip(expected, answers, strict=True):
         far = _distance(want.detach().cpu(), have)
         if far > _RELATIVE.get(want.dtype, 0.01):
             raise InputError(
