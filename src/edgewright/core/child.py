@@ -84,16 +84,8 @@ def _run(
     """Start, feed, listen, end: the lines of the answer, the exit status and the last line of standard error."""
     answers, ours = os.pipe()
     # -P: the child's folder holds files named by others, which must never be imported.
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "edgewright.core.child",
-        function,
-        str(memory_bytes),
-        str(ours),
-        str(os.getpid()),
-    ]
+    command = [sys.executable, "-P", "-m", "edgewright.core.child", function]
+    command += [str(memory_bytes), str(ours), str(os.getpid())]
     command += [str(int(timeout_s) + 1), "sandbox"] if shut else []
     with tempfile.TemporaryFile() as given, os.fdopen(answers, "rb", buffering=0) as listening:
         try:
