@@ -13,7 +13,9 @@ from edgewright.graphs.graph import open_graph
 
 
 def opset(model: Model) -> int:
-    """The version of the standard domain the model imports; 0 if none."""
+    """The version of the standard domain the model imports; 0 if none. Raises Refused for another format."""
+    if model.format != "onnx":
+        raise Refused(f"works on ONNX graphs, not on {model.format}")
     for entry in parse(model.data).opset_import:
         if entry.domain in ("", "ai.onnx"):
             return int(entry.version)

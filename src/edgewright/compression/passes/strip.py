@@ -37,7 +37,7 @@ class Strip(Pass):
         public = {v.name for v in (*graph.graph.inputs, *graph.graph.outputs)}
         names = (name for name in map(_short, range(2**31)) if name not in public)
         for node in graph.graph:
-            node.name = None
+            node.name = ""  # None would be given a name again
             for value in node.outputs:
                 if value.name and value.name not in public:
                     value.name = next(names)
