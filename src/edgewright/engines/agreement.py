@@ -92,7 +92,7 @@ def agreement(before: Model, after: Model, inputs: Sequence[Arrays]) -> Agreemen
                 finite = np.isfinite(x)
                 if not np.array_equal(finite, np.isfinite(y)):
                     return Agreement(len(inputs), math.inf, -math.inf, 1.0)
-                error = (x - y)[finite]
+                error = x[finite] - y[finite]
                 largest = max(largest, float(np.abs(error).max(initial=0.0)))
                 signal[name] = signal.get(name, 0.0) + float(np.sum(x[finite] ** 2))
                 noise[name] = noise.get(name, 0.0) + float(np.sum(error**2))
