@@ -18,6 +18,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from edgewright.advice.coverage import check_table, column
 from edgewright.core.model import Model
+from edgewright.graphs.fusion import JOINERS, KERNELS
 from edgewright.testing.build import Build
 
 F, I8, U8, I64 = np.float32, np.int8, np.uint8, np.int64
@@ -123,6 +124,12 @@ def test_the_table_can_be_read() -> None:
 def test_onnxruntime_runs_as_integers_exactly_what_is_claimed(op: str) -> None:
     graph = optimized(quantized(op, **CASES[op]))
     assert (not reads_floats(graph)) == (op in claimed("onnxruntime")), [n.op_type for n in graph.node]
+
+
+def test_costs_follow_the_same_rule_as_the_table() -> None:
+    roles = {op: role for op, role in claimed("onnxruntime").items() if role != "absorbed"}
+    assert {op for op, role in roles.items() if role == "kernel"} == set(KERNELS)
+    assert {op for op, role in roles.items() if role != "kernel"} == {*JOINERS, "Concat"}
 
 
 def test_every_static_claim_has_a_case() -> None:

@@ -128,10 +128,11 @@ def test_integers_between_pairs_are_what_stands_in_memory() -> None:
         w = b.node("DequantizeLinear", b.constant(np.ones((8, inside, 1, 1)), dtype=np.int8), scale,
                    b.constant(0, dtype=np.int8))  # fmt: skip
         x = b.node("Relu", b.node("Conv", x, w))
+    x = b.node("DequantizeLinear", b.node("QuantizeLinear", x, scale, zero), scale, zero)
     b.output(x, [1, 8, 8, 8])
     found = liveness(b.model())
     assert [(m.op_type, m.bytes) for m in found.timeline] == [
-        ("QuantizeLinear", 1024 + 256), ("Conv", 256 + 512), ("Conv", 512 + 2048), ("Relu", 2048 + 2048),
+        ("QuantizeLinear", 1024 + 256), ("Conv", 256 + 512), ("Conv", 512 + 512), ("DequantizeLinear", 512 + 2048),
     ]  # fmt: skip
 
 

@@ -162,6 +162,7 @@ class _Seen:
             for name in node.reads:
                 self.readers[name] += 1
         self.fusion = fuse(shaped.graph, shaped.facts)
+        self.pairs = {n.outputs[0] for n in shaped.graph.walk() if n.op_type == "DequantizeLinear"}
 
     def _running(self) -> Iterator[Node]:
         """Operators that run and touch floats or quantized values; arithmetic on shapes has no number type."""
@@ -180,6 +181,8 @@ class _Seen:
         reasons: dict[Node, str] = {}
         for node in self.nodes:
             reason = self._reason(node, said, number_type, covered, whole)
+            if not reason and (engine, number_type) == ("onnxruntime", "int8_static"):
+                reason = self._unfused(node)
             if not any(claim.names(node) for claim in base.claims):
                 reason = base.rest
             elif missing:
@@ -222,6 +225,15 @@ class _Seen:
         return said.leaves.get(node.op_type) or (
             "reads values that are not integers: what comes before it is left out" if joining else said.rest
         )
+
+    def _unfused(self, node: Node) -> str:
+        """Why a kernel between pairs stays in fp32 nevertheless: what the pairs look like, not what they surround."""
+        cost = self.costs[node.name]
+        if not self.pairs or not cost.macs or cost.bits == 8 or node.domain:
+            return ""
+        if node.inputs[0] not in self.pairs:
+            return "left in fp32 by what quantized the model"
+        return "quantized, but its pairs do not fuse: none behind it, or a Relu or Clip between that the integers cross"
 
     def _behind(self, node: Node, covered: set[Node]) -> bool:
         """The node follows a covered operator that nobody else reads."""

@@ -1,13 +1,13 @@
 """Which nodes of a quantized graph really run: the rule by which costs and memory read QuantizeLinear pairs.
 
-No engine runs a QDQ graph as it is written. ONNX Runtime's QDQ selectors and OpenVINO's low-precision transformations
-both turn *DequantizeLinear -> operator -> QuantizeLinear* into one integer operator. The rule here is what they have in
-common:
+No engine runs a QDQ graph as it is written: *DequantizeLinear -> operator -> QuantizeLinear* becomes one integer
+operator. The rule here is ONNX Runtime's (qdq_selector_action_transformer.cc, graph level extended and above), checked
+against the library by the tests; OpenVINO's low-precision transformations differ in that a convolution may write
+floats, any Relu or Clip may stand behind it, and element-wise operators away from kernels stay in floats.
 
 1. An operator with an integer kernel runs on integers when everything it computes on comes out of a DequantizeLinear
    and everything it writes goes into one QuantizeLinear. A Relu or Clip between is part of it when the integers' range
-   lies within what it lets through, so that rounding clips as it would. Convolutions and matrix products may also
-   write floats.
+   lies within what it lets through, so that rounding clips as it would. Matrix products may also write floats.
 2. A DequantizeLinear vanishes when only such operators read it; a QuantizeLinear when such an operator feeds it. What
    lies in memory is then the integer tensor, and the float one between never does.
 3. A DequantizeLinear of stored weights vanishes into a matrix product of float activations (weight-only quantization;
@@ -32,22 +32,20 @@ from numpy.typing import NDArray
 
 from edgewright.graphs.view import Constant, Graph, Node, TensorFacts
 
-KERNELS: Mapping[str, tuple[int, ...]] = {
-    "Conv": (0, 1), "ConvTranspose": (0, 1), "Gemm": (0, 1), "MatMul": (0, 1),
-}  # fmt: skip
+KERNELS: Mapping[str, tuple[int, ...]] = {"Conv": (0, 1), "Gemm": (0, 1), "MatMul": (0, 1)}
 """Operators whose multiplications become integer, with the inputs that must be dequantized."""
 
 JOINERS: Mapping[str, tuple[int, ...]] = {
-    **dict.fromkeys(("Add", "Mul", "Sub", "Div"), (0, 1)), "Where": (1, 2),
+    "Add": (0, 1), "Mul": (0, 1), "Where": (1, 2),
     **dict.fromkeys(
-        ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax", "Relu", "Clip", "MaxPool",
-         "GlobalMaxPool", "Resize", "Split", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice",
-         "Gather", "GatherElements", "Expand", "Tile", "Pad", "DepthToSpace", "SpaceToDepth", "ReduceMax", "ReduceMin",
-         "ReduceMean", "ReduceSum", "Identity", "Dropout"), (0,)
+        ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax", "MaxPool", "Resize", "ReduceMax",
+         "ReduceMin", "ArgMax", "Expand", "Flatten", "Gather", "GatherElements", "Reshape", "Slice", "Split", "Squeeze",
+         "Tile", "Transpose", "Unsqueeze", "DepthToSpace", "Identity", "Dropout"), (0,)
     ),
 }  # fmt: skip
-"""Operators between kernels that some engine runs on integers. ``Concat``, not listed, needs every input so."""
+"""Operators between kernels that run on integers, likewise. ``Concat``, not listed, needs every input so."""
 
+_FLOATS_OUT = frozenset({"Gemm", "MatMul", "ArgMax"})
 _SLOTS = {**KERNELS, **JOINERS}
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _TAILS = frozenset({"Relu", "Clip"})
@@ -213,7 +211,7 @@ class _Fuser:
         chains = [self._chain(name) for name in used]
         if chains and all(chains):
             return chains
-        return [] if node.op_type in KERNELS else None
+        return [] if node.op_type in _FLOATS_OUT else None
 
     def _chain(self, name: str) -> tuple[Node, ...]:
         """The nodes from ``name`` to the one QuantizeLinear it goes into, through a Relu or Clip; () without one."""
@@ -245,10 +243,8 @@ class _Fuser:
             if name and bounds[slot] is None:
                 return False
         margin = 0.5 * scale  # half a step is lost in rounding anyway
-        least, most = (
-            (bounds[0] if bounds[0] is not None else -np.inf),
-            (bounds[1] if bounds[1] is not None else np.inf),
-        )
+        least = -np.inf if bounds[0] is None else bounds[0]
+        most = np.inf if bounds[1] is None else bounds[1]
         return bool((low + margin >= least).all() and (high - margin <= most).all())
 
     def _value(self, name: str) -> NDArray[Any] | None:
