@@ -131,7 +131,7 @@ def _claim(path: Path, kind: str, *, folder: bool) -> Iterator[tuple[int, Path]]
     try:
         yield handle, hidden
     finally:
-        _remove(hidden)
+        remove(hidden)
         os.close(handle)
 
 
@@ -186,12 +186,13 @@ def _clear(hidden: Path) -> None:
                 for kept in hidden.iterdir():
                     if not os.path.lexists(hidden.parent / kept.name):
                         kept.replace(hidden.parent / kept.name)
-            _remove(hidden)
+            remove(hidden)
     finally:
         os.close(handle)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all in it, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

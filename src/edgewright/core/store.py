@@ -25,6 +25,11 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def prepared(self) -> bool:
+        """Whether a store was ever prepared there."""
+        return all((self.root / name).is_file() for name in _MARKS)
+
     def prepare(self) -> None:
         """Make the folder, mark it as a cache and remove what killed writers left in it. Raises StorageError."""
         for name, data in _MARKS.items():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgewright.core.errors import InputError
-from edgewright.core.files import exclusive
 from edgewright.datasets import dataset
 from edgewright.flows.compile import Progress, optimize
 from edgewright.flows.outcome import Result
+from edgewright.flows.place import STORE, run_folder
 from edgewright.flows.readiness import ready
 from edgewright.flows.record import Origin, document, write_candidates, write_report
 from edgewright.flows.ship import seal_best
@@ -30,19 +29,23 @@ class Request:
     arguments: tuple[str, ...] = ()
 
 
-def compile_into(request: Request, out: Path, progress: Callable[[Progress], None] = lambda _: None) -> dict[str, Any]:
+def compile_into(
+    request: Request,
+    out: Path,
+    progress: Callable[[Progress], None] = lambda _: None,
+    finishing: AbstractContextManager[Any] | None = None,
+) -> dict[str, Any]:
     """Run and write ``report.html``, ``report.json``, ``candidates/`` and, where something is feasible, ``bundle/``.
 
-    Every part is written whole or not at all, the report last: a folder without ``report.json`` holds no finished run,
-    and the same request goes on from what it holds. Returns the report.
+    The result appears as a whole, its report last: a folder without ``report.json`` holds no finished run, and the same
+    request goes on from what it holds. A run that fails leaves what was there before. ``finishing`` is entered while
+    the result is written. Returns the report.
     """
     source = dataset(request.data, preprocessing=request.preprocessing)
-    with exclusive(out):
-        _forget(out)
-        result = optimize(
-            request.model, source, request.target, work=out / ".store", progress=progress, **request.options
-        )
-        return write(result, request, out)
+    with run_folder(out) as new:
+        result = optimize(request.model, source, request.target, work=out / STORE, progress=progress, **request.options)
+        with finishing or nullcontext():
+            return write(result, request, new)
 
 
 def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
@@ -58,17 +61,6 @@ def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
         seal_best(result, out / "bundle", evidence, Path(request.model).stem)
     write_report(report, out)
     return report
-
-
-def _forget(out: Path) -> None:
-    """What an earlier run left and this one will write anew: a killed run must not show another's result."""
-    for name in ("report.json", "report.html"):
-        (out / name).unlink(missing_ok=True)
-    for name in ("candidates", "bundle"):
-        path = out / name
-        if path.is_symlink() or path.is_file():
-            raise InputError(f"{path} stands where a folder is needed; move it or choose another folder")
-        shutil.rmtree(path, ignore_errors=True)
 
 
 __all__ = ["Request", "compile_into", "write"]
