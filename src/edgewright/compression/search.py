@@ -156,7 +156,10 @@ class _Trail:
         for align in finer:
             keep = 0.85 * (best or 0.6)
             for _ in range(3):
-                if not (yield from self._holds(keep, align, runners[0])):
+                before = {c.model.digest for c in self.tried.values()}
+                held = yield from self._holds(keep, align, runners[0])
+                plain = yield from self.attempt((), runners[0], "", self.prune(keep, align))
+                if not held or plain.model.digest in before:
                     break
                 best, keep = keep, 0.8 * keep
         for align in self.space.alignments:

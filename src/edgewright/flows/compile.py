@@ -245,7 +245,12 @@ class _Run:
     def _tested(self, ranked: list[Candidate]) -> list[Candidate]:
         """Candidates with their held-out accuracy, the best first, until ``FINALISTS`` have passed."""
         made: list[Candidate] = []
+        seen: set[tuple[str, str, str]] = set()
         for c in ranked:
+            same = (c.model.digest, c.engine, repr(c.options))
+            if same in seen:
+                continue  # two shares may leave the same channels
+            seen.add(same)
             try:
                 made.append(self.bench.test(c))
             except EdgewrightError as error:
