@@ -1,6 +1,6 @@
 .PHONY: demo test check
 
-# Makes the environment, compiles a small real classifier for this machine, shows the report's path.
+# Makes the environment, compiles a small real classifier for this machine, ends in the report's path and what was won.
 demo:
 	@scripts/setup
 	@scripts/demo
@@ -10,6 +10,7 @@ test:
 	@scripts/setup
 	@scripts/test
 
+# Makes the environment, then lint, types and architecture alone.
 check:
 	@scripts/setup
 	@scripts/check
