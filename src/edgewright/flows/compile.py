@@ -35,6 +35,8 @@ from edgewright.targets import Target
 from edgewright.targets import target as find_target
 
 FINALISTS = 5
+HASTY_FINALISTS = 2
+INTERRUPTED = "interrupted"
 
 
 class _BudgetSpentError(Exception):
@@ -160,9 +162,15 @@ class _Run:
             except _BudgetSpentError:
                 self._stopped = "the budget was spent"
             except KeyboardInterrupt:
-                self._stopped = "interrupted"
+                self._stopped = INTERRUPTED
             self._armed = False
-            return self._conclude()
+            try:
+                return self._conclude()
+            except KeyboardInterrupt:
+                if self._stopped == INTERRUPTED:
+                    raise
+                self._stopped = INTERRUPTED
+                return self._conclude()
         finally:
             self.bench.close()
 
@@ -222,12 +230,17 @@ class _Run:
         )
 
     def _conclude(self) -> Result:
-        """Held-out accuracy in the order of the score, until enough candidates have passed; those side by side."""
+        """Held-out accuracy in the order of the score, until enough candidates have passed; those side by side.
+
+        A user who interrupted is waiting: fewer candidates, and only the time they need.
+        """
         self._tell("finalists on held-out samples")
         tested = self._tested(sorted((c for c in self.tried.values() if promising(c)), key=self.score))
         finals = [c for c in tested if acceptable(c)] or tested[:2] or self._tested(nearest(self.tried.values(), 2))
         self._tell("finalists side by side")
-        base, *measured = self.bench.together(finals, max(self.settings.budget_s * 0.15, 2.0 * (1 + len(finals))))
+        least = 2.0 * (1 + len(finals))
+        waiting = self._stopped == INTERRUPTED
+        base, *measured = self.bench.together(finals, least if waiting else max(self.settings.budget_s * 0.15, least))
         everyone = {**self.tried, **{c.id: c for c in tested}, **{c.id: c for c in measured}}
         judged = refuse_false_wins([self._rescaled(c, base) for c in everyone.values()], base.metrics["latency_ms"])
         done = {c.id for c in measured}
@@ -243,7 +256,8 @@ class _Run:
         )  # fmt: skip
 
     def _tested(self, ranked: list[Candidate]) -> list[Candidate]:
-        """Candidates with their held-out accuracy, the best first, until ``FINALISTS`` have passed."""
+        """Candidates with their held-out accuracy, the best first, until enough have passed."""
+        enough = HASTY_FINALISTS if self._stopped == INTERRUPTED else FINALISTS
         made: list[Candidate] = []
         seen: set[tuple[str, str, str]] = set()
         for c in ranked:
@@ -255,7 +269,7 @@ class _Run:
                 made.append(self.bench.test(c))
             except EdgewrightError as error:
                 made.append(replace(c, refused=(str(error),)))
-            if sum(acceptable(m) for m in made) == FINALISTS or self._late():
+            if sum(acceptable(m) for m in made) == enough or self._late():
                 break
         return made
 
