@@ -18,7 +18,7 @@ from edgewright.core.model import Model
 from edgewright.core.session import Arrays, EngineOptions, Session
 from edgewright.core.store import Store
 from edgewright.datasets import Splits
-from edgewright.engines import engine, open_session
+from edgewright.engines import open_session
 from edgewright.measurement.accuracy import AccuracyResult, Evaluation, compare, evaluate
 from edgewright.measurement.conditions import environment_digest
 from edgewright.measurement.decisions import quick_latency
@@ -44,6 +44,8 @@ class Bench:
     store: Store
     threads: int = 1
     predict: Predict | None = None
+    place: str = "host"
+    """What the figures hold for: this machine, or the digest of another's description."""
     constraints: tuple[Constraint, ...] = ()
     choice: Any = None
     inputs: list[Arrays] = field(default_factory=list)
@@ -66,13 +68,13 @@ class Bench:
         metrics = {**measure_sizes(self.source), **accuracy_metrics(same)}
         identity = candidate_id(self.source.digest, (), self.splits.search.digest, runner.engine, runner.options)
         made = Candidate(identity, (), self.source, runner.engine, runner.options, metrics)
-        kept = self._kept(identity)
+        kept = self._kept(made)
         if kept is None:
             result = measure_latency(
                 {"baseline": self._session}, self.inputs, Plan(1.5, 0.0, self.context.seed, tail_calls=200)
             )
             kept = result["baseline"].measurements(self.source.digest)
-            self._keep(identity, kept)
+            self._keep(made, kept)
         made = replace(made, metrics={**metrics, **self._elsewhere(made, kept)})
         self.baseline = judge(made, self.constraints)
         return self.baseline
@@ -88,13 +90,13 @@ class Bench:
         self.facts[identity] = result.facts
         if result.status == "refused":
             return replace(made, refused=(result.reason,))
-        metrics: Metrics | None = self._kept(identity)
+        metrics: Metrics | None = self._kept(made)
         if metrics is None:
             try:
                 metrics = self._quick(made)
             except (EngineError, InputError) as error:
                 return replace(made, refused=(str(error),))
-            self._keep(identity, metrics)
+            self._keep(made, metrics)
         return judge(replace(made, metrics=metrics), self.constraints)
 
     def _quick(self, made: Candidate) -> Metrics:
@@ -185,17 +187,17 @@ class Bench:
             return dict(timed)
         return self.predict(candidate)
 
-    def _key(self, identity: str) -> list[Any]:
-        versions = {name: engine(name).version() for name in ("onnxruntime",)}
-        return ["measured", identity, self.splits.search.digest, self.threads, environment_digest(), versions,
-                None if self.predict is None else self.context.seed]  # fmt: skip
+    def _key(self, made: Candidate) -> list[Any]:
+        """Everything a candidate's figures depend on."""
+        return ["measured", made.id, made.model.digest, self.splits.search.digest, self.choice.to_json(), self.place,
+                self.context.seed, environment_digest()]  # fmt: skip
 
-    def _kept(self, identity: str) -> Metrics | None:
-        kept = self.store.get(self._key(identity))
+    def _kept(self, made: Candidate) -> Metrics | None:
+        kept = self.store.get(self._key(made))
         return None if kept is None else {name: Measurement.from_json(value) for name, value in kept.items()}
 
-    def _keep(self, identity: str, metrics: Mapping[str, Measurement]) -> None:
-        self.store.put(self._key(identity), {name: m.to_json() for name, m in metrics.items()})
+    def _keep(self, made: Candidate, metrics: Mapping[str, Measurement]) -> None:
+        self.store.put(self._key(made), {name: m.to_json() for name, m in metrics.items()})
 
 
 def accuracy_metrics(result: AccuracyResult) -> Metrics:

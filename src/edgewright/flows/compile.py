@@ -19,6 +19,7 @@ from edgewright.compression.contract import Context
 from edgewright.compression.search import Runner, Space, Spec, acceptable, explore, promising
 from edgewright.compression.verdict import Preference, judge, nearest, pareto, refuse_false_wins
 from edgewright.core.candidate import Candidate, Constraint
+from edgewright.core.digests import digest_json
 from edgewright.core.errors import EdgewrightError, InputError, MissingExtra
 from edgewright.core.measurement import Measurement
 from edgewright.core.model import Model
@@ -71,8 +72,10 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.budget_s > 0:
             raise InputError("the budget must be longer than 0 s")
-        if self.threads < 1:
-            raise InputError("threads must be at least 1")
+        if not 1 <= self.threads <= 1024:
+            raise InputError("threads must be from 1 to 1024")
+        if not 0 <= self.seed < 2**63:
+            raise InputError("the seed must be a whole number from 0 to 2^63 - 1")
 
 
 def optimize(
@@ -146,9 +149,9 @@ class _Run:
         self._stopped = ""
         self.tried: dict[str, Candidate] = {}
         context = Context(splits.calibration, settings.seed, machine.isa, self._checkpoint, store)
-        here = machine.name == "host"
-        self.bench = Bench(source, splits, context, store, settings.threads,
-                           None if here else prediction(machine, settings.threads))  # fmt: skip
+        self.bench = Bench(source, splits, context, store, settings.threads)
+        if machine.name != "host":
+            self.bench.predict, self.bench.place = prediction(machine, settings.threads), digest_json(machine.to_json())
 
     def result(self) -> Result:
         """Search, then measure the finalists with care."""
