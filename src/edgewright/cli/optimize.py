@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from edgewright.core.errors import InputError
 
+_JSON_LIMIT = 1 << 20
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WEIGHTS = ("latency", "size", "memory", "energy", "accuracy")
 
@@ -32,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--max-accuracy-drop", type=float, metavar="POINTS", help="default: keep 95%% of the baseline")
     search = parser.add_argument_group("search")
     search.add_argument("--budget", type=duration, default=300.0, metavar="TIME", help="90s, 5m, 1h (default 5m)")
-    search.add_argument("--seed", type=int, default=0)
+    search.add_argument("--seed", type=int, default=0, metavar="N", help="of splits and search (default 0)")
     search.add_argument("--threads", type=int, default=1)
     search.add_argument("--keep-structure", action="store_true", help="remove no channels")
     search.add_argument("--engine", action="append", metavar="NAME", help="only this engine; may be repeated")
@@ -48,6 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 with a feasible candidate, 3 without."""
+    from edgewright.cli._interrupts import Interrupts, results_only
     from edgewright.flows.run import Request, compile_into
 
     request = Request(
@@ -59,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments=tuple(_again(arguments)),
     )
     line = ProgressLine()
-    with interruptible():
+    with Interrupts() as interrupts, results_only():
         try:
-            report = compile_into(request, arguments.out, line.show)
+            report = compile_into(request, arguments.out, line.show, interrupts.finishing())
         finally:
             line.clear()
     if arguments.json:
@@ -95,10 +96,16 @@ def weights(text: str) -> dict[str, float]:
 
 
 def _read_json(path: Path) -> Any:
+    from edgewright.core.files import read_file
+    from edgewright.core.strict import parse_json
+
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the preprocessing {path}: {error}") from error
+        found = parse_json(read_file(path, _JSON_LIMIT), _JSON_LIMIT)
+    except ValueError as error:
+        raise InputError(f"{path} cannot be used as preprocessing: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f'{path} cannot be used as preprocessing: write an object, such as {{"size": [224, 224]}}')
+    return found
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -119,8 +126,15 @@ def _again(arguments: argparse.Namespace) -> Iterator[str]:
     for name in ("max_latency_ms", "max_size_mb", "max_memory_mb", "max_energy_mj", "max_accuracy_drop", "metric"):
         value = getattr(arguments, name)
         if value is not None:
-            yield from (f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value))
-    yield from ("--target", str(arguments.target), "--budget", f"{arguments.budget:g}s", "--seed", str(arguments.seed))
+            yield from (f"--{name.replace('_', '-')}", str(value))
+    yield from (
+        "--target",
+        str(arguments.target),
+        "--budget",
+        f"{Decimal(str(arguments.budget)):f}s",
+        "--seed",
+        str(arguments.seed),
+    )
     if arguments.threads != 1:
         yield from ("--threads", str(arguments.threads))
     for name in arguments.engine or ():
@@ -128,48 +142,38 @@ def _again(arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.keep_structure:
         yield "--keep-structure"
     if arguments.prefer is not None:
-        yield from ("--prefer", ",".join(f"{k}={v:g}" for k, v in arguments.prefer.items() if v))
+        yield from ("--prefer", ",".join(f"{k}={v}" for k, v in arguments.prefer.items() if v))
     if arguments.preprocessing is not None:
         yield from ("--preprocessing", str(arguments.preprocessing))
     yield from ("-o", str(arguments.out))
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM is heard as Ctrl-C: the best so far is written down."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class ProgressLine:
     """One live line on a terminal, a line for each stage elsewhere; always on standard error."""
 
     def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
+        self._live = sys.stderr is not None and sys.stderr.isatty()
         self._last = ""
 
     def show(self, now: Any) -> None:
         """Redraw."""
         text = progress_text(now)
         if self._live:
-            sys.stderr.write(f"\r\x1b[2K{text[: _columns() - 1]}")
+            self._write(f"\r\x1b[2K{text[: _columns() - 1]}")
         elif now.stage != self._last:
-            sys.stderr.write(f"{text}\n")
+            self._write(f"{text}\n")
         self._last = now.stage
-        sys.stderr.flush()
 
     def clear(self) -> None:
         """Leave the line empty for what comes next."""
         if self._live:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+            self._write("\r\x1b[2K")
+
+    def _write(self, text: str) -> None:
+        if sys.stderr is not None:
+            with suppress(OSError):  # nobody watches any more: no reason to stop
+                sys.stderr.write(text)
+                sys.stderr.flush()
 
 
 def _columns() -> int:
