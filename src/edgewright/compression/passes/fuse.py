@@ -42,13 +42,15 @@ class Fuse(Pass):
     def rewrite(self, model: Model, context: Context) -> PassResult | None:
         """The fused model, or None when nothing was left to fuse."""
         fused: dict[str, int] = {}
-        current = model
+        current, facts = model, observe_shapes(model)
         for _ in range(_ROUNDS):
             before = sum(fused.values())
             for label, needed, rewriting in self._rewritings():
                 context.checkpoint()
-                current, count = _apply(current, needed, rewriting, self)
-                if count:
+                rewritten = _apply(current, facts, needed, rewriting, self)
+                if rewritten is not None:
+                    current, count = rewritten
+                    facts = observe_shapes(current)
                     fused[label] = fused.get(label, 0) + count
             if sum(fused.values()) == before:
                 break
@@ -73,16 +75,15 @@ class Fuse(Pass):
         ]
 
 
-def _apply(model: Model, needed: int, rewriting: _Rewriting, fuse: Fuse) -> tuple[Model, int]:
-    """``model`` rewritten, its operator set raised where that is needed and can be; and how often it applied."""
-    raised = model
+def _apply(model: Model, facts: Facts, needed: int, rewriting: _Rewriting, fuse: Fuse) -> tuple[Model, int] | None:
+    """``model`` rewritten and how often, its operator set raised where that is needed; None where it cannot be."""
     graph = live_graph(model)
-    count = rewriting(Editor(graph, "ew.f"), observe_shapes(model))
+    count = rewriting(Editor(graph, "ew.f"), facts)
     if count and opset(model) < needed:
         try:
             raised = at_least(model, needed)
         except Refused:
-            return model, 0
+            return None
         graph = live_graph(raised)
         count = rewriting(Editor(graph, "ew.f"), observe_shapes(raised))
-    return (close_graph(graph, model, fuse.name), count) if count else (model, 0)
+    return (close_graph(graph, model, fuse.name), count) if count else None

@@ -22,6 +22,7 @@ from edgewright.core.model import Model
 from edgewright.core.session import EngineOptions
 from edgewright.engines import open_session
 from edgewright.formats.onnx import parse
+from edgewright.graphs.graph import constant
 
 # The first size of an input is most often the batch, for which 1 is a case of its own.
 _BATCHES = (3, 2, 1)
@@ -61,14 +62,22 @@ class Facts:
 
     def shape(self, value: ir.Value | None) -> tuple[Size, ...] | None:
         """The shape of ``value``, or None when its rank is not always the same or it was not seen."""
-        seen = self.shapes.get(str(value.name)) if value is not None else None
-        if seen is None or len({len(s) for s in seen}) != 1:
+        seen = self.runs(value)
+        if len({len(s) for s in seen}) != 1:
             return None
         return tuple(self.size([s[axis] for s in seen]) for axis in range(len(seen[0])))
 
     def runs(self, value: ir.Value | None) -> tuple[tuple[int, ...], ...]:
         """The shape of ``value`` in each run; empty when it was not seen."""
-        return self.shapes.get(str(value.name), ()) if value is not None else ()
+        if value is None:
+            return ()
+        held = constant(value)
+        return (held.shape,) * self.count if held is not None else self.shapes.get(str(value.name), ())
+
+    @property
+    def count(self) -> int:
+        """How many runs there were."""
+        return len(next(iter(self.shapes.values()), ()))
 
     def size(self, seen: list[int]) -> Size:
         """What is behind one number seen in each run."""
