@@ -45,6 +45,8 @@ class PruneChannels(Pass):
         """The smaller model; refused without samples and where no channel is free to go."""
         if not 0 < self.keep < 1:
             raise Refused("keep must lie between 0 and 1")
+        if any(step.name == self.name and dict(step.options) == self.options() for step in model.lineage):
+            return None  # a share of what is there now would be another one every time
         pruned = open_graph(model)
         batches = sample_batches(model, context)
         ready = survey(model, pruned, batches, context)
