@@ -104,7 +104,7 @@ class Pass(ABC):
         data = context.calibration.digest if context.calibration is not None else ""
         return [
             "pass", self.name, self.options(), model.format, model.digest, data, context.seed, sorted(context.isa),
-            list(_versions()),
+            versions(),
         ]  # fmt: skip
 
     def _run(self, model: Model, context: Context) -> PassResult:
@@ -139,8 +139,10 @@ class Pass(ABC):
 
 
 @functools.cache
-def _versions() -> tuple[str, ...]:
-    return (__version__, *(version(name) for name in ("numpy", "onnx", "onnx-ir", "onnxruntime")))
+def versions() -> dict[str, str]:
+    """The software that decides the bytes a pass writes: part of what names its result, and of every report."""
+    libraries = ("numpy", "scipy", "onnx", "onnx-ir", "onnxruntime")
+    return {"edgewright": __version__, **{name: version(name) for name in libraries}}
 
 
 def probe(model: Model, context: Context, count: int = 16) -> list[Arrays]:
@@ -202,4 +204,4 @@ def agreement_db(before: Model, after: Model, batches: list[Arrays]) -> float:
     return float(worst)
 
 
-__all__ = ["Context", "Pass", "PassResult", "Refused", "agreement_db", "noise", "probe"]
+__all__ = ["Context", "Pass", "PassResult", "Refused", "agreement_db", "noise", "probe", "versions"]

@@ -23,13 +23,18 @@ class Recipe(Pass):
     steps: Steps = ()
 
     def rewrite(self, model: Model, context: Context) -> PassResult | None:
-        """The model after every step, with each step's status, reason and facts."""
+        """The model after every step, with each step's status, reason, facts and the digest of what it gave."""
         told: list[dict[str, Any]] = []
         now = model
         for step in self.steps:
             context.checkpoint()
             result = make_pass(step)(now, context)
-            told.append({"step": dict(step), "status": result.status, "reason": result.reason, **result.facts})
+            told.append(
+                {
+                    "step": dict(step), "status": result.status, "reason": result.reason, **result.facts,
+                    "digest": result.model.digest,
+                }
+            )  # fmt: skip
             if result.status == "refused":
                 reason = f"{step['pass']}: {result.reason}"
                 return PassResult("refused", model, reason, {"steps": told})

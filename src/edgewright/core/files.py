@@ -14,7 +14,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from edgewright.core.errors import InputError, StorageError
@@ -86,6 +86,15 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
                 write_file(part / name, data)
             _put(part, folder)
             sync_folder(folder.parent)
+
+
+def check_ours(folder: Path, names: Iterable[str], what: str) -> None:
+    """Raise InputError when ``folder`` holds anything that none of the files ``names`` would replace."""
+    if folder.is_dir():
+        ours = {safe_name(name).partition("/")[0] for name in names}
+        strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
+        if strange:
+            raise InputError(f"{folder} already holds {strange[0]!r}; choose a new or empty folder for {what}")
 
 
 def sweep(folder: Path, *, below: bool = False) -> None:

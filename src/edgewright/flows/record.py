@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from edgewright import __version__
+from edgewright.compression.contract import versions
 from edgewright.compression.passes.int8_static import Int8Static
 from edgewright.compression.quantization.sensitivity import sensitivities
-from edgewright.core.candidate import Candidate
+from edgewright.core.candidate import Candidate, Steps
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.files import write_file, write_folder
+from edgewright.core.model import Model
 from edgewright.flows.outcome import Result
 from edgewright.graphs.costs import workload
 from edgewright.measurement.conditions import environment
@@ -32,7 +34,6 @@ class Origin:
     data: str | None = None
     target: str = "host"
     arguments: tuple[str, ...] = ()
-    preprocessing: Mapping[str, Any] | None = None
 
 
 def candidate_path(candidate: Candidate) -> str:
@@ -44,11 +45,15 @@ def document(result: Result, origin: Origin) -> dict[str, Any]:
     """The report as a JSON value; ``reports.render`` makes the page of it and nothing else."""
     binding = result.binding
     written = {c.id for c in kept(result)}
+    prepared = result.bound.preprocessing  # what was assumed counts as much as what was declared
     return {
         "schema": SCHEMA,
         "edgewright": __version__,
         "model": _model(result, origin),
-        "data": {"source": origin.data, "preprocessing": origin.preprocessing, **result.splits.to_json()},
+        "data": {
+            "source": origin.data, "preprocessing": None if prepared is None else prepared.to_json(),
+            **result.splits.to_json(),
+        },
         "metric": result.choice.to_json(),
         "target": result.target.to_json(),
         "settings": _settings(result),
@@ -67,8 +72,8 @@ def document(result: Result, origin: Origin) -> dict[str, Any]:
         "sensitivity": _sensitivity(result),
         "profiles": _profiles(result),
         "reproduce": _command(origin),
-        "environment": environment(),
-    }
+        "environment": {**environment(), "versions": versions()},
+    }  # fmt: skip
 
 
 def kept(result: Result) -> list[Candidate]:
@@ -80,11 +85,19 @@ def kept(result: Result) -> list[Candidate]:
 def write_candidates(result: Result, folder: Path) -> None:
     """Each kept candidate's model and ``candidate.json``."""
     for c in kept(result):
-        head = {
-            "id": c.id, "recipe": [dict(s) for s in c.recipe], "engine": c.engine, "format": c.model.format,
-            "engine_options": c.options.to_json(), "digest": c.model.digest, "main": c.model.main,
-        }  # fmt: skip
-        write_folder(folder / candidate_path(c), {**c.model.files, "candidate.json": encode(head)})
+        files = candidate_files(c.id, c.recipe, c.engine, c.options.to_json(), c.model)
+        write_folder(folder / candidate_path(c), files)
+
+
+def candidate_files(
+    identity: str, recipe: Steps, engine: str, options: Mapping[str, Any], model: Model
+) -> dict[str, bytes]:
+    """What a candidate's folder holds, by name: its model and ``candidate.json``, which says how to run it."""
+    head = {
+        "id": identity, "recipe": [dict(s) for s in recipe], "engine": engine, "format": model.format,
+        "engine_options": dict(options), "digest": model.digest, "main": model.main,
+    }  # fmt: skip
+    return {**model.files, "candidate.json": encode(head)}
 
 
 def write_report(report: Mapping[str, Any], folder: Path) -> None:

@@ -50,7 +50,7 @@ def compile_into(
 
 def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
     """The files of a finished search; the report."""
-    origin = Origin(request.model, request.data, request.target, request.arguments, request.preprocessing)
+    origin = Origin(request.model, request.data, request.target, request.arguments)
     report = document(result, origin)
     report["readiness"] = ready(result)
     write_candidates(result, out)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgewright.core.errors import InputError
-from edgewright.core.files import safe_name, write_folder
+from edgewright.core.files import check_ours, write_folder
 from edgewright.core.model import Model
 from edgewright.core.table import Table
 from edgewright.formats.libraries import library
@@ -107,10 +107,6 @@ def save(model: Model, folder: str | Path) -> Path:
     A folder that holds anything but an earlier model of the same file names is left alone: InputError.
     """
     folder = Path(folder)
-    if folder.is_dir():
-        names = {safe_name(name).partition("/")[0] for name in model.files}
-        strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in names)
-        if strange:
-            raise InputError(f"{folder} already holds {strange[0]!r}; choose a new or empty folder for the model")
+    check_ours(folder, model.files, "the model")
     write_folder(folder, model.files)
     return folder / model.main
