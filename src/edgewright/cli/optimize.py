@@ -196,15 +196,15 @@ def progress_text(now: Any) -> str:
 
 
 def summary(report: dict[str, Any], out: Path) -> list[str]:
-    """What was won, in a few lines."""
+    """Where the result lies, and last, where eyes rest, what was won."""
     best = next((c for c in report["candidates"] if c["id"] == report["best"]), None)
-    lines = _stuck(report) if best is None else _won(report, best["metrics"])
+    lines = []
     if report["stopped"]:
         lines.append(f"stopped early: {report['stopped']}; the same command goes on from here")
-    lines.append(f"report    {out / 'report.html'}")
     if best is not None:
         lines.append(f"bundle    {out / 'bundle'}")
-    return lines
+    lines.append(f"report    {out / 'report.html'}")
+    return [*lines, *(_stuck(report) if best is None else _won(report, best["metrics"]))]
 
 
 def _stuck(report: dict[str, Any]) -> list[str]:
