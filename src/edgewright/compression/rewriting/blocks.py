@@ -141,16 +141,17 @@ def _inverse_factor(moments: Array, padded: int) -> Array32:
 def _choose(
     rows: Array32, importance: Array, bits: int, symmetric: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Scale and zero point per row with the least weighted squared error over 16 clippings."""
+    """Scale and zero point per row with the least weighted squared error over 16 clippings of its range."""
     most = 2**bits - 1
     weights = importance.astype(np.float32)
     low, high = np.minimum(rows.min(axis=1), 0), np.maximum(rows.max(axis=1), 0)
-    best = np.full(rows.shape[0], np.inf, np.float32)
-    chosen, zeros = np.ones(rows.shape[0], np.float32), np.zeros(rows.shape[0], np.float32)
+    best = np.full_like(low, np.inf)
+    chosen, zeros = np.ones_like(low), np.zeros_like(low)
     for shrink in _SHRINKS:
         for scale, zero in _candidates(low * shrink, high * shrink, most, symmetric):
             scale = np.where(np.abs(scale) > 1e-30, scale, np.float32(1))
-            error = rows - (_round(rows, scale[:, None], zero[:, None], bits) - zero[:, None]) * scale[:, None]
+            rounded = np.clip(np.rint(rows / scale[:, None]) + zero[:, None], 0, most)
+            error = rows - (rounded - zero[:, None]) * scale[:, None]
             cost = (error * error) @ weights
             better = cost < best
             best = np.where(better, cost, best)
