@@ -24,6 +24,7 @@ from edgewright.measurement.conditions import environment_digest
 from edgewright.measurement.decisions import quick_latency
 from edgewright.measurement.latency import Plan, measure_latency
 from edgewright.measurement.sizes import measure_sizes
+from edgewright.measurement.smoothed import smoothed_drop
 from edgewright.measurement.subject import Subject, requests
 from edgewright.measurement.suite import Effort, measure_all
 
@@ -111,7 +112,7 @@ class Bench:
         ratio = timed.ratio
         metrics["latency_ms"] = Measurement(
             ratio.value * base.value, "ms", "measured", ratio.n, ratio.low * base.value, ratio.high * base.value,
-            conditions={"how": "ratio to the baseline beside it, times the baseline", "over_baseline": round(ratio.value, 4)},
+            conditions={"how": "ratio to the baseline beside it", "over_baseline": round(ratio.value, 4)},
             subject=made.model.digest,
         )  # fmt: skip
         return metrics
@@ -123,28 +124,34 @@ class Bench:
             self._evaluations["test"], base, same = held, self._base(), compare(held, held)
             self.baseline = judge(replace(base, metrics={**base.metrics, **accuracy_metrics(same)}), self.constraints)
             self.accuracies[base.id] = same
+        drops = []
         with open_session(candidate.model, candidate.engine, candidate.options) as session:
-            found = evaluate(session, self.splits.test, self.choice, subject=candidate.model.digest,
-                             checkpoint=self.context.checkpoint)  # fmt: skip
-        result = compare(self._evaluations["test"], found)
+            for part in (self.splits.search, self.splits.test):
+                found = evaluate(session, part, self.choice, subject=candidate.model.digest,
+                                 checkpoint=self.context.checkpoint)  # fmt: skip
+                result = compare(self._evaluations[part.name], found)
+                drops.append((len(part), result.drop.value, smoothed_drop(self._evaluations[part.name], found)))
         self.accuracies[candidate.id] = result
         tested = judge(replace(candidate, metrics={**candidate.metrics, **accuracy_metrics(result)}), self.constraints)
-        return replace(tested, refused=(*tested.refused, *self._pooled(candidate, tested)))
+        return replace(tested, refused=(*tested.refused, *self._pooled(drops)))
 
-    def _pooled(self, searched: Candidate, tested: Candidate) -> tuple[str, ...]:
-        """Refuses a drop that the search and test splits together show above the limit.
+    def _pooled(self, drops: list[tuple[int, float, float | None]]) -> tuple[str, ...]:
+        """Refuses a drop that the search and test splits together show above the limit, counted or smoothed.
 
-        Many candidates are looked at, and the luckiest on a small test split would win: both splits must bear it out.
+        Many candidates are looked at, and the luckiest on a small test split would win: all the evidence must bear it.
         """
         limit = next((c.limit for c in self.constraints if c.metric == "accuracy_drop"), None)
-        drops = [c.metrics.get("accuracy_drop") for c in (searched, tested)]
-        if limit is None or any(d is None for d in drops):
+        if limit is None:
             return ()
-        total = sum(d.n for d in drops if d is not None)
-        pooled = sum(d.value * d.n for d in drops if d is not None) / max(total, 1)
-        if pooled <= limit:
+        total = sum(n for n, _, _ in drops)
+        counted = sum(n * drop for n, drop, _ in drops) / total
+        smooth = sum(n * s for n, _, s in drops if s is not None) / total
+        if max(counted, smooth) <= limit:
             return ()
-        return (f"loses {pooled:.2g} over the search and test samples together, more than the {limit:g} allowed",)
+        how = "counted" if counted > limit else "smoothed over the margins"
+        return (
+            f"loses {max(counted, smooth):.2g} on all {total} samples it was not fitted on ({how}), above {limit:g}",
+        )
 
     def together(self, candidates: Sequence[Candidate], budget_s: float) -> list[Candidate]:
         """All candidates and the baseline measured in one interleaved run; the baseline comes first.
