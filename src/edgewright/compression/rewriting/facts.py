@@ -17,7 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgewright.compression.contract import noise
-from edgewright.core.errors import EngineError, InputError
+from edgewright.core.errors import EngineError, InputError, Refused
 from edgewright.core.model import Model
 from edgewright.core.session import EngineOptions
 from edgewright.engines import open_session
@@ -98,7 +98,12 @@ class Facts:
 
 
 def observe_shapes(model: Model) -> Facts:
-    """Run ``model`` at one to three sets of sizes. Without facts where the engine cannot run it at other sizes."""
+    """Run ``model`` at one to three sets of sizes. Without facts where the engine cannot run it at other sizes.
+
+    Raises Refused for another format.
+    """
+    if model.format != "onnx":
+        raise Refused(f"works on ONNX graphs, not on {model.format}")
     proto = parse(model.data)
     pure = _pure(proto.graph)
     for value in [v.name for node in proto.graph.node if node.op_type not in _UNTAPPED for v in _named(node)]:
