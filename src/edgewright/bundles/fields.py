@@ -39,6 +39,13 @@ class Fields:
         """A string."""
         return self.take(key, str)
 
+    def optional_text(self, key: str) -> str | None:
+        """A string, or null."""
+        if key in self._left and self._left[key] is None:
+            del self._left[key]
+            return None
+        return self.text(key)
+
     def whole(self, key: str) -> int:
         """An integer of at least 0."""
         value = self.take(key, int)

@@ -92,7 +92,8 @@ def _say(error: BaseException, message: str, status: int, debug: bool) -> int:
     try:
         if debug:
             traceback.print_exception(error)
-        print(f"edgewright: {' '.join(message.split())}", file=sys.stderr)
+        line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+        print(f"edgewright: {line}", file=sys.stderr)  # a file's own words must not reach the terminal as commands
     except BrokenPipeError:
         pass  # nobody reads: the status says it all
     return status
