@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgewright.compression.contract import Context, Pass, PassResult
-from edgewright.compression.quantization.calibration import Method, choose_range, observe
+from edgewright.compression.quantization.calibration import Method, Observed, choose_range, observe
 from edgewright.compression.quantization.emit import Writer
 from edgewright.compression.quantization.placement import Placement, place
 from edgewright.compression.quantization.scheme import Activations, affine
@@ -47,21 +48,25 @@ class Int8Static(Pass):
         placement = place(graph.graph, frozenset(self.skip))
         if not placement.kernels:
             raise Refused("holds no convolution or matrix product with constant float32 weights")
-        self._write(graph.graph, prepared, placement, context)
+        self.write(graph.graph, placement, observe(prepared, self.wanted(placement), context))
         facts = {"kernels": len(placement.kernels), "activations": len(placement.quantized)}
         return PassResult("applied", close_graph(graph, model, self.name, self.options()), facts=facts)
 
-    def _write(self, graph: ir.Graph, model: Model, placement: Placement, context: Context) -> None:
-        wanted: dict[str, int | None] = {}
+    def wanted(self, placement: Placement) -> dict[str, int | None]:
+        """Tensors to observe, with the axis to keep means along."""
+        found: dict[str, int | None] = {}
         for value in placement.quantized:
             if value not in placement.shares:
-                wanted[str(value.name)] = None
+                found[str(value.name)] = None
         for kernel in placement.kernels:
             source = str(placement.shares.get(kernel.data, kernel.data).name)
             if self.bias_correction and kernel.node.op_type != "MatMul":
-                wanted[str(kernel.data.name)] = 1
-            wanted.setdefault(source)
-        found = observe(model, wanted, context)
+                found[str(kernel.data.name)] = 1
+            found.setdefault(source)
+        return found
+
+    def write(self, graph: ir.Graph, placement: Placement, found: Mapping[str, Observed]) -> None:
+        """Put the pairs of ``placement`` into ``graph``, scaled by what was observed. Raises Refused."""
         scales = {}
         for value in placement.quantized:
             seen = found[str(placement.shares.get(value, value).name)]

@@ -8,11 +8,14 @@ import numpy as np
 
 from edgewright.compression.contract import Context, agreement_db, probe
 from edgewright.compression.passes.int8_static import Int8Static
+from edgewright.compression.quantization.calibration import observe
 from edgewright.compression.quantization.placement import label, place
 from edgewright.core.model import Model
-from edgewright.graphs.graph import open_graph
+from edgewright.graphs.graph import close_graph, open_graph
+from edgewright.graphs.opsets import at_least
 
 _SAMPLES = 16
+_CALIBRATION = 64  # enough to rank layers by
 
 
 @dataclass(frozen=True)
@@ -29,30 +32,34 @@ def sensitivities(model: Model, scheme: Int8Static, context: Context) -> list[Se
 
     Raises Refused without calibration samples.
     """
-    head = _Head(context)
     key = ["sensitivity", scheme.key(model, context)]
     kept = context.store.get(key) if context.store is not None else None
     if kept is None:
-        kernels = place(open_graph(model).graph, frozenset(scheme.skip)).kernels
-        labels = [(label(k.node), k.node.op_type) for k in kernels]
-        batches = probe(model, context, _SAMPLES)
-        kept = []
-        for name, op_type in labels:
-            context.checkpoint()
-            alone = replace(scheme, skip=(*scheme.skip, *(other for other, _ in labels if other != name)))
-            result = alone(model, head.context)
-            noise = agreement_db(model, result.model, batches) if result.status == "applied" else -200.0
-            kept.append([name, op_type, float(np.clip(noise, -200.0, 200.0))])
-        kept.sort(key=lambda entry: entry[2])
+        kept = [[s.layer, s.op_type, s.sqnr_db] for s in _measure(model, scheme, context)]
         if context.store is not None:
             context.store.put(key, kept)
     return [Sensitivity(*entry) for entry in kept]
 
 
-class _Head:
-    """The context with its first calibration samples only and no store: 64 are enough to rank layers by."""
-
-    def __init__(self, context: Context) -> None:
-        samples = context.samples()
-        head = getattr(samples, "head", None)
-        self.context = replace(context, calibration=head(64) if head else samples, store=None)
+def _measure(model: Model, scheme: Int8Static, context: Context) -> list[Sensitivity]:
+    samples = context.samples()
+    head = getattr(samples, "head", None)
+    few = replace(context, calibration=head(_CALIBRATION) if head else samples)
+    prepared = at_least(model, 13)
+    whole = place(open_graph(prepared).graph, frozenset(scheme.skip))
+    wanted = scheme.wanted(whole)
+    for kernel in whole.kernels:  # alone, a layer may be quantized where it would have shared its neighbour's scale
+        wanted.setdefault(str(kernel.data.name))
+        wanted.setdefault(str(kernel.output.name))
+    seen = observe(prepared, wanted, few)
+    batches = probe(model, context, _SAMPLES)
+    labels = [label(kernel.node) for kernel in whole.kernels]
+    found = []
+    for kernel in whole.kernels:
+        context.checkpoint()
+        graph = open_graph(prepared)
+        others = frozenset((*scheme.skip, *(name for name in labels if name != label(kernel.node))))
+        scheme.write(graph.graph, place(graph.graph, others), seen)
+        noise = agreement_db(model, close_graph(graph, model, scheme.name), batches)
+        found.append(Sensitivity(label(kernel.node), kernel.node.op_type, float(np.clip(noise, -200.0, 200.0))))
+    return sorted(found, key=lambda s: s.sqnr_db)
