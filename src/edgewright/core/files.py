@@ -212,7 +212,7 @@ def safe_name(name: str) -> str:
     """``name`` if it is a plain relative POSIX path; InputError if it could leave its folder."""
     path = PurePosixPath(name)
     bad = not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or len(name) > 255
-    if bad or str(path) != name or path.parts[0].endswith(":"):
+    if bad or str(path) != name or not path.parts or path.parts[0].endswith(":"):
         raise InputError(f"the file name {name[:80]!r} could leave its folder; use a plain relative name")
     return name
 
@@ -221,14 +221,18 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
     """Bytes of a regular file of at most ``limit_bytes``. Raises InputError."""
     try:
         # Not blocking: a pipe would keep us waiting for its writer.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            facts = os.fstat(stream.fileno())
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode):
                 raise InputError(f"{path} is not a regular file")
             size = facts.st_size
             if size > limit_bytes:
                 raise InputError(f"{path} has {size:,} bytes, more than the {limit_bytes:,} allowed here")
-            data = stream.read(size + 1)  # not limit_bytes: a read allocates what it asks for
+            with os.fdopen(handle, "rb", closefd=False) as stream:
+                data = stream.read(size + 1)  # not limit_bytes: a read allocates what it asks for
+        finally:
+            os.close(handle)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
