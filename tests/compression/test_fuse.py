@@ -260,9 +260,10 @@ def test_cross_attention_merges_what_shares_its_rows():
 
 
 @pytest.mark.parametrize("contrib", [False, True])
-def test_a_mask_added_to_the_scores_is_kept(contrib):
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (4, 8, 8), (8, 8)])
+def test_a_mask_added_to_the_scores_is_kept(contrib, shape):
     def write(b, x):
-        return attend(b, x, mask=b.constant(np.triu(np.full((1, 1, 8, 8), -1e4), 1), "mask", F))
+        return attend(b, x, mask=b.constant(np.triu(np.full(shape, -1e4), 1), "mask", F))
 
     result = fused(elementwise(write, shape=("batch", 8, 32)), contrib=contrib)
     assert ("MultiHeadAttention" if contrib else "Attention") in op_types(result.model)

@@ -16,6 +16,7 @@ from edgewright.compression.rewriting.editor import Editor, axis_index, integer,
 from edgewright.compression.rewriting.facts import Facts
 from edgewright.compression.rewriting.linear import Linear, as_linear, rows, write_linear
 from edgewright.compression.rewriting.movement import Trail, back, end_of, forth, scaled
+from edgewright.graphs.graph import constant
 
 OPSET = 23
 
@@ -117,7 +118,8 @@ def _leads_to_product(value: ir.Value, facts: Facts) -> bool:
 
 def _fits(mask: ir.Value, rank: int, facts: Facts) -> bool:
     shape = facts.shape(mask)
-    return rank == 4 and shape is not None and len(shape) == 4 and mask.dtype in (None, ir.DataType.FLOAT)
+    whole = shape is not None and (len(shape) == 4 or (len(shape) in (2, 3) and constant(mask) is not None))
+    return whole and rank == 4 and mask.dtype in (None, ir.DataType.FLOAT)
 
 
 def _operand(value: ir.Value | None, facts: Facts, turned: bool) -> Heads | None:
@@ -210,19 +212,25 @@ def _joined(trail: Trail, heads: int, turned: bool, facts: Facts, run: int) -> b
     return moved.shape[-1] == heads * width and np.array_equal(moved.ravel(), wanted.ravel())
 
 
+def _mask(editor: Editor, mask: ir.Value) -> ir.Value:
+    """The mask with four axes, which one of the operators insists on."""
+    array = constant(mask)
+    return mask if array is None or array.ndim == 4 else editor.store(array[(None,) * (4 - array.ndim)])
+
+
 def _write(editor: Editor, site: Site, facts: Facts, contrib: bool) -> None:
     query, key, value = _project(editor, site)
     inputs: list[ir.Value | None] = [query, key, value]
     heads = site.query.heads
     if contrib:
         if site.mask is not None:
-            inputs += [None, None, site.mask]
+            inputs += [None, None, _mask(editor, site.mask)]
         made = editor.node(
             "MultiHeadAttention", inputs, {"num_heads": heads, "scale": float(site.scale)}, "com.microsoft"
         )
     else:
         if site.mask is not None:
-            inputs.append(site.mask)
+            inputs.append(_mask(editor, site.mask))
         made = editor.node(
             "Attention", inputs, {"q_num_heads": heads, "kv_num_heads": heads, "scale": float(site.scale)}
         )
