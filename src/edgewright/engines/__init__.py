@@ -22,6 +22,16 @@ def engine(name: str) -> Engine:
     return found
 
 
+_VERIFIED = {("onnxruntime", ""), ("onnxruntime", "cpu"), ("openvino", ""), ("openvino", "cpu")}
+
+
+def unverified(name: str, provider: str) -> str:
+    """A sentence for a provider that Edgewright's own tests have never run on; "" for the others."""
+    if (name, provider) in _VERIFIED:
+        return ""
+    return f"{name} on {provider or 'its default device'} is unverified: it was built against the library's API only"
+
+
 def open_session(model: Model, name: str = "onnxruntime", options: EngineOptions | None = None) -> Session:
     """``model`` open in the named engine."""
     return engine(name).open(model, options or EngineOptions())

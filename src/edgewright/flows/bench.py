@@ -19,6 +19,7 @@ from edgewright.core.session import Arrays, EngineOptions, Session
 from edgewright.core.store import Store
 from edgewright.datasets import Splits
 from edgewright.engines import open_session
+from edgewright.flows.elsewhere import Elsewhere
 from edgewright.measurement.accuracy import AccuracyResult, Evaluation, compare, evaluate
 from edgewright.measurement.conditions import environment_digest
 from edgewright.measurement.decisions import quick_latency
@@ -29,9 +30,6 @@ from edgewright.measurement.subject import Subject, requests
 from edgewright.measurement.suite import Effort, measure_all
 
 Metrics = dict[str, Measurement]
-Predict = Callable[[Candidate], Metrics]
-"""Figures of a candidate on a machine that is not here; given for every target but the host."""
-
 BASELINE = Runner("onnxruntime", EngineOptions())
 
 
@@ -44,7 +42,7 @@ class Bench:
     context: Context
     store: Store
     threads: int = 1
-    predict: Predict | None = None
+    elsewhere: Elsewhere | None = None
     place: str = "host"
     """What the figures hold for: this machine, or the digest of another's description."""
     constraints: tuple[Constraint, ...] = ()
@@ -76,7 +74,9 @@ class Bench:
             )
             kept = result["baseline"].measurements(self.source.digest)
             self._keep(made, kept)
-        made = replace(made, metrics={**metrics, **self._elsewhere(made, kept)})
+        if self.elsewhere is not None:
+            kept = self.elsewhere.figures(made)
+        made = replace(made, metrics={**metrics, **kept})
         self.baseline = judge(made, self.constraints)
         return self.baseline
 
@@ -98,15 +98,16 @@ class Bench:
             except (EngineError, InputError) as error:
                 return replace(made, refused=(str(error),))
             self._keep(made, metrics)
-        return judge(replace(made, metrics=metrics), self.constraints)
+        misfits = () if self.elsewhere is None else self.elsewhere.misfits(made)
+        return judge(replace(made, metrics=metrics, refused=misfits), self.constraints)
 
     def _quick(self, made: Candidate) -> Metrics:
         with open_session(made.model, made.engine, made.options) as session:
             found = evaluate(session, self.splits.search, self.choice, subject=made.model.digest,
                              checkpoint=self.context.checkpoint)  # fmt: skip
             metrics = {**measure_sizes(made.model), **accuracy_metrics(compare(self._evaluations["search"], found))}
-            if self.predict is not None:
-                return {**metrics, **self.predict(made)}
+            if self.elsewhere is not None:
+                return {**metrics, **self.elsewhere.figures(made)}
             timed = quick_latency(self._opened(), session, self.inputs, budget_s=0.3, seed=self.context.seed)
         base = self._base().metrics["latency_ms"]
         ratio = timed.ratio
@@ -160,7 +161,7 @@ class Bench:
         """
         base = self._base()
         everyone = [base, *(c for c in candidates if c.id != base.id)]
-        if self.predict is not None:
+        if self.elsewhere is not None:
             return everyone
         subjects = {c.id: Subject(c.model, c.engine, c.options) for c in everyone}
         found = measure_all(subjects, self.inputs, Effort.within(budget_s, len(everyone), self.context.seed))
@@ -187,12 +188,6 @@ class Bench:
         if self._session is None:
             raise EngineError("the bench has no baseline yet; call start first")
         return self._session
-
-    def _elsewhere(self, candidate: Candidate, timed: Mapping[str, Measurement]) -> Metrics:
-        """Times of this machine, unless the target is another: then its prediction."""
-        if self.predict is None:
-            return dict(timed)
-        return self.predict(candidate)
 
     def _key(self, made: Candidate) -> list[Any]:
         """Everything a candidate's figures depend on."""

@@ -26,9 +26,9 @@ from edgewright.core.model import Model
 from edgewright.core.session import EngineOptions
 from edgewright.core.store import Store
 from edgewright.datasets import Bound, dataset
-from edgewright.engines import ENGINES, engine
+from edgewright.engines import ENGINES, engine, unverified
 from edgewright.flows.bench import Bench
-from edgewright.flows.elsewhere import prediction
+from edgewright.flows.elsewhere import Elsewhere
 from edgewright.flows.limits import Limits
 from edgewright.flows.outcome import Result
 from edgewright.graphs.graph import open_graph
@@ -148,10 +148,12 @@ class _Run:
         self._first: float | None = None
         self._stopped = ""
         self.tried: dict[str, Candidate] = {}
+        self.notes: list[str] = []
         context = Context(splits.calibration, settings.seed, machine.isa, self._checkpoint, store)
         self.bench = Bench(source, splits, context, store, settings.threads)
         if machine.name != "host":
-            self.bench.predict, self.bench.place = prediction(machine, settings.threads), digest_json(machine.to_json())
+            self.bench.elsewhere = Elsewhere(machine, settings.threads)
+            self.bench.place = digest_json(machine.to_json())
 
     def result(self) -> Result:
         """Search, then measure the finalists with care."""
@@ -218,10 +220,16 @@ class _Run:
                     raise
                 continue
             runners.append(Runner(name, EngineOptions(threads=self.settings.threads)))
+            if self.machine.name == "host":
+                runners += [
+                    Runner(name, EngineOptions(threads=self.settings.threads, provider=provider))
+                    for provider in engine(name).providers()[1:]
+                ]
         if not runners:
-            raise InputError(
-                f"none of the engines that can be measured here runs on {self.machine.name} "
-                f"({', '.join(self.machine.engines)}); advise tells what to do for it"
+            runners = [Runner("onnxruntime", EngineOptions(threads=self.settings.threads))]
+            self.notes.append(
+                f"none of {self.machine.name}'s engines ({', '.join(self.machine.engines)}) can be run here: "
+                "accuracy is that of ONNX Runtime on this machine, and the conversion is still to be made"
             )
         x86 = not self.machine.has("neon") and self.machine.has("avx2")
         vnni = self.machine.has("avx512_vnni") or self.machine.has("avx_vnni")
@@ -255,8 +263,13 @@ class _Run:
             pareto=tuple(pareto(c for c in finals if c.feasible)), constraints=self.bench.constraints,
             stopped=self._stopped, elapsed_s=time.monotonic() - self._begin, first_feasible_s=self._first,
             facts=self.bench.facts, accuracies=self.bench.accuracies, choice=self.bench.choice,
-            context=self.bench.context, inputs=tuple(self.bench.inputs),
+            context=self.bench.context, inputs=tuple(self.bench.inputs), notes=tuple(self._notes(finals)),
         )  # fmt: skip
+
+    def _notes(self, finals: list[Candidate]) -> list[str]:
+        """What a reader must know: stand-ins, and providers that nobody has verified."""
+        told = (unverified(c.engine, c.options.provider) for c in finals)
+        return list(dict.fromkeys([*self.notes, *(note for note in told if note)]))
 
     def _tested(self, ranked: list[Candidate]) -> list[Candidate]:
         """Candidates with their held-out accuracy, the best first, until enough have passed."""

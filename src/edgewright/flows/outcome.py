@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from edgewright.bundles import Bundle
 from edgewright.compression.contract import Context
-from edgewright.compression.verdict import nearest
+from edgewright.compression.verdict import Preference, nearest
 from edgewright.core.candidate import Candidate, Clause, Constraint
+from edgewright.core.errors import InputError
 from edgewright.core.files import write_file
 from edgewright.core.model import Model
 from edgewright.core.session import Arrays
@@ -43,11 +44,25 @@ class Result:
     choice: Any
     context: Context
     inputs: tuple[Arrays, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def nearest(self) -> list[Candidate]:
         """Infeasible candidates that came closest."""
         return nearest(self.candidates)
+
+    def choose(self, **weights: float) -> Candidate | None:
+        """Another choice from the Pareto front: weights of ``latency``, ``size``, ``memory``, ``energy``, ``accuracy``.
+
+        Weights left out are 0. None when nothing is feasible. Raises InputError for weights that make no sense.
+        """
+        unknown = sorted(set(weights) - set(Preference.__dataclass_fields__))
+        if unknown:
+            raise InputError(
+                f"no weight is named {unknown[0]!r}; there are: {', '.join(Preference.__dataclass_fields__)}"
+            )
+        preference = Preference(**{**dict.fromkeys(Preference.__dataclass_fields__, 0.0), **weights})
+        return min(self.pareto, key=lambda c: preference.score(c, self.baseline.metrics), default=None)
 
     @property
     def binding(self) -> Clause | None:

@@ -66,6 +66,7 @@ def document(result: Result, origin: Origin) -> dict[str, Any]:
         "nearest": [c.id for c in result.nearest],
         "binding": None if binding is None else binding.to_json(),
         "stopped": result.stopped,
+        "notes": list(result.notes),
         "elapsed_s": round(result.elapsed_s, 2),
         "first_feasible_s": None if result.first_feasible_s is None else round(result.first_feasible_s, 2),
         "candidates": [_entry(result, c, candidate_path(c) if c.id in written else None) for c in result.candidates],
