@@ -111,3 +111,19 @@ def test_a_quantized_graph_covers_what_really_fuses(zero_point: int, share: floa
     assert found.macs_share == share
     if not share:
         assert "do not fuse" in found.left_out[0].reason
+
+
+@pytest.mark.parametrize(("isa", "share"), [(None, 1.0), ({"neon"}, 1.0), ({"avx2"}, 0.0)])
+def test_signed_activations_are_for_arm(isa: set[str] | None, share: float) -> None:
+    b = Build(17)
+
+    def pair(x: str) -> str:
+        held = b.constant(0.05, dtype=np.float32), b.constant(-128, dtype=np.int8)
+        return str(b.node("DequantizeLinear", b.node("QuantizeLinear", x, *held), *held))
+
+    held = b.constant(np.ones((4, 3, 1, 1)), dtype=np.int8), b.constant(0.1, dtype=np.float32)
+    x = b.node("Conv", pair(b.input("image", [1, 3, 4, 4])), b.node("DequantizeLinear", *held))
+    b.output(pair(x), [1, 4, 4, 4])
+    found = one(b.model(), "onnxruntime", "int8_static", None if isa is None else frozenset(isa))
+    assert found.macs_share == share
+    assert bool(share) or "qdq_repair" in found.left_out[0].reason

@@ -24,6 +24,7 @@ ENGINES = ("onnxruntime", "openvino")
 NUMBER_TYPES = ("fp32", "fp16", "bf16", "int8_static", "int8_dynamic", "int4_weights")
 _ROLES = ("any", "kernel", "joiner", "mover", "absorbed")
 _NEEDS = ("stored_weight", "stored_matrix", "stored_table")
+_X86 = frozenset({"sse4_2", "avx", "avx2", "avx512f"})
 _BITS = {"int8_static": 8, "int8_dynamic": 8, "int4_weights": 4}
 
 
@@ -162,7 +163,7 @@ class _Seen:
             for name in node.reads:
                 self.readers[name] += 1
         self.fusion = fuse(shaped.graph, shaped.facts)
-        self.pairs = {n.outputs[0] for n in shaped.graph.walk() if n.op_type == "DequantizeLinear"}
+        self.pairs = {n.outputs[0]: n for n in shaped.graph.walk() if n.op_type == "DequantizeLinear"}
 
     def _running(self) -> Iterator[Node]:
         """Operators that run and touch floats or quantized values; arithmetic on shapes has no number type."""
@@ -182,7 +183,7 @@ class _Seen:
         for node in self.nodes:
             reason = self._reason(node, said, number_type, covered, whole)
             if not reason and (engine, number_type) == ("onnxruntime", "int8_static"):
-                reason = self._unfused(node)
+                reason = self._unfused(node, isa)
             if not any(claim.names(node) for claim in base.claims):
                 reason = base.rest
             elif missing:
@@ -226,10 +227,17 @@ class _Seen:
             "reads values that are not integers: what comes before it is left out" if joining else said.rest
         )
 
-    def _unfused(self, node: Node) -> str:
+    def _unfused(self, node: Node, isa: Collection[str] | None) -> str:
         """Why a kernel between pairs stays in fp32 nevertheless: what the pairs look like, not what they surround."""
         cost = self.costs[node.name]
-        if not self.pairs or not cost.macs or cost.bits == 8 or node.domain:
+        if not self.pairs or not cost.macs or node.domain:
+            return ""
+        if cost.bits == 8:
+            pair = self.pairs.get(node.inputs[0])
+            known = self.shaped.facts.get(pair.inputs[0]) if pair else None
+            signed = known is not None and known.dtype == "int8"
+            if signed and isa is not None and not _X86.isdisjoint(isa):
+                return "signed activations, of which ONNX Runtime on x86 fuses few: qdq_repair makes them unsigned"
             return ""
         if node.inputs[0] not in self.pairs:
             return "left in fp32 by what quantized the model"

@@ -16,7 +16,7 @@ from edgewright.core.workload import Workload
 from edgewright.formats.onnx import parse
 from edgewright.graphs.costs import account
 from edgewright.graphs.family import Kinship, kinship
-from edgewright.graphs.liveness import Liveness, arena_bytes, lives_of
+from edgewright.graphs.liveness import Liveness, arena_bytes
 from edgewright.graphs.shapes import Shaped, shape
 
 
@@ -99,7 +99,7 @@ def inspect(
         )  # fmt: skip
     shaped = shape(model, batch, chosen)
     counted = account(shaped)
-    lives = lives_of(shaped)
+    lives = counted.liveness
     read = {name for node in shaped.graph.walk() for name in node.reads} | set(shaped.graph.outputs)
     unread = sum(c.facts.bytes for name, c in shaped.constants.items() if name not in read)
     notes = list(counted.notes)
@@ -125,4 +125,4 @@ def inspect(
     )
 
 
-_ARENA_LIMIT = 4000  # placing buffers takes time that grows with the square of their number
+_ARENA_LIMIT = 1500  # placing buffers takes time that grows with the square of their number

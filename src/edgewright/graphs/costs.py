@@ -9,7 +9,7 @@ from edgewright.core.model import Model
 from edgewright.core.workload import OperatorCost, Workload
 from edgewright.graphs.formulas import Case, Unknown, cost
 from edgewright.graphs.fusion import Fusion, fuse
-from edgewright.graphs.liveness import VIEWS, lives_of
+from edgewright.graphs.liveness import VIEWS, Liveness, lives_of
 from edgewright.graphs.shapes import Shaped, shape
 from edgewright.graphs.view import Constant, Graph, Node, TensorFacts
 
@@ -42,9 +42,12 @@ _STORED_INTEGERS: Mapping[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Account:
-    """A workload and what it leaves open: operators without a formula, sizes that could not be known."""
+    """A workload, the memory simulation behind its peak, and what it leaves open: operators without a formula, sizes
+    that could not be known.
+    """
 
     workload: Workload
+    liveness: Liveness
     notes: tuple[str, ...]
 
 
@@ -70,9 +73,8 @@ def account(shaped: Shaped) -> Account:
     notes = list(dict.fromkeys(counter.notes))
     if shaped.unknown:
         notes.append(f"{len(shaped.unknown)} values have no known shape ({shaped.why}); figures are lower bounds")
-    return Account(
-        Workload(operators, parameters(shaped.graph), weight_bytes(shaped.graph), lives.peak_bytes), tuple(notes)
-    )
+    counted = Workload(operators, parameters(shaped.graph), weight_bytes(shaped.graph), lives.peak_bytes)
+    return Account(counted, lives, tuple(notes))
 
 
 def parameters(graph: Graph) -> int:

@@ -3,11 +3,14 @@
 No engine runs a QDQ graph as it is written: *DequantizeLinear -> operator -> QuantizeLinear* becomes one integer
 operator. The rule here is ONNX Runtime's (qdq_selector_action_transformer.cc, graph level extended and above), checked
 against the library by the tests; OpenVINO's low-precision transformations differ in that a convolution may write
-floats, any Relu or Clip may stand behind it, and element-wise operators away from kernels stay in floats.
+floats, any Relu or Clip may stand behind it, and element-wise operators away from kernels stay in floats. Signed
+activations count as on Arm; on x86 ONNX Runtime fuses unsigned ones only, with few exceptions.
 
 1. An operator with an integer kernel runs on integers when everything it computes on comes out of a DequantizeLinear
    and everything it writes goes into one QuantizeLinear. A Relu or Clip between is part of it when the integers' range
-   lies within what it lets through, so that rounding clips as it would. Matrix products may also write floats.
+   lies within what it lets through, so that rounding clips as it would; so is the stored bias added to a product of
+   two matrices. A matrix product may also write floats, unless a Relu, a Clip or a bias that is not dequantized comes
+   next, which are taken in first.
 2. A DequantizeLinear vanishes when only such operators read it; a QuantizeLinear when such an operator feeds it. What
    lies in memory is then the integer tensor, and the float one between never does.
 3. A DequantizeLinear of stored weights vanishes into a matrix product of float activations (weight-only quantization;
@@ -88,6 +91,7 @@ class _Fuser:
         self.kept = set(graph.outputs)
         self.pairs = {n.outputs[0]: n for n in graph.nodes if n.op_type == "DequantizeLinear"}
         self.readers: dict[str, list[Node]] = defaultdict(list)
+        self.maker = {name: node for node in graph.nodes for name in node.outputs if name}
         self.dead = self._dead()
         for node in graph.nodes:
             for name in node.reads if node not in self.dead else ():
@@ -105,10 +109,10 @@ class _Fuser:
                 bits[node] = stored_bits
             elif width and (chains := self._chains(node)) is not None:
                 bits[node] = width
-                for chain in chains:
+                for start, chain in chains.items():
                     idle.update(chain)
                     stored = chain[-1].outputs[0]
-                    results |= {name: stored for link in chain for name in (link.inputs[0], link.outputs[0])}
+                    results |= dict.fromkeys((start, *(link.outputs[0] for link in chain)), stored)
         sources: dict[str, str] = {}
         for node in self.graph.nodes:
             if node.op_type == "MatMulInteger" and node not in idle:
@@ -152,7 +156,15 @@ class _Fuser:
         slots = tuple(range(len(node.inputs))) if node.op_type == "Concat" else _SLOTS.get(node.op_type)
         if node.domain or slots is None or len(node.inputs) <= max(slots):
             return 0
+        if node.op_type == "Gemm" and len(node.inputs) > 2 and float(node.attributes.get("beta", 1.0)) != 1.0:
+            return 0
+        if node.op_type == "Split" and any(not self.readers[name] for name in node.outputs):
+            return 0
         widths = [self._narrow(node.inputs[slot]) for slot in slots]
+        if node.op_type == "Gemm" or self._added(node) is not None:
+            # QGemm takes its zero points from the pairs, and none by default.
+            stated = [self.pairs[name].inputs[2:3] for name in node.inputs[:2] if name in self.pairs]
+            return max(widths) if all(widths) and all(zero and zero[0] for zero in stated) else 0
         return max(widths) if all(widths) else 0
 
     def _weight_only(self, node: Node) -> int:
@@ -205,13 +217,45 @@ class _Fuser:
         stored = self.facts.get(pair.inputs[0]) if pair else None
         return int("".join(filter(str.isdigit, stored.dtype)) or 0) if stored else 0
 
-    def _chains(self, node: Node) -> list[tuple[Node, ...]] | None:
-        """How each output reaches its QuantizeLinear; [] where floats may be written, None where they may not."""
+    def _chains(self, node: Node) -> dict[str, tuple[Node, ...]] | None:
+        """How each output reaches its QuantizeLinear; {} where floats may be written, None where they may not."""
         used = [name for name in node.outputs if name and (self.readers[name] or name in self.kept)]
-        chains = [self._chain(name) for name in used]
-        if chains and all(chains):
+        added = self._added(node)
+        if added is not None:
+            bias = next(name for name in added.inputs if name != node.outputs[0])
+            chain = self._chain(added.outputs[0]) if bias in self.fixed else ()
+            return {node.outputs[0]: (added, *chain)} if chain else None
+        chains = {name: self._chain(name) for name in used}
+        if chains and all(chains.values()):
             return chains
-        return [] if node.op_type in _FLOATS_OUT else None
+        if node.op_type not in _FLOATS_OUT:
+            return None
+        bias = node.inputs[2] if node.op_type == "Gemm" and len(node.inputs) > 2 else ""
+        readers = [reader for name in used for reader in self.readers[name]]
+        mixed = any(reader.op_type == "QuantizeLinear" for reader in readers)  # some want integers, others floats
+        taken = len(readers) == 1 and readers[0].op_type in _TAILS and self._passed_on(readers[0].outputs[0])
+        return None if mixed or taken or (bias and bias not in self.pairs) else {}
+
+    def _passed_on(self, name: str) -> bool:
+        return len(self.readers[name]) == 1 and name not in self.kept
+
+    def _added(self, node: Node) -> Node | None:
+        """The Add with which a MatMul becomes a Gemm (onnxruntime: matmul_add_fusion.cc), or None."""
+        readers = self.readers[node.outputs[0]]
+        if node.op_type != "MatMul" or len(readers) != 1 or readers[0].op_type != "Add" or node.outputs[0] in self.kept:
+            return None
+        bias = next((name for name in readers[0].inputs if name != node.outputs[0]), "")
+        if any(name not in self.facts for name in (*node.inputs[:2], bias)):
+            return None
+        left, right, added = (self.facts[name].shape for name in (*node.inputs[:2], bias))
+        if len(right) != 2:
+            return None
+        rows, columns = left[0] if left else 1, right[1]
+        if len(left) == 2:
+            fits = added in ((columns,), (1, columns), (rows, 1), (rows, columns))
+        else:
+            fits = added == (columns,) and not self.graph.dynamic
+        return readers[0] if fits else None
 
     def _chain(self, name: str) -> tuple[Node, ...]:
         """The nodes from ``name`` to the one QuantizeLinear it goes into, through a Relu or Clip; () without one."""

@@ -83,12 +83,16 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Nodes in an order in which each one's inputs are ready; ``constants`` by name, this scope's own."""
+    """Nodes in an order in which each one's inputs are ready; ``constants`` by name, this scope's own.
+
+    ``dynamic``: an input has a size that the file leaves open; engines rewrite more where there is none.
+    """
 
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: Mapping[str, Constant]
+    dynamic: bool = True
 
     def walk(self) -> Iterator[Node]:
         """Every node, those of subgraphs behind the node that holds them."""
@@ -185,7 +189,8 @@ class _Reader:
                 continue
             nodes.append(self._node(made, index, prefix, scope, define))
         outputs = tuple(scope.get(v.name, prefix + v.name) for v in proto.output)
-        return Graph(tuple(nodes), inputs, outputs, constants)
+        dynamic = any(not _fixed(v) for v in proto.input if prefix + v.name not in constants)
+        return Graph(tuple(nodes), inputs, outputs, constants, dynamic)
 
     def _node(self, made: onnx.NodeProto, index: int, prefix: str, scope: Mapping[str, str], define: Any) -> Node:
         name = prefix + (made.name or f"{made.op_type}_{index}")
@@ -208,6 +213,11 @@ class _Reader:
         read = tuple(scope[n] if n else "" for n in made.input)
         return Node(name, made.op_type, domain, read, tuple(define(n) if n else "" for n in made.output),
                     attributes, bodies, tuple(captures), size)  # fmt: skip
+
+
+def _fixed(value: onnx.ValueInfoProto) -> bool:
+    tensor = value.type.tensor_type
+    return tensor.HasField("shape") and all(d.WhichOneof("value") == "dim_value" for d in tensor.shape.dim)
 
 
 def _ordered(proto: onnx.GraphProto, scope: Mapping[str, str]) -> list[tuple[int, onnx.NodeProto]]:
