@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import onnx
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from edgewright import __version__
 from edgewright.core.errors import EngineError, Refused
@@ -109,7 +110,9 @@ class Pass(ABC):
 
     def _run(self, model: Model, context: Context) -> PassResult:
         try:
-            found = self.rewrite(model, context)
+            # Sums split over threads round otherwise: the bytes must not depend on how many cores there are.
+            with threadpool_limits(1, user_api="blas"):
+                found = self.rewrite(model, context)
         except Refused as refusal:
             return PassResult("refused", model, str(refusal))
         if found is None:
@@ -142,7 +145,13 @@ class Pass(ABC):
 def versions() -> dict[str, str]:
     """The software that decides the bytes a pass writes: part of what names its result, and of every report."""
     libraries = ("numpy", "scipy", "onnx", "onnx-ir", "onnxruntime")
-    return {"edgewright": __version__, **{name: version(name) for name in libraries}}
+    blas = sorted({f"{p['internal_api']} {p.get('architecture', '')}" for p in _blas()})
+    return {"edgewright": __version__, **{name: version(name) for name in libraries}, "blas": ", ".join(blas)}
+
+
+def _blas() -> list[dict[str, Any]]:
+    """Each BLAS library in this process; the architecture is that of the kernels it chose for this processor."""
+    return [part for part in threadpool_info() if part["user_api"] == "blas"]
 
 
 def probe(model: Model, context: Context, count: int = 16) -> list[Arrays]:
