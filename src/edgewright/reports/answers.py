@@ -10,7 +10,7 @@ from markupsafe import Markup
 from edgewright.reports.figures import Figure, Scale, between, figure, plain
 from edgewright.reports.plots.bars import dumbbell
 from edgewright.reports.reading import Report, items, measurement, number, rows, text
-from edgewright.reports.words import capital, count
+from edgewright.reports.words import capital, count, listed
 
 SHOWN, MORE = 12, 120
 """Classes shown at once, and those that can be unfolded; report.json holds them all."""
@@ -97,7 +97,7 @@ def _class(one: _Found, everyone: Sequence[_Found], worst: str) -> Class:
     reach = (max(before - high, floor), min(before - low, 100.0))
     return Class(
         str(one["name"]), int(one["n"]), plain(before, 1), plain(after, 1), plain(drop, 1, signed=True),
-        between(low, high, 1, signed=True), dumbbell(before, after, floor, 100.0, reach), str(one["name"]) == worst,
+        between(low, high, 1, signed=True), dumbbell(before, after, floor, 100.0, reach), drop > 0 and str(one["name"]) == worst,
     )  # fmt: skip
 
 
@@ -107,8 +107,9 @@ def _summary(classes: Sequence[_Found]) -> str:
     lost = sum(float(c["drop"]) > 0 for c in classes)
     gained = sum(float(c["drop"]) < 0 for c in classes)
     same = len(classes) - lost - gained
-    parts = [f"{count(len(classes), 'class', 'classes')}"]
-    parts += [f"{n} {word}" for n, word in ((lost, "lost"), (same, "stayed"), (gained, "gained")) if n]
-    return f"{parts[0]}: {', '.join(parts[1:])}"
+    if not lost and not gained:
+        return f"None of {count(len(classes), 'class', 'classes')} lost or gained anything"
+    parts = [f"{n} {word}" for n, word in ((lost, "lost"), (same, "stayed as they were"), (gained, "gained")) if n]
+    return f"Of {count(len(classes), 'class', 'classes')} {listed(parts)}"
 
 

@@ -13,7 +13,12 @@ from edgewright.reports.reading import Entry, Report, text
 from edgewright.reports.words import METRICS, brief, capital, engine_name, limit_name, metric_name, sentence, told_against
 
 FULL_CARDS = 60
+FIRST = 12
+"""Rows of the table that are shown before anyone asks for all."""
 """Candidates that get a card with all they have; what comes after them in the table gets the essentials."""
+_MAIN = ("latency_ms", "size_bytes", "ram_bytes", "accuracy", "accuracy_drop")
+_OF_ITSELF = ("accuracy_drop", "worst_class_drop", "agreement", "sqnr_db")
+"""What the original's figures would say of the original beside itself."""
 _SIGNED = ("accuracy_drop", "worst_class_drop")
 _ALIKE = {
     "latency_p95_ms": "latency_ms", "latency_p99_ms": "latency_ms", "latency_sustained_ms": "latency_ms",
@@ -44,6 +49,18 @@ class Cell:
     ratio: Ratio | None
     note: str
 
+    @property
+    def main(self) -> bool:
+        """Whether it is one of the few that are always shown."""
+        return self.metric in _MAIN
+
+    @property
+    def gain(self) -> str:
+        """The ratio in words."""
+        if self.ratio is None:
+            return ""
+        return self.ratio.gain("as fast") if self.metric == "latency_ms" else self.ratio.gain("less", "more")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -60,10 +77,12 @@ class Row:
     smaller: Ratio | None
     full: bool
     command: str
+    told: tuple[Cell, ...]
+    sort: str
 
 
 def rows_of(report: Report) -> list[Row]:
-    """Every candidate, the chosen one first, then by what became of it and by latency; the original is the last row."""
+    """The chosen candidate, the original, then all others by what became of them and by latency."""
     scales = scales_of(report)
     statuses = {entry.anchor: status_of(entry, report) for entry in report.everyone}
 
@@ -87,28 +106,38 @@ def scales_of(report: Report) -> Scales:
 def status_of(entry: Entry, report: Report) -> Status:
     """What became of a candidate."""
     if entry is report.baseline:
-        return Status("baseline", "Original", "plain", "what everything is compared with", 5)
+        return Status("baseline", "Original", "plain", "what everything is compared with", 1)
     if entry is report.best:
         return Status("best", "Chosen", "accent", "keeps every limit and scores best", 0)
     if entry.refused:
-        return Status("refused", "Refused", "bad", "; ".join(entry.refused), 4)
+        return Status("refused", "Refused", "bad", "; ".join(entry.refused), 5)
     broken = entry.broken
     if broken:
-        said = "; ".join(f"{limit_name(c.constraint.metric, report.metric)} {told_against(c)}" for c in broken)
-        word = "Off limits" if any(c.value is not None for c in broken) else "Not known"
-        return Status("broken", word, "attention" if word == "Off limits" else "unknown", said, 3)
+        said = "; ".join(f"{limit_name(c.constraint.metric, report.metric)}: {told_against(c)}" for c in broken)
+        word = "Over a limit" if any(c.value is not None for c in broken) else "Not known"
+        return Status("broken", word, "attention" if word == "Over a limit" else "unknown", said, 4)
     if any(entry is one for one in report.front):
-        return Status("front", "On the front", "good", "keeps every limit; none is better in everything", 1)
+        return Status("front", "On the front", "good", "keeps every limit; none is better in everything", 2)
     if entry.final:
-        return Status("kept", "Keeps limits", "good", "keeps every limit; another is better in everything", 2)
-    return Status("kept", "Passed over", "unknown", "keeps every limit as far as the search saw; not measured further", 2)
+        return Status("kept", "Keeps limits", "good", "keeps every limit; another is better in everything", 3)
+    return Status("kept", "Passed over", "unknown", "keeps every limit as far as the search saw; not measured further", 3)
 
 
 def _row(entry: Entry, status: Status, report: Report, scales: Scales, index: int) -> Row:
-    cells = {name: cell(name, m, entry, report, scales) for name, m in entry.metrics.items()}
+    original = entry is report.baseline
+    cells = {
+        name: cell(name, m, entry, report, scales)
+        for name, m in entry.metrics.items()
+        if not (original and name in _OF_ITSELF)
+    }
     ordered = {name: cells[name] for name in [*(n for n in METRICS if n in cells), *sorted(cells.keys() - METRICS.keys())]}
     size, before = entry.metrics.get("size_bytes"), report.baseline.metrics.get("size_bytes")
-    original = entry is report.baseline
+    speed = None if original else speed_of(entry, report.baseline)
+    full = entry.final or entry in report.nearest or index < FULL_CARDS
+    numbers = [
+        None if m is None else m.value for m in (entry.metrics.get(n) for n in ("latency_ms", "size_bytes", "accuracy_drop"))
+    ]
+    sort = [index + 1, numbers[0], None if speed is None else speed.value, numbers[1], None if original else numbers[2]]
     return Row(
         entry=entry,
         title="The original model" if original else capital(brief(entry.recipe)),
@@ -117,12 +146,15 @@ def _row(entry: Entry, status: Status, report: Report, scales: Scales, index: in
         status=status,
         cells=ordered,
         limits=tuple(
-            (f"{capital(limit_name(c.constraint.metric, report.metric))} {told_against(c)}", c.kept) for c in entry.clauses
+            (f"{capital(limit_name(c.constraint.metric, report.metric))}: {told_against(c)}", c.kept) for c in entry.clauses
         ),
-        speed=None if original else speed_of(entry, report.baseline),
+        speed=speed,
         smaller=None if original or size is None or before is None else shrink(size, before),
-        full=entry.final or entry in report.nearest or index < FULL_CARDS,
+        full=full,
         command="" if original else f"edgewright reproduce report.json --candidate {entry.id} -o again/",
+        # What finalists have besides stands in the comparison of the finalists.
+        told=tuple(c for c in ordered.values() if c.main or not (entry.final or original)) if full else (),
+        sort=",".join("" if x is None else f"{x:.6g}" for x in sort),
     )
 
 

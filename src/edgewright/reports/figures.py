@@ -14,11 +14,11 @@ MINUS = "\u2212"
 TIMES = "\u00d7"
 _STEPS = {
     "ms": ((1e3, "s"), (1.0, "ms"), (1e-3, "µs"), (1e-6, "ns")),
-    "s": ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")),
     "B": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
     "mJ": ((1e3, "J"), (1.0, "mJ"), (1e-3, "µJ"), (1e-6, "nJ")),
     "J": ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ")),
-    "1/s": ((1e3, "thousand/s"), (1.0, "/s")),
+    "1/s": ((1.0, "/s"),),
     "Hz": ((1e9, "GHz"), (1e6, "MHz"), (1e3, "kHz"), (1.0, "Hz")),
     "B/s": ((1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")),
     "MAC/s": ((1e12, "TMAC/s"), (1e9, "GMAC/s"), (1e6, "MMAC/s"), (1.0, "MAC/s")),
@@ -42,8 +42,9 @@ class Scale:
         return plain(value / self.factor, decimals, signed=signed)
 
     def tick(self, value: float) -> str:
-        """The number as short as it goes, for an axis."""
-        return f"{value / self.factor + 0.0:.4g}".replace("-", MINUS)
+        """The number as short as it goes, for an axis or a limit."""
+        found = value / self.factor + 0.0
+        return plain(found, 0) if abs(found) >= 1e4 else f"{found:.4g}".replace("-", MINUS)
 
     def told(self, value: float, *, signed: bool = False) -> str:
         """Number and unit."""
@@ -89,14 +90,14 @@ def plain(value: float, decimals: int | None = None, *, signed: bool = False) ->
 
 
 def decimals_for(value: float, low: float | None = None, high: float | None = None) -> int:
-    """Decimals that tell three significant digits, or, where the interval is narrower, its first: at most five."""
+    """Decimals that tell three significant digits, or, where the interval is narrower, its first: at most four."""
     size = max(abs(value), 0.0 if low is None or high is None else (high - low) / 2)
     if size == 0:
         return 0
     wanted = 2 - math.floor(math.log10(size))
     if low is not None and high is not None and high > low:
         narrow = -math.floor(math.log10((high - low) / 2))
-        wanted = min(max(wanted, narrow), wanted + 2)
+        wanted = min(max(wanted, narrow), wanted + 1)
     return max(wanted, 0)
 
 
@@ -113,6 +114,16 @@ def figure(found: Measurement, scale: Scale, *, signed: bool = False) -> Figure:
         places = decimals_for(value, low, high)
     interval = "" if low is None or high is None else between(low, high, places, signed=signed)
     return Figure(plain(value, places, signed=signed), scale.unit, interval, found.kind, found.n, about(found), found.value)
+
+
+def duration(seconds: float) -> str:
+    """``0.75 s``, ``85 s``, ``4 min 12 s``, ``1 h 20 min``."""
+    if seconds < 120:
+        return f"{plain(seconds, 2 if seconds < 1 else 1 if seconds < 10 else 0)}{SPACE}s"
+    whole = round(seconds)
+    if whole < 7200:
+        return f"{whole // 60}{SPACE}min" + (f" {whole % 60}{SPACE}s" if whole % 60 else "")
+    return f"{whole // 3600}{SPACE}h" + (f" {whole % 3600 // 60}{SPACE}min" if whole % 3600 >= 60 else "")
 
 
 def between(low: float, high: float, places: int | None = None, *, signed: bool = False) -> str:
@@ -175,6 +186,14 @@ class Ratio:
     def text(self) -> str:
         """``4.2``: two digits, three where the first is a one."""
         return times(self.value)
+
+    def gain(self, better: str, worse: str = "") -> str:
+        """``4.2× less``, or ``1.3× more``; ``as fast`` says both ways."""
+        if not worse:
+            return f"{self.text}{TIMES} {better}"
+        if abs(self.value - 1) < 0.005:
+            return "the same"
+        return f"{self.text}{TIMES} {better}" if self.value > 1 else f"{times(1 / self.value)}{TIMES} {worse}"
 
     @property
     def interval(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -25,6 +25,7 @@ class Line:
     name: str
     cells: tuple[Cell | None, ...]
     why: tuple[str, ...]
+    note: str
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,18 @@ def comparison(report: Report, rows: Sequence[Row]) -> Comparison | None:
         Line(
             metric_name(metric, report.metric),
             tuple(row.cells.get(metric) for row in shown),
-            tuple(row.entry.missing.get(metric, "not measured") for row in shown),
+            tuple(row.entry.missing.get(metric, "" if row.status.state == "baseline" else "not measured") for row in shown),
+            _common(row.cells[metric].note for row in shown if metric in row.cells),
         )
         for metric in ordered
     )
     return Comparison(tuple(shown), lines, len(columns) - len(shown))
+
+
+def _common(notes: Iterable[str]) -> str:
+    """The note that all share, "" when they differ."""
+    seen = set(notes)
+    return seen.pop() if len(seen) == 1 else ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgewright.core.measurement import Measurement
-from edgewright.reports.figures import Figure, Ratio, Scale, between, figure, plain, scale_for, shrink, span, speedup
+from edgewright.reports.figures import Figure, Ratio, Scale, between, duration, figure, plain, scale_for, shrink, span, speedup
 from edgewright.reports.reading import Entry, Metric, Report, number, text
 from edgewright.reports.words import brief, capital, count, limit, limit_name, metric_name, told_against
 
@@ -128,7 +128,7 @@ def _stuck(report: Report) -> list[Piece]:
         why = "every one was refused" if refused == len(report.candidates) else "no single limit stood in the way"
         return [Piece(f"{start}: {why}.")]
     what = limit_name(bound.constraint.metric, report.metric)
-    return [Piece(f"{start}: {what} stood in the way, {told_against(bound)}.")]
+    return [Piece(f"{start}: {what} stood in the way, with {told_against(bound)}.")]
 
 
 def means(report: Report) -> str:
@@ -219,8 +219,8 @@ def tagline(report: Report) -> str:
     told = [f"{count(len(report.candidates), 'candidate')} tried"]
     elapsed, first = number(report.raw.get("elapsed_s")), number(report.raw.get("first_feasible_s"))
     if elapsed is not None:
-        told.append(f"in {scale_for('s', [elapsed]).told(elapsed)}")
+        told.append(f"in {duration(elapsed)}")
     said = " ".join(told)
     if first is not None:
-        said += f", the first feasible one after {scale_for('s', [first]).told(first)}"
+        said += f", the first feasible one after {duration(first)}"
     return said

@@ -14,6 +14,13 @@ from edgewright.reports.reading import Entry, Report, items, number, rows, table
 from edgewright.reports.words import DOES, capital, count, humanized, percent, title_of
 
 LAYERS, TYPES, SLOWEST = 24, 10, 10
+FACTS = {
+    "macs_kept": "Multiplies kept", "layers_refitted": "Layers refitted", "samples": "Samples used",
+    "kernels": "Layers made integer", "activations": "Tensors made integer", "float_layers": "Left in float",
+    "kept_float32": "Operators left in float32", "nodes": "Operators changed", "weights": "Weights halved",
+    "quantized": "Made integer", "compensated": "Layers with errors made up for", "fused": "Joined",
+}  # fmt: skip
+"""What passes tell, in words."""
 CEILING_DB = 199.0
 """SQNR from which answers are the same: where the measurement ends."""
 
@@ -35,6 +42,7 @@ class Profile:
 
     title: str
     total: str
+    unit: str
     by_type: tuple[Operator, ...]
     slowest: tuple[Operator, ...]
     left_out: int
@@ -54,7 +62,7 @@ def profiles_of(report: Report) -> list[Profile]:
             total = sum(number(r.get("ms")) or 0.0 for r in kinds)
             made.append(
                 Profile(
-                    title, scale.told(total),
+                    title, scale.told(total), scale.unit,
                     tuple(_operator(r, most, scale, types=True) for r in kinds[:TYPES]),
                     tuple(_operator(r, most, scale, types=False) for r in rows(told.get("slowest"))[:SLOWEST]),
                     max(len(kinds) - TYPES, 0),
@@ -139,7 +147,7 @@ def _step(told: Mapping[str, Any]) -> StepView:
     name = text(step.get("pass"))
     groups = _groups(told.get("channels"))
     known = {"step", "status", "reason", "sqnr_db", "channels"}
-    facts = [(capital(humanized(key)), _said(key, value)) for key, value in told.items() if key not in known]
+    facts = [(FACTS.get(key, capital(humanized(key))), _said(key, value)) for key, value in told.items() if key not in known]
     drawing = None
     if groups:
         kept, total = (sum(g[k] for g in groups) for k in (0, 1))
@@ -149,18 +157,29 @@ def _step(told: Mapping[str, Any]) -> StepView:
         if len(groups) > MOST_COLUMNS:
             told_of += f"; the first {MOST_COLUMNS} are drawn"
         drawing = channels(groups, told_of)
-    options = ", ".join(f"{humanized(k)} {text(v)}" for k, v in step.items() if k != "pass" and text(v))
+    options = ", ".join(_option(k, v) for k, v in step.items() if k != "pass" and text(v))
     return StepView(
         title_of(name), DOES.get(name, ""), options, text(told.get("status")), text(told.get("reason")),
         sqnr_words(number(told.get("sqnr_db"))), tuple((k, v) for k, v in facts if v), drawing,
     )  # fmt: skip
 
 
+def _option(key: str, value: Any) -> str:
+    """A pass's option in words."""
+    if key == "contrib":
+        return "the engine's own operators too" if value is True else "standard operators only"
+    if key == "keep":
+        return f"keep {percent(value)} of the multiplies"
+    if key == "align":
+        return f"in steps of {text(value)} channels"
+    return f"{humanized(key)} {text(value)}"
+
+
 def sqnr_words(sqnr: float | None) -> str:
     """What an SQNR means for answers."""
     if sqnr is None:
         return ""
-    return "the same answers" if sqnr >= CEILING_DB else f"answers within {plain(sqnr, 1)}{SPACE}dB"
+    return "the same answers" if sqnr >= CEILING_DB else f"{plain(sqnr, 1)}{SPACE}dB"
 
 
 def _groups(value: object) -> list[tuple[float, float]]:

@@ -13,7 +13,7 @@ from edgewright.core.measurement import Measurement
 from edgewright.reports.figures import Figure, figure, scale_for, span
 from edgewright.reports.plots.bars import gauge
 from edgewright.reports.reading import Entry, Report
-from edgewright.reports.words import brief, capital, count, limit, limit_name, percent, told_against
+from edgewright.reports.words import PASSES, brief, capital, count, limit, limit_name, percent, title_of, told_against
 
 _FLAGS = {
     "latency_ms": ("--max-latency-ms", 1.0), "size_bytes": ("--max-size-mb", 1e6), "ram_bytes": ("--max-memory-mb", 1e6),
@@ -52,6 +52,7 @@ class Bound:
     nearest: tuple[Near, ...]
     refusals: tuple[tuple[str, int], ...]
     shown: str
+    pressed: bool
 
 
 def bound_of(report: Report) -> Bound:
@@ -62,10 +63,18 @@ def bound_of(report: Report) -> Bound:
         Near(c.anchor, brief(c.recipe, c.engine), "; ".join(_off(clause, report) for clause in c.broken))
         for c in report.nearest
     )
-    refusals = Counter(reason.split(": ")[0] for c in report.candidates for reason in c.refused)
+    refusals = Counter(_kind(reason) for c in report.candidates for reason in c.refused)
     ordered = tuple(sorted(refusals.items(), key=lambda one: (-one[1], one[0])))
     title = "" if shown is None else "the chosen candidate" if shown is report.best else "the nearest candidate"
-    return Bound(limits, tuple(_story(report)), near, ordered, title)
+    tight = report.binding
+    pressed = tight is not None and not _unused(tight)
+    return Bound(limits, tuple(_story(report)), near, ordered, title, pressed)
+
+
+def _kind(reason: str) -> str:
+    """A reason without the figures that differ from candidate to candidate."""
+    start, _, rest = reason.partition(": ")
+    return f"{title_of(start)}: {rest}" if start in PASSES else start
 
 
 def _limit(clause: Clause, entry: Entry, report: Report) -> Limit:
@@ -101,11 +110,12 @@ def _caution(clause: Clause, found: Measurement | None, report: Report) -> str:
     low, high = span(found)
     end = high if clause.constraint.sense == "max" else low
     if clause.kept and end is not None and clause.constraint.slack(end) < 0:
-        scale = scale_for(clause.constraint.unit, [clause.constraint.limit])
+        shown = figure(found, scale_for(clause.constraint.unit, [clause.constraint.limit]), signed=True)
+        reached = shown.interval.split(" to ")[0 if end == low else 1]
         more = ""
         if clause.constraint.metric == "accuracy_drop":
             more = f": {count(found.n, 'sample')} cannot tell it closer, more would"
-        told.append(f"Kept by the value; the interval reaches {scale.told(end)}{more}.")
+        told.append(f"Kept by the value; the interval reaches {reached} {shown.unit}{more}.")
     if found.kind != "measured":
         told.append(f"This figure is {found.kind}, not measured.")
     return " ".join(told)
@@ -122,15 +132,20 @@ def _story(report: Report) -> list[str]:
     if bound is None or bound.slack is None:
         return ["No limit was set."] if not report.constraints else []
     name = limit_name(bound.constraint.metric, report.metric)
-    if (bound.value is not None and bound.value <= 0) or bound.slack >= 1:
+    if _unused(bound):
         told = [f"No limit pressed: {name} came nearest to one, and nothing of it was used."]
     else:
         told = [f"The tightest limit was {name}: {percent(bound.slack)} of it was left."]
     if report.nearest:
         first = report.nearest[0]
         said = "; ".join(_off(clause, report) for clause in first.broken)
-        told.append(f"Just beyond lay {brief(first.recipe, first.engine)} ({said}).")
+        told.append(f"The nearest beyond it: {brief(first.recipe, first.engine)} ({said}).")
     return told
+
+
+def _unused(clause: Clause) -> bool:
+    """Whether nothing of a limit was used."""
+    return (clause.value is not None and clause.value <= 0) or (clause.slack is not None and clause.slack >= 1)
 
 
 def _stuck(report: Report) -> list[str]:

@@ -12,7 +12,7 @@ from edgewright.core.measurement import Measurement
 from edgewright.reports.candidates import Row
 from edgewright.reports.figures import Scale, span
 from edgewright.reports.plots.scale import Axis, linear_axis, ratio_axis
-from edgewright.reports.plots.scatter import Extent, Mark, Side, State, legend, scatter
+from edgewright.reports.plots.scatter import Extent, Mark, Side, State, legend, scatter, shapes
 from edgewright.reports.reading import Report
 from edgewright.reports.words import capital, count, limit_name
 
@@ -84,7 +84,7 @@ def _losses(rows: Sequence[Row], report: Report) -> Side:
     if limit is not None:
         near += [limit.limit, limit.limit * 2]
     for row in rows:
-        if row.entry.final or row.entry is report.baseline:
+        if row.entry.final and row.entry is not report.baseline:
             near += [end for end in span(row.entry.metrics["accuracy_drop"]) if end is not None]
     values = sorted(m.value for m in found)
     middle = values[(3 * len(values)) // 4]
@@ -102,13 +102,19 @@ def _mark(row: Row, metric: str, report: Report) -> Mark:
     if "accuracy_drop" in row.cells and entry is not report.baseline:
         lost = row.cells["accuracy_drop"].figure
         told.append(f"{limit_name('accuracy_drop', report.metric)}: {lost}")
-    accurate = all(c.kept for c in entry.clauses if c.constraint.metric == "accuracy_drop")
+    of_itself = entry is report.baseline and metric == "accuracy_drop"  # nothing is lost against oneself
     label = {"best": "chosen", "baseline": "original"}.get(row.status.state, "")
-    about = f"{row.title} on {row.engine}. {row.status.word}: {row.status.why}. {'. '.join(told)}"
+    why = f" ({row.status.why})" if row.status.state in ("refused", "broken") else ""
+    about = f"{row.title} on {row.engine}. {row.status.word}{why}. {'; '.join(told)}"
     return Mark(
-        entry.anchor, about, _extent(entry.metrics["latency_ms"]), _extent(entry.metrics[metric]),
-        cast(State, row.status.state), entry.final or entry is report.baseline, accurate, label,
+        entry.anchor, about, _extent(entry.metrics["latency_ms"]), Extent(0.0) if of_itself else _extent(entry.metrics[metric]),
+        cast(State, row.status.state), entry.final or entry is report.baseline, _accurate(row), label,
     )  # fmt: skip
+
+
+def _accurate(row: Row) -> bool:
+    """Whether the limit on accuracy, if there is one, is kept."""
+    return all(c.kept for c in row.entry.clauses if c.constraint.metric == "accuracy_drop")
 
 
 def _extent(found: Measurement) -> Extent:
@@ -128,11 +134,14 @@ def key_of(rows: Sequence[Row]) -> Markup:
     if any(not row.entry.final for row in kept):
         entries.append(("circle", "kept", "keeps limits, search split"))
     if "broken" in states:
-        entries.append(("triangle", "broken inaccurate", "accuracy beyond its limit"))
-        entries.append(("circle", "broken", "another limit broken"))
+        broken = [row for row in rows if row.status.state == "broken"]
+        if any(not _accurate(row) for row in broken):
+            entries.append(("triangle", "broken inaccurate", "accuracy beyond its limit"))
+        if any(_accurate(row) for row in broken):
+            entries.append(("circle", "broken", "another limit broken"))
     if "refused" in states:
         entries.append(("cross", "refused", "refused"))
-    return legend(entries)
+    return shapes() + legend(entries)
 
 
 __all__ = ["Axis", "Map", "key_of", "maps_of"]

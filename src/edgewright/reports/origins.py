@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgewright.reports.figures import Scale, figure, plain, scale_for
+from edgewright.reports.figures import Scale, duration, figure, plain, scale_for
 from edgewright.reports.reading import Report, items, measurement, number, rows, table, text
 from edgewright.reports.words import capital, count, engine_name, humanized
 
@@ -180,7 +180,7 @@ def settings_facts(report: Report) -> Pairs:
     told = [("Edgewright", text(report.raw.get("edgewright")))]
     budget = number(settings.get("budget_s"))
     if budget is not None:
-        told.append(("Budget", scale_for("s", [budget]).told(budget)))
+        told.append(("Budget", duration(budget)))
     told += [("Seed", text(settings.get("seed"))), ("Threads", text(settings.get("threads")))]
     told.append(("Structure", "kept as it is" if settings.get("keep_structure") is True else "free to shrink"))
     engines = [engine_name(text(e)) for e in items(settings.get("engines"))]

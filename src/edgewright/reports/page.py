@@ -51,6 +51,7 @@ def view(report: Report) -> dict[str, Any]:
         "tiles": headline.tiles(report),
         "bound": limits.bound_of(report),
         "rows": rows,
+        "first": candidates.FIRST,
         "chosen": chosen,
         "maps": maps.maps_of(report, rows),
         "legend": maps.key_of(rows),

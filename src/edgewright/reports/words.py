@@ -13,15 +13,15 @@ Step = Mapping[str, Any]
 
 ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 METRICS = {
-    "latency_ms": "Latency, typical call (p50)",
+    "latency_ms": "Latency, p50",
     "latency_p95_ms": "Latency, p95",
     "latency_p99_ms": "Latency, p99",
-    "latency_sustained_ms": "Latency under sustained load",
+    "latency_sustained_ms": "Latency, sustained load",
     "throughput_per_s": "Throughput",
     "cold_start_ms": "Cold start",
-    "ram_bytes": "Peak memory",
     "size_bytes": "Size on disk",
     "download_bytes": "Download size",
+    "ram_bytes": "Peak memory",
     "energy_mj": "Energy per call",
     "accuracy": "Accuracy",
     "accuracy_drop": "Accuracy lost",
@@ -77,7 +77,7 @@ def brief(recipe: Sequence[Step], engine: str = "") -> str:
 def _brief(step: Step) -> str:
     name = text(step.get("pass"))
     if name == "prune_channels":
-        return f"{percent(step.get('keep', 0.5))} of the multiplies"
+        return f"{percent(step.get('keep', 0.5))} of the multiplies kept"
     if name == "mixed_precision":
         return f"INT8 with {count(step.get('float_layers', 2), 'layer')} in float"
     said = {
@@ -204,15 +204,16 @@ def limit_name(metric: str, judged: Metric) -> str:
 def limit(constraint: Constraint) -> str:
     """``at most 0.5 points``."""
     scale = scale_for(constraint.unit, [constraint.limit])
-    return f"at {'least' if constraint.sense == 'min' else 'most'} {scale.told(constraint.limit)}"
+    told = f"{scale.tick(constraint.limit)}{SPACE}{scale.unit}".rstrip(SPACE)
+    return f"at {'least' if constraint.sense == 'min' else 'most'} {told}"
 
 
 def told_against(clause: Clause) -> str:
-    """What was found beside what was asked: ``0.56 points where at most 0.50 points may go``."""
-    if clause.value is None:
-        return f"not known, where {limit(clause.constraint)} was asked for"
+    """What was found beside what was asked: ``0.562 points against a limit of 0.5 points``."""
     scale = scale_for(clause.constraint.unit, [clause.constraint.limit])
-    return f"{scale.told(clause.value)} where {limit(clause.constraint)} was asked for"
+    asked = f"{scale.tick(clause.constraint.limit)}{SPACE}{scale.unit}".rstrip(SPACE)
+    asked = f"a {'floor' if clause.constraint.sense == 'min' else 'limit'} of {asked}"
+    return f"not known, against {asked}" if clause.value is None else f"{scale.told(clause.value)} against {asked}"
 
 
 def title_of(a_pass: str) -> str:

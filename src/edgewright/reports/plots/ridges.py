@@ -12,8 +12,8 @@ from edgewright.reports.figures import Scale
 from edgewright.reports.plots.scale import Axis
 from edgewright.reports.plots.svg import element, share, stretched
 
-HEIGHT = 56
-_FLOOR = 48
+HEIGHT = 64
+_FLOOR = 56
 _BINS = 160
 _SMOOTH = 1.4
 """Standard deviation of the smoothing, in bins."""
@@ -56,7 +56,7 @@ def ridge(found: Ridge, axis: Axis) -> Markup:
     """One distribution: its shape, the middle with its interval, and where 95% and 99% of the calls lie."""
     shape = density(found.quantiles, axis)
     width = 1000 / len(shape)
-    points = "".join(f"L{(k + 0.5) * width:.1f},{_FLOOR - 38 * value:.1f}" for k, value in enumerate(shape))
+    points = "".join(f"L{(k + 0.5) * width:.1f},{_FLOOR - 46 * value:.1f}" for k, value in enumerate(shape))
     area = element("path", d=f"M0,{_FLOOR}{points}L1000,{_FLOOR}Z", class_="hill", vector_effect="non-scaling-stroke")
     middle = share(axis.place(found.p50))
     made = [element("title", found.about)]

@@ -8,14 +8,14 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from edgewright.reports.figures import Scale, plain
+from edgewright.reports.figures import Scale
 from edgewright.reports.plots.scale import Axis
 from edgewright.reports.plots.svg import element, joined, share, stretched
 
 State = Literal["refused", "broken", "kept", "front", "best", "baseline"]
 ORDER: tuple[State, ...] = ("refused", "broken", "kept", "front", "baseline", "best")
 """From the back to the front of the drawing."""
-HEIGHT = 420
+HEIGHT = 488
 _FOOT = 46
 _LEFT = 64
 _SHAPES = {
@@ -69,7 +69,7 @@ def scatter(name: str, summary: str, marks: Sequence[Mark], x: Side, y: Side, fr
         _grid(x, y),
         _feasible(name, x, y),
         _front(front, x, y),
-        element("g", *(_mark(mark, x, y) for _, mark in ordered), class_="marks", role="list", aria_label=summary),
+        element("g", *(_mark(mark, x, y) for _, mark in ordered), class_="marks"),
         *_labels(marks, x, y),
     ]
     plot = element(
@@ -162,17 +162,11 @@ def _mark(mark: Mark, x: Side, y: Side) -> Markup:
     if mark.y.low is not None and mark.y.high is not None:
         made.append(element("line", x1=at, x2=at, y1=_down(y, mark.y.low), y2=_down(y, mark.y.high), class_="whisker"))
     made.append(element("circle", cx=at, cy=level, r=14, class_="target"))
-    shape = _shape(mark)
-    made.append(
-        element("svg", element("path", d=_SHAPES[shape], class_="shape"), x=at, y=level, overflow="visible",
-                width=1, height=1)
-    )  # fmt: skip
+    made.append(element("use", href=f"#shape-{_shape(mark)}", x=at, y=level, class_="shape"))
     if not y.axis.holds(mark.y.value) or not x.axis.holds(mark.x.value):
         made.append(element("text", "beyond", x=at, y=level - 10, text_anchor="middle", class_="beyond"))
     classes = f"mark {mark.state}{' final' if mark.final else ''}{'' if mark.accurate else ' inaccurate'}"
-    link = element("a", element("title", mark.about), *made, href=f"#{mark.anchor}", class_=classes,
-                   aria_label=mark.about, data_for=mark.anchor)  # fmt: skip
-    return element("g", link, role="listitem")
+    return element("a", element("title", mark.about), *made, href=f"#{mark.anchor}", class_=classes)
 
 
 def _shape(mark: Mark) -> str:
@@ -195,15 +189,21 @@ def _labels(marks: Sequence[Mark], x: Side, y: Side) -> list[Markup]:
     return made
 
 
+def shapes() -> Markup:
+    """The shapes of the marks, once for all drawings of a page."""
+    drawn = [element("path", d=path, id=f"shape-{name}") for name, path in _SHAPES.items()]
+    return element("svg", element("defs", *drawn), width=0, height=0, class_="sr", aria_hidden="true")
+
+
 def legend(entries: Sequence[tuple[str, str, str]]) -> Markup:
     """Shapes with their meaning: (shape, classes, words)."""
     made = []
     for shape, classes, words in entries:
-        drawn = element("path", d=_SHAPES[shape], class_="shape")
+        drawn = element("use", href=f"#shape-{shape}", class_="shape")
         icon = element("svg", element("g", drawn, class_=f"mark {classes}"), viewBox="-10 -10 20 20", width=16, height=16,
                        aria_hidden="true")  # fmt: skip
         made.append(element("li", icon, " ", words))
     return element("ul", joined(made), class_="legend")
 
 
-__all__ = ["HEIGHT", "Extent", "Mark", "Side", "legend", "plain", "scatter"]
+__all__ = ["HEIGHT", "Extent", "Mark", "Side", "legend", "scatter", "shapes"]

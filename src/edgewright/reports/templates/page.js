@@ -12,7 +12,7 @@
     const card = row && row.querySelector(".card");
     if (!card || !panel) return;
     panel.replaceChildren(card.cloneNode(true));
-    for (const mark of all(".mark[data-for]")) mark.classList.toggle("on", mark.dataset.for === anchor);
+    for (const mark of all("a.mark")) mark.classList.toggle("on", target(mark) === anchor);
     for (const body of all("tbody.row")) body.classList.toggle("on", body.id === anchor);
   };
   const keep = (anchor) => {
@@ -20,6 +20,7 @@
     show(anchor);
     history.replaceState(null, "", `#${anchor}`);
   };
+  const target = (mark) => mark.getAttribute("href").slice(1);
   const open = (body, wanted) => {
     body.classList.toggle("opened", wanted);
     body.querySelector(".open").setAttribute("aria-expanded", String(body.classList.contains("opened")));
@@ -27,14 +28,14 @@
 
   for (const drawing of all(".plot .marks")) {
     // One stop for Tab; the arrows walk from the fastest to the slowest.
-    const marks = all(".mark", drawing).sort((a, b) => place(a) - place(b));
+    const marks = all("a.mark", drawing).sort((a, b) => place(a) - place(b));
     const first = marks.find((mark) => mark.classList.contains("best")) || marks[0];
     for (const mark of marks) {
       mark.setAttribute("tabindex", mark === first ? "0" : "-1");
-      mark.addEventListener("mouseenter", () => show(mark.dataset.for));
+      mark.addEventListener("mouseenter", () => show(target(mark)));
       mark.addEventListener("mouseleave", () => kept && show(kept));
-      mark.addEventListener("focus", () => show(mark.dataset.for));
-      mark.addEventListener("click", (event) => { event.preventDefault(); keep(mark.dataset.for); });
+      mark.addEventListener("focus", () => show(target(mark)));
+      mark.addEventListener("click", (event) => { event.preventDefault(); keep(target(mark)); });
       mark.addEventListener("keydown", (event) => {
         const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
         const at = marks.indexOf(mark);
@@ -59,18 +60,19 @@
     for (const head of all("thead th[data-key]", table)) {
       head.firstElementChild.addEventListener("click", () => {
         const key = head.dataset.key;
-        const down = head.getAttribute("aria-sort") === "ascending" || (key === "speed" && !head.hasAttribute("aria-sort"));
+        const down = head.getAttribute("aria-sort") === "ascending" || (key === "2" && !head.hasAttribute("aria-sort"));
         for (const other of all("th[aria-sort]", table)) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const value = (body) => (body.dataset[key] === "" ? null : Number(body.dataset[key]));
+        const value = (body) => { const text = body.dataset.sort.split(",")[key]; return text === "" ? null : Number(text); };
+        const rank = (body) => Number(body.dataset.sort.split(",")[0]);
         // What has no figure comes last, whichever way.
         bodies.sort((a, b) => {
           const x = value(a), y = value(b);
-          if (x === null || y === null) return (x === null) - (y === null) || a.dataset.rank - b.dataset.rank;
-          return (down ? y - x : x - y) || a.dataset.rank - b.dataset.rank;
+          if (x === null || y === null) return (x === null) - (y === null) || rank(a) - rank(b);
+          return (down ? y - x : x - y) || rank(a) - rank(b);
         });
         bodies.forEach((body, index) => {
-          body.classList.toggle("late", index >= 40);
+          body.classList.toggle("late", index >= Number(table.dataset.first));
           table.append(body);
         });
       });
@@ -110,7 +112,7 @@
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("button.copy");
     if (!button) return;
-    const said = await copied(button.dataset.copy, button);
+    const said = await copied(button.parentElement.querySelector("code").textContent, button);
     button.textContent = said ? "Copied" : "Press Ctrl-C";
     setTimeout(() => { button.textContent = "Copy"; }, 1600);
   });
