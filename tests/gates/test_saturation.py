@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product as every
 from typing import Any
 
@@ -307,11 +307,12 @@ def _db(signal: NDArray[Any], other: NDArray[Any]) -> float:
 
 
 @pytest.mark.skipif(not target("host").has("avx2"), reason="needs an x86 CPU with AVX2")
-def test_real_avx2_answers_as_emulated(tmp_path: Any) -> None:
+@pytest.mark.parametrize("make", [heavy_mlp, heavy_conv])
+def test_real_avx2_answers_as_emulated(make: Callable[[], Model], tmp_path: Any) -> None:
     """oneDNN told to use AVX2 alone, on this very machine: the emulation must be nearer to it than exact sums are."""
     pytest.importorskip("openvino")
-    data = Bright((64,), 16, low=0.6)
-    model = quantized(heavy_mlp(), data)
+    data = Bright((64,), 16, low=0.6) if make is heavy_mlp else Bright((6, 7, 7), 16, low=0.6)
+    model = quantized(make(), data)
     batches: list[Arrays] = list(data.batches(16))
     found: Saturation = emulate(model, batches, "openvino")
     name = model.signature.outputs[0].name

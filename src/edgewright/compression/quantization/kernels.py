@@ -2,13 +2,15 @@
 
 Activations are unsigned there: signed ones are moved up by 128 first, by ONNX Runtime's QDQS8ToU8Transformer as well as
 by oneDNN's compensation. The order along K is (kernel position, channel), in which ONNX Runtime packs its filters
-(MLAS, ReorderFilter: from MCK to KCM) and for which oneDNN's blocks of four channels give the same pairs.
+(MLAS, ReorderFilter: from MCK to KCM). oneDNN packs fours of channels of one kernel position, filled up with zeros: the
+same pairs where channels come in fours. That is what its AVX2 kernels answer; its AVX-512 kernels without VNNI take the
+few channels of a first layer in yet another order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -34,7 +36,8 @@ class Product:
 
     ``weights``: (groups, K, channels of a group) int8. ``factor`` (channels,): what one unit of the 32-bit sum is worth
     in the node's output. ``scale``: of the activations where they arrive as floats, None where they are integers.
-    ``zero``: what padding holds, as unsigned. ``shift``: 128 where the activations are signed.
+    ``zero``: what padding holds, as unsigned. ``shift``: 128 where the activations are signed. ``filled``: channels of
+    zeros at each kernel position.
     """
 
     node: ir.Node
@@ -43,6 +46,7 @@ class Product:
     scale: float | None
     zero: int
     shift: int
+    filled: int = 0
 
     @property
     def data(self) -> str:
@@ -58,7 +62,7 @@ class Product:
     def channels(self) -> int:
         """Activations of one position that are multiplied by one group's weights."""
         taps = prod(self.kernel) if self.spatial else 1
-        return int(self.weights.shape[1] // taps)
+        return int(self.weights.shape[1] // taps) - self.filled
 
     @property
     def kernel(self) -> tuple[int, ...]:
@@ -101,8 +105,9 @@ class Product:
         windows = windows[(slice(None), *(slice(None, None, s) for s in (*strides, *dilations)))]
         groups = self.weights.shape[0]
         split = windows.reshape(groups, -1, prod(windows.shape[1 : 1 + rank]), prod(kernel))  # (g, C, positions, taps)
-        ordered: NDArray[np.uint8] = split.transpose(2, 0, 3, 1).reshape(split.shape[2], groups, -1)
-        return ordered
+        ordered = np.pad(split.transpose(2, 0, 3, 1), [(0, 0), (0, 0), (0, 0), (0, self.filled)])
+        laid: NDArray[np.uint8] = ordered.reshape(split.shape[2], groups, -1)
+        return laid
 
 
 def constant_of(value: ir.Value | None) -> NDArray[Any]:
@@ -113,19 +118,30 @@ def constant_of(value: ir.Value | None) -> NDArray[Any]:
     return np.asarray(found)
 
 
-def product(node: ir.Node, values: Mapping[str, list[NDArray[Any]]]) -> Product | None:
+def product(node: ir.Node, values: Mapping[str, list[NDArray[Any]]], *, fours: bool = False) -> Product | None:
     """``node`` as a product, or None: floats, unsigned weights, or an operator whose kernels are exact.
 
-    ``values`` holds what the graph computes, for zero points that only the run knows. Depthwise convolutions are exact:
-    both engines widen their numbers before multiplying (MLAS, MlasConvSymDepthwiseKernelAvx2; vpmovzxbd).
+    ``values`` holds what the graph computes, for zero points that only the run knows. ``fours``: whether channels are
+    packed in fours, as oneDNN does. Depthwise convolutions are exact: both engines widen their numbers before
+    multiplying (MLAS, MlasConvSymDepthwiseKernelAvx2: vpmovzxbd).
     """
     if node.domain not in ("", "ai.onnx") or len(node.inputs) < 2:
         return None
     if node.op_type in ("Conv", "Gemm", "MatMul"):
-        return _dequantized(node)
-    if node.op_type in ("ConvInteger", "MatMulInteger"):
-        return _integer(node, values)
-    return None
+        found = _dequantized(node)
+    elif node.op_type in ("ConvInteger", "MatMulInteger"):
+        found = _integer(node, values)
+    else:
+        return None
+    return _in_fours(found) if fours and found is not None and found.spatial else found
+
+
+def _in_fours(found: Product) -> Product:
+    filled = -found.channels % 4
+    groups, depth, outputs = found.weights.shape
+    parts = found.weights.reshape(groups, depth // found.channels, found.channels, outputs)
+    laid = np.pad(parts, [(0, 0), (0, 0), (0, filled), (0, 0)]).reshape(groups, -1, outputs)
+    return replace(found, weights=laid, filled=filled)
 
 
 def unseen(graph: ir.Graph) -> list[str]:

@@ -32,7 +32,7 @@ class LayerSaturation:
     """One layer. ``pairs``: sums of two products looked at, ``saturated``: those cut. ``outputs``: 32-bit sums,
     ``touched``: those that came out wrong. ``noise_db``: 10 log10(sum y^2 / sum loss^2) of its output, None where
     nothing was lost. ``possible``: some pair could saturate for some input, were the weights paired in any order.
-    ``ordered``: whether the engine's pairs are known to be the ones looked at."""
+    ``ordered``: whether the pairs looked at are the engine's on every such CPU, not on those with AVX2 alone."""
 
     layer: str
     op_type: str
@@ -142,7 +142,7 @@ def emulate(
     layers = []
     for node in graph.graph:
         checkpoint()
-        found = product(node, stepper.values)
+        found = product(node, stepper.values, fours=engine == "openvino")
         losses = None if found is None else _losses(found, stepper.values[found.data], checkpoint)
         stepper.step(node)
         if found is not None and losses is not None:
@@ -202,8 +202,7 @@ def _apply(found: Product, losses: _Losses, stepper: Stepper, engine: str) -> La
 
 
 def _ordered(found: Product, engine: str) -> bool:
-    """oneDNN packs four channels of one kernel position together, and pads them where there are fewer."""
-    return engine == "onnxruntime" or found.channels % 4 == 0
+    return engine == "onnxruntime" or found.channels % 4 == 0 or not found.spatial
 
 
 def _rows(batch: Arrays) -> int:

@@ -1,0 +1,51 @@
+"""Memory: what opening and running the candidate adds to a process, beside the original's."""
+
+from __future__ import annotations
+
+from edgewright.core.measurement import Measurement
+from edgewright.flows.gates.case import Case
+from edgewright.flows.gates.finding import Finding, failed, passed, unchecked
+
+
+def judge(mine: Measurement, original: Measurement | None, limit: float | None = None) -> Finding:
+    """Peaks in bytes, with the spread over processes.
+
+    With a ``limit`` that decides; without one the candidate may not lie above the original beyond both their spreads.
+    """
+    low, high = _ends(mine)
+    evidence = {"ram_bytes": [low, mine.value, high], "limit_bytes": limit}
+    told = f"{mine.value / 1e6:.3g} MB at the peak"
+    if original is not None:
+        base_low, base_high = _ends(original)
+        evidence["original_bytes"] = [base_low, original.value, base_high]
+        told += f", the original {original.value / 1e6:.3g} MB"
+        above = low > base_high
+    else:
+        above = False
+    if limit is not None:
+        told += f"; {limit / 1e6:.3g} MB are allowed"
+        if mine.value > limit:
+            return failed(told, **evidence)
+        return passed(told + (": more than the original, within what was asked" if above else ""), **evidence)
+    if above:
+        return failed(
+            f"{told}: more than the original, beyond the spread of both; --max-memory-mb says what may be taken",
+            **evidence,
+        )
+    if original is None:
+        return unchecked("neither the original's memory nor a limit is known", **evidence)
+    return passed(told, **evidence)
+
+
+def _ends(seen: Measurement) -> tuple[float, float]:
+    return (seen.value if seen.low is None else seen.low), (seen.value if seen.high is None else seen.high)
+
+
+def check(case: Case) -> Finding:
+    """The run's own figures from fresh processes."""
+    mine = case.candidate.metrics.get("ram_bytes")
+    if mine is None:
+        missing = case.result.facts.get(case.candidate.id, {}).get("missing", {})
+        return unchecked(missing.get("ram_bytes", "was not measured") if case.here else case.elsewhere)
+    original = case.original.metrics.get("ram_bytes") if case.rewritten else None
+    return judge(mine, mine if not case.rewritten else original, case.limit("ram_bytes"))
