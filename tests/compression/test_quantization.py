@@ -16,7 +16,7 @@ from edgewright.compression.quantization.calibration import BINS, choose_range, 
 from edgewright.compression.quantization.scheme import affine, quantize_weight, restore_weight, weight_scales
 from edgewright.core.session import EngineOptions
 from edgewright.engines import open_session
-from edgewright.testing.graphs import Drawn, zoo
+from edgewright.testing.graphs import Build, Drawn, zoo
 
 bounded = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -206,3 +206,29 @@ class Held:
     def batches(self, size):
         for start in range(0, len(self._values), size):
             yield {self._name: self._values[start : start + size]}
+
+
+@pytest.mark.parametrize("batch", ["batch", 1])
+@pytest.mark.parametrize("shape", [(8,), (5, 8)])
+def test_a_product_with_a_bias_stays_on_integers(batch, shape, tmp_path):
+    """ONNX Runtime would make a float Gemm of it."""
+    b = Build(17, 0)
+    x = b.input("x", [batch, *shape])
+    y = b.node("Add", b.node("MatMul", x, b.weight(8, 16)), b.weight(16))
+    b.output(b.node("Add", b.node("MatMul", b.node("Relu", y), b.weight(16, 4)), b.weight(4)))
+    model = b.model()
+    result = Int8Static()(model, Context(Drawn(model, 16)))
+    ran = runtime_operators(result.model, tmp_path)
+    assert not {"MatMul", "Gemm"} & set(ran), ran
+    assert sum(op in {"QGemm", "MatMulIntegerToFloat", "QLinearMatMul"} for op in ran) == 2, ran
+    assert result.facts["sqnr_db"] > 25
+
+
+def test_gemm_with_factors_runs_on_integers(tmp_path):
+    b = Build(17, 0)
+    x = b.input("x", ["batch", 8])
+    b.output(b.node("Gemm", x, b.weight(8, 4), b.weight(4), alpha=0.5, beta=2.0))
+    model = b.model()
+    result = Int8Static()(model, Context(Drawn(model, 16)))
+    assert "QGemm" in runtime_operators(result.model, tmp_path)
+    assert result.facts["sqnr_db"] > 25

@@ -13,6 +13,7 @@ from edgewright.compression.contract import Context, Pass, PassResult
 from edgewright.compression.quantization.calibration import Method, Observed, choose_range, observe
 from edgewright.compression.quantization.emit import Writer
 from edgewright.compression.quantization.placement import Placement, place
+from edgewright.compression.quantization.products import settle_products
 from edgewright.compression.quantization.scheme import Activations, affine
 from edgewright.core.errors import Refused
 from edgewright.core.model import Model
@@ -41,7 +42,7 @@ class Int8Static(Pass):
 
     def rewrite(self, model: Model, context: Context) -> PassResult | None:
         """The quantized model; refused without samples, on integer models, and where no kernel qualifies."""
-        prepared = at_least(model, 13)
+        prepared = settle_products(at_least(model, 13), self.name)
         graph = open_graph(prepared)
         if any(n.op_type in ("QuantizeLinear", "DequantizeLinear", "QLinearConv") for n in graph.graph):
             raise Refused("the model is quantized already; qdq_repair mends how, the float model quantizes anew")

@@ -132,6 +132,8 @@ def fold_gemm(kernel: Kernel) -> NDArray[np.float32]:
     weight: NDArray[np.float32] = constant(kernel.weight)
     if kernel.node.op_type == "Gemm":
         alpha = kernel.node.attributes.pop("alpha", None)
+        if kernel.bias is None:
+            kernel.node.attributes.pop("beta", None)
         if alpha is not None and alpha.as_float() != 1.0:
             weight = (weight * np.float32(alpha.as_float())).astype(np.float32)
     return weight

@@ -10,6 +10,7 @@ from edgewright.compression.contract import Context, agreement_db, probe
 from edgewright.compression.passes.int8_static import Int8Static
 from edgewright.compression.quantization.calibration import observe
 from edgewright.compression.quantization.placement import label, place
+from edgewright.compression.quantization.products import settle_products
 from edgewright.core.model import Model
 from edgewright.graphs.graph import close_graph, open_graph
 from edgewright.graphs.opsets import at_least
@@ -45,7 +46,7 @@ def _measure(model: Model, scheme: Int8Static, context: Context) -> list[Sensiti
     samples = context.samples()
     head = getattr(samples, "head", None)
     few = replace(context, calibration=head(_CALIBRATION) if head else samples)
-    prepared = at_least(model, 13)
+    prepared = settle_products(at_least(model, 13), scheme.name)
     whole = place(open_graph(prepared).graph, frozenset(scheme.skip))
     wanted = scheme.wanted(whole)
     for kernel in whole.kernels:  # alone, a layer may be quantized where it would have shared its neighbour's scale
