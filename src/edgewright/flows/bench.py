@@ -67,15 +67,13 @@ class Bench:
         metrics = {**measure_sizes(self.source), **accuracy_metrics(same)}
         identity = candidate_id(self.source.digest, (), self.splits.search.digest, runner.engine, runner.options)
         made = Candidate(identity, (), self.source, runner.engine, runner.options, metrics)
-        kept = self._kept(made)
+        kept = self._kept(made) if self.elsewhere is None else self.elsewhere.figures(made)
         if kept is None:
             result = measure_latency(
                 {"baseline": self._session}, self.inputs, Plan(1.5, 0.0, self.context.seed, tail_calls=200)
             )
             kept = result["baseline"].measurements(self.source.digest)
             self._keep(made, kept)
-        if self.elsewhere is not None:
-            kept = self.elsewhere.figures(made)
         made = replace(made, metrics={**metrics, **kept})
         self.baseline = judge(made, self.constraints)
         return self.baseline
