@@ -167,3 +167,16 @@ def test_a_bad_step_is_told_in_one_line(step, says):
     with pytest.raises(InputError, match=says) as caught:
         make_pass(step)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["strip", "fp16", "strip"], ["fp16", "simplify"], ["fuse", "int8_dynamic", "strip"], ["strip", "low_rank", "fp16"],
+     ["fuse", "low_rank", "int4_weights", "strip"], ["int8_static", "qdq_repair", "fuse", "strip"]],
+)  # fmt: skip
+@pytest.mark.parametrize("graph", ["residual", "attention", "mlp", "several"])
+def test_passes_follow_one_another(names, graph):
+    model = zoo()[graph]()
+    for name in names:
+        options = {"smallest": 1} if name in ("int8_dynamic", "int4_weights", "low_rank") else {}
+        model = check_pass(make_pass({"pass": name, **options}), model, context(model)).model

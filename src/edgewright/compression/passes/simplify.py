@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import onnx
 import onnxruntime as ort
 
 from edgewright.compression.contract import Context, Pass
 from edgewright.core.errors import Refused
 from edgewright.core.model import Model
-from edgewright.formats.onnx import from_proto, parse
+from edgewright.formats.onnx import from_proto, parse, tensors
 from edgewright.graphs.graph import close_graph, open_graph
 
 # These would hide the MatMul that the 4-bit and dynamic passes look for, or tie the graph to one machine.
@@ -32,6 +33,9 @@ class Simplify(Pass):
     def rewrite(self, model: Model, context: Context) -> Model | None:
         """The simplified model, or None when nothing was left to fold."""
         whole = close_graph(open_graph(model), model, self.name)
+        if any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in tensors(parse(whole.data))):
+            # ONNX Runtime would save the casts its CPU needs for lack of float16 kernels.
+            raise Refused("holds float16 weights; simplify before fp16, not after")
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             path = Path(folder) / "simplified.onnx"
             options = ort.SessionOptions()

@@ -41,9 +41,10 @@ class Strip(Pass):
             for value in node.outputs:
                 if value.name and value.name not in public:
                     value.name = next(names)
-        for value in list(graph.graph.initializers.values()):
-            if value.name in public:
-                continue
+        held = [value for value in graph.graph.initializers.values() if value.name not in public]
+        for number, value in enumerate(held):
+            value.name = f"ew.strip.{number}"  # out of the way: a name that is taken cannot be given
+        for value in held:
             name = next(names)
             value.name = name
             if value.const_value is not None:
