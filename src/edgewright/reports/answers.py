@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from edgewright.reports.figures import Figure, Scale, between, figure, plain
 from edgewright.reports.plots.bars import dumbbell
-from edgewright.reports.reading import Report, items, measurement, number, rows, text
+from edgewright.reports.reading import Report, clip, items, measurement, number, rows, text
 from edgewright.reports.words import capital, count, listed
 
 SHOWN, MORE = 12, 120
@@ -55,12 +55,16 @@ def answers_of(report: Report) -> Answers | None:
         return None
     told = entry.accuracy
     lost = "lost" if report.metric.higher_is_better else "added"
-    named = (
-        ("baseline", f"{capital(report.metric.title)}, original"), ("candidate", f"{capital(report.metric.title)}, now"),
-        ("drop", capital(lost)), ("agreement", "Same answer as the original"), ("sqnr_db", "Signal to noise (SQNR)"),
-    )  # fmt: skip
+    title = capital(report.metric.title)
+    named = {
+        "baseline": f"{title}, original",
+        "candidate": f"{title}, now",
+        "drop": capital(lost),
+        "agreement": "Same answer as the original",
+        "sqnr_db": "Signal to noise (SQNR)",
+    }
     shown = []
-    for key, name in named:
+    for key, name in named.items():
         found = measurement(told.get(key))
         if found is not None and not (key == "agreement" and "agreement" in report.metric.title):
             shown.append((name, figure(found, Scale(1.0, found.unit), signed=key == "drop")))
@@ -81,7 +85,7 @@ _Found = dict[str, float | str]
 
 def _classes(value: object) -> list[_Found]:
     """Classes with all their numbers, the largest drop first."""
-    found = []
+    found: list[_Found] = []
     for one in rows(value):
         numbers = {key: number(one.get(key)) for key in ("n", "before", "after", "drop", "low", "high")}
         if all(v is not None for v in numbers.values()):
@@ -95,9 +99,10 @@ def _class(one: _Found, everyone: Sequence[_Found], worst: str) -> Class:
     least = min(min(float(c["before"]), float(c["after"])) for c in everyone)
     floor = max(min(least - 5.0, 90.0), 0.0) if least >= 0 else least
     reach = (max(before - high, floor), min(before - low, 100.0))
+    name = str(one["name"])
     return Class(
-        str(one["name"]), int(one["n"]), plain(before, 1), plain(after, 1), plain(drop, 1, signed=True),
-        between(low, high, 1, signed=True), dumbbell(before, after, floor, 100.0, reach), drop > 0 and str(one["name"]) == worst,
+        clip(name, 72), int(one["n"]), plain(before, 1), plain(after, 1), plain(drop, 1, signed=True),
+        between(low, high, 1, signed=True), dumbbell(before, after, floor, 100.0, reach), drop > 0 and name == worst,
     )  # fmt: skip
 
 
@@ -111,5 +116,3 @@ def _summary(classes: Sequence[_Found]) -> str:
         return f"None of {count(len(classes), 'class', 'classes')} lost or gained anything"
     parts = [f"{n} {word}" for n, word in ((lost, "lost"), (same, "stayed as they were"), (gained, "gained")) if n]
     return f"Of {count(len(classes), 'class', 'classes')} {listed(parts)}"
-
-

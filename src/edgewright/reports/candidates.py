@@ -7,10 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgewright.core.measurement import Measurement
-from edgewright.reports.figures import Figure, Ratio, Scale, figure, quick, scale_for, shrink
-from edgewright.reports.headline import speed_of
+from edgewright.reports.figures import Figure, Scale, figure, quick, scale_for
+from edgewright.reports.ratios import Ratio, shrink, speed_of
 from edgewright.reports.reading import Entry, Report, text
-from edgewright.reports.words import METRICS, brief, capital, engine_name, limit_name, metric_name, sentence, told_against
+from edgewright.reports.words import (
+    METRICS,
+    brief,
+    capital,
+    engine_name,
+    limit_name,
+    metric_name,
+    sentence,
+    told_against,
+)
 
 FULL_CARDS = 60
 FIRST = 12
@@ -120,7 +129,9 @@ def status_of(entry: Entry, report: Report) -> Status:
         return Status("front", "On the front", "good", "keeps every limit; none is better in everything", 2)
     if entry.final:
         return Status("kept", "Keeps limits", "good", "keeps every limit; another is better in everything", 3)
-    return Status("kept", "Passed over", "unknown", "keeps every limit as far as the search saw; not measured further", 3)
+    return Status(
+        "kept", "Passed over", "unknown", "keeps every limit as far as the search saw; not measured further", 3
+    )
 
 
 def _row(entry: Entry, status: Status, report: Report, scales: Scales, index: int) -> Row:
@@ -130,12 +141,15 @@ def _row(entry: Entry, status: Status, report: Report, scales: Scales, index: in
         for name, m in entry.metrics.items()
         if not (original and name in _OF_ITSELF)
     }
-    ordered = {name: cells[name] for name in [*(n for n in METRICS if n in cells), *sorted(cells.keys() - METRICS.keys())]}
+    ordered = {
+        name: cells[name] for name in [*(n for n in METRICS if n in cells), *sorted(cells.keys() - METRICS.keys())]
+    }
     size, before = entry.metrics.get("size_bytes"), report.baseline.metrics.get("size_bytes")
     speed = None if original else speed_of(entry, report.baseline)
     full = entry.final or entry in report.nearest or index < FULL_CARDS
     numbers = [
-        None if m is None else m.value for m in (entry.metrics.get(n) for n in ("latency_ms", "size_bytes", "accuracy_drop"))
+        None if m is None else m.value
+        for m in (entry.metrics.get(n) for n in ("latency_ms", "size_bytes", "accuracy_drop"))
     ]
     sort = [index + 1, numbers[0], None if speed is None else speed.value, numbers[1], None if original else numbers[2]]
     return Row(
@@ -146,7 +160,8 @@ def _row(entry: Entry, status: Status, report: Report, scales: Scales, index: in
         status=status,
         cells=ordered,
         limits=tuple(
-            (f"{capital(limit_name(c.constraint.metric, report.metric))}: {told_against(c)}", c.kept) for c in entry.clauses
+            (f"{capital(limit_name(c.constraint.metric, report.metric))}: {told_against(c)}", c.kept)
+            for c in entry.clauses
         ),
         speed=speed,
         smaller=None if original or size is None or before is None else shrink(size, before),

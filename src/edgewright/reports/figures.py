@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgewright.core.measurement import Measurement
-from edgewright.reports.reading import items, number, text
+from edgewright.reports.reading import text
 
 SPACE = "\u00a0"
 MINUS = "\u2212"
@@ -79,7 +79,7 @@ def scale_for(unit: str, values: Iterable[float]) -> Scale:
 
 
 def plain(value: float, decimals: int | None = None, *, signed: bool = False) -> str:
-    """A number with thousands apart; three significant digits unless told otherwise. A true minus, and no minus zero."""
+    """A number, thousands apart, with three significant digits unless told otherwise. No minus zero."""
     places = decimals_for(value) if decimals is None else decimals
     rounded = round(value, places) + 0.0
     if abs(rounded) >= 1e15:
@@ -113,7 +113,9 @@ def figure(found: Measurement, scale: Scale, *, signed: bool = False) -> Figure:
     else:
         places = decimals_for(value, low, high)
     interval = "" if low is None or high is None else between(low, high, places, signed=signed)
-    return Figure(plain(value, places, signed=signed), scale.unit, interval, found.kind, found.n, about(found), found.value)
+    return Figure(
+        plain(value, places, signed=signed), scale.unit, interval, found.kind, found.n, about(found), found.value
+    )
 
 
 def duration(seconds: float) -> str:
@@ -142,7 +144,7 @@ def span(found: Measurement) -> tuple[float | None, float | None]:
 
 def about(found: Measurement) -> str:
     """What stands behind a figure, in one line: kind, how many, what the interval means, the split it was seen on."""
-    told = [found.kind]
+    told: list[str] = [found.kind]
     if found.n > 1:
         told.append(f"n = {plain(found.n, 0)}")
     if span(found) != (None, None):
@@ -164,86 +166,3 @@ def about(found: Measurement) -> str:
 def quick(found: Measurement) -> bool:
     """Whether a time was only glanced at during the search: a ratio, multiplied with the original's time."""
     return text(found.conditions.get("how")).startswith("ratio to the baseline")
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How many times better: ``value`` with its interval, above 1 where something was won. ``paired``: same run."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    kind: str = "measured"
-    paired: bool = False
-
-    @property
-    def sure(self) -> bool:
-        """Whether the interval, as far as one is known, leaves 1 out."""
-        low, high = (self.value if end is None else end for end in (self.low, self.high))
-        return low > 1.005 or high < 0.995
-
-    @property
-    def text(self) -> str:
-        """``4.2``: two digits, three where the first is a one."""
-        return times(self.value)
-
-    def gain(self, better: str, worse: str = "") -> str:
-        """``4.2× less``, or ``1.3× more``; ``as fast`` says both ways."""
-        if not worse:
-            return f"{self.text}{TIMES} {better}"
-        if abs(self.value - 1) < 0.005:
-            return "the same"
-        return f"{self.text}{TIMES} {better}" if self.value > 1 else f"{times(1 / self.value)}{TIMES} {worse}"
-
-    @property
-    def interval(self) -> str:
-        """``4.17 to 4.32``, "" where none is known."""
-        if self.low is None or self.high is None or self.low == self.high:
-            return ""
-        places = max(decimals_for(self.value, self.low, self.high), 2 if self.value < 10 else 1)
-        return between(self.low, self.high, min(places, 2))
-
-
-def times(value: float) -> str:
-    """A ratio's number."""
-    return plain(value, 2 if value < 2 else 1 if value < 10 else 0)
-
-
-def speedup(after: Measurement, before: Measurement, paired: object = None) -> Ratio | None:
-    """How many times as fast. ``paired``: the ratio of times from one interleaved run, as LatencyResult tells it."""
-    told = paired if isinstance(paired, dict) else {}
-    value, low, high = (number(told.get(key)) for key in ("value", "low", "high"))
-    if value is None:
-        value, low, high = _told(after)
-    if value is not None and value > 0:
-        ends = (1 / high, 1 / low) if low and high and 0 < low <= value <= high else (None, None)
-        return Ratio(1 / value, *ends, kind=after.kind, paired=True)
-    if after.value <= 0 or before.value <= 0:
-        return None
-    return Ratio(before.value / after.value, kind=worse_kind(after.kind, before.kind))
-
-
-def _told(found: Measurement) -> tuple[float | None, float | None, float | None]:
-    """The ratio of times among a measurement's conditions: a number, or value, low and high."""
-    told = found.conditions.get("ratio")
-    if isinstance(told, list):
-        value, low, high = ([*(number(x) for x in items(told)), None, None, None])[:3]
-        return value, low, high
-    value = number(told)
-    low, high = span(found)
-    if value is None or low is None or high is None or found.value <= 0:
-        return value, None, None
-    return value, value * low / found.value, value * high / found.value
-
-
-def shrink(after: Measurement, before: Measurement) -> Ratio | None:
-    """How many times smaller."""
-    if after.value <= 0 or before.value <= 0:
-        return None
-    return Ratio(before.value / after.value, kind=worse_kind(after.kind, before.kind))
-
-
-def worse_kind(*kinds: str) -> str:
-    """What a figure made of several is: no better than the worst of them."""
-    order = ("measured", "estimated", "predicted")
-    return max(kinds, key=order.index)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from edgewright.reports.candidates import Cell, Row
-from edgewright.reports.figures import Ratio, Scale
+from edgewright.reports.figures import Scale
 from edgewright.reports.plots.ridges import Ridge, ridge, ruler
 from edgewright.reports.plots.scale import Axis, ratio_axis
-from edgewright.reports.reading import Entry, Report, items, number, table, text
-from edgewright.reports.words import METRICS, count, engine_name, humanized, metric_name, percent
+from edgewright.reports.ratios import Ratio
+from edgewright.reports.reading import Entry, Report, Table, items, number, table, text
+from edgewright.reports.words import METRICS, count, metric_name
 
 MOST = 7
 """Columns of the comparison, the original included."""
@@ -50,7 +51,9 @@ def comparison(report: Report, rows: Sequence[Row]) -> Comparison | None:
         Line(
             metric_name(metric, report.metric),
             tuple(row.cells.get(metric) for row in shown),
-            tuple(row.entry.missing.get(metric, "" if row.status.state == "baseline" else "not measured") for row in shown),
+            tuple(
+                row.entry.missing.get(metric, "" if row.status.state == "baseline" else "not measured") for row in shown
+            ),
             _common(row.cells[metric].note for row in shown if metric in row.cells),
         )
         for metric in ordered
@@ -115,23 +118,22 @@ def _spread(row: Row, quantiles: tuple[float, ...], axis: Axis, scale: Scale, re
     middle = of("p50")
     p50 = middle if middle is not None else quantiles[len(quantiles) // 2]
     p95, p99 = of("p95"), of("p99")
-    told = [f"{name} {scale.told(value)}" for name, value in (("p50", p50), ("p95", p95), ("p99", p99)) if value is not None]
+    told = [
+        f"{name} {scale.told(value)}" for name, value in (("p50", p50), ("p95", p95), ("p99", p99)) if value is not None
+    ]
     about = f"{row.title} on {row.engine}: {', '.join(told)}"
     tone = {"best": "best", "baseline": "baseline"}.get(row.status.state, "")
     drawn = ridge(Ridge(quantiles, p50, of("p50", "low"), of("p50", "high"), p95, p99, about, tone), axis)
-    return Spread(
-        row, drawn, row.cells["latency_ms"].figure.text,
-        *("" if v is None else scale.of(v) for v in (p95, p99)), speed=row.speed,
-    )  # fmt: skip
+    tails = ["" if tail is None else scale.of(tail) for tail in (p95, p99)]
+    return Spread(row, drawn, row.cells["latency_ms"].figure.text, tails[0], tails[1], row.speed)
 
 
 def _notes(entry: Entry) -> list[str]:
     return [text(note) for note in items(table(entry.latency.get("conditions")).get("notes"))]
 
 
-def _how(conditions: dict[str, object] | object) -> str:
+def _how(told: Table) -> str:
     """How the times were taken, from the conditions of the original's."""
-    told = table(conditions)
     parts = []
     rounds, openings, threads = (number(told.get(key)) for key in ("rounds", "openings", "threads"))
     if rounds:
@@ -157,6 +159,3 @@ def gaps(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
         (why, [(metric_name(metric, report.metric), ", ".join(who)) for metric, who in metrics.items()])
         for why, metrics in found.items()
     ]
-
-
-__all__ = ["Comparison", "Times", "comparison", "engine_name", "gaps", "humanized", "percent", "times"]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgewright.core.measurement import Measurement
-from edgewright.reports.figures import Figure, Ratio, Scale, between, duration, figure, plain, scale_for, shrink, span, speedup
+from edgewright.reports.figures import TIMES, Figure, Scale, between, duration, figure, plain, scale_for, span
+from edgewright.reports.ratios import Ratio, shrink, speed_of
 from edgewright.reports.reading import Entry, Metric, Report, number, text
 from edgewright.reports.words import brief, capital, count, limit, limit_name, metric_name, told_against
 
@@ -67,17 +68,9 @@ def verdict(report: Report) -> list[Piece]:
     return _joined(parts)
 
 
-def speed_of(entry: Entry, baseline: Entry) -> Ratio | None:
-    """How many times as fast as the original, from one run where there was one."""
-    after, before = entry.metrics.get("latency_ms"), baseline.metrics.get("latency_ms")
-    if after is None or before is None:
-        return None
-    return speedup(after, before, entry.latency.get("ratio"))
-
-
 def _speed(ratio: Ratio) -> list[Piece]:
     aside = [Piece(f" ({ratio.interval})", aside=True)] if ratio.interval else []
-    start = "Predicted: " if ratio.kind == "predicted" else ""
+    start = "predicted to be " if ratio.kind == "predicted" else ""
     if not ratio.sure:
         return [Piece(f"{start}about as fast"), *aside]
     return [Piece(f"{start}{ratio.text} times as fast"), *aside]
@@ -179,7 +172,9 @@ def _tile(metric: str, before: Measurement, after: Measurement, report: Report, 
 
     gist, gist_after, tone, note = _gist(metric, before, after, report, best)
     kind = two.kind if one.kind == two.kind else f"{one.kind}, then {two.kind}"
-    return Tile(metric_name(metric, report.metric), gist, gist_after, tone, one, two, (bar(before), bar(after)), note, kind)
+    return Tile(
+        metric_name(metric, report.metric), gist, gist_after, tone, one, two, (bar(before), bar(after)), note, kind
+    )
 
 
 def _gist(
@@ -201,7 +196,7 @@ def _gist(
         return figure(after, Scale(1.0, after.unit)).text, after.unit, "plain", ""
     faster = metric == "latency_ms"
     if not ratio.sure:
-        return "about", "as fast" if faster else "the same", "plain", ratio.interval
+        return f"≈ 1{TIMES}", "as fast" if faster else "the same", "plain", ratio.interval
     better = ratio.value > 1
     words = ("as fast" if faster else "less") if better or faster else "more"
     shown = ratio if better or faster else Ratio(1 / ratio.value)
@@ -211,7 +206,11 @@ def _gist(
         note = f"{scale_for('B', [packed.value]).told(packed.value)} to download"
     if metric == "energy_mj" and (source := text(after.conditions.get("source"))):
         note = source
-    return f"{shown.text}\u00d7", words, "good" if better else "attention", note
+    held = next((c for c in best.clauses if c.constraint.metric == metric), None)
+    if held is not None:
+        note = f"{note}{'; ' if note else ''}limit {limit(held.constraint)}"
+    broken = held is not None and not held.kept
+    return f"{shown.text}{TIMES}", words, "bad" if broken else "good" if better else "attention", note
 
 
 def tagline(report: Report) -> str:
@@ -222,5 +221,5 @@ def tagline(report: Report) -> str:
         told.append(f"in {duration(elapsed)}")
     said = " ".join(told)
     if first is not None:
-        said += f", the first feasible one after {duration(first)}"
+        said += f", the first that kept every limit on the search split after {duration(first)}"
     return said

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from edgewright.reports.figures import SPACE, Scale, plain, scale_for
 from edgewright.reports.plots.bars import MOST_COLUMNS, bar, channels
-from edgewright.reports.reading import Entry, Report, items, number, rows, table, text
+from edgewright.reports.reading import Entry, Report, clip, items, number, rows, table, text
 from edgewright.reports.words import DOES, capital, count, humanized, percent, title_of
 
 LAYERS, TYPES, SLOWEST = 24, 10, 10
@@ -84,7 +84,7 @@ def _operator(row: Mapping[str, Any], most: float, scale: Scale, *, types: bool)
     if not types and len(sources) > 1:
         detail += f", for {count(len(sources), 'node')} of the model"
     return Operator(
-        text(row.get("op_type" if types else "name")), detail, scale.of(ms), percent(row.get("share")),
+        clip(text(row.get("op_type" if types else "name")), 72), detail, scale.of(ms), percent(row.get("share")),
         bar(ms / most if most else 0.0),
     )  # fmt: skip
 
@@ -110,13 +110,17 @@ class Sensitivity:
 
 def sensitivity_of(report: Report) -> Sensitivity | None:
     """Per-layer sensitivity, None where it was not measured."""
-    found = [(row, sqnr) for row in rows(report.raw.get("sensitivity")) if (sqnr := number(row.get("sqnr_db"))) is not None]
+    found = [
+        (row, sqnr) for row in rows(report.raw.get("sensitivity")) if (sqnr := number(row.get("sqnr_db"))) is not None
+    ]
     if not found:
         return None
     found.sort(key=lambda one: (one[1], text(one[0].get("layer"))))
     worst = found[0][1]
     layers = tuple(
-        Layer(text(row.get("layer")), text(row.get("op_type")), plain(sqnr, 1), bar(10 ** ((worst - sqnr) / 10)))
+        Layer(
+            clip(text(row.get("layer")), 72), text(row.get("op_type")), plain(sqnr, 1), bar(10 ** ((worst - sqnr) / 10))
+        )
         for row, sqnr in found[:LAYERS]
     )
     left = found[LAYERS:]
@@ -147,7 +151,9 @@ def _step(told: Mapping[str, Any]) -> StepView:
     name = text(step.get("pass"))
     groups = _groups(told.get("channels"))
     known = {"step", "status", "reason", "sqnr_db", "channels"}
-    facts = [(FACTS.get(key, capital(humanized(key))), _said(key, value)) for key, value in told.items() if key not in known]
+    facts = [
+        (FACTS.get(key, capital(humanized(key))), _said(key, value)) for key, value in told.items() if key not in known
+    ]
     drawing = None
     if groups:
         kept, total = (sum(g[k] for g in groups) for k in (0, 1))
@@ -172,7 +178,7 @@ def _option(key: str, value: Any) -> str:
         return f"keep {percent(value)} of the multiplies"
     if key == "align":
         return f"in steps of {text(value)} channels"
-    return f"{humanized(key)} {text(value)}"
+    return f"{humanized(key)} {clip(text(value), 40)}"
 
 
 def sqnr_words(sqnr: float | None) -> str:
@@ -197,7 +203,11 @@ def _said(key: str, value: object) -> str:
     """A fact in words, whatever a pass chose to tell."""
     found = number(value)
     if found is not None:
-        return percent(found, 1) if key.endswith("_kept") and found <= 1 else plain(found, 0 if found == int(found) else None)
+        return (
+            percent(found, 1)
+            if key.endswith("_kept") and found <= 1
+            else plain(found, 0 if found == int(found) else None)
+        )
     if isinstance(value, Mapping):
         return ", ".join(f"{humanized(str(k))} {_said('', v)}" for k, v in list(value.items())[:12])
     if isinstance(value, list):
@@ -205,5 +215,3 @@ def _said(key: str, value: object) -> str:
         more = f" and {len(value) - 8} more" if len(value) > 8 else ""
         return ", ".join(shown) + more
     return text(value)
-
-

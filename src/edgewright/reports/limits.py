@@ -16,9 +16,13 @@ from edgewright.reports.reading import Entry, Report
 from edgewright.reports.words import PASSES, brief, capital, count, limit, limit_name, percent, title_of, told_against
 
 _FLAGS = {
-    "latency_ms": ("--max-latency-ms", 1.0), "size_bytes": ("--max-size-mb", 1e6), "ram_bytes": ("--max-memory-mb", 1e6),
-    "energy_mj": ("--max-energy-mj", 1.0), "accuracy_drop": ("--max-accuracy-drop", 1.0),
-}  # fmt: skip
+    "latency_ms": ("--max-latency-ms", 1.0),
+    "size_bytes": ("--max-size-mb", 1e6),
+    "ram_bytes": ("--max-memory-mb", 1e6),
+    "energy_mj": ("--max-energy-mj", 1.0),
+    "accuracy_drop": ("--max-accuracy-drop", 1.0),
+}
+"""The command's flag for a limit, and what its unit is in the metric's."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,12 @@ class Near:
 
 @dataclass(frozen=True)
 class Bound:
-    """The whole section. ``story`` in sentences; ``refusals`` as (reason, how many)."""
+    """The whole section. ``story`` in sentences; ``refusals`` as (reason, how many candidates)."""
 
     limits: tuple[Limit, ...]
     story: tuple[str, ...]
     nearest: tuple[Near, ...]
-    refusals: tuple[tuple[str, int], ...]
+    refusals: tuple[tuple[str, str], ...]
     shown: str
     pressed: bool
 
@@ -58,13 +62,16 @@ class Bound:
 def bound_of(report: Report) -> Bound:
     """What bound and why."""
     shown = report.best or (report.nearest[0] if report.nearest else None)
-    limits = () if shown is None else tuple(_limit(clause, shown, report) for clause in shown.clauses)
+    clauses = [Clause(c, None, None) for c in report.constraints] if shown is None else shown.clauses
+    limits = tuple(_limit(clause, shown or Entry("", ""), report) for clause in clauses)
     near = tuple(
         Near(c.anchor, brief(c.recipe, c.engine), "; ".join(_off(clause, report) for clause in c.broken))
         for c in report.nearest
     )
     refusals = Counter(_kind(reason) for c in report.candidates for reason in c.refused)
-    ordered = tuple(sorted(refusals.items(), key=lambda one: (-one[1], one[0])))
+    ordered = tuple(
+        (why, count(n, "candidate")) for why, n in sorted(refusals.items(), key=lambda one: (-one[1], one[0]))
+    )
     title = "" if shown is None else "the chosen candidate" if shown is report.best else "the nearest candidate"
     tight = report.binding
     pressed = tight is not None and not _unused(tight)
@@ -95,17 +102,19 @@ def _limit(clause: Clause, entry: Entry, report: Report) -> Limit:
     drawn = gauge(used(clause.value) or 0.0, used(low), used(high), kept=clause.kept)
     shown = None
     if found is not None:
-        shown = figure(found, scale_for(constraint.unit, [constraint.limit]), signed=constraint.metric == "accuracy_drop")
+        shown = figure(
+            found, scale_for(constraint.unit, [constraint.limit]), signed=constraint.metric == "accuracy_drop"
+        )
     return Limit(
         capital(limit_name(constraint.metric, report.metric)), limit(constraint), shown, drawn, state, binding,
-        _caution(clause, found, report),
+        _caution(clause, found, entry),
     )  # fmt: skip
 
 
-def _caution(clause: Clause, found: Measurement | None, report: Report) -> str:
+def _caution(clause: Clause, found: Measurement | None, entry: Entry) -> str:
     """Where a limit is kept by the value, but not by the whole interval, or by a figure nobody measured."""
     if found is None or clause.value is None:
-        return "No figure, so the limit does not count as kept."
+        return "No figure, so the limit does not count as kept." if entry.id else ""
     told = []
     low, high = span(found)
     end = high if clause.constraint.sense == "max" else low
@@ -150,7 +159,9 @@ def _unused(clause: Clause) -> bool:
 
 def _stuck(report: Report) -> list[str]:
     if not report.nearest:
-        return ["No candidate came as far as being held against the limits."] if report.candidates else []
+        if report.candidates:
+            return ["No candidate came as far as being held against the limits."]
+        return ["Nothing was held against the limits that were set."] if report.constraints else []
     first = report.nearest[0]
     broken = first.broken
     told = [f"The nearest candidate, {brief(first.recipe, first.engine)}, breaks {count(len(broken), 'limit')}."]

@@ -43,7 +43,9 @@ def _draw(name: str, metric: str, rows: Sequence[Row], report: Report) -> Markup
     x = _ratios("latency_ms", rows, report, "Latency of a call")
     y = _losses(rows, report) if metric == "accuracy_drop" else _ratios(metric, rows, report, "Size on disk")
     marks = [_mark(row, metric, report) for row in rows]
-    points = [(row.entry.metrics["latency_ms"].value, row.entry.metrics[metric].value) for row in rows if _on_front(row)]
+    points = [
+        (row.entry.metrics["latency_ms"].value, row.entry.metrics[metric].value) for row in rows if _on_front(row)
+    ]
     summary = f"{count(len(rows), 'candidate')} by latency and {limit_name(metric, report.metric)}"
     return scatter(name, summary, marks, x, y, _lower_left(points))
 
@@ -106,10 +108,10 @@ def _mark(row: Row, metric: str, report: Report) -> Mark:
     label = {"best": "chosen", "baseline": "original"}.get(row.status.state, "")
     why = f" ({row.status.why})" if row.status.state in ("refused", "broken") else ""
     about = f"{row.title} on {row.engine}. {row.status.word}{why}. {'; '.join(told)}"
-    return Mark(
-        entry.anchor, about, _extent(entry.metrics["latency_ms"]), Extent(0.0) if of_itself else _extent(entry.metrics[metric]),
-        cast(State, row.status.state), entry.final or entry is report.baseline, _accurate(row), label,
-    )  # fmt: skip
+    y = Extent(0.0) if of_itself else _extent(entry.metrics[metric])
+    final = entry.final or entry is report.baseline
+    state = cast(State, row.status.state)
+    return Mark(entry.anchor, about, _extent(entry.metrics["latency_ms"]), y, state, final, _accurate(row), label)
 
 
 def _accurate(row: Row) -> bool:

@@ -1,91 +1,20 @@
-"""Origins: the model, data, target, machine and settings behind a report, and the gates it went through."""
+"""Origins: the model, data, target, machine and settings behind a report."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgewright.reports.figures import Scale, duration, figure, plain, scale_for
-from edgewright.reports.reading import Report, items, measurement, number, rows, table, text
+from edgewright.reports.figures import Scale, duration, plain, scale_for
+from edgewright.reports.gates import pairs
+from edgewright.reports.reading import Report, clip, items, number, rows, table, text
 from edgewright.reports.words import capital, count, engine_name, humanized
 
-MOST_PAIRS = 24
-_STATES = {"passed": "good", "failed": "bad", "not checked": "unknown"}
 Pairs = tuple[tuple[str, str], ...]
 """Names with what is said of them."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A readiness gate as its author told it. ``tone`` is unknown for a state that is none of the three."""
-
-    name: str
-    title: str
-    state: str
-    tone: str
-    reason: str
-    evidence: Pairs
-
-
-@dataclass(frozen=True)
-class Readiness:
-    """All gates and how many are in each state."""
-
-    gates: tuple[Gate, ...]
-    summary: str
-
-
-def readiness_of(report: Report) -> Readiness:
-    """The gates; none when the run checked none."""
-    gates = []
-    for told in rows(table(report.raw.get("readiness")).get("gates")):
-        state = text(told.get("state")).replace("_", " ") or "not checked"
-        name = text(told.get("name"))
-        gates.append(
-            Gate(
-                name, text(told.get("title")) or capital(humanized(name)), state, _STATES.get(state, "unknown"),
-                text(told.get("reason")), tuple(pairs(told.get("evidence"))),
-            )
-        )  # fmt: skip
-    counts = {state: sum(g.state == state for g in gates) for state in dict.fromkeys([*_STATES, *(g.state for g in gates)])}
-    return Readiness(tuple(gates), ", ".join(f"{n} {state}" for state, n in counts.items() if n))
-
-
-def pairs(value: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Any JSON value as names and words, the first 24 of them; measurements keep unit, interval and kind."""
-    made = []
-    for pair in _flat(value, prefix):
-        if len(made) == MOST_PAIRS:
-            made.append(("and more", "in report.json"))
-            break
-        made.append(pair)
-    return made
-
-
-def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    found = measurement(value)
-    if found is not None:
-        yield name, str(figure(found, scale_for(found.unit, [found.value])))
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from _flat(one, f"{name} · {humanized(str(key))}" if name else humanized(str(key)))
-    elif isinstance(value, list):
-        if not any(isinstance(one, Mapping | list) for one in value):
-            shown = ", ".join(_scalar(one) for one in value[:16])
-            yield name, shown + (f" and {len(value) - 16} more" if len(value) > 16 else "")
-        else:
-            for index, one in enumerate(value, 1):
-                yield from _flat(one, f"{name} {index}".strip())
-    elif value is not None:
-        yield name, _scalar(value)
-
-
-def _scalar(value: Any) -> str:
-    found = number(value)
-    return text(value) if found is None else plain(found, 0 if found == int(found) else None)
 
 
 @dataclass(frozen=True)
@@ -151,7 +80,7 @@ def model_name(report: Report) -> str:
     model = table(report.raw.get("model"))
     source = text(model.get("source"))
     last = re.split(r"[/\\]", source.rstrip("/\\"))[-1]
-    return last or (f"model {text(model.get('digest'))[:8]}" if model.get("digest") else "unnamed model")
+    return clip(last, 120) or (f"model {text(model.get('digest'))[:8]}" if model.get("digest") else "unnamed model")
 
 
 def model_facts(report: Report) -> Pairs:
@@ -229,5 +158,3 @@ def target_notes(report: Report) -> list[str]:
         if items(table(target.get(key)).get("names"))
     ]
     return [*(text(note) for note in items(target.get("notes"))), *listed]
-
-

@@ -37,7 +37,7 @@ def render_page(report: Mapping[str, Any]) -> str:
 
 def view(report: Report) -> dict[str, Any]:
     """All that the template shows."""
-    from edgewright.reports import answers, candidates, finalists, headline, inside, limits, maps, origins
+    from edgewright.reports import answers, candidates, finalists, gates, headline, inside, limits, maps, origins
 
     rows = candidates.rows_of(report)
     shown = report.best or (report.nearest[0] if report.nearest else None)
@@ -63,7 +63,7 @@ def view(report: Report) -> dict[str, Any]:
         "steps": [] if shown is None else inside.steps_of(shown),
         "steps_of": inside.steps_of,
         "sensitivity": inside.sensitivity_of(report),
-        "readiness": origins.readiness_of(report),
+        "readiness": gates.readiness_of(report),
         "splits": origins.splits_of(report),
         "data": origins.data_facts(report),
         "data_notes": origins.data_notes(report),

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from edgewright.core.candidate import Clause, Constraint
 from edgewright.core.errors import InputError
@@ -182,6 +182,14 @@ def text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def clip(words: str, most: int = 60) -> str:
+    """Words of at most ``most`` characters, the middle left out: names tell most at their ends."""
+    if len(words) <= most:
+        return words
+    tail = (most - 1) // 3
+    return f"{words[: most - 1 - tail]}…{words[len(words) - tail :]}"
+
+
 def number(value: Any) -> float | None:
     """A cleaned number; None for anything else."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -213,14 +221,14 @@ def measurement(value: Any) -> Measurement | None:
         low = high = None
     n = number(found.get("n"))
     return Measurement(
-        size, text(found.get("unit")), kind, int(n or 0), low, high, table(found.get("conditions")),
+        size, text(found.get("unit")), cast(Kind, kind), int(n or 0), low, high, table(found.get("conditions")),
         text(found.get("target")), text(found.get("subject")),
     )  # fmt: skip
 
 
 def _entry(value: Table, anchor: str) -> Entry:
     metrics = {name: made for name, m in table(value.get("metrics")).items() if (made := measurement(m)) is not None}
-    clauses = tuple(made for c in rows(value.get("verdict")) if (made := _clause(c)) is not None)
+    clauses = tuple(held for c in rows(value.get("verdict")) if (held := _clause(c)) is not None)
     return Entry(
         id=text(value.get("id")),
         anchor=anchor,

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgewright.core.candidate import Clause, Constraint
 from edgewright.reports.figures import SPACE, plain, scale_for
-from edgewright.reports.reading import Metric, items, number, text
+from edgewright.reports.reading import Metric, clip, items, number, text
 
 Step = Mapping[str, Any]
 
@@ -162,7 +162,9 @@ def _skipped(step: Step) -> str:
 
 
 def _other(step: Step) -> str:
-    options = ", ".join(f"{humanized(key)} {text(value)}" for key, value in step.items() if key != "pass" and text(value))
+    options = ", ".join(
+        f"{humanized(key)} {clip(text(value), 40)}" for key, value in step.items() if key != "pass" and text(value)
+    )
     name = PASSES.get(text(step.get("pass")), humanized(text(step.get("pass"))))
     return f"{name.lower() if name in PASSES.values() else name}{f' ({options})' if options else ''}"
 
@@ -182,7 +184,7 @@ _SAID: Mapping[str, Callable[[Step], str]] = {
 
 def engine_name(engine: str) -> str:
     """An engine as its makers write it."""
-    return ENGINES.get(engine, engine or "an unnamed engine")
+    return ENGINES.get(engine, clip(engine, 40) or "an unnamed engine")
 
 
 def metric_name(metric: str, judged: Metric | None = None) -> str:
@@ -223,7 +225,7 @@ def title_of(a_pass: str) -> str:
 
 def humanized(name: str) -> str:
     """``layers_refitted`` as ``layers refitted``."""
-    return " ".join(name.replace("_", " ").split()) or "unnamed"
+    return clip(" ".join(name.replace("_", " ").split())) or "unnamed"
 
 
 def capital(words: str) -> str:

@@ -1,1 +1,1 @@
-"""Plots: pure functions from values to SVG. Widths are shares of the room there is, so one drawing fits every screen."""
+"""Plots: pure functions from values to SVG, with widths as shares of the room: one drawing fits every screen."""

@@ -34,8 +34,10 @@ def gauge(used: float, low: float | None, high: float | None, *, kept: bool) -> 
     return element("svg", *made, class_="gauge", height=18, aria_hidden="true")
 
 
-def dumbbell(before: float, after: float, least: float, most: float, reach: tuple[float, float] | None = None) -> Markup:
-    """A value before (open) and after (full) on a row's own axis from ``least`` to ``most``; ``reach``: interval after."""
+def dumbbell(
+    before: float, after: float, least: float, most: float, reach: tuple[float, float] | None = None
+) -> Markup:
+    """A value before (open) and after (full) on an axis from ``least`` to ``most``; ``reach``: the interval after."""
     width = (most - least) or 1.0
 
     def at(value: float) -> str:
@@ -69,7 +71,9 @@ def stack(parts: Sequence[tuple[float, str]], about: str) -> Markup:
     """Parts side by side: (share of the room, class)."""
     made, start = [element("title", about)], 0.0
     for length, tone in parts:
-        made.append(element("rect", x=share(start), y=0, width=share(_inside(length)), height=22, class_=f"part {tone}"))
+        made.append(
+            element("rect", x=share(start), y=0, width=share(_inside(length)), height=22, class_=f"part {tone}")
+        )
         start += length
     return element("svg", *made, class_="stack", height=22, role="img", aria_label=about)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -37,7 +38,7 @@ def density(quantiles: Sequence[float], axis: Axis, bins: int = _BINS) -> list[f
     """Mass in each of ``bins`` bins of the axis, smoothed, the largest 1. ``quantiles`` ascend, evenly spaced."""
     mass = [0.0] * bins
     places = [axis.place(q) * bins for q in quantiles]
-    for a, b in zip(places, places[1:], strict=False):
+    for a, b in pairwise(places):
         # Each step between quantiles holds the same share, spread over the bins it crosses.
         first, last = min(int(a), bins - 1), min(int(b), bins - 1)
         for k in range(first, last + 1):
@@ -65,12 +66,16 @@ def ridge(found: Ridge, axis: Axis) -> Markup:
     made.append(element("line", x1=0, x2="100%", y1=_FLOOR, y2=_FLOOR, class_="base"))
     if found.low is not None and found.high is not None and found.high > found.low:
         left, right = axis.place(found.low), axis.place(found.high)
-        made.append(element("rect", x=share(left), width=share(right - left), y=4, height=_FLOOR - 4, class_="interval"))
+        made.append(
+            element("rect", x=share(left), width=share(right - left), y=4, height=_FLOOR - 4, class_="interval")
+        )
     made.append(element("line", x1=middle, x2=middle, y1=4, y2=_FLOOR + 4, class_="middle"))
     for value, name in ((found.p95, "p95"), (found.p99, "p99")):
         if value is not None:
             made.append(element("circle", cx=share(axis.place(value)), cy=_FLOOR, r=3.5, class_=f"tail {name}"))
-    return element("svg", *made, class_=f"ridge {found.tone}".strip(), height=HEIGHT, role="img", aria_label=found.about)
+    return element(
+        "svg", *made, class_=f"ridge {found.tone}".strip(), height=HEIGHT, role="img", aria_label=found.about
+    )
 
 
 def ruler(axis: Axis, scale: Scale) -> Markup:

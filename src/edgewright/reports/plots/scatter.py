@@ -62,7 +62,9 @@ class Side:
     origin: float | None = None
 
 
-def scatter(name: str, summary: str, marks: Sequence[Mark], x: Side, y: Side, front: Sequence[tuple[float, float]] = ()) -> Markup:
+def scatter(
+    name: str, summary: str, marks: Sequence[Mark], x: Side, y: Side, front: Sequence[tuple[float, float]] = ()
+) -> Markup:
     """The drawing: an axis of fixed width and a plot that takes what room is left. ``name`` makes ids unique."""
     ordered = sorted(enumerate(marks), key=lambda one: (ORDER.index(one[1].state), one[1].final, one[0]))
     inside = [
@@ -87,7 +89,9 @@ def _down(side: Side, value: float) -> float:
 
 def _left(y: Side) -> Markup:
     ticks = [
-        element("text", y.scale.tick(tick.value), x=_LEFT - 8, y=_down(y, tick.value) + 4, text_anchor="end", class_="tick")
+        element(
+            "text", y.scale.tick(tick.value), x=_LEFT - 8, y=_down(y, tick.value) + 4, text_anchor="end", class_="tick"
+        )
         for tick in y.axis.ticks(8)
     ]
     middle = (HEIGHT - _FOOT) / 2
@@ -102,22 +106,29 @@ def _grid(x: Side, y: Side) -> Markup:
     made = []
     for tick in x.axis.ticks(9):
         at = share(tick.place)
-        made.append(element("line", x1=at, x2=at, y1=10, y2=base, class_="grid"))
+        made.append(_upright(tick.place, "grid"))
         made.append(
             element("text", x.scale.tick(tick.value), x=at, y=base + 18, text_anchor="middle",
                     class_="tick minor" if tick.minor else "tick")
         )  # fmt: skip
-    for tick in y.axis.ticks(8):
-        at = _down(y, tick.value)
-        made.append(element("line", x1=0, x2="100%", y1=at, y2=at, class_="grid"))
+    made += [_across(_down(y, tick.value), "grid") for tick in y.axis.ticks(8)]
     for side, across in ((x, False), (y, True)):
         if side.origin is not None and side.axis.holds(side.origin):
-            at = share(side.axis.place(side.origin)) if not across else _down(side, side.origin)
-            ends = {"x1": 0, "x2": "100%", "y1": at, "y2": at} if across else {"x1": at, "x2": at, "y1": 10, "y2": base}
-            made.append(element("line", **ends, class_="origin"))
-    made.append(element("line", x1=0, x2="100%", y1=base, y2=base, class_="base"))
+            made.append(_across(_down(side, side.origin)) if across else _upright(side.axis.place(side.origin)))
+    made.append(_across(base, "base"))
     made.append(element("text", x.title, x="50%", y=HEIGHT - 6, text_anchor="middle", class_="axis"))
     return element("g", *made, aria_hidden="true")
+
+
+def _across(level: float, kind: str = "origin") -> Markup:
+    """A line from side to side, ``level`` pixels from the top."""
+    return element("line", x1=0, x2="100%", y1=level, y2=level, class_=kind)
+
+
+def _upright(place: float, kind: str = "origin") -> Markup:
+    """A line from top to bottom, at a share of the width."""
+    at = share(place)
+    return element("line", x1=at, x2=at, y1=10, y2=HEIGHT - _FOOT, class_=kind)
 
 
 def _feasible(name: str, x: Side, y: Side) -> Markup:
@@ -131,13 +142,11 @@ def _feasible(name: str, x: Side, y: Side) -> Markup:
         top, bottom = (top, at) if y.down else (at, bottom)
     made = [element("rect", x=0, y=top, width=share(right), height=max(bottom - top, 0.0), class_="feasible")]
     if x.limit is not None and x.axis.holds(x.limit):
-        at = share(right)
-        made.append(element("line", x1=at, x2=at, y1=10, y2=HEIGHT - _FOOT, class_="limit"))
+        made.append(_upright(right, "limit"))
     if y.limit is not None and y.axis.holds(y.limit):
-        level = _down(y, y.limit)
-        made.append(element("line", x1=0, x2="100%", y1=level, y2=level, class_="limit"))
-    inside = top + 16 if bottom - top > 40 else bottom - 6
-    made.append(element("text", "within the limits", x=8, y=inside, class_="region"))
+        made.append(_across(_down(y, y.limit), "limit"))
+    if right > 0.25 and bottom - top > 40:
+        made.append(element("text", "within the limits", x=8, y=top + 16, class_="region"))
     return element("g", *made, aria_hidden="true", id=f"{name}-feasible")
 
 
@@ -181,10 +190,11 @@ def _labels(marks: Sequence[Mark], x: Side, y: Side) -> list[Markup]:
     for mark in marks:
         if mark.label:
             place, level = x.axis.place(mark.x.value), _down(y, mark.y.value)
-            late = place > 0.7
+            dx, anchor = (-10, "end") if place > 0.7 else (10, "start")
+            above = level - 12 if level > 34 else level + 24
             made.append(
-                element("text", mark.label, x=share(place), y=level - 12 if level > 34 else level + 24,
-                        dx=-10 if late else 10, text_anchor="end" if late else "start", class_="name", aria_hidden="true")
+                element("text", mark.label, x=share(place), y=above, dx=dx, text_anchor=anchor, class_="name",
+                        aria_hidden="true")
             )  # fmt: skip
     return made
 
@@ -199,9 +209,8 @@ def legend(entries: Sequence[tuple[str, str, str]]) -> Markup:
     """Shapes with their meaning: (shape, classes, words)."""
     made = []
     for shape, classes, words in entries:
-        drawn = element("use", href=f"#shape-{shape}", class_="shape")
-        icon = element("svg", element("g", drawn, class_=f"mark {classes}"), viewBox="-10 -10 20 20", width=16, height=16,
-                       aria_hidden="true")  # fmt: skip
+        drawn = element("g", element("use", href=f"#shape-{shape}", class_="shape"), class_=f"mark {classes}")
+        icon = element("svg", drawn, viewBox="-10 -10 20 20", width=16, height=16, aria_hidden="true")
         made.append(element("li", icon, " ", words))
     return element("ul", joined(made), class_="legend")
 
