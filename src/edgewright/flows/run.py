@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgewright.core.files import write_file
 from edgewright.datasets import dataset
 from edgewright.flows.compile import Progress, optimize
 from edgewright.flows.outcome import Result
 from edgewright.flows.place import STORE, run_folder
 from edgewright.flows.readiness import ready
-from edgewright.flows.record import Origin, document, write_candidates, write_report
+from edgewright.flows.record import Origin, document, encode, write_candidates, write_report
 from edgewright.flows.ship import seal_best
 
 
@@ -35,7 +36,7 @@ def compile_into(
     progress: Callable[[Progress], None] = lambda _: None,
     finishing: AbstractContextManager[Any] | None = None,
 ) -> dict[str, Any]:
-    """Run and write ``report.html``, ``report.json``, ``candidates/`` and, where something is feasible, ``bundle/``.
+    """Run and write ``report.html``, ``report.json``, ``readiness.json``, ``candidates/`` and, where something is feasible, ``bundle/``.
 
     The result appears as a whole, its report last: a folder without ``report.json`` holds no finished run, and the same
     request goes on from what it holds. A run that fails leaves what was there before. ``finishing`` is entered while
@@ -59,6 +60,7 @@ def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
         inside |= {"reproduce": "", "environment": {k: v for k, v in report["environment"].items() if k != "hostname"}}
         evidence = {"report.json": inside, "readiness.json": report["readiness"]}
         seal_best(result, out / "bundle", evidence, Path(request.model).stem)
+    write_file(out / "readiness.json", encode(report["readiness"]))
     write_report(report, out)
     return report
 

@@ -19,8 +19,8 @@ def judge(drop: Measurement, limit: float, classes: Sequence[ClassDrop] = (), fl
     """
     low = drop.value if drop.low is None else drop.low
     high = drop.value if drop.high is None else drop.high
-    told = f"{_amount(drop.value)} {drop.unit} on {drop.n:,} held-out samples (95%: {low:+.2g} to {high:+.2g})"
-    allowed = f"{limit:.3g} {drop.unit} may be lost"
+    told = f"{_amount(drop.value, drop.unit)} on {drop.n:,} held-out samples (95%: {low:+.2g} to {high:+.2g})"
+    allowed = f"{limit:.3g} may be lost"
     evidence = {"drop": short(drop.value), "low": short(low), "high": short(high), "limit": short(limit),
                 "unit": drop.unit, "n": drop.n, "flags": list(flags)}  # fmt: skip
     worst = max((c for c in classes if c.n >= FEWEST_OF_A_CLASS), key=lambda c: (c.drop, c.n), default=None)
@@ -39,12 +39,12 @@ def judge(drop: Measurement, limit: float, classes: Sequence[ClassDrop] = (), fl
         )
     notes = [f"{allowed}; the interval reaches across that: more samples would tell" if high > limit else allowed]
     if worst is not None and worst.drop > 0:
-        notes.append(f"worst class {worst.name!r}: {_amount(worst.drop)} points on {worst.n}")
+        notes.append(f"worst class {worst.name!r}: {_amount(worst.drop, 'points')} on {worst.n}")
     return passed("; ".join([told, *notes, *flags]), **evidence)
 
 
-def _amount(drop: float) -> str:
-    return f"{abs(drop):.3g} {'lost' if drop > 0 else 'won' if drop < 0 else 'lost or won'}" if drop else "0 lost"
+def _amount(drop: float, unit: str) -> str:
+    return f"{abs(drop):.3g} {unit} {'won' if drop < 0 else 'lost'}"
 
 
 def check(case: Case) -> Finding:

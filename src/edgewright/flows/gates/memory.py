@@ -47,5 +47,8 @@ def check(case: Case) -> Finding:
     if mine is None:
         missing = case.result.facts.get(case.candidate.id, {}).get("missing", {})
         return unchecked(missing.get("ram_bytes", "was not measured") if case.here else case.elsewhere)
+    if mine.kind != "measured":
+        told = f"{case.elsewhere}; {mine.value / 1e6:.3g} MB is {mine.kind}"
+        return unchecked(told, **{f"{mine.kind}_bytes": mine.value})
     original = case.original.metrics.get("ram_bytes") if case.rewritten else None
     return judge(mine, mine if not case.rewritten else original, case.limit("ram_bytes"))

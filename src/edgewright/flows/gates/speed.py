@@ -61,9 +61,8 @@ def check(case: Case) -> Finding:
     if latency is None:
         return unchecked("no latency was measured")
     if latency.kind != "measured":
-        return unchecked(
-            f"{case.elsewhere}; {latency.value:.3g} ms is a prediction", **{latency.kind + "_ms": short(latency.value)}
-        )
+        told = f"{case.elsewhere}; {latency.value:.3g} ms is {latency.kind}"
+        return unchecked(told, **{f"{latency.kind}_ms": short(latency.value)})
     ratio = ratio_of(latency) if case.rewritten else None
     if case.rewritten and ratio is None:
         return unchecked("the latency was not measured beside the original's", latency_ms=short(latency.value))
