@@ -36,7 +36,7 @@ def compile_into(
     progress: Callable[[Progress], None] = lambda _: None,
     finishing: AbstractContextManager[Any] | None = None,
 ) -> dict[str, Any]:
-    """Run and write ``report.html``, ``report.json``, ``readiness.json``, ``candidates/`` and, where something is feasible, ``bundle/``.
+    """Run and write the report (page and JSON), ``readiness.json``, ``candidates/`` and, if feasible, ``bundle/``.
 
     The result appears as a whole, its report last: a folder without ``report.json`` holds no finished run, and the same
     request goes on from what it holds. A run that fails leaves what was there before. ``finishing`` is entered while
