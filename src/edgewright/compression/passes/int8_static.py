@@ -44,8 +44,7 @@ class Int8Static(Pass):
         """The quantized model; refused without samples, on integer models, and where no kernel qualifies."""
         prepared = settle_products(at_least(model, 13), self.name)
         graph = open_graph(prepared)
-        if any(n.op_type in ("QuantizeLinear", "DequantizeLinear", "QLinearConv") for n in graph.graph):
-            raise Refused("the model is quantized already; qdq_repair mends how, the float model quantizes anew")
+        refuse_quantized(graph.graph)
         placement = place(graph.graph, frozenset(self.skip))
         if not placement.kernels:
             raise Refused("holds no convolution or matrix product with constant float32 weights")
@@ -82,3 +81,9 @@ class Int8Static(Pass):
         writer.pairs(placement)
         if not np.isfinite([float(s.scale) for s in scales.values()]).all():
             raise Refused("a calibrated scale is not finite")
+
+
+def refuse_quantized(graph: ir.Graph) -> None:
+    """Raise Refused for a graph that holds quantized operators."""
+    if any(n.op_type in ("QuantizeLinear", "DequantizeLinear", "QLinearConv") for n in graph):
+        raise Refused("the model is quantized already; qdq_repair mends how, the float model quantizes anew")

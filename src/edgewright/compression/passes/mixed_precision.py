@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgewright.compression.contract import Context, Pass, PassResult
-from edgewright.compression.passes.int8_static import Int8Static
+from edgewright.compression.passes.int8_static import Int8Static, refuse_quantized
 from edgewright.compression.quantization.calibration import Method
 from edgewright.compression.quantization.scheme import Activations
 from edgewright.compression.quantization.sensitivity import sensitivities
 from edgewright.core.errors import Refused
 from edgewright.core.model import Model
+from edgewright.graphs.graph import open_graph
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class MixedPrecision(Pass):
         """The partly quantized model; refused when every layer would stay float."""
         if self.float_layers < 0:
             raise Refused("float_layers must not be negative")
+        refuse_quantized(open_graph(model).graph)
         scheme = Int8Static(activations=self.activations, calibration=self.calibration)
         ranked = sensitivities(model, scheme, context)
         if len(ranked) <= self.float_layers:
