@@ -1,0 +1,47 @@
+"""A whole small case for the flows: a convolutional classifier, samples it knows, and both as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.core.model import Model
+from edgewright.engines import open_session
+from edgewright.testing.zoo import residual
+
+
+def tiny_model() -> Model:
+    """A residual network of some 6,000 parameters: ``image`` (batch, 3, 12, 12) to five scores. The same bytes."""
+    return residual()
+
+
+def tiny_data(samples: int = 96, seed: int = 0) -> dict[str, NDArray[Any]]:
+    """``image`` (samples, 3, 12, 12) in float32 and the ``labels`` (samples,) that the model itself gives.
+
+    Each class occurs as evenly as the model allows, and with a clear margin: small errors change no answer.
+    """
+    rng = np.random.default_rng(seed)
+    images = rng.standard_normal((40 * samples, 3, 12, 12)).astype(np.float32)
+    images += 2 * rng.standard_normal((40 * samples, 3, 1, 1)).astype(np.float32)
+    with open_session(tiny_model()) as session:
+        scores = next(iter(session.infer({"image": images}).values()))
+    best = np.sort(scores, axis=1)
+    labels, margin = scores.argmax(axis=1), best[:, -1] - best[:, -2]
+    classes = np.unique(labels)
+    rank = np.empty(len(labels), np.intp)
+    for each in classes:
+        rows = np.flatnonzero(labels == each)
+        rank[rows[np.argsort(-margin[rows])]] = np.arange(rows.size)
+    chosen = np.sort(np.lexsort((labels, rank))[:samples])
+    return {"image": images[chosen], "labels": labels[chosen].astype(np.int64)}
+
+
+def write_tiny(folder: Path, samples: int = 96) -> tuple[Path, Path]:
+    """``model.onnx`` and ``data.npz`` in ``folder``."""
+    model, data = folder / "model.onnx", folder / "data.npz"
+    model.write_bytes(tiny_model().data)
+    np.savez(data, **tiny_data(samples))  # type: ignore[arg-type]
+    return model, data
