@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import goals
+import journey
 import measuring
-import path
 import prediction
 import subjects
 import tables
@@ -87,8 +87,8 @@ def whole_path(rows: list[measuring.Row]) -> dict[str, Any]:
     known = {name: subject for name, subject in chosen.items() if subject is not None}
     if folder is None or not known:
         return {}
-    classes, files = path.photographs(folder)
-    return path.walk(known, classes, files, TILE_SIDE)
+    classes, files = journey.photographs(folder)
+    return journey.walk(known, classes, files, TILE_SIDE)
 
 
 def main() -> int:

@@ -5,7 +5,7 @@
 
 A residual CNN of some 55,000 parameters on scikit-learn's 1,797 handwritten digits. Half of them train it; the other
 half, which it never sees, goes into ``digits.npz``. Both results are committed, so that the demo needs neither PyTorch
-nor scikit-learn. A minute or two on one core; the same seed, library versions and kind of machine give the same weights.
+nor scikit-learn. A minute or two on one core; the same seed, versions and kind of machine give the same weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 HERE = Path(__file__).resolve().parent
 SEED, EPOCHS, BATCH, RATE = 0, 24, 32, 4e-3
@@ -59,7 +58,8 @@ def distort(x: Tensor) -> Tensor:
     theta[:, 0, 0] = theta[:, 1, 1] = angle.cos() * scale
     theta[:, 0, 1], theta[:, 1, 0] = -angle.sin() * scale, angle.sin() * scale
     theta[:, :, 2] = (torch.rand(n, 2) - 0.5) * 0.25
-    return F.grid_sample(x, F.affine_grid(theta, list(x.shape), False), align_corners=False)
+    grid = nn.functional.affine_grid(theta, list(x.shape), align_corners=False)
+    return nn.functional.grid_sample(x, grid, align_corners=False)
 
 
 def train(model: nn.Module, images: Tensor, labels: Tensor) -> None:
@@ -71,7 +71,7 @@ def train(model: nn.Module, images: Tensor, labels: Tensor) -> None:
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(labels))[: steps * BATCH].split(BATCH):
             batch = distort(images[rows]).contiguous(memory_format=torch.channels_last)
-            loss = F.cross_entropy(model(batch), labels[rows], label_smoothing=0.05)
+            loss = nn.functional.cross_entropy(model(batch), labels[rows], label_smoothing=0.05)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
