@@ -48,7 +48,6 @@ class Space:
     runners: tuple[Runner, ...]
     structure: bool = True
     products: bool = True
-    convolutions: bool = True
     vnni: bool = True
     alignments: tuple[int, ...] = (16, 8)
 
@@ -57,9 +56,8 @@ Score = Callable[[Candidate], float]
 Found = Generator[Spec, Candidate, None]
 
 
-def float_steps(runner: Runner) -> Steps:
-    """What every candidate begins with: exact rewritings, the engine's own fused operators where it reads them."""
-    return ({"pass": "simplify"}, {"pass": "fuse", "contrib": runner.engine == "onnxruntime"})
+EXACT: Steps = ({"pass": "simplify"}, {"pass": "fuse"})
+"""What every candidate begins with: rewritings that keep the numbers."""
 
 
 def explore(space: Space, score: Score) -> Found:
@@ -88,7 +86,7 @@ class _Trail:
         self, scheme: Steps, runner: Runner, stage: str, structure: Steps = ()
     ) -> Generator[Spec, Candidate, Candidate]:
         """Try one combination, unless it was tried; the candidate."""
-        steps = (*float_steps(runner), *structure, *scheme, {"pass": "strip"})
+        steps = (*EXACT, *structure, *scheme, {"pass": "strip"})
         key = (repr(steps), repr(runner))
         if key not in self.tried:
             found = yield Spec(steps, runner, stage)
@@ -104,15 +102,13 @@ class _Trail:
         return sorted(found, key=self.score)
 
     def number_types(self) -> Found:
-        """INT8 in the ways that may pay on this target, at full structure."""
+        """Smaller numbers in the ways that may pay on this target, at full structure."""
         for runner in self.space.runners:
-            if runner.options.precision != "f32":
-                continue
             yield from self.attempt((self.static(),), runner, "INT8 static")
-        if self.space.products:
-            for runner in self.space.runners:
-                if runner.engine == "onnxruntime":
-                    yield from self.attempt(({"pass": "int8_dynamic"},), runner, "INT8 dynamic")
+        for runner in self.space.runners:
+            if self.space.products and runner.engine == "onnxruntime":
+                yield from self.attempt(({"pass": "int8_dynamic"},), runner, "INT8 dynamic")
+                yield from self.attempt(({"pass": "int4_weights", "block": 128},), runner, "INT4 weights")
 
     def static(self, **options: Any) -> Step:
         """The INT8 step for this target."""
@@ -204,7 +200,14 @@ class _Trail:
         return good if good < 1 else None
 
     def polish(self) -> Found:
-        """Around the best: other calibrations and ranges that keep symmetric engines exact."""
+        """Around the best: low-rank factors, other calibrations, and ranges that keep symmetric engines exact."""
+        ranked = self.good()
+        if ranked and self.space.products and self.space.structure:
+            structure, _, runner = self.parts[ranked[0].id]
+            factors = (*structure, {"pass": "low_rank", "energy": 0.99})
+            yield from self.attempt((), runner, "low-rank factors", factors)
+            for scheme, where in self.schemes():
+                yield from self.attempt(scheme, where, "low-rank factors", factors)
         for best in self.good()[:2]:
             structure, scheme, runner = self.parts[best.id]
             if not scheme or scheme[0]["pass"] != INT8_STATIC:

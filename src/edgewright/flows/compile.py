@@ -76,6 +76,9 @@ class Settings:
             raise InputError("threads must be from 1 to 1024")
         if not 0 <= self.seed < 2**63:
             raise InputError("the seed must be a whole number from 0 to 2^63 - 1")
+        for name in self.engines:
+            if name not in ENGINES:
+                raise InputError(f"no engine is named {name!r}; there are: {', '.join(ENGINES)}")
 
 
 def optimize(
@@ -220,11 +223,18 @@ class _Run:
                     raise
                 continue
             runners.append(Runner(name, EngineOptions(threads=self.settings.threads)))
+            if name == "openvino" and self.machine.has("avx512_bf16"):
+                runners.append(Runner(name, EngineOptions(threads=self.settings.threads, precision="bf16")))
             if self.machine.name == "host":
                 runners += [
                     Runner(name, EngineOptions(threads=self.settings.threads, provider=provider))
                     for provider in engine(name).providers()[1:]
                 ]
+        if not runners and self.settings.engines:
+            raise InputError(
+                f"{self.machine.name} does not run {', '.join(self.settings.engines)}; "
+                f"it runs: {', '.join(self.machine.engines)}"
+            )
         if not runners:
             runners = [Runner("onnxruntime", EngineOptions(threads=self.settings.threads))]
             self.notes.append(
