@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import log
+from math import isfinite, log
 
 from edgewright.core.candidate import Candidate, Clause, Constraint
 from edgewright.core.errors import InputError
@@ -26,8 +26,9 @@ class Preference:
     accuracy: float = 0.2
 
     def __post_init__(self) -> None:
-        if any(w < 0 for w in vars(self).values()) or not any(vars(self).values()):
-            raise InputError("preference weights must not be negative, and one must be above 0")
+        given = list(vars(self).values())
+        if not all(isfinite(w) and w >= 0 for w in given) or not any(given):
+            raise InputError("preference weights must be finite and not negative, and one must be above 0")
 
     def score(self, candidate: Candidate, baseline: Mapping[str, Measurement]) -> float:
         """Weighted logarithms of the ratios to the baseline, plus points lost; less is better."""
