@@ -59,6 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if isinstance(error.filename, str) else ""
         return _say(error, f"{where}{reason(error)}", 1, debug)
     except Exception as error:  # noqa: BLE001 - the outermost edge: one line for people, the traceback on request
+        from edgewright.formats.libraries import lacking
+
+        missing = lacking(error)
+        if missing is not None:
+            return _say(error, str(missing), missing.exit_status, debug)
         what = f"unexpected {type(error).__name__}: {str(error)[:200]}"
         return _say(error, f"{what} (run again with --debug and report it)", 1, debug)
     finally:

@@ -1,4 +1,4 @@
-"""Libraries that formats use, imported on first use; a missing one is told with the extra that brings it."""
+"""Libraries beyond the device install, imported on first use; a missing one is told with the extra that brings it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from edgewright.core.errors import MissingExtra
 _EXTRAS = {
     "onnx": "compile", "onnxruntime": "compile", "flatbuffers": "compile", "openvino": "openvino", "torch": "torch",
     "onnxscript": "torch", "sklearn": "sklearn", "skl2onnx": "sklearn", "skops": "sklearn",
+    "onnx_ir": "compile", "scipy": "compile", "jinja2": "compile", "PIL": "compile", "packaging": "compile",
 }  # fmt: skip
-_TITLES = {"torch": "PyTorch", "sklearn": "scikit-learn", "openvino": "OpenVINO", "onnx": "ONNX"}
+_TITLES = {"torch": "PyTorch", "sklearn": "scikit-learn", "openvino": "OpenVINO", "onnx": "ONNX", "PIL": "Pillow"}
 
 
 def require(*modules: str) -> None:
@@ -31,6 +32,12 @@ def library(module: str) -> Any:
         if (error.name or "").partition(".")[0] != top:
             raise
         raise _missing(top) from error
+
+
+def lacking(error: Exception) -> MissingExtra | None:
+    """What a failed import means for the user; None where it is not one of the libraries that an extra brings."""
+    top = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return _missing(top) if top in _EXTRAS else None
 
 
 def _missing(top: str) -> MissingExtra:
