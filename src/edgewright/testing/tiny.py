@@ -12,6 +12,9 @@ from edgewright.core.model import Model
 from edgewright.engines import open_session
 from edgewright.testing.zoo import residual
 
+QUICK = ("--target", "raspberry-pi-5", "--engine", "onnxruntime", "--keep-structure", "--budget", "60s")
+"""Arguments of the smallest whole run: a few candidates whose figures are predicted, so that no clock decides."""
+
 
 def tiny_model() -> Model:
     """A residual network of some 6,000 parameters: ``image`` (batch, 3, 12, 12) to five scores. The same bytes."""
