@@ -73,8 +73,8 @@ def provoke(
 ) -> dict[str, dict[str, Outcome]]:
     """The outcome of every request for every subject, by their names.
 
-    All subjects share one child; when it dies, each gets a child of its own, and whoever dies there is told apart.
-    Raises ChildError only where not even the first answer of anybody came back in time.
+    All subjects share one child; when it dies or runs past ``timeout_s``, each gets a child of its own, and whoever
+    dies there is told apart. Raises the EdgewrightError families for a model that does not open.
     """
     try:
         return _ask(subjects, requests, output, timeout_s)
