@@ -8,30 +8,30 @@ known by then.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgewright.compression.contract import Context
-from edgewright.compression.search import Runner, Space, Spec, acceptable, explore, promising
-from edgewright.compression.verdict import Preference, judge, nearest, pareto, refuse_false_wins
+from edgewright.compression.search import acceptable, explore, promising
+from edgewright.compression.verdict import judge, nearest, pareto, refuse_false_wins
 from edgewright.core.candidate import Candidate, Constraint
 from edgewright.core.digests import digest_json
-from edgewright.core.errors import EdgewrightError, InputError, MissingExtra
+from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.core.measurement import Measurement
 from edgewright.core.model import Model
-from edgewright.core.session import EngineOptions
 from edgewright.core.store import Store
 from edgewright.datasets import Bound, dataset
-from edgewright.engines import ENGINES, engine, unverified
+from edgewright.engines import unverified
 from edgewright.flows.bench import Bench
 from edgewright.flows.elsewhere import Elsewhere
 from edgewright.flows.limits import Limits
 from edgewright.flows.outcome import Result
-from edgewright.graphs.graph import open_graph
+from edgewright.flows.settings import Progress, Settings, settle
+from edgewright.flows.space import space_for
 from edgewright.targets import Target
 from edgewright.targets import target as find_target
 
@@ -42,43 +42,6 @@ INTERRUPTED = "interrupted"
 
 class _BudgetSpentError(Exception):
     """The time is up; caught where the search is driven."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands, for whoever shows it. Times in s; ``best`` is the best feasible candidate so far."""
-
-    stage: str
-    tried: int
-    elapsed_s: float
-    left_s: float
-    best: Candidate | None
-    baseline: Candidate | None
-    first_feasible_s: float | None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to search. ``keep_structure``: channels stay as they are. ``metric``: None chooses it from the labels."""
-
-    budget_s: float = 300.0
-    seed: int = 0
-    threads: int = 1
-    keep_structure: bool = False
-    metric: str | None = None
-    engines: tuple[str, ...] = ()
-    preference: Preference = field(default_factory=Preference)
-
-    def __post_init__(self) -> None:
-        if not self.budget_s > 0:
-            raise InputError("the budget must be longer than 0 s")
-        if not 1 <= self.threads <= 1024:
-            raise InputError("threads must be from 1 to 1024")
-        if not 0 <= self.seed < 2**63:
-            raise InputError("the seed must be a whole number from 0 to 2^63 - 1")
-        for name in self.engines:
-            if name not in ENGINES:
-                raise InputError(f"no engine is named {name!r}; there are: {', '.join(ENGINES)}")
 
 
 def optimize(
@@ -99,28 +62,15 @@ def optimize(
     gives the best so far; the result says so. Raises InputError for unusable input, StorageError for a folder that
     cannot be written.
     """
-    chosen, limits = _options(settings, options)
+    chosen, limits = settle(settings, options)
     with ExitStack() as stack:
         folder = Path(work if work is not None else stack.enter_context(TemporaryDirectory(prefix="edgewright-")))
         source = _load(model)
         machine = target if isinstance(target, Target) else find_target(target)
         bound = dataset(data).bind(source.signature)
-        run = _Run(source, bound, machine, chosen, limits, Store(folder), progress)
-        return run.result()
-
-
-def _options(settings: Settings | None, options: Mapping[str, Any]) -> tuple[Settings, Limits]:
-    chosen = settings or Settings()
-    limits = {}
-    for name, value in options.items():
-        if name.removeprefix("max_") in Limits.__dataclass_fields__ and name.startswith("max_"):
-            limits[name.removeprefix("max_")] = value
-        elif name in Settings.__dataclass_fields__:
-            chosen = replace(chosen, **{name: value})
-        else:
-            known = [*(f"max_{n}" for n in Limits.__dataclass_fields__), *Settings.__dataclass_fields__]
-            raise InputError(f"optimize takes no {name!r}; it takes: {', '.join(known)}")
-    return chosen, Limits(**limits)
+        result = _Run(source, bound, machine, chosen, limits, Store(folder), progress).result()
+        # A temporary store is gone when this returns; what is asked of the result later is computed anew.
+        return result if work is not None else replace(result, context=replace(result.context, store=None))
 
 
 def _load(model: Model | str | Path) -> Model:
@@ -190,7 +140,8 @@ class _Run:
             raise _BudgetSpentError
 
     def _search(self) -> None:
-        space = self._space()
+        space, notes = space_for(self.source, self.machine, self.settings)
+        self.notes.extend(notes)
         paths = explore(space, self.score)
         spec = next(paths, None)
         while spec is not None:
@@ -209,46 +160,6 @@ class _Run:
         """The preference's score against the baseline; less is better."""
         base = self.bench.baseline
         return self.settings.preference.score(candidate, {} if base is None else base.metrics)
-
-    def _space(self) -> Space:
-        kinds = {node.op_type for node in open_graph(self.source).graph}
-        runners = []
-        for name in self.settings.engines or tuple(ENGINES):
-            if name not in self.machine.engines and self.machine.name != "host":
-                continue
-            try:
-                engine(name).version()
-            except MissingExtra:
-                if self.settings.engines:
-                    raise
-                continue
-            runners.append(Runner(name, EngineOptions(threads=self.settings.threads)))
-            if name == "openvino" and self.machine.has("avx512_bf16"):
-                runners.append(Runner(name, EngineOptions(threads=self.settings.threads, precision="bf16")))
-            if self.machine.name == "host":
-                runners += [
-                    Runner(name, EngineOptions(threads=self.settings.threads, provider=provider))
-                    for provider in engine(name).providers()[1:]
-                ]
-        if not runners and self.settings.engines:
-            raise InputError(
-                f"{self.machine.name} does not run {', '.join(self.settings.engines)}; "
-                f"it runs: {', '.join(self.machine.engines)}"
-            )
-        if not runners:
-            runners = [Runner("onnxruntime", EngineOptions(threads=self.settings.threads))]
-            self.notes.append(
-                f"none of {self.machine.name}'s engines ({', '.join(self.machine.engines)}) can be run here: "
-                "accuracy is that of ONNX Runtime on this machine, and the conversion is still to be made"
-            )
-        x86 = not self.machine.has("neon") and self.machine.has("avx2")
-        vnni = self.machine.has("avx512_vnni") or self.machine.has("avx_vnni")
-        return Space(
-            tuple(runners),
-            structure=not self.settings.keep_structure,
-            products=bool(kinds & {"MatMul", "Gemm"}),
-            vnni=vnni or not x86,
-        )
 
     def _conclude(self) -> Result:
         """Held-out accuracy in the order of the score, until enough candidates have passed; those side by side.
@@ -320,6 +231,3 @@ class _Run:
         best = min(good, key=self.score, default=None)
         left = max(self.settings.budget_s - now, 0.0)
         self._progress(Progress(stage, len(self.tried), now, left, best, self.bench.baseline, self._first))
-
-
-__all__ = ["Limits", "Preference", "Progress", "Settings", "Spec", "optimize"]

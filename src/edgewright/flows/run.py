@@ -10,11 +10,12 @@ from typing import Any
 
 from edgewright.core.files import write_file
 from edgewright.datasets import dataset
-from edgewright.flows.compile import Progress, optimize
+from edgewright.flows.compile import optimize
 from edgewright.flows.outcome import Result
 from edgewright.flows.place import STORE, run_folder
 from edgewright.flows.readiness import ready
 from edgewright.flows.record import Origin, document, encode, write_candidates, write_report
+from edgewright.flows.settings import Progress
 from edgewright.flows.ship import seal_best
 
 
