@@ -66,7 +66,7 @@ def explore(space: Space, score: Score) -> Found:
     for runner in space.runners:
         yield from trail.attempt((), runner, "exact rewritings")
     yield from trail.number_types()
-    if not trail.good():
+    if not any(trail.parts[c.id][1] for c in trail.good(())):
         yield from trail.rescue(())
     if space.structure:
         yield from trail.structure()
