@@ -93,6 +93,13 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
+def test_every_page_is_in_the_index():
+    folder = ROOT / "docs"
+    listed = set(re.findall(r"\]\(([^)#]+)\)", (folder / "index.md").read_text("utf-8")))
+    pages = {p.relative_to(folder).as_posix() for p in folder.rglob("*.md")} - {"index.md"}
+    assert pages <= listed, pages - listed
+
+
 def test_decisions_are_numbered_and_tell_what_they_cost():
     records = sorted((ROOT / "docs" / "adr").glob("*.md"))
     assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
