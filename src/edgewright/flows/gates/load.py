@@ -28,7 +28,8 @@ def judge(found: LoadResult) -> Finding:
                 f"({found.growth.value / 1024:.3g} KiB in a thousand calls)",
                 **evidence,
             )
-        memory = f"memory stayed within {max(abs(found.grown_bytes), 0) / 2**20:.2g} MiB"
+        grown = found.grown_bytes / 2**20
+        memory = f"memory grew by {grown:.2g} MiB and no further" if grown > 0.05 else "memory did not grow"
     else:
         memory = "memory could not be watched here"
     first, last = found.work_ms
