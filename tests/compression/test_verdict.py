@@ -76,9 +76,13 @@ def test_a_looser_limit_never_makes_anything_infeasible(pool, limits):
 def test_slower_than_the_original_is_refused():
     base = latency(1.0, 0.05)
     told = reasons(
-        [candidate("slower", ("int8_static",), 0.05, latency_ms=1.3), candidate("as fast", ("int8_static",), 0.05, latency_ms=1.04),
-         candidate("faster", ("int8_static",), 0.05, latency_ms=0.5)], base,
-    )  # fmt: skip
+        [
+            candidate("slower", ("int8_static",), 0.05, latency_ms=1.3),
+            candidate("as fast", ("int8_static",), 0.05, latency_ms=1.04),
+            candidate("faster", ("int8_static",), 0.05, latency_ms=0.5),
+        ],
+        base,
+    )
     assert told["as fast"] == told["faster"] == ()
     assert "slower than the original: 1.30 times" in told["slower"][0]
 
