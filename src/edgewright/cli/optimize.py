@@ -197,12 +197,15 @@ def progress_text(now: Any) -> str:
 
 def summary(report: dict[str, Any], out: Path) -> list[str]:
     """Where the result lies, and last, where eyes rest, what was won."""
+    from edgewright.flows.readiness import verdict_line
+
     best = next((c for c in report["candidates"] if c["id"] == report["best"]), None)
     lines = []
     if report["stopped"]:
         lines.append(f"stopped early: {report['stopped']}; the same command goes on from here")
     if best is not None:
         lines.append(f"bundle    {out / 'bundle'}")
+        lines.append(f"gates     {verdict_line(report['readiness'])}")
     lines.append(f"report    {out / 'report.html'}")
     return [*lines, *(_stuck(report) if best is None else _won(report, best["metrics"]))]
 

@@ -21,7 +21,7 @@ class Preference:
 
     latency: float = 1.0
     size: float = 0.3
-    memory: float = 0.0
+    memory: float = 0.1
     energy: float = 0.0
     accuracy: float = 0.2
 

@@ -84,7 +84,10 @@ class Result:
 
     def seal(self, folder: str | Path, name: str = "model") -> Bundle:
         """Seal the best candidate into ``folder`` with the user's own key. Raises InputError when there is none."""
+        from edgewright.flows.readiness import ready
         from edgewright.flows.record import Origin, document
         from edgewright.flows.ship import seal_best
 
-        return seal_best(self, Path(folder), {"report.json": document(self, Origin(target=self.target.name))}, name)
+        readiness = ready(self)
+        report = {**document(self, Origin(target=self.target.name)), "readiness": readiness}
+        return seal_best(self, Path(folder), {"report.json": report, "readiness.json": readiness}, name)
