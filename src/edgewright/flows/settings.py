@@ -1,0 +1,65 @@
+"""Settings: how a run searches, and how it tells where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from edgewright.compression.verdict import Preference
+from edgewright.core.candidate import Candidate
+from edgewright.core.errors import InputError
+from edgewright.engines import ENGINES
+from edgewright.flows.limits import Limits
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for whoever shows it. Times in s; ``best`` is the best feasible candidate so far."""
+
+    stage: str
+    tried: int
+    elapsed_s: float
+    left_s: float
+    best: Candidate | None
+    baseline: Candidate | None
+    first_feasible_s: float | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to search. ``keep_structure``: channels stay as they are. ``metric``: None chooses it from the labels."""
+
+    budget_s: float = 300.0
+    seed: int = 0
+    threads: int = 1
+    keep_structure: bool = False
+    metric: str | None = None
+    engines: tuple[str, ...] = ()
+    preference: Preference = field(default_factory=Preference)
+
+    def __post_init__(self) -> None:
+        if not self.budget_s > 0:
+            raise InputError("the budget must be longer than 0 s")
+        if not 1 <= self.threads <= 1024:
+            raise InputError("threads must be from 1 to 1024")
+        if not 0 <= self.seed < 2**63:
+            raise InputError("the seed must be a whole number from 0 to 2^63 - 1")
+        for name in self.engines:
+            if name not in ENGINES:
+                raise InputError(f"no engine is named {name!r}; there are: {', '.join(ENGINES)}")
+
+
+def settle(settings: Settings | None, options: Mapping[str, Any]) -> tuple[Settings, Limits]:
+    """Settings and limits from ``optimize``'s keyword arguments. Raises InputError for an unknown one."""
+    chosen = settings or Settings()
+    limits = {}
+    for name, value in options.items():
+        if name.removeprefix("max_") in Limits.__dataclass_fields__ and name.startswith("max_"):
+            limits[name.removeprefix("max_")] = value
+        elif name in Settings.__dataclass_fields__:
+            chosen = replace(chosen, **{name: value})
+        else:
+            known = [*(f"max_{n}" for n in Limits.__dataclass_fields__), *Settings.__dataclass_fields__]
+            raise InputError(f"optimize takes no {name!r}; it takes: {', '.join(known)}")
+    return chosen, Limits(**limits)
