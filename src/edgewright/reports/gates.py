@@ -11,6 +11,7 @@ from edgewright.reports.reading import Report, measurement, number, rows, table,
 from edgewright.reports.words import capital, humanized
 
 MOST_PAIRS = 24
+_ORDER = ("bad", "unknown", "good")
 _STATES = {"passed": "good", "failed": "bad", "not checked": "unknown"}
 
 
@@ -28,10 +29,12 @@ class Gate:
 
 @dataclass(frozen=True)
 class Readiness:
-    """All gates and how many are in each state."""
+    """All gates, those that failed first, how many are in each state, and what follows."""
 
     gates: tuple[Gate, ...]
     summary: str
+    word: str
+    tone: str
 
 
 def readiness_of(report: Report) -> Readiness:
@@ -42,14 +45,26 @@ def readiness_of(report: Report) -> Readiness:
         name = text(told.get("name"))
         gates.append(
             Gate(
-                name, text(told.get("title")) or capital(humanized(name)), state, _STATES.get(state, "unknown"),
-                text(told.get("reason")), tuple(pairs(told.get("evidence"))),
+                name, capital(text(told.get("title")) or humanized(name)), state, _STATES.get(state, "unknown"),
+                capital(text(told.get("reason"))), tuple(pairs(told.get("evidence"))),
             )
         )  # fmt: skip
     counts = {
         state: sum(g.state == state for g in gates) for state in dict.fromkeys([*_STATES, *(g.state for g in gates)])
     }
-    return Readiness(tuple(gates), ", ".join(f"{n} {state}" for state, n in counts.items() if n))
+    summary = ", ".join(f"{n} {state}" for state, n in counts.items() if n)
+    return Readiness(tuple(sorted(gates, key=lambda gate: _ORDER.index(gate.tone))), summary, *_verdict(report, gates))
+
+
+def _verdict(report: Report, gates: list[Gate]) -> tuple[str, str]:
+    """Whether the candidate may ship, in a word and a tone."""
+    failed = [gate for gate in gates if gate.tone == "bad"]
+    if failed:
+        return f"Not ready: {failed[0].name or failed[0].title} failed{' and more' if len(failed) > 1 else ''}", "bad"
+    if not gates or report.best is None:
+        return "", "unknown"
+    ready = table(report.raw.get("readiness")).get("ready") is True
+    return ("Ready to ship", "good") if ready else ("Not ready yet: gates not checked", "unknown")
 
 
 def pairs(value: Any, prefix: str = "") -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -68,20 +68,26 @@ def bound_of(report: Report) -> Bound:
         Near(c.anchor, brief(c.recipe, c.engine), "; ".join(_off(clause, report) for clause in c.broken))
         for c in report.nearest
     )
-    refusals = Counter(_kind(reason) for c in report.candidates for reason in c.refused)
-    ordered = tuple(
-        (why, count(n, "candidate")) for why, n in sorted(refusals.items(), key=lambda one: (-one[1], one[0]))
+    alike: dict[str, list[str]] = {}
+    for reason in (_kind(reason) for c in report.candidates for reason in c.refused):
+        alike.setdefault(re.sub(r"[\d.]+", "#", reason), []).append(reason)
+    refusals = tuple(
+        (capital(found[0]), count(len(found), "candidate") + (", the figures differ" if len(set(found)) > 1 else ""))
+        for found in sorted(alike.values(), key=lambda found: (-len(found), found[0]))
     )
     title = "" if shown is None else "the chosen candidate" if shown is report.best else "the nearest candidate"
     tight = report.binding
     pressed = tight is not None and not _unused(tight)
-    return Bound(limits, tuple(_story(report)), near, ordered, title, pressed)
+    return Bound(limits, tuple(_story(report)), near, refusals, title, pressed)
 
 
 def _kind(reason: str) -> str:
     """A reason without the figures that differ from candidate to candidate."""
     start, _, rest = reason.partition(": ")
-    return f"{title_of(start)}: {rest}" if start in PASSES else start
+    first, _, more = start.partition(" ")
+    if first in PASSES:
+        return f"{title_of(first)} {more}" if more else f"{title_of(first)}: {rest}"
+    return start
 
 
 def _limit(clause: Clause, entry: Entry, report: Report) -> Limit:

@@ -89,8 +89,7 @@ def _losses(rows: Sequence[Row], report: Report) -> Side:
         if row.entry.final and row.entry is not report.baseline:
             near += [end for end in span(row.entry.metrics["accuracy_drop"]) if end is not None]
     values = sorted(m.value for m in found)
-    middle = values[(3 * len(values)) // 4]
-    most = max(*near, middle)
+    most = max(*near, values[3 * (len(values) - 1) // 4])
     axis = linear_axis([min(min(near), values[0]), min(most, max(values[-1], *near))], 0.06)
     unit = found[0].unit
     what = capital(limit_name("accuracy_drop", report.metric))

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from edgewright.core.errors import MissingExtra
-from edgewright.reports.reading import Report, read
+from edgewright.reports.reading import Report, items, read, text
 
 _EARLY = 'document.documentElement.classList.add("js")'
 """Said before the page is drawn, so that nothing jumps: what only scripts can unfold starts folded."""
@@ -66,6 +66,7 @@ def view(report: Report) -> dict[str, Any]:
         "readiness": gates.readiness_of(report),
         "splits": origins.splits_of(report),
         "data": origins.data_facts(report),
+        "notes": [said for note in items(report.raw.get("notes")) if (said := text(note))],
         "data_notes": origins.data_notes(report),
         "model": origins.model_facts(report),
         "settings": origins.settings_facts(report),

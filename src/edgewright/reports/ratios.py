@@ -76,12 +76,12 @@ def speedup(after: Measurement, before: Measurement, paired: object = None) -> R
 
 
 def _told(found: Measurement) -> tuple[float | None, float | None, float | None]:
-    """The ratio of times among a measurement's conditions: a number, or value, low and high."""
-    told = found.conditions.get("ratio")
-    if isinstance(told, list):
-        value, low, high = ([*(number(x) for x in items(told)), None, None, None])[:3]
+    """The ratio of times among a measurement's conditions: value, low and high, or a quick look's number."""
+    told = items(found.conditions.get("ratio"))
+    if told:
+        value, low, high = [*(number(x) for x in told), None, None, None][:3]
         return value, low, high
-    value = number(told)
+    value = number(found.conditions.get("over_baseline"))
     low, high = span(found)
     if value is None or low is None or high is None or found.value <= 0:
         return value, None, None

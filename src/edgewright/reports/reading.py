@@ -163,7 +163,7 @@ def clean(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return value if abs(value) < 1e300 else None  # neither NaN nor infinity is below anything
+        return value if abs(value) < 1e30 else None  # NaN is below nothing; no figure here comes near
     if depth >= _DEEPEST:
         return None
     if isinstance(value, Mapping):

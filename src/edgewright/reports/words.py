@@ -67,7 +67,7 @@ _LIMITS = {
 
 def brief(recipe: Sequence[Step], engine: str = "") -> str:
     """A recipe in a few words, for a row of a table: ``42% of the multiplies, INT8 static, MSE calibration``."""
-    parts = [_brief(step) for step in recipe if step.get("pass") not in _EXACT]
+    parts = [_brief(step) for step in recipe if text(step.get("pass")) not in _EXACT]
     said = ", ".join(part for part in parts if part)
     if not said:
         said = "exact rewritings only" if recipe else "the original"
@@ -98,7 +98,7 @@ def sentence(recipe: Sequence[Step], engine: str, options: Mapping[str, Any]) ->
     told = [part for part in parts if part]
     if not recipe:
         told = ["as it came"]
-    elif all(step.get("pass") in _EXACT for step in recipe):
+    elif all(text(step.get("pass")) in _EXACT for step in recipe):
         told = ["folded, fused and stripped, with the same answers up to rounding"]
     return f"{capital(', '.join(told))}; {runs_on(engine, options)}."
 

@@ -159,7 +159,7 @@ def _front(points: Sequence[tuple[float, float]], x: Side, y: Side) -> Markup:
         across, level = 1000 * x.axis.place(a), _down(y, b)
         path += f"M{across:.1f},{level:.1f}" if not index else f"H{across:.1f}V{level:.1f}"
     line = element("path", d=path, class_="front", vector_effect="non-scaling-stroke")
-    return stretched(1000, HEIGHT, line, aria_hidden="true")
+    return stretched(1000, HEIGHT, line)
 
 
 def _mark(mark: Mark, x: Side, y: Side) -> Markup:

@@ -40,9 +40,9 @@ def share(value: float) -> str:
     return f"{short(100.0 * value)}%"
 
 
-def stretched(width: float, height: float, *children: Markup, **attributes: Value) -> Markup:
-    """A nested drawing whose own units fill the room there is; lines keep their width."""
+def stretched(width: float, height: float, *children: Markup) -> Markup:
+    """A nested drawing whose own units fill the room there is; lines keep their width. Not read out."""
     return element(
         "svg", *children, viewBox=f"0 0 {short(width)} {short(height)}", preserveAspectRatio="none",
-        width="100%", height="100%", **attributes,
+        width="100%", height="100%", aria_hidden="true",
     )  # fmt: skip
