@@ -10,6 +10,8 @@ import pytest
 
 import edgewright
 from edgewright.cli import COMMANDS
+from edgewright.cli.optimize import weights
+from edgewright.compression.verdict import Preference
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "edgewright"
@@ -80,6 +82,12 @@ def test_the_glossary_has_thirteen_nouns_and_those_that_exist_are_there():
         for place in places:
             module, _, name = place.rpartition(".")
             assert hasattr(importlib.import_module(f"edgewright.{module}"), name), place
+
+
+def test_the_default_preference_is_told():
+    page = (ROOT / "docs" / "explanation" / "search.md").read_text("utf-8")
+    (told,) = re.findall(r"`--prefer (\S+)` \(the default\)", page)
+    assert Preference(**weights(told)) == Preference()
 
 
 def test_the_readme_shows_every_command():
