@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from edgewright.compression.passes.int4_weights import Int4Weights
 from edgewright.compression.passes.int8_dynamic import Int8Dynamic
 from edgewright.compression.passes.int8_static import Int8Static
+from edgewright.compression.passes.low_rank import LowRank
 from edgewright.compression.passes.mixed_precision import MixedPrecision
 from edgewright.compression.passes.prune_channels import PruneChannels
+from edgewright.compression.passes.qdq_repair import QdqRepair
 from edgewright.core.candidate import Clause, Constraint
 from edgewright.reports.words import brief, count, limit, listed, percent, sentence, told_against
 
@@ -72,14 +75,23 @@ def test_a_recipe_in_few_words(recipe: list[dict[str, Any]], words: str) -> None
             "INT8 static U8S8 per tensor, min-max calibration, 7-bit weights, biases as they were, "
             "2\xa0layers left in float; runs on own.",
         ),
-        ([{"pass": "low_rank", "energy": 0.9}], "", {}, "Low rank (energy 0.9); runs on an unnamed engine."),
+        (
+            [{"pass": "low_rank", "energy": 0.9, "macs": 0.5}],
+            "",
+            {},
+            "Large matrices split into thin ones that keep 90.0% of their outputs' energy, at most 50% of the "
+            "multiplies; runs on an unnamed engine.",
+        ),
+        ([{"pass": "brand_new", "depth": 3}], "own", {}, "Brand new (depth 3); runs on own."),
     ],
 )
 def test_a_candidate_in_one_sentence(recipe: Any, engine: str, options: dict[str, Any], words: str) -> None:
     assert sentence(recipe, engine, options) == words
 
 
-@pytest.mark.parametrize("kind", [Int8Static, Int8Dynamic, MixedPrecision, PruneChannels])
+@pytest.mark.parametrize(
+    "kind", [Int8Static, Int8Dynamic, Int4Weights, MixedPrecision, PruneChannels, LowRank, QdqRepair]
+)
 def test_what_a_step_leaves_out_is_told_as_the_pass_s_own_default(kind: Any) -> None:
     every = {f.name: f.default for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING}
     every = {key: list(value) if isinstance(value, tuple) else value for key, value in every.items()}

@@ -19,6 +19,7 @@ FACTS = {
     "kernels": "Layers made integer", "activations": "Tensors made integer", "float_layers": "Left in float",
     "kept_float32": "Operators left in float32", "nodes": "Operators changed", "weights": "Weights halved",
     "quantized": "Made integer", "compensated": "Layers with errors made up for", "fused": "Joined",
+    "ranks": "Ranks", "mended": "Mended",
 }  # fmt: skip
 """What passes tell, in words."""
 CEILING_DB = 199.0

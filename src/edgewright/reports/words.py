@@ -156,6 +156,18 @@ def _mixed(step: Step) -> str:
     return f"INT8 static {numbers} with the {layers} in float, {_CALIBRATION.get(method, method)} calibration"
 
 
+def _low_rank(step: Step) -> str:
+    asked = percent(step.get("energy", 0.995), 1)
+    share = number(step.get("macs"))
+    most = "" if share is None else f", at most {percent(share)} of the multiplies"
+    return f"large matrices split into thin ones that keep {asked} of their outputs' energy{most}{_skipped(step)}"
+
+
+def _repaired(step: Step) -> str:
+    numbers = "unsigned" if step.get("unsigned", True) is True else "signed"
+    return f"quantization by another tool mended, activations {numbers}"
+
+
 def _skipped(step: Step) -> str:
     skipped = items(step.get("skip"))
     return f", {count(len(skipped), 'layer')} left in float" if skipped else ""
@@ -178,6 +190,8 @@ _SAID: Mapping[str, Callable[[Step], str]] = {
     "int8_dynamic": _int8_dynamic,
     "int4_weights": _int4,
     "mixed_precision": _mixed,
+    "low_rank": _low_rank,
+    "qdq_repair": _repaired,
     "fp16": lambda _: "FP16",
 }
 
