@@ -234,7 +234,12 @@ def test_a_gain_in_accuracy_is_no_reward_and_what_is_missing_does_not_count():
 
 @pytest.mark.parametrize(
     "weights",
-    [{"latency": -1.0}, {"latency": math.nan}, {"size": math.inf}, dict.fromkeys(("latency", "size", "accuracy"), 0.0)],
+    [
+        {"latency": -1.0},
+        {"latency": math.nan},
+        {"size": math.inf},
+        dict.fromkeys(("latency", "size", "memory", "accuracy"), 0.0),
+    ],
 )
 def test_weights_that_choose_nothing_are_refused(weights):
     with pytest.raises(InputError, match="weights"):
