@@ -74,9 +74,10 @@ def test_the_headings_go_down_one_level_at_a_time(maker: Any, page: Callable[...
 
 
 def test_drawings_have_names_or_are_hidden_from_readers(maker: Any, page: Callable[..., Any]) -> None:
-    for tag, attributes in page(maker.report()).elements:
+    for (tag, attributes), (inside, _) in pairwise(page(maker.report()).elements):
         if tag == "svg" and "aria-hidden" not in attributes:
-            assert attributes.get("aria-label") or attributes.get("aria-labelledby"), attributes
+            assert attributes["role"] in ("img", "group")
+            assert inside == "title", attributes
 
 
 def test_tables_name_their_columns_and_rows(maker: Any, page: Callable[..., Any]) -> None:

@@ -151,7 +151,7 @@ def _step(told: Mapping[str, Any]) -> StepView:
     step = table(told.get("step"))
     name = text(step.get("pass"))
     groups = _groups(told.get("channels"))
-    known = {"step", "status", "reason", "sqnr_db", "channels"}
+    known = {"step", "status", "reason", "sqnr_db", "channels", "digest"}
     facts = [
         (FACTS.get(key, capital(humanized(key))), _said(key, value)) for key, value in told.items() if key not in known
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from edgewright.reports.plots.svg import element, share
+from edgewright.reports.plots.svg import element, share, short
 
 MOST_COLUMNS = 160
 
@@ -57,25 +57,19 @@ def channels(groups: Sequence[tuple[float, float]], about: str) -> Markup:
     """A column for each group of channels: its height all of them, filled what was kept. Many groups: the first 160."""
     shown = groups[:MOST_COLUMNS]
     most = max((total for _, total in shown), default=0) or 1
-    wide = 1 / max(len(shown), 12)
-    made = [element("title", about)]
-    for index, (kept, total) in enumerate(shown):
-        x, width = share(index * wide + 0.1 * wide), share(0.8 * wide)
-        whole, left = 56 * total / most, 56 * min(kept, total) / most
-        made.append(element("rect", x=x, width=width, y=60 - whole, height=whole, rx=2, class_="gone"))
-        made.append(element("rect", x=x, width=width, y=60 - left, height=left, rx=2, class_="stays"))
-    return element("svg", *made, class_="channels", height=62, role="img", aria_label=about)
+    step = 1000 / max(len(shown), 12)
 
+    def columns(heights: Sequence[float]) -> str:
+        wide = short(0.8 * step)
+        starts = (short((k + 0.1) * step) for k in range(len(heights)))
+        return "".join(f"M{x},{short(60 - h)}h{wide}V60h-{wide}z" for x, h in zip(starts, heights, strict=True))
 
-def stack(parts: Sequence[tuple[float, str]], about: str) -> Markup:
-    """Parts side by side: (share of the room, class)."""
-    made, start = [element("title", about)], 0.0
-    for length, tone in parts:
-        made.append(
-            element("rect", x=share(start), y=0, width=share(_inside(length)), height=22, class_=f"part {tone}")
-        )
-        start += length
-    return element("svg", *made, class_="stack", height=22, role="img", aria_label=about)
+    gone = element("path", d=columns([56 * total / most for _, total in shown]), class_="gone")
+    stays = element("path", d=columns([56 * min(kept, total) / most for kept, total in shown]), class_="stays")
+    return element(
+        "svg", element("title", about), gone, stays, class_="channels", viewBox="0 0 1000 62",
+        preserveAspectRatio="none", height=62, role="img",
+    )  # fmt: skip
 
 
 def _inside(value: float, most: float = 1.0) -> float:

@@ -15,8 +15,8 @@ from edgewright.reports.plots.svg import element, share, stretched
 
 HEIGHT = 64
 _FLOOR = 56
-_BINS = 160
-_SMOOTH = 1.4
+_BINS = 125
+_SMOOTH = 1.1
 """Standard deviation of the smoothing, in bins."""
 
 
@@ -57,7 +57,7 @@ def ridge(found: Ridge, axis: Axis) -> Markup:
     """One distribution: its shape, the middle with its interval, and where 95% and 99% of the calls lie."""
     shape = density(found.quantiles, axis)
     width = 1000 / len(shape)
-    points = "".join(f"L{(k + 0.5) * width:.1f},{_FLOOR - 46 * value:.1f}" for k, value in enumerate(shape))
+    points = "".join(f"L{(k + 0.5) * width:.0f},{_FLOOR - 46 * value:.1f}" for k, value in enumerate(shape))
     area = element("path", d=f"M0,{_FLOOR}{points}L1000,{_FLOOR}Z", class_="hill", vector_effect="non-scaling-stroke")
     middle = share(axis.place(found.p50))
     made = [element("title", found.about)]
@@ -73,9 +73,7 @@ def ridge(found: Ridge, axis: Axis) -> Markup:
     for value, name in ((found.p95, "p95"), (found.p99, "p99")):
         if value is not None:
             made.append(element("circle", cx=share(axis.place(value)), cy=_FLOOR, r=3.5, class_=f"tail {name}"))
-    return element(
-        "svg", *made, class_=f"ridge {found.tone}".strip(), height=HEIGHT, role="img", aria_label=found.about
-    )
+    return element("svg", *made, class_=f"ridge {found.tone}".strip(), height=HEIGHT, role="img")
 
 
 def ruler(axis: Axis, scale: Scale) -> Markup:
