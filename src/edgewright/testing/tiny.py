@@ -14,6 +14,11 @@ from edgewright.testing.zoo import residual
 
 QUICK = ("--target", "raspberry-pi-5", "--engine", "onnxruntime", "--keep-structure", "--budget", "60s")
 """Arguments of the smallest whole run: a few candidates whose figures are predicted, so that no clock decides."""
+OPTIMIZE = (
+    "optimize", "model.onnx", "--data", "data.npz", "--target", "raspberry-pi-5", "--budget", "60s",
+    "--max-accuracy-drop", "5", "-o", "out",
+)  # fmt: skip
+"""A whole run of every part of the search, in the folder of ``write_tiny``; the same candidates on every machine."""
 
 
 def tiny_model() -> Model:
