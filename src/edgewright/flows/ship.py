@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from edgewright.bundles import Bundle, BundleContent, Contract, DatasetFact, Variant, promises, record_golden, seal
+from edgewright.bundles import (
+    Bundle,
+    BundleContent,
+    Contract,
+    DatasetFact,
+    Golden,
+    Variant,
+    promises,
+    record_golden,
+    seal,
+)
 from edgewright.bundles.contracts import sketch_inputs
 from edgewright.core.candidate import Candidate
-from edgewright.core.errors import InputError
+from edgewright.core.errors import EngineError, InputError
+from edgewright.core.session import Arrays
 from edgewright.flows.outcome import Result
 from edgewright.flows.record import encode
 from edgewright.measurement.subject import requests
@@ -17,7 +29,8 @@ from edgewright.trust.keys import SigningKey
 
 def content_of(result: Result, candidate: Candidate, evidence: dict[str, Any], name: str) -> BundleContent:
     """What is sealed of ``candidate``. ``evidence`` maps file names to JSON values."""
-    variant = Variant.of(candidate)
+    calls = requests(result.splits.test, result.source.signature, 32)
+    variants, golden = _variants(result, candidate, calls)
     splits = result.splits
     limit = next((c.limit for c in result.constraints if c.metric == "accuracy_drop"), None)
     before = result.baseline.metrics.get("accuracy")
@@ -32,8 +45,8 @@ def content_of(result: Result, candidate: Candidate, evidence: dict[str, Any], n
         name=name,
         version=candidate.id,
         source=result.source.digest,
-        variants=(variant,),
-        golden=record_golden([variant], requests(splits.test, result.source.signature, 32)),
+        variants=variants,
+        golden=golden,
         contract=Contract(
             result.target.name,
             promises(candidate.metrics, floor),
@@ -46,6 +59,18 @@ def content_of(result: Result, candidate: Candidate, evidence: dict[str, Any], n
         datasets=facts,
         evidence={file: encode(value) for file, value in evidence.items()},
     )
+
+
+def _variants(result: Result, chosen: Candidate, calls: list[Arrays]) -> tuple[tuple[Variant, ...], Golden]:
+    """The chosen candidate, and the same model on other engines that kept every limit, while their answers agree."""
+    variants = {chosen.engine: Variant.of(chosen)}
+    for c in result.finals:
+        if c.feasible and c.model.digest == chosen.model.digest:
+            variants.setdefault(c.engine, Variant.of(c))
+    with suppress(EngineError):  # no call on which the engines agree closely: the chosen one alone
+        return tuple(variants.values()), record_golden(list(variants.values()), calls)
+    only = Variant.of(chosen)
+    return (only,), record_golden([only], calls)
 
 
 def seal_best(
