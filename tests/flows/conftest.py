@@ -15,13 +15,16 @@ from edgewright.testing.tiny import OPTIMIZE, write_tiny
 # A process that has imported everything and forks for each run: the imports take longer than the runs.
 SERVER = """
 import json, os, sys
-import edgewright.flows.run, edgewright.flows.reproduce, edgewright.reports.page, onnx, scipy.linalg
+import edgewright.flows.run as flow
+import edgewright.reports.page, onnx, scipy.linalg
 from edgewright.cli import main, optimize
 
 def signalled(moments):
-    # "fsync:12:9": signal 9 before the 12th time something is made durable. "stage:3:2": after the 3rd line.
+    # "fsync:12:9": signal 9 before the 12th time something is made durable; "result:2:9": the 2nd of those once the
+    # result is being written. "stage:3:2": after the 3rd line of progress.
     plan = {tuple(one.split(":")[:2]): int(one.split(":")[2]) for one in moments}
-    counts = {"fsync": 0, "stage": 0}
+    counts = {"fsync": 0, "stage": 0, "result": 0}
+    writing = []
 
     def passed(kind):
         counts[kind] += 1
@@ -29,17 +32,23 @@ def signalled(moments):
         if number is not None:
             os.kill(os.getpid(), number)
 
-    durable, show = os.fsync, optimize.ProgressLine.show
+    durable, show, write = os.fsync, optimize.ProgressLine.show, flow.write
 
     def fsync(handle):
         passed("fsync")
+        if writing:
+            passed("result")
         durable(handle)
 
     def shown(self, now):
         show(self, now)
         passed("stage")
 
-    os.fsync, optimize.ProgressLine.show = fsync, shown
+    def written(*arguments):
+        writing.append(True)
+        return write(*arguments)
+
+    os.fsync, optimize.ProgressLine.show, flow.write = fsync, shown, written
     return counts
 
 for line in sys.stdin:

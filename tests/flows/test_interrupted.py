@@ -79,16 +79,16 @@ def test_killed_again_and_again_at_any_moment_it_shows_nothing_and_comes_to_the_
 
 def test_killed_while_the_result_is_written_it_shows_none_of_it(signalled, tmp_path):
     """The result is written aside and shown in one go: until then there is nothing, from then on all of it."""
-    total = signalled(arguments=(*QUICKLY, "undisturbed")).counts["fsync"]
-    for back in (1, 2, 25):
-        ended = signalled(f"fsync:{total - back}:{KILL}", arguments=(*QUICKLY, f"back{back}"))
+    total = signalled(arguments=(*QUICKLY, "undisturbed")).counts["result"]
+    for moment in (1, total // 2, total - 1):
+        ended = signalled(f"result:{moment}:{KILL}", arguments=(*QUICKLY, f"{moment}"))
         assert ended.status == -KILL
-        assert shown(tmp_path / f"back{back}") == []
-    ended = signalled(f"fsync:{total}:{KILL}", arguments=(*QUICKLY, "back0"))
+        assert shown(tmp_path / f"{moment}") == []
+    ended = signalled(f"result:{total}:{KILL}", arguments=(*QUICKLY, "last"))
     assert ended.status == -KILL
-    assert essence(read(tmp_path / "back0")) == essence(read(tmp_path / "undisturbed"))
-    assert signalled(arguments=(*QUICKLY, "back0")).status == 0
-    whole(tmp_path / "back0")
+    assert essence(read(tmp_path / "last")) == essence(read(tmp_path / "undisturbed"))
+    assert signalled(arguments=(*QUICKLY, "last")).status == 0
+    whole(tmp_path / "last")
 
 
 def test_interrupted_in_its_search_it_leaves_the_best_so_far_and_goes_on_later(signalled, tmp_path, report):
@@ -129,7 +129,7 @@ def test_interrupted_before_there_is_anything_to_tell_it_ends(signalled, tmp_pat
     assert shown(tmp_path / "out") == []
 
 
-@pytest.mark.parametrize("second", ["stage:6", "fsync:50", "fsync:65"])
+@pytest.mark.parametrize("second", ["stage:6", "result:1", "result:12"])
 def test_interrupted_twice_it_ends_at_once_and_leaves_nothing_half_written(signalled, tmp_path, second):
     ended = signalled(f"stage:5:{INT}", f"{second}:{INT}", arguments=(*QUICKLY, "out"))
     assert (ended.status, ended.stdout) == (130, ""), (ended.stderr, ended.counts)
@@ -140,7 +140,7 @@ def test_interrupted_twice_it_ends_at_once_and_leaves_nothing_half_written(signa
 
 
 def test_interrupted_while_the_result_is_written_it_finishes_that(signalled, tmp_path):
-    ended = signalled(f"fsync:70:{INT}", arguments=(*QUICKLY, "out"))
+    ended = signalled(f"result:5:{INT}", arguments=(*QUICKLY, "out"))
     assert ended.status == 0, ended.stderr
     assert whole(tmp_path / "out")["stopped"] == ""
 
