@@ -234,9 +234,9 @@ def _won(report: dict[str, Any], now: dict[str, Any]) -> list[str]:
     before, after = figures("size_bytes")
     lines.append(f"size      {before:,.0f} -> {after:,.0f} bytes: {before / after:.2f}x smaller")
     before, after = figures("accuracy")
-    interval = f"95% interval {drop['low']:+.2g} to {drop['high']:+.2g}"
+    interval = "" if drop["low"] is None else f", 95% interval {drop['low']:+.2g} to {drop['high']:+.2g}"
     lines.append(
         f"accuracy  {before:.4g} -> {after:.4g} {drop['unit']} of {report['metric']['title']} "
-        f"on {drop['n']} held-out samples ({drop['value']:+.2g} lost, {interval})"
+        f"on {drop['n']} held-out samples ({drop['value']:+.2g} lost{interval})"
     )
     return lines

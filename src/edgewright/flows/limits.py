@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 from edgewright.core.candidate import Constraint
 from edgewright.core.errors import InputError
@@ -26,9 +27,12 @@ class Limits:
     accuracy_drop: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):
             if value is None:
                 continue
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise InputError(f"the limit {name} must be a number, got {str(value)[:40]!r}")
+            object.__setattr__(self, name, float(value))
             least = 0.0 if name == "accuracy_drop" else math.ulp(0.0)
             if not math.isfinite(value) or value < least:
                 raise InputError(f"the limit {name}={value} can never be met; give a positive number or leave it out")
