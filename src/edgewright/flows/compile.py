@@ -167,7 +167,7 @@ class _Run:
         A user who interrupted is waiting: fewer candidates, and only the time they need.
         """
         self._tell("finalists on held-out samples")
-        tested = self._tested(sorted((c for c in self.tried.values() if promising(c)), key=self.score))
+        tested = self._tested(one_of_each_engine(sorted(filter(promising, self.tried.values()), key=self.score)))
         finals = [c for c in tested if acceptable(c)] or tested[:2] or self._tested(nearest(self.tried.values(), 2))
         self._tell("finalists side by side")
         least = 2.0 * (1 + len(finals))
@@ -231,3 +231,11 @@ class _Run:
         best = min(good, key=self.score, default=None)
         left = max(self.settings.budget_s - now, 0.0)
         self._progress(Progress(stage, len(self.tried), now, left, best, self.bench.baseline, self._first))
+
+
+def one_of_each_engine(ranked: list[Candidate]) -> list[Candidate]:
+    """``ranked`` with the best of each engine first: what only finalists are measured for (memory, cold start) differs
+    most between engines, and a choice needs something to choose from."""
+    heads = list({c.engine: c for c in reversed(ranked)}.values())
+    heads.sort(key=ranked.index)
+    return [*heads, *(c for c in ranked if c not in heads)]
