@@ -76,7 +76,8 @@ def test_an_unknown_option_says_what_there_is():
 @pytest.mark.parametrize(
     "options",
     [
-        {"budget_s": 0}, {"budget_s": math.nan}, {"budget_s": "5m"}, {"threads": 0}, {"threads": 1.5}, {"threads": 10**6},
+        {"budget_s": 0}, {"budget_s": math.nan}, {"budget_s": "5m"}, {"threads": 0}, {"threads": 1.5},
+        {"threads": 10**6},
         {"seed": -1}, {"seed": 0.5}, {"seed": 2**63}, {"engines": ("abacus",)}, {"engines": "onnxruntime"},
     ],
 )  # fmt: skip

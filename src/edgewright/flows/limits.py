@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 from edgewright.core.candidate import Constraint
 from edgewright.core.errors import InputError
 
 KEPT_ACCURACY = 0.95
 """Share of the baseline's accuracy to keep unless told otherwise."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether ``value``, which Python let through unchecked, is a real number of any kind."""
+    return isinstance(value, Real) and type(value) is not bool
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Limits:
         for name, value in list(vars(self).items()):
             if value is None:
                 continue
-            if not isinstance(value, Real) or isinstance(value, bool):
+            if not is_number(value):
                 raise InputError(f"the limit {name} must be a number, got {str(value)[:40]!r}")
             object.__setattr__(self, name, float(value))
             least = 0.0 if name == "accuracy_drop" else math.ulp(0.0)

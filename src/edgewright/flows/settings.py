@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any
 
 from edgewright.compression.verdict import Preference
 from edgewright.core.candidate import Candidate
 from edgewright.core.errors import InputError
 from edgewright.engines import ENGINES
-from edgewright.flows.limits import Limits
+from edgewright.flows.limits import Limits, is_number
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,11 @@ class Settings:
     preference: Preference = field(default_factory=Preference)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.budget_s, Real) or not self.budget_s > 0:
+        if not is_number(self.budget_s) or not self.budget_s > 0:
             raise InputError("the budget must be longer than 0 s")
-        if not isinstance(self.threads, int) or not 1 <= self.threads <= 1024:
+        if type(self.threads) is not int or not 1 <= self.threads <= 1024:
             raise InputError("threads must be from 1 to 1024")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise InputError("the seed must be a whole number from 0 to 2^63 - 1")
         for name in self.engines:
             if name not in ENGINES:
