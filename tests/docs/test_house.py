@@ -12,6 +12,7 @@ import edgewright
 from edgewright.cli import COMMANDS
 from edgewright.cli.optimize import weights
 from edgewright.compression.verdict import Preference
+from edgewright.graphs.costs import workload
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "edgewright"
@@ -130,3 +131,13 @@ def test_scripts_stop_at_the_first_error_and_are_whole(script):
 def test_the_change_log_knows_this_version():
     assert f"## [{edgewright.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
     assert PYPROJECT["project"]["version"] == edgewright.__version__
+
+
+@pytest.mark.parametrize("page", ["tutorial.md", "explanation/int8.md", "explanation/pruning.md"])
+def test_figures_are_of_the_model_that_is_there(page):
+    model = edgewright.load(ROOT / "examples" / "digits" / "digits.onnx")
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    assert f"{workload(model).parameters:,}" in text
+    assert page == "tutorial.md" or f"| {model.size_bytes:,} |" in text, (
+        "python benchmarks/passes/digits.py measures anew"
+    )
