@@ -3,7 +3,7 @@
     pip install 'edgewright[torch,sklearn,compile]'
     python examples/digits/train.py
 
-A residual CNN of some 55,000 parameters on scikit-learn's 1,797 handwritten digits. Half of them train it; the other
+A residual CNN of some 58,000 parameters on scikit-learn's 1,797 handwritten digits. Half of them train it; the other
 half, which it never sees, goes into ``digits.npz``. Both results are committed, so that the demo needs neither PyTorch
 nor scikit-learn. A minute or two on one core; the same seed, versions and kind of machine give the same weights.
 """
@@ -21,7 +21,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 HERE = Path(__file__).resolve().parent
-SEED, EPOCHS, BATCH, RATE = 0, 24, 32, 4e-3
+SEED, EPOCHS, BATCH, RATE = 0, 40, 32, 4e-3
 
 
 class Block(nn.Module):
@@ -45,8 +45,8 @@ def classifier() -> nn.Module:
     """Images (N, 1, 32, 32) in [0, 1] -> logits (N, 10)."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
-        Block(32, 32, 1), Block(32, 48, 2),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 10),
+        Block(32, 32, 1), Block(32, 32, 2), Block(32, 32, 2),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
     )  # fmt: skip
 
 

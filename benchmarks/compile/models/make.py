@@ -22,21 +22,23 @@ from models import data as sources
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is trained; the same for every set but for the epochs of the larger images."""
+    """How a model is trained: epochs of each set, the highest learning rate, and whether images come as rows."""
 
-    epochs: int
+    digits: int
+    tiles: int
     rate: float
     flat: bool = False
-    bf16: bool = True
 
 
 PLANS = {
-    "residual": {"digits": Plan(16, 4e-3), "tiles": Plan(60, 4e-3)},
-    "depthwise": {"digits": Plan(20, 4e-3), "tiles": Plan(60, 4e-3)},
-    "transformer": {"digits": Plan(50, 1e-3), "tiles": Plan(80, 1e-3)},
-    "mlp": {"digits": Plan(40, 1e-3, flat=True), "tiles": Plan(60, 1e-3, flat=True)},
+    "residual": Plan(16, 30, 4e-3),
+    "depthwise": Plan(16, 30, 4e-3),
+    "transformer": Plan(50, 60, 1e-3),
+    "mlp": Plan(40, 40, 1e-3, flat=True),
 }
 SIZES = {"digits": 32, "tiles": 64}
+STRENGTHS = {"digits": 0.7, "tiles": 0.2}
+"""How much the images are turned, scaled and shifted while training."""
 
 
 def make(name: str, set_name: str, folder: Path, seed: int = 0) -> dict[str, object]:
@@ -45,15 +47,15 @@ def make(name: str, set_name: str, folder: Path, seed: int = 0) -> dict[str, obj
     from models import training
 
     began = time.perf_counter()
-    plan, size = PLANS[name][set_name], SIZES[set_name]
-    data = sources.SETS[set_name](size if not plan.flat else 32, size if not plan.flat else 24)
+    plan, size = PLANS[name], SIZES[set_name]
+    data = sources.SETS[set_name](*((32, 24) if plan.flat else (size, size)))
     parts = {part: data.take(rows) for part, rows in sources.split(data.labels, seed).items()}
     torch.set_num_threads(1)  # the order of sums, and so the weights, must not hang on the number of cores
     torch.manual_seed(seed)
     model = import_module(f"models.{name}").build(len(data.classes), size)
     training.train(
-        model, parts["train"], epochs=plan.epochs, rate=plan.rate, seed=seed, flat=plan.flat, bf16=plan.bf16,
-        strength=0.7 if set_name == "digits" else 0.5, flip=set_name == "tiles",
+        model, parts["train"], epochs=getattr(plan, set_name), rate=plan.rate, seed=seed,
+        strength=STRENGTHS[set_name], flat=plan.flat,
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, object] = {"model": name, "set": set_name, "seed": seed, "classes": list(data.classes)}

@@ -11,14 +11,12 @@ from models.data import Array, Images
 from torch import nn
 
 
-def distort(x: torch.Tensor, strength: float, flip: bool) -> torch.Tensor:
-    """Turn, scale and shift each image of (N, 1, H, W) at random; ``flip`` mirrors half of them either way."""
+def distort(x: torch.Tensor, strength: float) -> torch.Tensor:
+    """Turn, scale and shift each image of (N, 1, H, W) at random."""
     n = x.shape[0]
     angle = (torch.rand(n) * 2 - 1) * 0.35 * strength
     scale = 1 + (torch.rand(n, 2) * 2 - 1) * 0.15 * strength
     shift = (torch.rand(n, 2) * 2 - 1) * 0.15 * strength
-    if flip:
-        scale = scale * (torch.randint(0, 2, (n, 2)) * 2 - 1)
     theta = torch.zeros(n, 2, 3)
     theta[:, 0, 0], theta[:, 0, 1] = angle.cos() * scale[:, 0], -angle.sin() * scale[:, 1]
     theta[:, 1, 0], theta[:, 1, 1] = angle.sin() * scale[:, 0], angle.cos() * scale[:, 1]
@@ -35,11 +33,9 @@ def train(
     rate: float,
     seed: int,
     strength: float,
-    flip: bool,
     flat: bool,
-    bf16: bool,
 ) -> None:
-    """AdamW with one cycle of the learning rate (Smith, 2018), in bf16 where the CPU gains by it.
+    """AdamW with one cycle of the learning rate (Smith, 2018), forward in bf16.
 
     A class is drawn by the root of its size: rare ones more often than they are, not as often as the others.
     """
@@ -54,8 +50,8 @@ def train(
     model.train()
     for _ in range(steps):
         rows = torch.multinomial(share, size)
-        x = distort(images[rows], strength, flip).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        x = distort(images[rows], strength).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
             logits = model(x.flatten(1) if flat else x)
         loss = nn.functional.cross_entropy(logits.float(), labels[rows], label_smoothing=0.05)
         optimizer.zero_grad()
