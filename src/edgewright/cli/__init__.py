@@ -8,7 +8,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn
 
 from edgewright import __version__
 from edgewright.core.errors import EdgewrightError
@@ -28,6 +29,10 @@ COMMANDS = {
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, like everybody else's."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", partial(argparse.HelpFormatter, max_help_position=32))
+        super().__init__(**options)
 
     def error(self, message: str) -> NoReturn:
         """Say it, point to the help of the command that was meant, and end with status 2."""
