@@ -8,8 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from edgewright import __version__
 from edgewright.core.errors import EdgewrightError
@@ -29,10 +28,6 @@ COMMANDS = {
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, like everybody else's."""
-
-    def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", partial(argparse.HelpFormatter, max_help_position=32))
-        super().__init__(**options)
 
     def error(self, message: str) -> NoReturn:
         """Say it, point to the help of the command that was meant, and end with status 2."""
@@ -81,7 +76,7 @@ def _run(arguments: list[str]) -> int:
         description="From a trained model to a trusted decision at the edge.",
         epilog="edgewright COMMAND --help tells more of one command.",
     )
-    parser.add_argument("--version", action="version", version=f"edgewright {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"edgewright {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((a for a in arguments if not a.startswith("-")), None)

@@ -16,7 +16,7 @@ KEPT_ACCURACY = 0.95
 
 def is_number(value: Any) -> bool:
     """Whether ``value``, which Python let through unchecked, is a real number of any kind."""
-    return isinstance(value, Real) and type(value) is not bool
+    return not isinstance(value, bool) and isinstance(value, Real)
 
 
 @dataclass(frozen=True)
