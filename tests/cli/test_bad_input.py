@@ -156,6 +156,8 @@ DATA = {
         lambda: arrays(image=lambda a: np.repeat(a["image"][:1], 96, axis=0)), "distinct"),
     "more labels than samples": (lambda: arrays(labels=np.zeros(97, np.int64)), "97 labels"),
     "fewer labels than samples": (lambda: arrays(labels=np.zeros(95, np.int64)), "95 labels"),
+    "one class": (lambda: arrays(labels=np.zeros(96, np.int64)), "all labels are class 0"),
+    "labels of no output": (lambda: arrays(labels=np.linspace(0, 1, 96)), "do not go with the outputs"),
     "labels beyond the classes": (lambda: arrays(labels=np.full(96, 77)), "77"),
     "labels below zero": (lambda: arrays(labels=np.full(96, -3)), "-3|negative"),
     "labels that are NaN": (lambda: arrays(labels=np.full(96, np.nan)), "NaN"),
