@@ -10,7 +10,7 @@ from typing import Any
 
 from edgewright.core.files import write_file
 from edgewright.datasets import dataset
-from edgewright.flows.compile import optimize
+from edgewright.flows.compile import INTERRUPTED, optimize
 from edgewright.flows.outcome import Result
 from edgewright.flows.place import STORE, run_folder
 from edgewright.flows.readiness import ready
@@ -47,6 +47,7 @@ def compile_into(
     with run_folder(out) as new:
         result = optimize(request.model, source, request.target, work=out / STORE, progress=progress, **request.options)
         with finishing or nullcontext():
+            progress(_last(result))
             return write(result, request, new)
 
 
@@ -64,6 +65,13 @@ def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
     write_file(out / "readiness.json", encode(report["readiness"]))
     write_report(report, out)
     return report
+
+
+def _last(result: Result) -> Progress:
+    stage = "gates and report" + (" (Ctrl-C once more ends at once)" if result.stopped == INTERRUPTED else "")
+    left = max(result.settings.budget_s - result.elapsed_s, 0.0)
+    tried, first = len(result.candidates), result.first_feasible_s
+    return Progress(stage, tried, result.elapsed_s, left, result.best, result.baseline, first)
 
 
 __all__ = ["Request", "compile_into", "write"]
