@@ -130,6 +130,13 @@ def test_other_things_in_the_folder_are_no_hindrance(tmp_path):
     assert contents(tmp_path)["report.html"] == b"two"
 
 
+def test_a_part_that_has_no_place_is_not_lost_in_silence(tmp_path):
+    with pytest.raises(ValueError, match="no place for 'extra'"), run_folder(tmp_path / "out") as new:
+        leave(new, "one")
+        write_file(new / "extra", b"")
+    assert not (tmp_path / "out").exists()
+
+
 def test_only_the_last_name_makes_it_a_result():
     assert RESULT[-1] == "report.json"
 

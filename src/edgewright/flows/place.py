@@ -67,6 +67,9 @@ def _begin(out: Path, there: list[str]) -> Path:
 
 
 def _show(new: Path, out: Path) -> None:
+    strange = {path.name for path in new.iterdir()} - set(RESULT)
+    if strange:
+        raise ValueError(f"a result has no place for {min(strange)!r}; add it to RESULT")
     with storage(out):
         for name in RESULT:
             if (new / name).exists():
