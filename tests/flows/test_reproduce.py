@@ -395,3 +395,12 @@ def test_what_differs_is_not_written(workshop, forged, monkeypatch, tmp_path):
     with pytest.raises(DifferentBytes):
         again.write(tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_the_report_that_ships_with_the_bundle_will_do_as_well(workshop, say, report):
+    """It names no paths of the machine it was made on."""
+    (evidence,) = (workshop / "out" / "bundle").rglob("report.json")
+    status, _, err = say(evidence)
+    assert status == 2 and "names no file of its model" in err
+    status, out, _ = say(evidence, "--model", "model.onnx", "--data", "data.npz")
+    assert status == 0 and best_of(report)["digest"] in out
