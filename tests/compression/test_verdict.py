@@ -78,13 +78,18 @@ def test_slower_than_the_original_is_refused():
     told = reasons(
         [
             candidate("slower", ("int8_static",), 0.05, latency_ms=1.3),
-            candidate("as fast", ("int8_static",), 0.05, latency_ms=1.04),
+            candidate("as fast", ("int8_static",), 0.05, latency_ms=1.01),
             candidate("faster", ("int8_static",), 0.05, latency_ms=0.5),
         ],
         base,
     )
     assert told["as fast"] == told["faster"] == ()
     assert "slower than the original: 1.30 times" in told["slower"][0]
+
+
+def test_what_looks_slower_is_no_win_however_wide_its_interval():
+    told = reasons([candidate("doubtful", ("int8_static",), 0.5, latency_ms=1.1)], latency(1.0, 0.05))
+    assert "slower than the original" in told["doubtful"][0]
 
 
 def test_the_original_itself_is_not_slower_than_itself():

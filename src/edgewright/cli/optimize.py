@@ -206,11 +206,14 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
     if best is not None:
         lines.append(f"bundle    {out / 'bundle'}")
         lines.append(f"gates     {verdict_line(report['readiness'])}")
+    lines += [f"note      {note}" for note in (*report["notes"], *report["data"]["notes"])]
     lines.append(f"report    {out / 'report.html'}")
     return [*lines, *(_stuck(report) if best is None else _won(report, best["metrics"]))]
 
 
 def _stuck(report: dict[str, Any]) -> list[str]:
+    if report["stopped"] and not any(c["metrics"] for c in report["candidates"]):
+        return ["the search ended before any candidate was measured, so nothing is known yet; give it more time"]
     lines = [f"nothing feasible among {len(report['candidates'])} candidates"]
     bound = report["binding"]
     if bound is not None:

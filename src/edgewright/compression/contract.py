@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -91,10 +92,16 @@ class Pass(ABC):
         kept = context.store.get(key)
         if kept is not None:
             found = model if kept["model"] is None else context.store.get_model(kept["model"])
+            if found is not None and found is not model:
+                # The same bytes may have come here another way: the way to them is the input's.
+                found = dataclasses.replace(found, lineage=(*model.lineage, *found.lineage))
             if found is not None:
                 return PassResult(kept["status"], found, kept["reason"], kept["facts"])
         result = self._run(model, context)
-        stored = context.store.put_model(result.model) if result.status == "applied" else None
+        stored = None
+        if result.status == "applied":
+            steps = result.model.lineage[len(model.lineage) :]
+            stored = context.store.put_model(dataclasses.replace(result.model, lineage=steps))
         context.store.put(
             key, {"status": result.status, "model": stored, "reason": result.reason, "facts": dict(result.facts)}
         )
@@ -157,12 +164,13 @@ def _blas() -> list[dict[str, Any]]:
 def probe(model: Model, context: Context, count: int = 16) -> list[Arrays]:
     """A few inputs to compare answers on: calibration samples, else seeded noise of the right shape."""
     if context.calibration is not None and len(context.calibration):
-        batches: list[Arrays] = []
-        for batch in context.calibration.batches(1):
-            batches.append(batch)
-            if len(batches) == count:
-                break
-        return batches
+        # A model of a fixed batch takes no other; what is left over at the end is not used.
+        fixed = [s.shape[0] for s in model.signature.inputs if s.shape and isinstance(s.shape[0], int)]
+        size = fixed[0] if fixed else 1
+        whole = (b for b in context.calibration.batches(size) if len(next(iter(b.values()))) == size)
+        batches: list[Arrays] = list(itertools.islice(whole, count))
+        if batches:
+            return batches
     rng = np.random.default_rng(context.seed)
     return [{s.name: noise(s.dtype, s.shape, rng) for s in model.signature.inputs} for _ in range(min(count, 4))]
 

@@ -12,6 +12,7 @@ from edgewright.core.measurement import Measurement
 from edgewright.core.statistics import Interval
 
 _NARROW = {"int8_static", "int8_dynamic", "int4_weights", "mixed_precision", "fp16"}
+_NO_WIN = 1.02  # beyond this a latency is called slower even where its interval reaches below the original's
 _SMALLER_IS_BETTER = ("latency_ms", "size_bytes", "ram_bytes", "energy_mj", "accuracy_drop")
 
 
@@ -81,7 +82,7 @@ def refuse_false_wins(candidates: Iterable[Candidate], baseline: Measurement) ->
         found, reasons = _relative(c, baseline), list(c.refused)
         narrow = sorted(_NARROW & {step["pass"] for step in c.recipe})
         twin = floats.get(structure_of(c))
-        if found is not None and c.recipe and found.low > 1:
+        if found is not None and c.recipe and (found.low > 1 or found.value > _NO_WIN):
             reasons.append(f"slower than the original: {found.value:.2f} times its latency")
         elif found is not None and narrow and twin is not None and found.low > twin.high:
             reasons.append(

@@ -30,6 +30,8 @@ from edgewright.measurement.subject import Subject, requests
 from edgewright.measurement.suite import Effort, measure_all
 
 Metrics = dict[str, Measurement]
+Limiter = Callable[[Measurement, bool], tuple[Constraint, ...]]
+"""From the baseline's accuracy, and whether higher is better, to the constraints."""
 BASELINE = Runner("onnxruntime", EngineOptions())
 
 
@@ -51,10 +53,11 @@ class Bench:
     baseline: Candidate | None = None
     accuracies: dict[str, AccuracyResult] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    _limits: Limiter | None = None
     _session: Session | None = None
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
-    def start(self, metric: str | None, limits: Callable[[Measurement, bool], tuple[Constraint, ...]]) -> Candidate:
+    def start(self, metric: str | None, limits: Limiter) -> Candidate:
         """Open the original, judge it on the search split, and time it. Raises what makes the model or data useless."""
         runner = replace(BASELINE, options=replace(BASELINE.options, threads=self.threads))
         self._session = open_session(self.source, runner.engine, runner.options)
@@ -63,6 +66,7 @@ class Bench:
                          checkpoint=self.context.checkpoint)  # fmt: skip
         self.choice, self._evaluations["search"] = found.choice, found
         same = compare(found, found)
+        self._limits = limits
         self.constraints = limits(same.baseline, found.choice.metric.higher_is_better)
         metrics = {**measure_sizes(self.source), **accuracy_metrics(same)}
         identity = candidate_id(self.source.digest, (), self.splits.search.digest, runner.engine, runner.options)
@@ -121,6 +125,8 @@ class Bench:
         if "test" not in self._evaluations:
             held = evaluate(self._opened(), self.splits.test, self.choice, subject=self.source.digest)
             self._evaluations["test"], base, same = held, self._base(), compare(held, held)
+            if self._limits is not None:  # a limit that is a share of the baseline means the baseline on these samples
+                self.constraints = self._limits(same.baseline, held.choice.metric.higher_is_better)
             self.baseline = judge(replace(base, metrics={**base.metrics, **accuracy_metrics(same)}), self.constraints)
             self.accuracies[base.id] = same
         drops = []

@@ -10,7 +10,7 @@ from typing import ClassVar
 import onnx
 import onnxruntime as ort
 
-from edgewright.compression.contract import Context, Pass
+from edgewright.compression.contract import Context, Pass, PassResult
 from edgewright.core.errors import Refused
 from edgewright.core.model import Model
 from edgewright.formats.onnx import from_proto, parse, tensors
@@ -30,12 +30,12 @@ class Simplify(Pass):
 
     name: ClassVar[str] = "simplify"
 
-    def rewrite(self, model: Model, context: Context) -> Model | None:
+    def rewrite(self, model: Model, context: Context) -> PassResult | Model | None:
         """The simplified model, or None when nothing was left to fold."""
         whole = close_graph(open_graph(model), model, self.name)
         if any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in tensors(parse(whole.data))):
             # ONNX Runtime would save the casts its CPU needs for lack of float16 kernels.
-            raise Refused("holds float16 weights; simplify before fp16, not after")
+            return PassResult("unchanged", model, "holds float16 weights, around which casts would be saved")
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             path = Path(folder) / "simplified.onnx"
             options = ort.SessionOptions()

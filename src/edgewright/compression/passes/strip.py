@@ -7,8 +7,7 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
-from edgewright.compression.contract import Context, Pass
-from edgewright.core.errors import Refused
+from edgewright.compression.contract import Context, Pass, PassResult
 from edgewright.core.model import Model
 from edgewright.graphs.graph import close_graph, open_graph
 
@@ -24,7 +23,7 @@ class Strip(Pass):
 
     name: ClassVar[str] = "strip"
 
-    def rewrite(self, model: Model, context: Context) -> Model | None:
+    def rewrite(self, model: Model, context: Context) -> PassResult | Model | None:
         """The stripped model, or None when it is already."""
         graph = open_graph(model)
         if any(
@@ -32,7 +31,7 @@ class Strip(Pass):
             for n in graph.graph
             for a in n.attributes.values()
         ):
-            raise Refused("holds subgraphs, which read outer values by name")
+            return PassResult("unchanged", model, "holds subgraphs, which read outer values by name")
         close_graph(graph, model, self.name)
         public = {v.name for v in (*graph.graph.inputs, *graph.graph.outputs)}
         names = (name for name in map(_short, range(2**31)) if name not in public)
