@@ -111,7 +111,7 @@ def main() -> int:
         "seed": asked.seed, "quick": asked.quick, "environment": environment(), "versions": versions,
         "models": [], "goals": [], "path": {},
     }  # fmt: skip
-    mark = ("-quick" if asked.quick else "") + (f"-seed{asked.seed}" if asked.seed else "")
+    mark = "".join(("-quick" * asked.quick, f"-seed{asked.seed}" * bool(asked.seed), "-part" * bool(asked.only)))
     place = HERE / "results" / f"{result['date']}{mark}"
     for family, set_name in wanted:
         told, rows = compare(family, set_name, quick=asked.quick, seed=asked.seed)
