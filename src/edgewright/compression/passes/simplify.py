@@ -33,7 +33,8 @@ class Simplify(Pass):
     def rewrite(self, model: Model, context: Context) -> PassResult | Model | None:
         """The simplified model, or None when nothing was left to fold."""
         whole = close_graph(open_graph(model), model, self.name)
-        if any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in tensors(parse(whole.data))):
+        before = parse(whole.data)
+        if any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in tensors(before)):
             # ONNX Runtime would save the casts its CPU needs for lack of float16 kernels.
             return PassResult("unchanged", model, "holds float16 weights, around which casts would be saved")
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
@@ -49,6 +50,16 @@ class Simplify(Pass):
                 )
             except Exception as error:  # pybind's exception classes share no base but Exception
                 raise Refused(f"onnxruntime cannot open the graph: {str(error).splitlines()[0][:200]}") from error
-            folded = from_proto(parse(path.read_bytes()), model.lineage)
+            after = parse(path.read_bytes())
+        _keep_signature(before.graph, after.graph)
+        folded = from_proto(after, model.lineage)
         simplified = close_graph(open_graph(folded), model, self.name)
         return None if simplified.digest == model.digest else simplified
+
+
+def _keep_signature(before: onnx.GraphProto, after: onnx.GraphProto) -> None:
+    """Inputs and outputs as they were: ONNX Runtime saves what it inferred of sizes that the model leaves open."""
+    told = {value.name: value for value in (*before.input, *before.output)}
+    for value in (*after.input, *after.output):
+        if value.name in told:
+            value.CopyFrom(told[value.name])
