@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from edgewright import __version__
@@ -17,7 +18,7 @@ from edgewright.cli.optimize import ProgressLine, _again, add, duration, progres
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.flows.settings import Progress
 from edgewright.testing.build import Build
-from edgewright.testing.tiny import QUICK, tiny_data
+from edgewright.testing.tiny import QUICK, tiny_data, tiny_model
 
 HEAVY = {
     "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "torch", "numpy", "scipy", "sklearn", "skl2onnx",
@@ -189,6 +190,18 @@ def test_data_without_labels_and_with_fewer_samples_than_classes_can_be_used(ben
         told = json.loads(Path(name, "report.json").read_text())
         assert told["metric"]["metric"] == metric
         assert any("the test split has only" in note for note in told["data"]["notes"])
+    capsys.readouterr()
+
+
+def test_sizes_that_a_model_leaves_open_come_from_the_data(bench, capsys):
+    model = onnx.load_from_string(tiny_model().data)
+    for axis, name in zip(model.graph.input[0].type.tensor_type.shape.dim, ("n", "", "h", "w"), strict=True):
+        if name:
+            axis.dim_param = name
+    onnx.save(model, "open.onnx")
+    assert main(["optimize", "open.onnx", "--data", "data.npz", *QUICK, "-o", "out"]) == 0
+    told = json.loads(Path("out/report.json").read_text())
+    assert any(c["feasible"] and "int8_static" in str(c["recipe"]) for c in told["candidates"])
     capsys.readouterr()
 
 
