@@ -1,0 +1,59 @@
+"""A model with an open batch is compiled for one sample, and answers any number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgewright.core.model import Model
+from edgewright.engines import open_session
+from edgewright.testing.build import Build
+
+
+def two_batches() -> Model:
+    build = Build()
+    x, y = build.input("x", ["n", 3, "h", 4]), build.input("y", ["m", 1, 1, 4])
+    build.output(build.node("Add", x, y), None)
+    return build.model()
+
+
+def pairs() -> Model:
+    """Open by its signature, yet its graph holds a batch of two."""
+    build = Build()
+    x = build.input("x", ["n", 4])
+    build.output(build.reshape(x, [2, 4]), None)
+    return build.model()
+
+
+def test_any_number_of_samples_in_any_order():
+    generator = np.random.default_rng(0)
+    with open_session(two_batches(), "openvino") as session:
+        for n, m, height in ((1, 1, 5), (2, 1, 5), (1, 1, 2), (1, 7, 2), (2, 2, 9), (1, 1, 5)):
+            x = generator.normal(size=(n, 3, height, 4)).astype(np.float32)
+            y = generator.normal(size=(m, 1, 1, 4)).astype(np.float32)
+            (out,) = session.infer({"x": x, "y": y}).values()
+            np.testing.assert_array_equal(out, x + y)
+
+
+def test_one_sample_runs_a_graph_without_open_sizes():
+    build = Build()
+    build.output(build.node("Relu", build.input("x", ["n", 4])), None)
+    with open_session(build.model(), "openvino") as session:
+        session.infer({"x": np.ones((1, 4), np.float32)})
+        session.infer({"x": np.ones((3, 4), np.float32)})
+        shapes = [port.partial_shape for port in session.request.get_compiled_model().inputs]
+        assert [str(shape) for shape in shapes] == ["[1,4]"]
+
+
+def test_a_graph_that_holds_another_batch_still_opens():
+    x = np.arange(8, dtype=np.float32).reshape(2, 4)
+    with open_session(pairs(), "openvino") as session:
+        (out,) = session.infer({"x": x}).values()
+        np.testing.assert_array_equal(out, x)
+
+
+def test_a_closed_session_compiles_nothing_more():
+    session = open_session(two_batches(), "openvino")
+    session.close()
+    with pytest.raises(Exception, match="the session is closed"):
+        session.infer({"x": np.ones((2, 3, 1, 4), np.float32), "y": np.ones((1, 1, 1, 4), np.float32)})
