@@ -2,7 +2,7 @@
 
 from edgewright.core.candidate import Candidate
 from edgewright.core.session import EngineOptions
-from edgewright.flows.compile import one_of_each_engine
+from edgewright.flows.finals import one_of_each_engine
 from edgewright.testing.graphs import zoo
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.core.cpus import allowed_cpus
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.datasets.decode import FILE_LIMIT, screen
@@ -161,7 +161,7 @@ class ImageReader:
 
 def _in_parallel(function: Any, rows: list[int]) -> list[Any]:
     """``function`` of each row, in order; decoding and hashing leave the interpreter's lock, so threads help."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(allowed_cpus())
     workers = min(cores, 8, len(rows) // 4)
     if workers < 2:
         return [function(row) for row in rows]

@@ -65,11 +65,17 @@ class OnnxRuntimeSession(BaseSession):
         super().__init__(runtime_signature(raw), requested, provider)
         self.raw: ort.InferenceSession | None = raw
         self._names = [spec.name for spec in self.signature.outputs]
+        self._run_options = ort.RunOptions()
+        self._run_options.log_severity_level = 4
 
     def _run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         assert self.raw is not None  # noqa: S101 - narrowing for the type checker; BaseSession guards it
-        outputs = self.raw.run(self._names, inputs)
+        outputs = self.raw.run(self._names, inputs, self._run_options)
         return {name: np.asarray(value) for name, value in zip(self._names, outputs, strict=True)}
+
+    def interrupt(self) -> None:
+        """End the call that runs now, between two operators, and every later one; from any thread."""
+        self._run_options.terminate = True
 
     def _release(self) -> None:
         self.raw = None

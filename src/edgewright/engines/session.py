@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError
 from edgewright.core.model import Signature, TensorSpec
-from edgewright.core.session import Arrays, EngineOptions
+from edgewright.core.session import Arrays, EngineOptions, Session
 
 
 class BaseSession:
@@ -76,6 +77,31 @@ class BaseSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def answer_within(session: Session, inputs: Arrays, seconds: float) -> dict[str, NDArray[Any]]:
+    """``session.infer`` with a limit, for a model of which nothing is known yet: its loops may never end.
+
+    Raises EngineError after ``seconds`` where the engine lets itself be interrupted (ONNX Runtime does, between two
+    operators); such a session is of no more use. Others are waited for.
+    """
+    interrupt = getattr(session, "interrupt", None)
+    if interrupt is None:
+        return session.infer(inputs)
+    watch = threading.Timer(seconds, interrupt)
+    watch.daemon = True
+    watch.start()
+    try:
+        return session.infer(inputs)
+    except EngineError as error:
+        if watch.finished.is_set():
+            raise EngineError(
+                f"the model did not answer one request within {seconds:.3g} s; give it more time, or look for a loop "
+                "in it that never ends"
+            ) from error
+        raise
+    finally:
+        watch.cancel()
 
 
 def first_line(error: BaseException) -> str:

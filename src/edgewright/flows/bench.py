@@ -19,6 +19,7 @@ from edgewright.core.session import Arrays, EngineOptions, Session
 from edgewright.core.store import Store
 from edgewright.datasets import Splits
 from edgewright.engines import open_session
+from edgewright.engines.session import answer_within
 from edgewright.flows.elsewhere import Elsewhere
 from edgewright.measurement.accuracy import AccuracyResult, Evaluation, compare, evaluate
 from edgewright.measurement.conditions import environment_digest
@@ -57,11 +58,13 @@ class Bench:
     _session: Session | None = None
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
-    def start(self, metric: str | None, limits: Limiter) -> Candidate:
-        """Open the original, judge it on the search split, and time it. Raises what makes the model or data useless."""
+    def start(self, metric: str | None, limits: Limiter, patience_s: float = 60.0) -> Candidate:
+        """Open the original, judge it on the search split, and time it. Raises what makes the model or data useless,
+        and EngineError when it has not answered one request after ``patience_s``."""
         runner = replace(BASELINE, options=replace(BASELINE.options, threads=self.threads))
         self._session = open_session(self.source, runner.engine, runner.options)
         self.inputs = requests(self.splits.search, self.source.signature, 8)
+        answer_within(self._session, self.inputs[0], patience_s)
         found = evaluate(self._session, self.splits.search, metric, subject=self.source.digest,
                          checkpoint=self.context.checkpoint)  # fmt: skip
         self.choice, self._evaluations["search"] = found.choice, found

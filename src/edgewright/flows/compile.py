@@ -17,27 +17,26 @@ from typing import Any
 
 from edgewright.compression.contract import Context
 from edgewright.compression.search import acceptable, explore, promising
-from edgewright.compression.verdict import judge, nearest, pareto, refuse_false_wins
+from edgewright.compression.verdict import nearest, pareto, refuse_false_wins
 from edgewright.core.candidate import Candidate, Constraint
+from edgewright.core.cpus import check_threads
 from edgewright.core.digests import digest_json
-from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.core.errors import InputError
 from edgewright.core.measurement import Measurement
 from edgewright.core.model import Model
 from edgewright.core.store import Store
 from edgewright.datasets import Bound, dataset
 from edgewright.engines import unverified
 from edgewright.flows.bench import Bench
+from edgewright.flows.budget import HASTY, Budget
 from edgewright.flows.elsewhere import Elsewhere
+from edgewright.flows.finals import gains, one_of_each_engine, rescaled, slower, tested
 from edgewright.flows.limits import Limits
-from edgewright.flows.outcome import Result
+from edgewright.flows.outcome import INTERRUPTED, Result
 from edgewright.flows.settings import Progress, Settings, settle
 from edgewright.flows.space import space_for
-from edgewright.targets import Target
+from edgewright.targets import HOST, Target
 from edgewright.targets import target as find_target
-
-FINALISTS = 5
-HASTY_FINALISTS = 2
-INTERRUPTED = "interrupted"
 
 
 class _BudgetSpentError(Exception):
@@ -67,6 +66,8 @@ def optimize(
         folder = Path(work if work is not None else stack.enter_context(TemporaryDirectory(prefix="edgewright-")))
         source = _load(model)
         machine = target if isinstance(target, Target) else find_target(target)
+        if machine.name == HOST:
+            check_threads(chosen.threads)
         bound = dataset(data).bind(source.signature)
         result = _Run(source, bound, machine, chosen, limits, Store(folder), progress).result()
         # A temporary store is gone when this returns; what is asked of the result later is computed anew.
@@ -96,7 +97,8 @@ class _Run:
         self.splits = splits
         self._progress = progress
         self._begin = time.monotonic()
-        self._deadline = self._begin + settings.budget_s * 0.8
+        self._budget = Budget(settings.budget_s)
+        self._deadline = self._begin + self._budget.search_s
         self._armed = True
         self._first: float | None = None
         self._stopped = ""
@@ -104,17 +106,21 @@ class _Run:
         self.notes: list[str] = []
         context = Context(splits.calibration, settings.seed, machine.isa, self._checkpoint, store)
         self.bench = Bench(source, splits, context, store, settings.threads)
-        if machine.name != "host":
+        if machine.name != HOST:
             self.bench.elsewhere = Elsewhere(machine, settings.threads)
             self.bench.place = digest_json(machine.to_json())
 
     def result(self) -> Result:
         """Search, then measure the finalists with care."""
         try:
-            self._armed = False
             self._tell("measuring the original")
-            self.bench.start(self.settings.metric, self._constraints)
-            self._armed = True
+            try:
+                self.bench.start(self.settings.metric, self._constraints, self._budget.seconds / 5)
+            except _BudgetSpentError:
+                raise InputError(
+                    f"the original alone took the time there is to answer its {len(self.splits.search):,} samples; "
+                    f"give a budget longer than {self.settings.budget_s:g} s, or less data"
+                ) from None
             try:
                 self._search()
             except _BudgetSpentError:
@@ -149,7 +155,7 @@ class _Run:
             self._tell(f"{spec.stage} · {spec.runner.engine}")
             found = self.bench.quick(spec)
             self.tried[found.id] = found
-            if self._first is None and promising(found) and found.recipe:
+            if self._first is None and promising(found) and found.recipe and not slower(found, self.bench.baseline):
                 self._first = time.monotonic() - self._begin
             try:
                 spec = paths.send(found)
@@ -167,14 +173,16 @@ class _Run:
         A user who interrupted is waiting: fewer candidates, and only the time they need.
         """
         self._tell("finalists on held-out samples")
-        tested = self._tested(one_of_each_engine(sorted(filter(promising, self.tried.values()), key=self.score)))
-        finals = [c for c in tested if acceptable(c)] or tested[:2] or self._tested(nearest(self.tried.values(), 2))
+        time_left = HASTY if self._stopped == INTERRUPTED else self._budget
+        ranked = one_of_each_engine(sorted(filter(promising, self.tried.values()), key=self.score))
+        seen = tested(self.bench, ranked, time_left.finalists, self._late)
+        close = nearest(self.tried.values(), 2)
+        finals = [c for c in seen if acceptable(c)] or seen[:2] or tested(self.bench, close, 2, self._late)
         self._tell("finalists side by side")
-        least = 2.0 * (1 + len(finals))
-        waiting = self._stopped == INTERRUPTED
-        base, *measured = self.bench.together(finals, least if waiting else max(self.settings.budget_s * 0.15, least))
-        everyone = {**self.tried, **{c.id: c for c in tested}, **{c.id: c for c in measured}}
-        judged = refuse_false_wins([self._rescaled(c, base) for c in everyone.values()], base.metrics["latency_ms"])
+        base, *measured = self.bench.together(finals, time_left.finals_s)
+        everyone = {**self.tried, **{c.id: c for c in seen}, **{c.id: c for c in measured}}
+        rescaled_all = [rescaled(c, base, self.bench) for c in everyone.values()]
+        judged = refuse_false_wins(rescaled_all, base.metrics["latency_ms"])
         done = {c.id for c in measured}
         finals = [c for c in judged if c.id in done]
         best = min((c for c in finals if c.feasible), key=self.score, default=None)
@@ -184,58 +192,23 @@ class _Run:
             pareto=tuple(pareto(c for c in finals if c.feasible)), constraints=self.bench.constraints,
             stopped=self._stopped, elapsed_s=time.monotonic() - self._begin, first_feasible_s=self._first,
             facts=self.bench.facts, accuracies=self.bench.accuracies, choice=self.bench.choice,
-            context=self.bench.context, inputs=tuple(self.bench.inputs), notes=tuple(self._notes(finals)),
+            context=self.bench.context, inputs=tuple(self.bench.inputs), notes=tuple(self._notes(finals, best)),
         )  # fmt: skip
 
-    def _notes(self, finals: list[Candidate]) -> list[str]:
-        """What a reader must know: stand-ins, and providers that nobody has verified."""
-        told = (unverified(c.engine, c.options.provider) for c in finals)
+    def _notes(self, finals: list[Candidate], best: Candidate | None) -> list[str]:
+        """What a reader must know: stand-ins, providers that nobody has verified, and that nothing was won."""
+        told = [unverified(c.engine, c.options.provider) for c in finals]
+        if best is not None and not gains(best, self.bench.baseline or best):
+            told.append("nothing was won: the best found is neither faster nor smaller than the original beyond doubt")
         return list(dict.fromkeys([*self.notes, *(note for note in told if note)]))
-
-    def _tested(self, ranked: list[Candidate]) -> list[Candidate]:
-        """Candidates with their held-out accuracy, the best first, until enough have passed."""
-        enough = HASTY_FINALISTS if self._stopped == INTERRUPTED else FINALISTS
-        made: list[Candidate] = []
-        seen: set[tuple[str, str, str]] = set()
-        for c in ranked:
-            same = (c.model.digest, c.engine, repr(c.options))
-            if same in seen:
-                continue  # two shares may leave the same channels
-            seen.add(same)
-            try:
-                made.append(self.bench.test(c))
-            except EdgewrightError as error:
-                made.append(replace(c, refused=(str(error),)))
-            if sum(acceptable(m) for m in made) == enough or self._late():
-                break
-        return made
-
-    def _rescaled(self, candidate: Candidate, base: Candidate) -> Candidate:
-        """A latency that was found as a ratio, told against the baseline's last and best figure."""
-        found = candidate.metrics.get("latency_ms")
-        ratio = None if found is None else found.conditions.get("over_baseline")
-        if found is None or ratio is None:
-            return candidate
-        scale = ratio * base.metrics["latency_ms"].value / found.value
-        moved = replace(
-            found, value=found.value * scale, low=(found.low or 0.0) * scale, high=(found.high or 0.0) * scale
-        )
-        return judge(replace(candidate, metrics={**candidate.metrics, "latency_ms": moved}), self.bench.constraints)
 
     def _late(self) -> bool:
         return time.monotonic() - self._begin > self.settings.budget_s
 
     def _tell(self, stage: str) -> None:
         now = time.monotonic() - self._begin
-        good = [c for c in self.tried.values() if promising(c) and c.recipe]
+        base = self.bench.baseline
+        good = [c for c in self.tried.values() if promising(c) and c.recipe and not slower(c, base)]
         best = min(good, key=self.score, default=None)
         left = max(self.settings.budget_s - now, 0.0)
-        self._progress(Progress(stage, len(self.tried), now, left, best, self.bench.baseline, self._first))
-
-
-def one_of_each_engine(ranked: list[Candidate]) -> list[Candidate]:
-    """``ranked`` with the best of each engine first: what only finalists are measured for (memory, cold start) differs
-    most between engines, and a choice needs something to choose from."""
-    heads = list({c.engine: c for c in reversed(ranked)}.values())
-    heads.sort(key=ranked.index)
-    return [*heads, *(c for c in ranked if c not in heads)]
+        self._progress(Progress(stage, len(self.tried), now, left, best, base, self._first))

@@ -16,8 +16,12 @@ from edgewright.core.files import write_file
 from edgewright.core.model import Model
 from edgewright.core.session import Arrays
 from edgewright.datasets import Bound, Splits
+from edgewright.flows.budget import HASTY, Budget
 from edgewright.measurement.accuracy import AccuracyResult
 from edgewright.targets import Target
+
+INTERRUPTED = "interrupted"
+"""``Result.stopped`` after Ctrl-C."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,11 @@ class Result:
     context: Context
     inputs: tuple[Arrays, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def budget(self) -> Budget:
+        """What time there is for gates and report."""
+        return HASTY if self.stopped == INTERRUPTED else Budget(self.settings.budget_s)
 
     @property
     def nearest(self) -> list[Candidate]:

@@ -18,7 +18,7 @@ def ready(result: Result, scale: float | None = None, clock: Clock = time.monoto
     """The readiness report of the best candidate: a JSON value with a finding for each gate.
 
     ``ready``: no gate failed, and those that no device should go without passed. ``scale`` stretches the gates' shares
-    of the time; None takes about ten seconds in all, fewer after a search with a small budget. Ctrl-C leaves the
+    of the time; None takes what the run's budget leaves them, ten seconds in all at most. Ctrl-C leaves the
     remaining gates unchecked.
     """
     names = [*TITLES, *sorted(set(GATES) - set(TITLES))]
@@ -27,7 +27,7 @@ def ready(result: Result, scale: float | None = None, clock: Clock = time.monoto
         found = dict.fromkeys(names, unchecked("nothing feasible was found"))
         return _report(None, found)
     if scale is None:
-        scale = min(1.0, max(result.settings.budget_s / 100, 0.2))
+        scale = result.budget.gates
     found = {}
     with Case(result, best, scale, clock) as case:
         for name in names:

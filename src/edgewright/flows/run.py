@@ -10,8 +10,8 @@ from typing import Any
 
 from edgewright.core.files import write_file
 from edgewright.datasets import dataset
-from edgewright.flows.compile import INTERRUPTED, optimize
-from edgewright.flows.outcome import Result
+from edgewright.flows.compile import optimize
+from edgewright.flows.outcome import INTERRUPTED, Result
 from edgewright.flows.place import STORE, run_folder
 from edgewright.flows.readiness import ready
 from edgewright.flows.record import Origin, document, encode, write_candidates, write_report

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from edgewright.core.cpus import allowed_cpus
 from edgewright.core.digests import digest_json
 from edgewright.targets.cpu import read_cpu
 from edgewright.targets.limits import cpu_quota, memory_limit
@@ -41,7 +42,7 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
     ``root`` is where the system's files are read from, so that a test can point it at another tree.
     """
     cpu = read_cpu(root)
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    allowed = allowed_cpus()
     folder = root / _CPUS / f"cpu{allowed[0]}" / "cpufreq"
     frequencies = {
         key: int(text) / 1000

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from edgewright.core.cpus import allowed_cpus, check_threads
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.core.measurement import Measurement
 from edgewright.core.session import Arrays, Session
 from edgewright.engines import engine
+from edgewright.engines.session import answer_within
 from edgewright.measurement.coldstart import cold_start
 from edgewright.measurement.conditions import environment_digest
 from edgewright.measurement.energy import energy_meter, measure_energy
@@ -32,6 +33,7 @@ METRICS: Mapping[str, str] = {
 }  # fmt: skip
 """What ``measure_all`` measures, with units, in reading order."""
 _MOST_STREAMS = 16
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Effort:
             sustained_s=0.2 * each,
             throughput_s=0.1 * each,
             energy_s=0.1 * each,
-            fresh_runs=min(max(int(0.25 * each / 0.5), 3 if each >= 1 else 1), 9),
+            fresh_runs=min(max(int(0.25 * each / 0.5), 3 if each >= 2 else 1), 9),
         )
 
 
@@ -129,6 +131,7 @@ class _Run:
 
     def open(self, stack: ExitStack) -> None:
         """Sessions of every subject; one that does not open and answer is left out, the baseline excepted."""
+        check_threads(max(subject.options.threads for subject in self.subjects.values()))
         if not self.inputs:
             raise InputError("there is no input to measure with; give data with at least one sample")
         for place, (name, subject) in enumerate(self.subjects.items()):
@@ -148,6 +151,7 @@ class _Run:
         allowed = self.effort.latency.budget_s / len(self.subjects) / 10
         start = time.perf_counter()
         sessions = [stack.enter_context(subject.open())]
+        answer_within(sessions[0], self.inputs[0], max(self.effort.latency.budget_s, _PATIENCE_S))
         for request in self.inputs:
             sessions[0].infer(request)
             spent = time.perf_counter() - start
@@ -160,7 +164,7 @@ class _Run:
 
     def streams(self, name: str) -> range:
         """As many streams as fill the cores this process may use."""
-        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        allowed = len(allowed_cpus())
         return range(min(max(allowed // max(self.subjects[name].options.threads, 1), 1), _MOST_STREAMS))
 
     def go_on(self) -> None:

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from edgewright.core.cpus import allowed_cpus
 from edgewright.targets.cpu import Cpu, read_cpu
 from edgewright.targets.description import Accelerator, DeviceClass, Figure, NumberType, Target
 from edgewright.targets.library import target
@@ -76,7 +77,7 @@ def detect(root: Path = Path("/")) -> Target:
 
 def _cores(root: Path, cpu: Cpu) -> tuple[int, str]:
     """Whole physical cores this process may use, and how that was found."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    allowed = set(allowed_cpus())
     cores, source = cpu.physical(allowed), f"detected: physical cores among {len(allowed)} allowed logical ones"
     quota = cpu_quota(root)
     if quota is not None and quota < cores:
