@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto as T
+from onnx import helper, numpy_helper
 
-from edgewright.core.errors import InputError
+from edgewright.core.errors import EngineError, InputError
 from edgewright.engines import open_session
+from edgewright.engines.session import answer_within
+from edgewright.formats.onnx import from_proto
 from edgewright.testing.build import Build
 
 ONE = np.ones((), np.float32)
@@ -49,3 +53,39 @@ def test_a_wrong_call_is_refused_before_and_after_a_right_one(wrong: dict[str, A
             with pytest.raises(InputError, match=says):
                 session.infer(wrong)
             session.infer({"x": ONE, "y": ROWS})
+
+
+def endless():
+    """A loop of a million million turns: nothing in the graph is wrong."""
+    turns = helper.make_node("Add", ["v", "one"], ["more"])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["still"]), turns],
+        "body",
+        [
+            helper.make_tensor_value_info("i", T.INT64, []),
+            helper.make_tensor_value_info("on", T.BOOL, []),
+            helper.make_tensor_value_info("v", T.FLOAT, [1, 4]),
+        ],
+        [helper.make_tensor_value_info("still", T.BOOL, []), helper.make_tensor_value_info("more", T.FLOAT, [1, 4])],
+        [numpy_helper.from_array(np.ones((1, 4), np.float32), "one")],
+    )
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["turns", "yes", "x"], ["y"], body=body)],
+        "endless",
+        [helper.make_tensor_value_info("x", T.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("y", T.FLOAT, [1, 4])],
+        [numpy_helper.from_array(np.int64(10**12), "turns"), numpy_helper.from_array(np.array(True), "yes")],
+    )
+    return from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9))
+
+
+def test_a_model_that_never_answers_is_interrupted():
+    with open_session(endless()) as session, pytest.raises(EngineError, match=r"did not answer one request within"):
+        answer_within(session, {"x": np.ones((1, 4), np.float32)}, 0.2)
+
+
+def test_a_model_that_fails_in_time_says_its_own_reason():
+    with open_session(scaled_rows()) as session:
+        with pytest.raises(InputError, match="must be float32"):
+            answer_within(session, {"x": ONE, "y": ROWS.astype(np.float64)}, 60.0)
+        assert answer_within(session, {"x": ONE, "y": ROWS}, 60.0)

@@ -1,13 +1,20 @@
-"""Who is measured with care."""
+"""Who is measured with care, and what counts as a gain."""
+
+import pytest
 
 from edgewright.core.candidate import Candidate
+from edgewright.core.measurement import Measurement
 from edgewright.core.session import EngineOptions
-from edgewright.flows.finals import one_of_each_engine
+from edgewright.flows.finals import gains, one_of_each_engine, slower
 from edgewright.testing.graphs import zoo
 
 
-def candidate(name, engine):
-    return Candidate(name, (), zoo()["mlp"](), engine, EngineOptions())
+def candidate(name, engine="onnxruntime", **metrics):
+    found = {
+        metric: Measurement(value, "ms", "measured", 100, value * (1 - spread), value * (1 + spread))
+        for metric, (value, spread) in metrics.items()
+    }
+    return Candidate(name, (), zoo()["mlp"](), engine, EngineOptions(), found)
 
 
 def test_the_best_of_each_engine_comes_first_and_the_others_keep_their_order():
@@ -22,3 +29,28 @@ def test_the_best_of_each_engine_comes_first_and_the_others_keep_their_order():
 
 def test_nobody_is_nobody():
     assert one_of_each_engine([]) == []
+
+
+BASE = candidate("base", latency_ms=(2.0, 0.01), size_bytes=(1000, 0), ram_bytes=(500, 0))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "won"),
+    [
+        ({"latency_ms": (1.8, 0.01)}, True),
+        ({"latency_ms": (1.99, 0.02)}, False),
+        ({"latency_ms": (2.0, 0.01), "size_bytes": (995, 0)}, False),
+        ({"latency_ms": (2.0, 0.01), "size_bytes": (500, 0)}, True),
+        ({"latency_ms": (2.0, 0.01), "ram_bytes": (400, 0)}, True),
+        ({"size_bytes": (1000, 0)}, False),
+    ],
+    ids=["faster", "perhaps faster", "a trifle smaller", "smaller", "less memory", "nothing known"],
+)
+def test_a_gain_is_one_beyond_doubt(metrics, won):
+    assert gains(candidate("c", **metrics), BASE) is won
+
+
+def test_slower_is_what_is_known_to_be():
+    assert slower(candidate("c", latency_ms=(2.1, 0.01)), BASE)
+    assert not slower(candidate("c", latency_ms=(2.0, 0.01)), BASE)
+    assert not slower(candidate("c"), BASE) and not slower(candidate("c", latency_ms=(2.1, 0.01)), None)

@@ -123,6 +123,13 @@ def test_memory(mine: Measurement, original: Any, limit: float | None, state: st
     held(memory.judge(mine, original, limit), state, *words)
 
 
+def test_memory_of_another_engine_matters_where_there_is_little() -> None:
+    more, original = megabytes(60, 59, 61), megabytes(14, 13, 15)
+    held(memory.judge(more, original, room=1e9), P, "60 MB", "6.0% of what a model may use here")
+    held(memory.judge(more, original, room=512e6), F, "beyond the spread")
+    held(memory.judge(more, original, 50e6, 1e9), F, "50 MB are allowed")
+
+
 def way(name: str = "again", identical: bool = True, db: float | None = 200.0, changed: int | None = 0) -> Way:
     return Way(name, 16, identical, db, changed)
 

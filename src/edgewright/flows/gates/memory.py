@@ -6,11 +6,15 @@ from edgewright.core.measurement import Measurement
 from edgewright.flows.gates.case import Case
 from edgewright.flows.gates.finding import Finding, failed, passed, unchecked
 
+SHARE = 0.1
+"""Of what the machine lets a model use: without a limit, more than the original is no matter below this."""
 
-def judge(mine: Measurement, original: Measurement | None, limit: float | None = None) -> Finding:
-    """Peaks in bytes, with the spread over processes.
 
-    With a ``limit`` that decides; without one the candidate may not lie above the original beyond both their spreads.
+def judge(mine: Measurement, original: Measurement | None, limit: float | None = None, room: float = 0.0) -> Finding:
+    """Peaks in bytes, with the spread over processes; ``room``: the bytes a model may use on the machine.
+
+    With a ``limit`` that decides. Without one the candidate may lie above the original beyond both their spreads only
+    where it takes a small share of the room: an engine of another make has another floor.
     """
     low, high = _ends(mine)
     evidence = {"ram_bytes": [low, mine.value, high], "limit_bytes": limit}
@@ -27,6 +31,8 @@ def judge(mine: Measurement, original: Measurement | None, limit: float | None =
         if mine.value > limit:
             return failed(told, **evidence)
         return passed(told + (": more than the original, within what was asked" if above else ""), **evidence)
+    if above and room and mine.value <= SHARE * room:
+        return passed(f"{told}: more, yet {mine.value / room:.1%} of what a model may use here", **evidence)
     if above:
         return failed(
             f"{told}: more than the original, beyond the spread of both; --max-memory-mb says what may be taken",
@@ -51,4 +57,5 @@ def check(case: Case) -> Finding:
         told = f"{case.elsewhere}; {mine.value / 1e6:.3g} MB is {mine.kind}"
         return unchecked(told, **{f"{mine.kind}_bytes": mine.value})
     original = case.original.metrics.get("ram_bytes") if case.rewritten else None
-    return judge(mine, mine if not case.rewritten else original, case.limit("ram_bytes"))
+    room = float(case.result.target.ram_model)
+    return judge(mine, mine if not case.rewritten else original, case.limit("ram_bytes"), room)
