@@ -93,5 +93,5 @@ def _beside(model: str, what: str, wanted: float, ours: float, peer: Row | None,
     if peer is None:
         return Check(model, what, f"<= {wanted:g}x the best peer's", "no peer within the gate", True)
     theirs = peer.ratio.value if key == "ratio" and peer.ratio is not None else float(peer.size_bytes or 1)
-    share = ours / theirs
+    share = round(ours / theirs, 2)  # as it is shown; two that run the same kernels differ by less from run to run
     return Check(model, what, f"<= {wanted:g}x the best peer's", f"{share:.2f}x ({peer.entry.name})", share <= wanted)

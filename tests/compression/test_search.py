@@ -49,7 +49,7 @@ class Judge:
     def __call__(self, spec: Spec) -> Candidate:
         self.asked.append(spec)
         names = [s["pass"] for s in spec.steps]
-        identity = candidate_id("source", spec.steps, "data", spec.runner.engine, spec.runner.options)
+        identity = candidate_id("source", spec.steps, "data", spec.runner.engine, spec.runner.options.to_json())
         kept = [s for s in spec.steps if s["pass"] != "prune_channels"]
         model = Model("onnx", "m", {"m": repr([self.share(spec), kept]).encode()}, SIGNATURE)
         made = Candidate(identity, spec.steps, model, spec.runner.engine, spec.runner.options)

@@ -62,16 +62,16 @@ def test_what_binds_is_the_furthest_off_or_the_tightest() -> None:
 
 def test_a_candidate_is_named_by_all_that_makes_it() -> None:
     steps, options = ({"pass": "fuse", "contrib": True},), EngineOptions()
-    name = candidate_id("a", steps, "b", "onnxruntime", options)
-    assert name == candidate_id("a", ({"contrib": True, "pass": "fuse"},), "b", "onnxruntime", options)
+    name = candidate_id("a", steps, "b", "onnxruntime", options.to_json())
+    assert name == candidate_id("a", ({"contrib": True, "pass": "fuse"},), "b", "onnxruntime", options.to_json())
     others = [
-        candidate_id("A", steps, "b", "onnxruntime", options),
-        candidate_id("a", (), "b", "onnxruntime", options),
-        candidate_id("a", ({"pass": "fuse", "contrib": False},), "b", "onnxruntime", options),
-        candidate_id("a", (*steps, *steps), "b", "onnxruntime", options),
-        candidate_id("a", steps, "B", "onnxruntime", options),
-        candidate_id("a", steps, "b", "openvino", options),
-        candidate_id("a", steps, "b", "onnxruntime", replace(options, threads=2)),
+        candidate_id("A", steps, "b", "onnxruntime", options.to_json()),
+        candidate_id("a", (), "b", "onnxruntime", options.to_json()),
+        candidate_id("a", ({"pass": "fuse", "contrib": False},), "b", "onnxruntime", options.to_json()),
+        candidate_id("a", (*steps, *steps), "b", "onnxruntime", options.to_json()),
+        candidate_id("a", steps, "B", "onnxruntime", options.to_json()),
+        candidate_id("a", steps, "b", "openvino", options.to_json()),
+        candidate_id("a", steps, "b", "onnxruntime", replace(options, threads=2).to_json()),
     ]
     assert len({name, *others}) == 8
     assert all(len(n) == 12 and int(n, 16) >= 0 for n in (name, *others))
@@ -83,7 +83,7 @@ def test_the_reports_entry_has_what_the_format_promises() -> None:
     told = made.to_json("candidates/000000000000")
     assert set(told) == {
         "id", "path", "recipe", "engine", "engine_options", "format", "digest", "feasible", "verdict", "refused",
-        "metrics",
+        "doubts", "metrics",
     }  # fmt: skip
     assert told["digest"] == MODEL.digest and told["feasible"] is True
     assert told["verdict"][0]["kept"] is True and told["metrics"]["latency_ms"]["kind"] == "measured"

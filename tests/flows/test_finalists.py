@@ -1,11 +1,13 @@
 """Who is measured with care, and what counts as a gain."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgewright.core.candidate import Candidate
 from edgewright.core.measurement import Measurement
 from edgewright.core.session import EngineOptions
-from edgewright.flows.finals import gains, one_of_each_engine, slower
+from edgewright.flows.finals import choose, finalists, gains, one_of_each_engine, slower
 from edgewright.testing.graphs import zoo
 
 
@@ -54,3 +56,31 @@ def test_slower_is_what_is_known_to_be():
     assert slower(candidate("c", latency_ms=(2.1, 0.01)), BASE)
     assert not slower(candidate("c", latency_ms=(2.0, 0.01)), BASE)
     assert not slower(candidate("c"), BASE) and not slower(candidate("c", latency_ms=(2.1, 0.01)), None)
+
+
+def doubtful(name, **metrics):
+    return replace(candidate(name, **metrics), doubts=("may lose more",))
+
+
+def speed(c):
+    return c.metrics["latency_ms"].value
+
+
+def test_a_doubt_gives_way_to_a_slower_gain_but_not_to_none():
+    fast, slow = doubtful("fast", latency_ms=(1.0, 0.01)), candidate("slow", latency_ms=(1.5, 0.01))
+    same = candidate("same", latency_ms=(2.0, 0.01))
+    assert choose([fast, slow, same], BASE, speed) is slow
+    assert choose([fast, same], BASE, speed) is fast
+    assert choose([same], BASE, speed) is same
+    assert choose([], BASE, speed) is None
+
+
+def test_those_without_a_doubt_are_measured_first():
+    many = [doubtful("a"), candidate("b"), doubtful("c"), candidate("d"), replace(candidate("e"), refused=("no",))]
+    assert [c.id for c in finalists(many, 3)] == ["b", "d", "a"]
+
+
+def test_the_fastest_is_measured_even_where_others_score_better():
+    ranked = [candidate(n, latency_ms=(v, 0.01)) for n, v in (("a", 2.0), ("b", 1.9), ("c", 1.5), ("d", 1.8))]
+    assert [c.id for c in finalists(ranked, 2)] == ["a", "c"]
+    assert [c.id for c in finalists([doubtful("e", latency_ms=(0.1, 0.01)), *ranked], 2)] == ["a", "c"]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import edgewright
 from edgewright.cli import main
+from edgewright.core.candidate import candidate_id
 from edgewright.core.errors import InputError
 from edgewright.flows.reported import parse, read_report
 from edgewright.flows.reproduce import DifferentBytes, reproduce
@@ -51,6 +52,14 @@ def forged(tmp_path, report):
 
 def best_of(report):
     return next(c for c in report["candidates"] if c["id"] == report["best"])
+
+
+def named_anew(report):
+    """The best candidate under the name that its recipe gives it."""
+    made = best_of(report)
+    data = report["data"]["calibration"]["digest"]
+    made["id"] = candidate_id(report["model"]["digest"], made["recipe"], data, made["engine"], made["engine_options"])
+    report["best"] = made["id"]
 
 
 def content(folder):
@@ -191,6 +200,7 @@ def test_a_step_that_is_refused_now_is_named(say, forged):
         made = best_of(value)
         made["recipe"] = [{"pass": "simplify"}, {"pass": "prune_channels", "keep": 2.0}]
         made["steps"] = []
+        named_anew(value)
 
     status, _, err = say(forged(change))
     assert status == 1 and "step 2 of 2 was refused (prune_channels: keep must lie between 0 and 1)" in err
@@ -225,6 +235,9 @@ FORGERIES = {
     "an option of another kind": (
         lambda r: best_of(r)["recipe"].__setitem__(0, {"pass": "fuse", "contrib": "yes"}), "must be true or false"),
     "an unknown option": (lambda r: best_of(r)["recipe"].__setitem__(0, {"pass": "fuse", "x": 1}), "has no option 'x'"),
+    "an empty recipe": (lambda r: best_of(r).update(recipe=[], steps=[]), "was changed after it was written"),
+    "another engine": (lambda r: best_of(r).update(engine="x"), "was changed after it was written"),
+    "other options": (lambda r: best_of(r)["engine_options"].update(threads=64), "was changed after it was written"),
     "a step without a name": (lambda r: best_of(r)["recipe"].__setitem__(0, {}), "name the pass"),
 }  # fmt: skip
 
@@ -323,6 +336,7 @@ def test_a_candidate_that_is_not_there_or_was_never_made(say, forged, report):
         made = best_of(value)
         made["recipe"], made["refused"] = [{"pass": "prune_channels", "keep": 2.0}], ["prune_channels: no"]
         made["steps"] = [{"step": {}, "status": "refused", "digest": "0" * 64}]
+        named_anew(value)
 
     status, _, err = say(forged(refuse))
     assert status == 2 and "was never made: prune_channels: no; name another" in err

@@ -18,11 +18,14 @@ _SMALLER_IS_BETTER = ("latency_ms", "size_bytes", "ram_bytes", "energy_mj", "acc
 
 @dataclass(frozen=True)
 class Preference:
-    """Weights of a choice from the Pareto front; a weight of 2 counts a halving twice. Accuracy is per point lost."""
+    """Weights of a choice from the Pareto front; a weight of 2 counts a halving twice. Accuracy is per point lost.
+
+    Memory and energy weigh nothing unless asked for: where they are scarce a limit says so.
+    """
 
     latency: float = 1.0
     size: float = 0.3
-    memory: float = 0.1
+    memory: float = 0.0
     energy: float = 0.0
     accuracy: float = 0.2
 

@@ -57,7 +57,8 @@ class Clause:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to run the model. ``refused`` holds the reasons for which it may not be chosen whatever its figures."""
+    """One way to run the model. ``refused`` holds the reasons for which it may not be chosen whatever its figures,
+    ``doubts`` those for which it is chosen only where nothing else will do."""
 
     id: str
     recipe: Steps
@@ -67,6 +68,7 @@ class Candidate:
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
     clauses: tuple[Clause, ...] = ()
     refused: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def feasible(self) -> bool:
@@ -91,10 +93,12 @@ class Candidate:
             "feasible": self.feasible,
             "verdict": [clause.to_json() for clause in self.clauses],
             "refused": list(self.refused),
+            "doubts": list(self.doubts),
             "metrics": {name: m.to_json() for name, m in self.metrics.items()},
         }
 
 
-def candidate_id(source: str, recipe: Steps, data: str, engine: str, options: EngineOptions) -> str:
-    """Twelve hexadecimal digits naming a candidate by what makes it: source digest, recipe, data digest, engine."""
-    return digest_json([source, [dict(s) for s in recipe], data, engine, options.to_json()])[:12]
+def candidate_id(source: str, recipe: Steps, data: str, engine: str, options: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits naming a candidate by what makes it: source digest, recipe, data digest, engine and
+    its options as JSON values."""
+    return digest_json([source, [dict(s) for s in recipe], data, engine, dict(options)])[:12]

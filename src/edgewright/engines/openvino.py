@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +26,16 @@ def _library() -> Any:
     except ImportError as error:
         raise MissingExtra("openvino", "openvino") from error
     return openvino
+
+
+_FRAMES = re.compile(r"(Exception from |Check .* failed at |FrontEnd API failed|Model wasn't |Summary:)")
+
+
+def _reason(error: BaseException) -> str:
+    """The line that tells why, without those that tell where in OpenVINO."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not _FRAMES.match(line)]
+    return telling[0].removeprefix("-- ")[:300] if telling else first_line(error)
 
 
 def _open_batch(port: Any) -> bool:
@@ -125,7 +136,7 @@ class OpenVino:
         except EngineError:
             raise
         except Exception as error:  # openvino raises types of its own
-            raise EngineError(f"openvino cannot open the model: {first_line(error)}") from error
+            raise EngineError(f"openvino cannot open the model: {_reason(error)}") from error
         session.options = options
         return session
 

@@ -21,12 +21,12 @@ from edgewright.datasets import Splits
 from edgewright.engines import open_session
 from edgewright.engines.session import answer_within
 from edgewright.flows.elsewhere import Elsewhere
+from edgewright.flows.evidence import part, weigh
 from edgewright.measurement.accuracy import AccuracyResult, Evaluation, compare, evaluate
 from edgewright.measurement.conditions import environment_digest
 from edgewright.measurement.decisions import quick_latency
 from edgewright.measurement.latency import Plan, measure_latency
 from edgewright.measurement.sizes import measure_sizes
-from edgewright.measurement.smoothed import smoothed_drop
 from edgewright.measurement.subject import Subject, requests
 from edgewright.measurement.suite import Effort, measure_all
 
@@ -72,7 +72,9 @@ class Bench:
         self._limits = limits
         self.constraints = limits(same.baseline, found.choice.metric.higher_is_better)
         metrics = {**measure_sizes(self.source), **accuracy_metrics(same)}
-        identity = candidate_id(self.source.digest, (), self.splits.search.digest, runner.engine, runner.options)
+        identity = candidate_id(
+            self.source.digest, (), self.splits.search.digest, runner.engine, runner.options.to_json()
+        )
         made = Candidate(identity, (), self.source, runner.engine, runner.options, metrics)
         kept = self._kept(made) if self.elsewhere is None else self.elsewhere.figures(made)
         if kept is None:
@@ -89,7 +91,7 @@ class Bench:
         """Build and judge one candidate on the search split, its latency as a ratio to the baseline beside it."""
         runner = spec.runner
         identity = candidate_id(
-            self.source.digest, spec.steps, self.splits.calibration.digest, runner.engine, runner.options
+            self.source.digest, spec.steps, self.splits.calibration.digest, runner.engine, runner.options.to_json()
         )
         result = Recipe(spec.steps)(self.source, self.context)
         made = Candidate(identity, spec.steps, result.model, runner.engine, runner.options)
@@ -132,34 +134,18 @@ class Bench:
                 self.constraints = self._limits(same.baseline, held.choice.metric.higher_is_better)
             self.baseline = judge(replace(base, metrics={**base.metrics, **accuracy_metrics(same)}), self.constraints)
             self.accuracies[base.id] = same
-        drops = []
+        parts = []
         with open_session(candidate.model, candidate.engine, candidate.options) as session:
-            for part in (self.splits.search, self.splits.test):
-                found = evaluate(session, part, self.choice, subject=candidate.model.digest,
+            for split in (self.splits.search, self.splits.test):
+                found = evaluate(session, split, self.choice, subject=candidate.model.digest,
                                  checkpoint=self.context.checkpoint)  # fmt: skip
-                result = compare(self._evaluations[part.name], found)
-                drops.append((len(part), result.drop.value, smoothed_drop(self._evaluations[part.name], found)))
+                result = compare(self._evaluations[split.name], found)
+                parts.append(part(self._evaluations[split.name], found, result))
         self.accuracies[candidate.id] = result
         tested = judge(replace(candidate, metrics={**candidate.metrics, **accuracy_metrics(result)}), self.constraints)
-        return replace(tested, refused=(*tested.refused, *self._pooled(drops)))
-
-    def _pooled(self, drops: list[tuple[int, float, float | None]]) -> tuple[str, ...]:
-        """Refuses a drop that the search and test splits together show above the limit, counted or smoothed.
-
-        Many candidates are looked at, and the luckiest on a small test split would win: all the evidence must bear it.
-        """
-        limit = next((c.limit for c in self.constraints if c.metric == "accuracy_drop"), None)
-        if limit is None:
-            return ()
-        total = sum(n for n, _, _ in drops)
-        counted = sum(n * drop for n, drop, _ in drops) / total
-        smooth = sum(n * s for n, _, s in drops if s is not None) / total
-        if max(counted, smooth) <= limit:
-            return ()
-        how = "counted" if counted > limit else "smoothed over the margins"
-        return (
-            f"loses {max(counted, smooth):.2g} on all {total} samples it was not fitted on ({how}), above {limit:g}",
-        )
+        limit = next((c for c in self.constraints if c.metric == "accuracy_drop"), None)
+        refused, doubts = ((), ()) if limit is None else weigh(parts, limit.limit, limit.unit)
+        return replace(tested, refused=(*tested.refused, *refused), doubts=doubts)
 
     def together(self, candidates: Sequence[Candidate], budget_s: float) -> list[Candidate]:
         """All candidates and the baseline measured in one interleaved run; the baseline comes first.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 _FINALIST_S = 1.5
 """Seconds below which one more finalist costs more certainty than it brings choice."""
-_MOST_FINALISTS, _FEWEST_FINALISTS = 5, 2
+_MOST_FINALISTS, _FEWEST_FINALISTS = 5, 3
 _GATES_S, _REPORT_S = 10.0, 2.0
 _LEAST_SEARCH_S = 5.0
 """What it takes to try a few candidates; a smaller budget would end with nothing in hand."""

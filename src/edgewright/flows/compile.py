@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgewright.compression.contract import Context
-from edgewright.compression.search import acceptable, explore, promising
+from edgewright.compression.search import explore, promising
 from edgewright.compression.verdict import nearest, pareto, refuse_false_wins
 from edgewright.core.candidate import Candidate, Constraint
 from edgewright.core.cpus import check_threads
@@ -30,7 +30,7 @@ from edgewright.engines import unverified
 from edgewright.flows.bench import Bench
 from edgewright.flows.budget import HASTY, Budget
 from edgewright.flows.elsewhere import Elsewhere
-from edgewright.flows.finals import gains, one_of_each_engine, rescaled, slower, tested
+from edgewright.flows.finals import choose, finalists, gains, one_of_each_engine, rescaled, slower, tested
 from edgewright.flows.limits import Limits
 from edgewright.flows.outcome import INTERRUPTED, Result
 from edgewright.flows.settings import Progress, Settings, settle
@@ -177,7 +177,7 @@ class _Run:
         ranked = one_of_each_engine(sorted(filter(promising, self.tried.values()), key=self.score))
         seen = tested(self.bench, ranked, time_left.finalists, self._late)
         close = nearest(self.tried.values(), 2)
-        finals = [c for c in seen if acceptable(c)] or seen[:2] or tested(self.bench, close, 2, self._late)
+        finals = finalists(seen, time_left.finalists) or seen[:2] or tested(self.bench, close, 2, self._late)
         self._tell("finalists side by side")
         base, *measured = self.bench.together(finals, time_left.finals_s)
         everyone = {**self.tried, **{c.id: c for c in seen}, **{c.id: c for c in measured}}
@@ -185,7 +185,7 @@ class _Run:
         judged = refuse_false_wins(rescaled_all, base.metrics["latency_ms"])
         done = {c.id for c in measured}
         finals = [c for c in judged if c.id in done]
-        best = min((c for c in finals if c.feasible), key=self.score, default=None)
+        best = choose(finals, base, self.score)
         return Result(
             source=self.source, bound=self.bound, splits=self.splits, target=self.machine,
             settings=self.settings, baseline=base, candidates=tuple(judged), finals=tuple(finals), best=best,

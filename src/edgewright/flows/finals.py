@@ -17,7 +17,8 @@ _NOTICED = 0.99
 
 
 def tested(bench: Bench, ranked: list[Candidate], enough: int, late: Callable[[], bool]) -> list[Candidate]:
-    """Candidates with their held-out accuracy, the best first, until ``enough`` have passed or it is ``late``."""
+    """Candidates with their held-out accuracy, the best first, until ``enough`` have passed without a doubt, three
+    times as many have passed at all, or it is ``late``."""
     made: list[Candidate] = []
     seen: set[tuple[str, str, str]] = set()
     for c in ranked:
@@ -29,9 +30,32 @@ def tested(bench: Bench, ranked: list[Candidate], enough: int, late: Callable[[]
             made.append(bench.test(c))
         except EdgewrightError as error:
             made.append(replace(c, refused=(str(error),)))
-        if sum(acceptable(m) for m in made) == enough or late():
+        passed = [m for m in made if acceptable(m)]
+        if sum(not m.doubts for m in passed) == enough or len(passed) == 3 * enough or late():
             break
     return made
+
+
+def finalists(seen: list[Candidate], enough: int) -> list[Candidate]:
+    """At most ``enough`` of those that passed, the ones without a doubt first, the fastest of these among them.
+
+    A score may be won by size; measured with care such a candidate may turn out slower than the original, and then
+    there must be another.
+    """
+    passed = sorted((c for c in seen if acceptable(c)), key=lambda c: bool(c.doubts))
+    timed = [c for c in passed if "latency_ms" in c.metrics]
+    fastest = min(timed, key=lambda c: (bool(c.doubts), c.metrics["latency_ms"].value), default=None)
+    if fastest is None or fastest in passed[:enough]:
+        return passed[:enough]
+    return [*passed[: enough - 1], fastest]
+
+
+def choose(finals: list[Candidate], base: Candidate, score: Callable[[Candidate], float]) -> Candidate | None:
+    """The feasible candidate with the least score among those that gain something and raise no doubt, or, without
+    such, among all."""
+    feasible = [c for c in finals if c.feasible]
+    sure = [c for c in feasible if not c.doubts and gains(c, base)]
+    return min(sure or feasible, key=score, default=None)
 
 
 def one_of_each_engine(ranked: list[Candidate]) -> list[Candidate]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.compression.contract import Context, versions
+from edgewright.compression.passes import make_pass
 from edgewright.compression.recipe import Recipe
+from edgewright.core.candidate import candidate_id
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.core.files import check_ours, write_folder
 from edgewright.core.model import Model
@@ -83,6 +85,7 @@ def reproduce(
     made = told.candidate(candidate)
     source = _model(told, model)
     splits = _splits(told, source, data)
+    _check_id(made, source, splits)
     result = Recipe(made.recipe)(source, Context(splits.calibration, told.seed, told.isa))
     if result.status == "refused" and made.refused:
         raise InputError(f"candidate {made.id} was never made: {made.refused[0]}; name another with --candidate")
@@ -127,6 +130,19 @@ def _splits(told: Reported, model: Model, given: Any) -> Splits:
         what = "splits differ" if len(others) > 1 else "split differs"
         raise InputError(f"{name} is not the data of the report: the {', '.join(others)} {what}; pass --data")
     return splits
+
+
+def _check_id(made: Made, source: Model, splits: Splits) -> None:
+    """A candidate is named after what it is made of and how it runs; a report that was changed tells another name."""
+    for step in made.recipe:
+        make_pass(step)  # what no pass takes is told as such
+    # The baseline, which has no recipe, is named after the samples it was judged by.
+    data = splits.calibration.digest if made.recipe else splits.search.digest
+    if made.id != candidate_id(source.digest, made.recipe, data, made.engine, made.options):
+        raise InputError(
+            f"candidate {made.id} is not what its recipe, engine and options in the report make; "
+            "the report was changed after it was written"
+        )
 
 
 def _named(given: str | Path | None, told: str | None, what: str) -> str | Path:

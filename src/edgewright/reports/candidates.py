@@ -117,7 +117,8 @@ def status_of(entry: Entry, report: Report) -> Status:
     if entry is report.baseline:
         return Status("baseline", "Original", "plain", "what everything is compared with", 1)
     if entry is report.best:
-        return Status("best", "Chosen", "accent", "keeps every limit and scores best", 0)
+        why = "; ".join(("keeps every limit and scores best", *entry.doubts))
+        return Status("best", "Chosen", "accent", why, 0)
     if entry.refused:
         return Status("refused", "Refused", "bad", "; ".join(entry.refused), 5)
     broken = entry.broken
@@ -125,6 +126,8 @@ def status_of(entry: Entry, report: Report) -> Status:
         said = "; ".join(f"{limit_name(c.constraint.metric, report.metric)}: {told_against(c)}" for c in broken)
         word = "Over a limit" if any(c.value is not None for c in broken) else "Not known"
         return Status("broken", word, "attention" if word == "Over a limit" else "unknown", said, 4)
+    if entry.doubts:
+        return Status("kept", "In doubt", "attention", "; ".join(entry.doubts), 3)
     if any(entry is one for one in report.front):
         return Status("front", "On the front", "good", "keeps every limit; none is better in everything", 2)
     if entry.final:

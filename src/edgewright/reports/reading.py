@@ -44,6 +44,7 @@ class Entry:
     feasible: bool = False
     clauses: tuple[Clause, ...] = ()
     refused: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
     steps: tuple[Table, ...] = ()
     latency: Table = field(default_factory=dict)
@@ -242,6 +243,7 @@ def _entry(value: Table, anchor: str) -> Entry:
         feasible=value.get("feasible") is True,
         clauses=clauses,
         refused=tuple(text(reason) for reason in items(value.get("refused"))),
+        doubts=tuple(text(reason) for reason in items(value.get("doubts"))),
         metrics=metrics,
         steps=tuple(rows(value.get("steps"))),
         latency=table(value.get("latency")),
