@@ -14,7 +14,8 @@ import pytest
 
 from edgewright import __version__
 from edgewright.cli import COMMANDS, main
-from edgewright.cli.optimize import ProgressLine, _again, add, duration, progress_text, weights
+from edgewright.cli._duration import duration
+from edgewright.cli.optimize import ProgressLine, _again, add, progress_text, weights
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.flows.settings import Progress
 from edgewright.testing.build import Build

@@ -11,8 +11,6 @@ import pytest
 
 from edgewright.cli import main
 from edgewright.cli._table import aligned
-from edgewright.cli.measure import duration
-from edgewright.core.errors import InputError
 from edgewright.core.session import EngineOptions
 from edgewright.formats import save
 from edgewright.testing.build import Build
@@ -115,7 +113,6 @@ def test_a_candidate_that_is_not_what_it_says_is_refused(
         (["{}/plain/model.onnx", "--target", "no-such"], "no target is named"),
         (["{}/plain/model.onnx", "--engine", "none"], "no engine is named"),
         (["{}/plain/model.onnx", "--threads", "0"], "from 1 to 1024"),
-        (["{}/plain/model.onnx", "--budget", "soon"], "no time between"),
         (["{}/plain/model.onnx", "--data", "{}/none.npz"], "no data at"),
         (["{}/candidates"], "holds no model"),
         (["{}/plain/model.onnx"] * 33, "at most 32"),
@@ -128,17 +125,6 @@ def test_unusable_arguments_get_one_line(
     assert (status, out) == (2, "")
     assert says in err
     assert err.count("\n") == 1
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("45", 45), ("45s", 45), ("2m", 120), ("1h", 3600), ("0.5s", 0.5)])
-def test_times_are_read(text: str, seconds: float):
-    assert duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "s", "-3s", "0", "nan", "inf", "2d", "99h"])
-def test_what_is_no_time_is_refused(text: str):
-    with pytest.raises(InputError, match="no time between"):
-        duration(text)
 
 
 def test_columns_line_up():

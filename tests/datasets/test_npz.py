@@ -106,6 +106,17 @@ def test_labels_may_be_given_named_or_left_out() -> None:
     assert dataset(dataset(source)).labels is not None
 
 
+@pytest.mark.parametrize("spare", [Y, Y[:, None], Y.astype(str), np.eye(3)[Y]], ids=["whole", "column", "text", "rows"])
+def test_labels_under_another_name_are_not_passed_over(signature: Make, spare: Any) -> None:
+    takes = signature(x=("float32", (None, 4)))
+    source = {"x": X, "target": spare}
+    with pytest.raises(InputError, match=r"no array named 'labels', but 'target'.*--labels target.*--labels none"):
+        dataset(source).bind(takes)
+    assert dataset(source, labels="target").bind(takes).labels is not None
+    assert dataset(source, labels=False).bind(takes).labels is None
+    assert dataset({"x": X, "scale": np.ones(3)}).bind(takes).labels is None
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

@@ -20,7 +20,7 @@ from edgewright.core.candidate import candidate_id
 from edgewright.core.errors import InputError
 from edgewright.flows.reported import parse, read_report
 from edgewright.flows.reproduce import DifferentBytes, reproduce
-from edgewright.testing.tiny import tiny_data, tiny_model
+from edgewright.testing.tiny import OPTIMIZE, tiny_data, tiny_model, write_tiny
 
 
 @pytest.fixture
@@ -228,6 +228,8 @@ FORGERIES = {
     "a seed below 0": (lambda r: r["settings"].update(seed=-1), "negative"),
     "a seed that is a truth": (lambda r: r["settings"].update(seed=True), "not a int"),
     "an instruction set that is none": (lambda r: r["target"]["isa"].update(names=[1]), "not a string"),
+    "labels that are a list": (lambda r: r["data"].update(labels=["a"]), "how the data were read"),
+    "missing values of another kind": (lambda r: r["data"].update(missing="x"), "how the data were read"),
     "preprocessing that is text": (lambda r: r["data"].update(preprocessing="x"), "not a dict"),
     "preprocessing that is impossible": (lambda r: r["data"].update(preprocessing={"size": [0, 0]}), "size"),
     "preprocessing of other keys": (lambda r: r["data"].update(preprocessing={"exec": "x"}), "unknown key"),
@@ -326,6 +328,23 @@ def test_a_folder_that_holds_other_things_is_left_alone(say, tmp_path, workshop)
     assert status == 1 and "a file stands where a folder is needed" in err
     status, _, err = say("out/report.json", out=workshop / "out")
     assert status == 2 and (workshop / "out" / "report.json").exists()
+
+
+def test_labels_under_another_name_are_read_again_in_the_same_way(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_tiny(tmp_path)
+    arrays = tiny_data()
+    arrays["kind"] = arrays.pop("labels")
+    np.savez("data.npz", **arrays)
+    assert main(OPTIMIZE) == 2 and "--labels kind" in capsys.readouterr().err
+    chosen = ["--labels", "kind", "--missing", "keep"]
+    status = main([*OPTIMIZE, *chosen])
+    said = capsys.readouterr()
+    assert status == 0, said.err
+    told = json.loads((tmp_path / "out/report.json").read_text())
+    assert (told["data"]["labels"], told["data"]["missing"]) == ("kind", "keep")
+    assert "--labels kind --missing keep" in told["reproduce"]
+    assert main(["reproduce", "out/report.json", "-o", "again"]) == 0
 
 
 def test_a_candidate_that_is_not_there_or_was_never_made(say, forged, report):

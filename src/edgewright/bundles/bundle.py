@@ -31,6 +31,10 @@ class Bundle:
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
 
+    def __repr__(self) -> str:
+        engines = ", ".join(v.engine for v in self.content.variants)
+        return f"<Bundle {self.digest[:12]}: {len(self.files)} files, {self.size_bytes:,} bytes, for {engines}>"
+
     @property
     def digest(self) -> str:
         """SHA-256 of the manifest, which holds the digest of every other file: it names the bundle's content."""

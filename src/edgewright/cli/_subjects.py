@@ -1,4 +1,4 @@
-"""What the user names on the command line, as subjects: model files and candidates' folders."""
+"""What the user names on the command line, as subjects: model files, candidates' folders and bundles."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from edgewright.bundles.names import MANIFEST
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file, safe_name
 from edgewright.core.session import EngineOptions
@@ -20,10 +21,13 @@ _LIMIT = 16 * 2**20
 _DEFAULT_ENGINES = {"openvino": "openvino"}
 
 
-def read_subjects(paths: Sequence[Path], engine: str | None, threads: int | None) -> dict[str, Subject]:
+def read_subjects(
+    paths: Sequence[Path], engine: str | None, threads: int | None, keys: Sequence[Path] | None = None
+) -> dict[str, Subject]:
     """A subject for every path, named as it was written.
 
-    ``threads`` holds for all; without it the candidates' own count holds for the plain models too. Raises InputError
+    ``threads`` holds for all; without it the candidates' own count holds for the plain models too. ``keys``: whose
+    bundles are opened, the user's own if None. Raises InputError
     for what is not there, cannot be read, or is no longer what its candidate.json says.
     """
     if threads is not None and not 1 <= threads <= 1024:
@@ -35,7 +39,7 @@ def read_subjects(paths: Sequence[Path], engine: str | None, threads: int | None
         name, again = str(path), 2
         while name in read:
             name, again = f"{path} ({again})", again + 1
-        read[name] = _read(path, engine)
+        read[name] = _read(path, engine, keys)
     own = next((subject.options.threads for subject, told in read.values() if told), 1)
 
     def counted(subject: Subject, told: bool) -> Subject:
@@ -45,15 +49,29 @@ def read_subjects(paths: Sequence[Path], engine: str | None, threads: int | None
     return {name: counted(*found) for name, found in read.items()}
 
 
-def _read(path: Path, engine: str | None) -> tuple[Subject, bool]:
+def _read(path: Path, engine: str | None, keys: Sequence[Path] | None) -> tuple[Subject, bool]:
     """The subject, and whether its own file told how to run it."""
     if path.is_dir():
         if (path / CANDIDATE).is_file():
             return read_candidate(path), True
+        if (path / MANIFEST).is_file():
+            return read_bundle(path, engine, keys), True
         path = _only_model(path)
+    if path.suffix == ".ewb":
+        return read_bundle(path, engine, keys), True
     model = load(path)
     chosen = engine or _DEFAULT_ENGINES.get(model.format, "onnxruntime")
     return Subject(model, chosen), False
+
+
+def read_bundle(path: Path, engine: str | None, keys: Sequence[Path] | None) -> Subject:
+    """What the bundle at ``path`` runs on ``engine`` (default: what was chosen by measuring). Raises TrustError unless
+    one of ``keys`` (None: the user's own) signed it, InputError when it holds no model for the engine."""
+    from edgewright.bundles import verify
+    from edgewright.trust import load_public_key
+
+    variant = verify(path, None if keys is None else [load_public_key(key) for key in keys]).variant(engine or "")
+    return Subject(variant.model, variant.engine, variant.options)
 
 
 def read_candidate(folder: Path) -> Subject:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgewright.cli._data import add_data, reading
+from edgewright.cli._duration import duration
 from edgewright.core.errors import EdgewrightError, InputError
 
 if TYPE_CHECKING:
@@ -23,15 +25,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "models", nargs="+", type=Path, metavar="MODEL",
-        help="a model file or a candidate's folder; the first is the baseline",
+        help="a model file, a candidate's folder or a bundle; the first is the baseline",
     )  # fmt: skip
     parser.add_argument("--target", default="host", help="the machine measured on; measuring happens on this one: host")
-    parser.add_argument("--data", metavar="DATA", help="an .npz, a folder of images, or module:function")
     parser.add_argument("--engine", help="for models without an engine of their own (default: the format's)")
     parser.add_argument("--threads", type=int, help="for all models (default: the candidates' own, else 1)")
-    parser.add_argument("--budget", default="", metavar="TIME", help="like 45s or 2m (default: 12s a model)")
+    parser.add_argument("--budget", type=duration, metavar="TIME", help="like 45s or 2m (default: 12s a model)")
     parser.add_argument("--seed", type=int, default=0, help="of the order of rounds and of the splits (default: 0)")
     parser.add_argument("--profile", action="store_true", help="tell where the time goes, operator by operator")
+    parser.add_argument("--key", action="append", type=Path, metavar="FILE.pub", help="trust this key for bundles")
+    add_data(parser, required=False)
     parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
 
 
@@ -50,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if len(arguments.models) > _MOST:
         raise InputError(f"at most {_MOST} models are measured side by side; leave some out")
-    seconds = duration(arguments.budget) if arguments.budget else 12.0 * len(arguments.models)
-    subjects = read_subjects(arguments.models, arguments.engine, arguments.threads)
-    inputs, test, notes = _inputs(next(iter(subjects.values())), arguments.data, arguments.seed)
+    seconds = arguments.budget or 12.0 * len(arguments.models)
+    subjects = read_subjects(arguments.models, arguments.engine, arguments.threads, arguments.key)
+    inputs, test, notes = _inputs(next(iter(subjects.values())), arguments)
     share = 0.85 if test is not None else 1.0
     found = measure_all(
         subjects, inputs, Effort.within(seconds * share, len(subjects), arguments.seed), target=machine
@@ -82,29 +85,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def duration(text: str) -> float:
-    """Seconds in ``45``, ``45s``, ``2m`` or ``1h``. Raises InputError for anything else."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    try:
-        seconds = float(number) * units[unit]
-    except ValueError:
-        seconds = -1.0
-    if not 0.1 <= seconds <= 86400:
-        raise InputError(f"{text!r} is no time between 0.1s and 24h; write it like 45s or 2m")
-    return seconds
-
-
-def _inputs(baseline: Subject, data: str | None, seed: int) -> tuple[list[Arrays], Samples | None, list[str]]:
+def _inputs(baseline: Subject, arguments: argparse.Namespace) -> tuple[list[Arrays], Samples | None, list[str]]:
     """Requests, the split to judge accuracy on (None without data enough), and notes."""
     from edgewright.measurement import drawn_requests, requests
 
-    if data is None:
+    if arguments.data is None:
         notes = ["no data was given: timed on seeded noise, which may be faster or slower than real samples"]
-        return drawn_requests(baseline.model.signature, seed=seed), None, notes
+        return drawn_requests(baseline.model.signature, seed=arguments.seed), None, notes
     from edgewright.datasets import dataset
 
-    splits = dataset(data, seed=seed).bind(baseline.model.signature).splits()
+    source = dataset(arguments.data, seed=arguments.seed, **reading(arguments))
+    splits = source.bind(baseline.model.signature).splits()
     return requests(splits.test, baseline.model.signature), splits.test, list(splits.notes)
 
 

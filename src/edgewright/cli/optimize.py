@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,17 +11,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from edgewright.core.errors import InputError
+from edgewright.cli._data import add_data, again, reading
+from edgewright.cli._duration import duration
 
-_JSON_LIMIT = 1 << 20
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WEIGHTS = ("latency", "size", "memory", "energy", "accuracy")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("model", help="a trained model: .onnx, .pt2, .skops")
-    parser.add_argument("--data", required=True, help=".npz, folder of class folders of images, module:function")
     parser.add_argument("--target", default="host", help="a target's name or .toml (default: this machine)")
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-latency-ms", type=float, metavar="MS")
@@ -40,8 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     search.add_argument(
         "--prefer", type=weights, metavar="NAME=WEIGHT,...", help=f"weights of the choice: {', '.join(_WEIGHTS)}"
     )
-    data = parser.add_argument_group("images")
-    data.add_argument("--preprocessing", type=Path, metavar="JSON", help="size, channels, mean, std, layout")
+    add_data(parser, required=True)
     parser.add_argument("-o", "--out", type=Path, default=Path("out"), help="the same again resumes (default out)")
     parser.add_argument("--json", action="store_true", help="print report.json alone on standard output")
 
@@ -55,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         data=arguments.data,
         target=arguments.target,
-        preprocessing=None if arguments.preprocessing is None else _read_json(arguments.preprocessing),
+        reading=reading(arguments),
         options=_options(arguments),
         arguments=tuple(_again(arguments)),
     )
@@ -72,14 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report["best"] is not None else 3
 
 
-def duration(text: str) -> float:
-    """Seconds of ``90``, ``90s``, ``5m`` or ``1h``."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|)", text.strip())
-    if found is None or float(found[1]) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; write it as 90s, 5m or 1h")
-    return float(found[1]) * _UNITS[found[2]]
-
-
 def weights(text: str) -> dict[str, float]:
     """Weights of ``latency=1,size=0.5``."""
     chosen: dict[str, float] = dict.fromkeys(_WEIGHTS, 0.0)
@@ -93,19 +81,6 @@ def weights(text: str) -> dict[str, float]:
     if unknown:
         raise argparse.ArgumentTypeError(f"no weight is named {unknown[0]!r}; there are: {', '.join(_WEIGHTS)}")
     return chosen
-
-
-def _read_json(path: Path) -> Any:
-    from edgewright.core.files import read_file
-    from edgewright.core.strict import parse_json
-
-    try:
-        found = parse_json(read_file(path, _JSON_LIMIT), _JSON_LIMIT)
-    except ValueError as error:
-        raise InputError(f"{path} cannot be used as preprocessing: {error}") from error
-    if not isinstance(found, dict):
-        raise InputError(f'{path} cannot be used as preprocessing: write an object, such as {{"size": [224, 224]}}')
-    return found
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -143,8 +118,7 @@ def _again(arguments: argparse.Namespace) -> Iterator[str]:
         yield "--keep-structure"
     if arguments.prefer is not None:
         yield from ("--prefer", ",".join(f"{k}={v}" for k, v in arguments.prefer.items() if v))
-    if arguments.preprocessing is not None:
-        yield from ("--preprocessing", str(arguments.preprocessing))
+    yield from again(arguments)
     yield from ("-o", str(arguments.out))
 
 

@@ -15,6 +15,9 @@ Steps = tuple[Mapping[str, Any], ...]
 """A recipe as data: pass calls in order, each ``{"pass": name, **options}``; JSON values only."""
 
 
+_TOLD = ("latency_ms", "size_bytes", "accuracy_drop")
+
+
 @dataclass(frozen=True)
 class Constraint:
     """A limit on one metric. ``metric`` is a key of ``Candidate.metrics`` or ``accuracy_drop`` (points)."""
@@ -69,6 +72,11 @@ class Candidate:
     clauses: tuple[Clause, ...] = ()
     refused: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        made = " + ".join(str(step["pass"]) for step in self.recipe) or "as it came"
+        told = (f"{self.metrics[name]} {name}" for name in _TOLD if name in self.metrics)
+        return f"<Candidate {self.id}: {', '.join((f'{made} on {self.engine}', *told))}>"
 
     @property
     def feasible(self) -> bool:

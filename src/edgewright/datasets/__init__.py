@@ -68,7 +68,8 @@ def dataset(
             classes = tuple(str(name) for name in arrays.pop("classes").ravel())
         found = ArraySource(found.name, arrays, found.notes)
     if chosen is None or chosen is False:
-        return Dataset(found, None, tuple(classes), preprocessing, seed, missing, found.notes)
+        unlabelled = labels is False
+        return Dataset(found, None, tuple(classes), preprocessing, seed, missing, found.notes, unlabelled)
     settled, names, notes = settle(chosen, tuple(classes), found.name)
     return Dataset(found, settled, names, preprocessing, seed, missing, (*found.notes, *notes))
 

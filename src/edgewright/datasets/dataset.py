@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -25,7 +26,8 @@ Missing = Literal["refuse", "keep"]
 class Dataset:
     """Samples, before a model is known. ``missing``: whether NaN in the inputs is an error or meant.
 
-    ``labels``: (n,) class indices or (n, ...) numbers, or None. ``classes`` names the indices.
+    ``labels``: (n,) class indices or (n, ...) numbers, or None; ``unlabelled`` when that is on purpose. ``classes``
+    names the indices.
     """
 
     source: Source
@@ -35,6 +37,10 @@ class Dataset:
     seed: int
     missing: Missing = "refuse"
     notes: tuple[str, ...] = field(default=())
+    unlabelled: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.source.name}, {'no labels' if self.labels is None else 'labels'}>"
 
     def bind(self, signature: Signature) -> Bound:
         """The samples as a model of this signature takes them.
@@ -65,12 +71,15 @@ class Dataset:
             arrays, added = arrays_for(source, signature, shapes=False)
         else:
             arrays, added = arrays_for(source, signature, shapes=True)
+        if self.labels is None and not self.unlabelled:
+            _check_no_labels(source, arrays)
         reader = ArrayReader(arrays, dtypes, preprocessing)
         if self.missing == "refuse" and (found := reader.not_finite()) is not None:
             name, count, row = found
             raise InputError(
                 f"{name!r} of {source.name} has NaN, infinity or values too large in {count} samples "
-                f"(first: row {row}); remove or fill them, or pass missing='keep' if the model is meant to take them"
+                f"(first: row {row}); remove or fill them, or, if the model is meant to take them, let them through: "
+                "missing='keep', --missing keep"
             )
         return Bound(reader, self.labels, self.classes, preprocessing, self.seed, (*notes, *added))
 
@@ -88,6 +97,18 @@ class Dataset:
         return self.preprocessing, ()
 
 
+def _check_no_labels(source: ArraySource, taken: Mapping[str, NDArray[Any]]) -> None:
+    """Labels under another name must not be passed over in silence: accuracy would be agreement with the original."""
+    count = max(map(len, taken.values()), default=0)
+    spare = [n for n, a in source.arrays.items() if n not in taken and a.ndim in (1, 2) and len(a) == count]
+    if spare:
+        raise InputError(
+            f"{source.name} has no array named 'labels', but {spare[0]!r} with one entry a sample; if these are the "
+            f"labels, name them (labels={spare[0]!r}, --labels {spare[0]}), else say that there are none "
+            "(labels=False, --labels none)"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Bound:
     """A dataset as one model takes it. ``preprocessing`` is what a bundle must carry (None: arrays as they are)."""
@@ -101,6 +122,9 @@ class Bound:
 
     def __len__(self) -> int:
         return len(self.reader)
+
+    def __repr__(self) -> str:
+        return f"<Bound {len(self)} samples, {'no labels' if self.labels is None else 'labels'}>"
 
     @cached_property
     def fingerprints(self) -> Fingerprints:

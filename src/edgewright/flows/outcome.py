@@ -50,6 +50,10 @@ class Result:
     inputs: tuple[Arrays, ...]
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        best = "none" if self.best is None else repr(self.best)
+        return f"<Result of {len(self.candidates)} candidates for {self.target.name}, best: {best}>"
+
     @property
     def budget(self) -> Budget:
         """What time there is for gates and report."""

@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,16 @@ SCHEMA = "edgewright.report/1"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run's inputs came from, for the command that makes it again: paths as given, or None in Python."""
+    """Where a run's inputs came from, for the command that makes it again: paths as given, or None in Python.
+
+    ``reading``: how the data were read, as ``dataset`` takes it.
+    """
 
     model: str | None = None
     data: str | None = None
     target: str = "host"
     arguments: tuple[str, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 def candidate_path(candidate: Candidate) -> str:
@@ -52,6 +56,7 @@ def document(result: Result, origin: Origin) -> dict[str, Any]:
         "model": _model(result, origin),
         "data": {
             "source": origin.data, "preprocessing": None if prepared is None else prepared.to_json(),
+            "labels": origin.reading.get("labels"), "missing": origin.reading.get("missing", "refuse"),
             **result.splits.to_json(),
         },
         "metric": result.choice.to_json(),

@@ -37,7 +37,8 @@ class Made:
 
 @dataclass(frozen=True)
 class Reported:
-    """What a run was made of. ``model`` and ``data`` are paths as they were given, None for a run from Python.
+    """What a run was made of. ``model`` and ``data`` are paths as they were given, None for a run from Python;
+    ``reading`` is how the data were read, as ``dataset`` takes it.
 
     ``versions``: the software and processor by name; ``best`` is a candidate's id, or None.
     """
@@ -45,7 +46,7 @@ class Reported:
     model: str | None
     model_digest: str
     data: str | None
-    preprocessing: Mapping[str, Any] | None
+    reading: Mapping[str, Any]
     splits: Mapping[str, str]
     seed: int
     isa: frozenset[str]
@@ -94,7 +95,7 @@ def parse(value: Any) -> Reported:
         raise ValueError("its best candidate is not among its candidates")
     return Reported(
         model=_path(model), model_digest=_digest(model, "digest"), data=_path(data),
-        preprocessing=data.optional_mapping("preprocessing"), splits=splits, seed=seed,
+        reading=_reading(data), splits=splits, seed=seed,
         isa=frozenset(_object(_object(report, "target"), "isa").texts("names")),
         versions=_software(_object(report, "environment")), candidates=by_id, best=best,
     )  # fmt: skip
@@ -142,6 +143,15 @@ def _path(fields: Fields) -> str | None:
     if text is not None and (not 0 < len(text) <= _LONGEST_PATH or "\0" in text):
         raise ValueError("a path in it cannot be one")
     return text
+
+
+def _reading(data: Fields) -> dict[str, Any]:
+    preprocessing = data.optional_mapping("preprocessing")
+    left = data.rest()
+    labels, missing = left.get("labels"), left.get("missing", "refuse")
+    if not (labels is None or labels is False or isinstance(labels, str)) or missing not in ("refuse", "keep"):
+        raise ValueError("it does not say in a way that is known how the data were read")
+    return {"labels": labels, "missing": missing, "preprocessing": preprocessing}
 
 
 def _software(environment: Fields) -> dict[str, str]:

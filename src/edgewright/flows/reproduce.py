@@ -115,7 +115,7 @@ def _splits(told: Reported, model: Model, given: Any) -> Splits:
     if isinstance(given, Dataset):
         name, found = "the data", given
     elif isinstance(given, Mapping):
-        name, found = "the data", dataset(given, preprocessing=told.preprocessing)
+        name, found = "the data", dataset(given, **told.reading)
     else:
         path = _named(given, told.data, "data")
         name = str(path)
@@ -123,7 +123,7 @@ def _splits(told: Reported, model: Model, given: Any) -> Splits:
             raise InputError(f"the report was made with the data {name}, which are not there; pass them with --data")
         if not Path(path).exists() and given is None:
             raise InputError(f"the report's data come from code, which would be run; allow it with --data {name}")
-        found = dataset(path, preprocessing=told.preprocessing)
+        found = dataset(path, **told.reading)
     splits = found.bind(model.signature).splits(told.seed)
     others = [part for part in SPLITS if getattr(splits, part).digest != told.splits[part]]
     if others:

@@ -21,12 +21,13 @@ from edgewright.flows.ship import seal_best
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for: paths as given, ``options`` as ``optimize`` takes them, ``arguments`` to ask again."""
+    """What was asked for: paths as given, ``reading`` and ``options`` as ``dataset`` and ``optimize`` take them,
+    ``arguments`` to ask again."""
 
     model: str
     data: str
     target: str = "host"
-    preprocessing: Mapping[str, Any] | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
 
@@ -43,7 +44,7 @@ def compile_into(
     request goes on from what it holds. A run that fails leaves what was there before. ``finishing`` is entered while
     the result is written. Returns the report.
     """
-    source = dataset(request.data, preprocessing=request.preprocessing)
+    source = dataset(request.data, **request.reading)
     with run_folder(out) as new:
         result = optimize(request.model, source, request.target, work=out / STORE, progress=progress, **request.options)
         with finishing or nullcontext():
@@ -53,7 +54,7 @@ def compile_into(
 
 def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
     """The files of a finished search; the report."""
-    origin = Origin(request.model, request.data, request.target, request.arguments)
+    origin = Origin(request.model, request.data, request.target, request.arguments, request.reading)
     report = document(result, origin)
     report["readiness"] = ready(result)
     write_candidates(result, out)

@@ -192,7 +192,7 @@ def _check_classes(distinct: NDArray[Any]) -> None:
     if distinct.size == 1:
         raise InputError(
             f"all labels are class {int(distinct[0])}: accuracy on one class says nothing of the others; add samples "
-            "of other classes, or leave the labels out (labels=False) to compare with the original's answers"
+            "of other classes, or leave the labels out (labels=False, --labels none) to compare with the original"
         )
 
 
