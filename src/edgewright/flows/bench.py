@@ -59,14 +59,17 @@ class Bench:
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
     def start(self, metric: str | None, limits: Limiter, patience_s: float = 60.0) -> Candidate:
-        """Open the original, judge it on the search split, and time it. Raises what makes the model or data useless,
-        and EngineError when it has not answered one request after ``patience_s``."""
+        """Open the original, judge it on the search split, and time it. Raises InputError for what makes the model or
+        data useless; a model that has not answered one request after ``patience_s`` is."""
         runner = replace(BASELINE, options=replace(BASELINE.options, threads=self.threads))
         self._session = open_session(self.source, runner.engine, runner.options)
         self.inputs = requests(self.splits.search, self.source.signature, 8)
-        answer_within(self._session, self.inputs[0], patience_s)
-        found = evaluate(self._session, self.splits.search, metric, subject=self.source.digest,
-                         checkpoint=self.context.checkpoint)  # fmt: skip
+        try:
+            answer_within(self._session, self.inputs[0], patience_s)
+            found = evaluate(self._session, self.splits.search, metric, subject=self.source.digest,
+                             checkpoint=self.context.checkpoint)  # fmt: skip
+        except EngineError as error:
+            raise InputError(f"the original does not run on these data: {error}") from error
         self.choice, self._evaluations["search"] = found.choice, found
         same = compare(found, found)
         self._limits = limits

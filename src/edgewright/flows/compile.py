@@ -35,6 +35,7 @@ from edgewright.flows.limits import Limits
 from edgewright.flows.outcome import INTERRUPTED, Result
 from edgewright.flows.settings import Progress, Settings, settle
 from edgewright.flows.space import space_for
+from edgewright.measurement.subject import open_sizes, requests
 from edgewright.targets import HOST, Target
 from edgewright.targets import target as find_target
 
@@ -107,7 +108,8 @@ class _Run:
         context = Context(splits.calibration, settings.seed, machine.isa, self._checkpoint, store)
         self.bench = Bench(source, splits, context, store, settings.threads)
         if machine.name != HOST:
-            self.bench.elsewhere = Elsewhere(machine, settings.threads)
+            (request,) = requests(splits.search, source.signature, 1)
+            self.bench.elsewhere = Elsewhere(machine, settings.threads, open_sizes(source.signature, request))
             self.bench.place = digest_json(machine.to_json())
 
     def result(self) -> Result:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from edgewright.core.candidate import Candidate
 from edgewright.core.errors import InputError
@@ -14,17 +15,18 @@ from edgewright.targets import Target, estimate_energy, fits, predict_latency
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A target that is not this machine."""
+    """A target that is not this machine. ``dims``: sizes that the model leaves open, as the samples have them."""
 
     target: Target
     threads: int
+    dims: Mapping[str, int] = field(default_factory=dict)
 
     def figures(self, candidate: Candidate) -> dict[str, Measurement]:
         """``latency_ms`` (predicted), ``ram_bytes`` (estimated) and, where the target states its power, ``energy_mj``.
 
         Memory is the weights and the peak of the activations by liveness; what an engine needs besides is not in it.
         """
-        cost = workload(candidate.model)
+        cost = workload(candidate.model, dims=self.dims)
         threads = min(self.threads, self.target.usable_cores)
         latency = replace(
             predict_latency(cost, self.target, threads=threads),
@@ -47,4 +49,5 @@ class Elsewhere:
 
     def misfits(self, candidate: Candidate) -> tuple[str, ...]:
         """Why the candidate does not fit the target, if it does not."""
-        return tuple(fits(workload(candidate.model), candidate.model.size_bytes, self.target))
+        cost = workload(candidate.model, dims=self.dims)
+        return tuple(fits(cost, candidate.model.size_bytes, self.target))

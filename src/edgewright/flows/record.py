@@ -22,6 +22,7 @@ from edgewright.flows.outcome import Result
 from edgewright.graphs.costs import workload
 from edgewright.measurement.conditions import environment
 from edgewright.measurement.profile import by_type, profile
+from edgewright.measurement.subject import open_sizes
 
 SCHEMA = "edgewright.report/1"
 
@@ -121,7 +122,7 @@ def encode(value: Any) -> bytes:
 
 def _model(result: Result, origin: Origin) -> dict[str, Any]:
     source = result.source
-    cost = workload(source)
+    cost = workload(source, dims=open_sizes(source.signature, result.inputs[0]))
     return {
         "source": origin.model, "digest": source.digest, "format": source.format, "size_bytes": source.size_bytes,
         "signature": source.signature.to_json(), "parameters": cost.parameters, "macs": cost.macs,

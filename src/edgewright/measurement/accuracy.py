@@ -207,8 +207,9 @@ def compare(baseline: Evaluation, candidate: Evaluation) -> AccuracyResult:
 
 
 def sqnr_db(before: Mapping[str, NDArray[Any]], after: Mapping[str, NDArray[Any]]) -> float | None:
-    """Signal over noise of the worst output, in dB, at most 200; None when the outputs cannot be compared."""
+    """Signal over noise of the worst output of floats, in dB, at most 200; None when there is none to compare."""
     worst = SQNR_CEILING_DB
+    before = {name: x for name, x in before.items() if x.dtype.kind == "f"}  # a class's number is no signal
     for name, x in before.items():
         y = after.get(name)
         if y is None or x.shape != y.shape:

@@ -46,6 +46,16 @@ def _rows(arrays: Arrays) -> int:
     return max((array.shape[0] for array in arrays.values() if array.ndim), default=1)
 
 
+def open_sizes(signature: Signature, request: Arrays) -> dict[str, int]:
+    """The sizes that the signature leaves open by name, the batch apart, as this request has them."""
+    return {
+        name: size
+        for spec in signature.inputs
+        for name, size in zip(spec.shape[1:], request[spec.name].shape[1:], strict=False)
+        if isinstance(name, str)
+    }
+
+
 def drawn_requests(signature: Signature, count: int = 8, seed: int = 0) -> list[Arrays]:
     """Seeded noise in the model's shapes, for a model measured without data; dynamic sizes become 1.
 
