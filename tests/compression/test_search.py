@@ -92,7 +92,7 @@ def spaces():
     return st.builds(
         Space,
         runners=st.sampled_from([(), (ORT,), (VINO,), (ORT, VINO), (VINO, ORT)]),
-        structure=st.booleans(), products=st.booleans(), vnni=st.booleans(),
+        structure=st.booleans(), products=st.booleans(), attention=st.booleans(), vnni=st.booleans(),
         alignments=st.sampled_from([(16,), (16, 8), (32, 16, 8)]),
     )  # fmt: skip
 
@@ -260,3 +260,30 @@ def test_other_limits_are_not_forgiven():
     assert not nearly(slow)
     unknown = judge(made, (DROP, Constraint("ram_bytes", "max", 1.0, "B")))
     assert acceptable(unknown) and not unknown.feasible, "not measured yet: no reason to give it up, nor to choose it"
+
+
+@pytest.mark.parametrize("spelled", [0.8, 1.2])
+def test_attention_is_spelled_as_each_engine_runs_it_faster(spelled):
+    plain = Judge()
+
+    def ask(spec):
+        found = plain(spec)
+        if spec.runner is VINO and {"pass": "fuse", "attention": False} in spec.steps and found.metrics:
+            slower = measured(found.metrics["latency_ms"].value * spelled, "ms")
+            found = Candidate(**{**vars(found), "metrics": {**found.metrics, "latency_ms": slower}})
+        return found
+
+    made = drive(ask, Space((ORT, VINO), attention=True))
+    assert all({"pass": "fuse"} in c.recipe for c in made if c.engine == "onnxruntime")
+    after = [c for c in made if c.engine == "openvino" and len(c.recipe) > 3]
+    wanted = {"pass": "fuse", "attention": False} if spelled < 1 else {"pass": "fuse"}
+    assert after and all(wanted in c.recipe for c in after)
+    float_only = [c for c in made if c.engine == "openvino" and len(c.recipe) == 3]
+    assert len(float_only) == 2
+
+
+def test_an_engine_whose_products_pay_for_a_zero_point_is_given_none_early():
+    made = drive(Judge(), Space((ORT, VINO), structure=False))
+    tried = [(c.engine, s.get("activations")) for c in made for s in c.recipe if s["pass"] == "int8_static"]
+    assert tried[:3] == [("onnxruntime", None), ("openvino", None), ("openvino", "s8_symmetric")]
+    assert ("onnxruntime", "s8_symmetric") not in tried

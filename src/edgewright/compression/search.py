@@ -17,6 +17,7 @@ from edgewright.core.session import EngineOptions
 
 Step = Mapping[str, Any]
 INT8_STATIC = "int8_static"
+SYMMETRIC = "s8_symmetric"
 _INTERVAL = 2 * 1.96  # a 95% interval in standard errors
 
 
@@ -39,7 +40,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class Space:
-    """What may be tried. ``products``: the model multiplies matrices outside convolutions.
+    """What may be tried. ``products``: the model multiplies matrices outside convolutions; ``attention``: also with
+    weights that a softmax computes.
 
     ``vnni``: the target multiplies 8-bit numbers without saturating; else weights get 7 bits. ``structure``: channels
     may go.
@@ -48,6 +50,7 @@ class Space:
     runners: tuple[Runner, ...]
     structure: bool = True
     products: bool = True
+    attention: bool = False
     vnni: bool = True
     alignments: tuple[int, ...] = (16, 8)
 
@@ -58,13 +61,14 @@ Found = Generator[Spec, Candidate, None]
 
 EXACT: Steps = ({"pass": "simplify"}, {"pass": "fuse"})
 """What every candidate begins with: rewritings that keep the numbers."""
+SPELLED: Steps = ({"pass": "simplify"}, {"pass": "fuse", "attention": False})
+"""The same with attention left spelled out, which OpenVINO may run faster."""
 
 
 def explore(space: Space, score: Score) -> Found:
     """Yields what to try and is sent the judged candidate; ends when nothing promising is left."""
     trail = _Trail(space, score)
-    for runner in space.runners:
-        yield from trail.attempt((), runner, "exact rewritings")
+    yield from trail.exact_rewritings()
     yield from trail.number_types()
     if not any(trail.parts[c.id][1] for c in trail.good(())):
         yield from trail.rescue(())
@@ -81,12 +85,13 @@ class _Trail:
     score: Score
     tried: dict[tuple[str, str], Candidate] = field(default_factory=dict)
     parts: dict[str, tuple[Steps, Steps, Runner]] = field(default_factory=dict)
+    exact: dict[Runner, Steps] = field(default_factory=dict)
 
     def attempt(
         self, scheme: Steps, runner: Runner, stage: str, structure: Steps = ()
     ) -> Generator[Spec, Candidate, Candidate]:
         """Try one combination, unless it was tried; the candidate."""
-        steps = (*EXACT, *structure, *scheme, {"pass": "strip"})
+        steps = (*self.exact.get(runner, EXACT), *structure, *scheme, {"pass": "strip"})
         key = (repr(steps), repr(runner))
         if key not in self.tried:
             found = yield Spec(steps, runner, stage)
@@ -101,10 +106,22 @@ class _Trail:
             found = [c for c in found if self.parts[c.id][0] == structure]
         return sorted(found, key=self.score)
 
+    def exact_rewritings(self) -> Found:
+        """The float network on every runner; the spelling that runs faster is where everything else starts from."""
+        for runner in self.space.runners:
+            fused = yield from self.attempt((), runner, "exact rewritings")
+            if self.space.attention and runner.engine == "openvino":
+                self.exact[runner] = SPELLED
+                spelled = yield from self.attempt((), runner, "exact rewritings")
+                if spelled.refused or (not fused.refused and self.score(fused) <= self.score(spelled)):
+                    del self.exact[runner]
+
     def number_types(self) -> Found:
         """Smaller numbers in the ways that may pay on this target, at full structure."""
         for runner in self.space.runners:
             yield from self.attempt((self.static(),), runner, "INT8 static")
+            if self.space.products and runner.engine == "openvino":  # a zero point costs its products a correction
+                yield from self.attempt((self.static(activations=SYMMETRIC),), runner, "INT8 static")
         for runner in self.space.runners:
             if self.space.products and runner.engine == "onnxruntime":
                 yield from self.attempt(({"pass": "int8_dynamic"},), runner, "INT8 dynamic")
@@ -132,7 +149,7 @@ class _Trail:
             if scheme[0]["pass"] != INT8_STATIC:
                 continue
             for method in ("mse", "percentile", "entropy"):
-                step = self.static(calibration=method)
+                step = {**scheme[0], "calibration": method}
                 found = yield from self.attempt((step,), runner, f"{method} calibration", structure)
                 if promising(found):
                     return
@@ -212,10 +229,9 @@ class _Trail:
             structure, scheme, runner = self.parts[best.id]
             if not scheme or scheme[0]["pass"] != INT8_STATIC:
                 continue
-            for options in ({"calibration": "mse"}, {"activations": "s8_symmetric"}):
-                if options.get("activations") and runner.engine == "onnxruntime":
-                    continue
-                yield from self.attempt((self.static(**options),), runner, "calibration", structure)
+            others = [{"calibration": "mse"}, {"activations": SYMMETRIC}]
+            for options in others[: 1 if runner.engine == "onnxruntime" else 2]:
+                yield from self.attempt(({**scheme[0], **options},), runner, "calibration", structure)
 
 
 def acceptable(candidate: Candidate) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import onnx_ir as ir
+
 from edgewright.compression.search import Runner, Space
 from edgewright.core.errors import InputError, MissingExtra
 from edgewright.core.model import Model
@@ -28,14 +30,29 @@ def space_for(source: Model, machine: Target, settings: Settings) -> tuple[Space
             f"none of {machine.name}'s engines ({', '.join(machine.engines)}) can be run here: "
             "accuracy is that of ONNX Runtime on this machine, and the conversion is still to be made"
         )
-    kinds = {node.op_type for node in open_graph(source).graph}
+    graph = open_graph(source).graph
+    kinds = {node.op_type for node in graph}
     space = Space(
         tuple(runners),
         structure=not settings.keep_structure,
         products=bool(kinds & {"MatMul", "Gemm"}),
+        attention="Attention" in kinds or _attends(graph),
         vnni=machine.has("avx512_vnni") or machine.has("avx_vnni") or not machine.has("avx2"),
     )
     return space, notes
+
+
+def _attends(graph: ir.Graph) -> bool:
+    """Whether a product takes what a softmax gives, perhaps through a cast or a dropout."""
+    for node in graph:
+        if node.op_type == "Softmax":
+            readers = list(node.outputs[0].consumers())
+            readers += [
+                after for r in readers if r.op_type in ("Cast", "Dropout") for after in r.outputs[0].consumers()
+            ]
+            if any(reader.op_type == "MatMul" for reader in readers):
+                return True
+    return False
 
 
 def _runners(machine: Target, settings: Settings) -> Iterator[Runner]:

@@ -32,6 +32,10 @@ def close_graph(graph: ir.Model, parent: Model, name: str, options: Mapping[str,
     """A Model of ``graph`` without dead weight, ``parent``'s lineage extended by the step ``name``."""
     tidy(graph)
     proto = ir.to_proto(graph)
+    held = {tensor.name for tensor in proto.graph.initializer}
+    told = [value for value in proto.graph.value_info if value.name not in held]
+    del proto.graph.value_info[:]  # an initialiser tells its own type and shape
+    proto.graph.value_info.extend(told)
     return from_proto(proto, (*parent.lineage, Step(name, dict(options or {}), parent.digest)))
 
 

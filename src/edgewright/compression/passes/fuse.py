@@ -31,13 +31,15 @@ class Fuse(Pass):
     Shape arithmetic becomes constants; BatchNormalization, scales and shifts go into the weights before them; written
     out LayerNormalization, RMSNormalization, Gelu and HardSwish become one operator each; attention becomes one
     operator with one product for queries, keys and values. ``contrib`` writes it as com.microsoft.MultiHeadAttention,
-    which older runtimes know, instead of the standard operator (ONNX Runtime 1.23, OpenVINO 2026). The operator set is
-    raised only where a rewriting needs it.
+    which older runtimes know, instead of the standard operator (ONNX Runtime 1.23, OpenVINO 2026). Without
+    ``attention`` it stays spelled out: OpenVINO has a pattern of its own for that, with fewer transpositions than it
+    makes of the operator. The operator set is raised only where a rewriting needs it.
     """
 
     name: ClassVar[str] = "fuse"
 
     contrib: bool = False
+    attention: bool = True
 
     def rewrite(self, model: Model, context: Context) -> PassResult | None:
         """The fused model, or None when nothing was left to fuse."""
@@ -62,6 +64,7 @@ class Fuse(Pass):
     def _rewritings(self) -> list[tuple[str, int, _Rewriting]]:
         """(label, operator set it needs, rewriting)"""
         attend = partial(attention.fuse_attention, contrib=self.contrib)
+        attended = ("attention", 0 if self.contrib else attention.OPSET, attend)
         return [
             ("shapes", 0, fold_shapes),
             ("scales", 0, fold_affine),
@@ -69,7 +72,7 @@ class Fuse(Pass):
             ("rms_norm", norms.RMS_OPSET, norms.fuse_rms_norms),
             ("gelu", activations.GELU_OPSET, activations.fuse_gelu),
             ("hard_swish", activations.HARD_SWISH_OPSET, activations.fuse_hard_swish),
-            ("attention", 0 if self.contrib else attention.OPSET, attend),
+            *([attended] if self.attention else []),
             ("shortened", 0, shorten),
             ("straightened", 0, straighten),
         ]

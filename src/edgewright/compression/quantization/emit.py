@@ -64,7 +64,11 @@ class Writer:
                     node.replace_input_with(index, restored)
 
     def kernel(self, kernel: Kernel, *, per_channel: bool, bits: int, means: NDArray[np.float64] | None = None) -> None:
-        """Weight as int8, bias as int32; with the input's channel ``means``, the bias takes up the weight's error."""
+        """Weight as int8; with the input's channel ``means``, the bias takes up the weight's error.
+
+        The bias of a product becomes int32. A convolution's stays float: ONNX Runtime (since 1.21) and OpenVINO turn it
+        into integers themselves, TensorRT wants it so, and the file goes without a scale for every channel.
+        """
         weight = fold_gemm(kernel)
         axis = kernel.weight_axis if per_channel else None
         source = self._scales.get(kernel.data)
@@ -82,7 +86,8 @@ class Writer:
         kernel.node.replace_input_with(1, self._weight(kernel, integers, scales, axis))
         if bias is not None:
             kernel.node.resize_inputs(3)
-            kernel.node.replace_input_with(2, self._bias(bias, input_scale, scales))
+            kept = self._store(bias.astype(np.float32)) if kernel.node.op_type == "Conv" else None
+            kernel.node.replace_input_with(2, kept or self._bias(bias, input_scale, scales))
 
     def _weight(self, kernel: Kernel, integers: NDArray[Any], scales: NDArray[Any], axis: int | None) -> ir.Value:
         key = (kernel.weight, axis, scales.tobytes(), integers.shape, kernel.node.op_type)
