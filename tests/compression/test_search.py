@@ -143,18 +143,20 @@ def test_it_ends_whatever_it_is_told(data, space):
 
 @pytest.mark.parametrize("least", [0.04, 0.1, 0.2, 0.31, 0.5, 0.52, 0.7, 0.83])
 def test_it_finds_the_smallest_structure_that_keeps_its_accuracy(least):
-    """To within a fifth, by bisection: nine looks instead of a sweep."""
+    """To within a fifth, by bisection: nine looks instead of a sweep, and three steps back towards the whole."""
     asked = Judge(least)
     found = drive(asked, Space((ORT,), alignments=(16,)))
     good = [asked.share(s) for s, c in zip(asked.asked, found, strict=True) if promising(c)]
     assert least <= min(good) <= 1.2 * least
-    assert len(set(shares_tried(asked))) <= 9
+    shares = set(shares_tried(asked))
+    assert len(shares) <= 12
+    assert sum(share > 1.02 * min(good) for share in shares) >= 3
 
 
 def test_it_does_not_go_on_when_finer_shares_make_the_same_model():
     asked = Judge(0.0, block=0.25)
     drive(asked, Space((ORT,), alignments=(16,)))
-    assert len(set(shares_tried(asked))) <= 4
+    assert len(set(shares_tried(asked))) <= 7
 
 
 def test_what_is_refused_is_not_built_upon():

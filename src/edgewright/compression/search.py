@@ -19,6 +19,7 @@ Step = Mapping[str, Any]
 INT8_STATIC = "int8_static"
 SYMMETRIC = "s8_symmetric"
 _INTERVAL = 2 * 1.96  # a 95% interval in standard errors
+_LADDER = 4
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,10 @@ class _Trail:
                 if not held or plain.model.digest in before:
                     break
                 best, keep = keep, 0.8 * keep
+        # What just holds on the search samples may not on others: steps towards the whole, for the held-out test.
+        made = any(c.metrics and self.parts[c.id][0] for c in self.tried.values())
+        for step in range(1, _LADDER if made else 0):
+            yield from self._holds((best or 0.5) ** (1 - step / _LADDER), coarse, runners[0])
         for align in self.space.alignments:
             structure = self.prune(best or 1.0, align)
             tried = [c for c in self.tried.values() if self.parts[c.id][0] == structure]
