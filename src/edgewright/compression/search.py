@@ -230,7 +230,7 @@ class _Trail:
             yield from self.attempt((), runner, "low-rank factors", factors)
             for scheme, where in self.schemes():
                 yield from self.attempt(scheme, where, "low-rank factors", factors)
-        for best in self.good()[:2]:
+        for best in {c.id: c for c in (*self.good()[:2], *self.good(())[:1])}.values():
             structure, scheme, runner = self.parts[best.id]
             if not scheme or scheme[0]["pass"] != INT8_STATIC:
                 continue

@@ -14,6 +14,8 @@ from edgewright.measurement.accuracy import AccuracyResult, Evaluation
 from edgewright.measurement.smoothed import smoothed_drop
 
 _INTERVAL = 2 * 1.96  # a 95% interval in standard errors
+_ODDS = 0.6745
+"""Standard errors that a drop is allowed upwards: the odds are three to one that it stays below (normal quartile)."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ def weigh(parts: Sequence[Part], limit: float, unit: str) -> tuple[tuple[str, ..
     if worst > limit:
         how = "counted" if counted > limit else "smoothed over the margins"
         return (f"loses {worst:.2g} on all {total} samples it was not fitted on ({how}), above {limit:g}",), ()
-    if worst + error > limit:
+    if worst + _ODDS * error > limit:
         return (), (
-            f"may lose {worst + error:.2g} {unit} on other samples ({worst:.2g} and a standard error of {error:.2g} on "
-            f"all {total} it was not fitted on), above {limit:g}; more samples would tell",
+            f"the odds are less than three to one that it loses at most {limit:g} {unit} on other samples ({worst:.2g} "
+            f"with a standard error of {error:.2g} on all {total} it was not fitted on); more samples would tell",
         )
     return (), ()
