@@ -188,6 +188,9 @@ class _Run:
         done = {c.id for c in measured}
         finals = [c for c in judged if c.id in done]
         best = choose(finals, base, self.score)
+        if best is None and measured and base.feasible:
+            best = self.bench.as_it_came()
+            judged, finals = [*judged, best], [*finals, best]
         return Result(
             source=self.source, bound=self.bound, splits=self.splits, target=self.machine,
             settings=self.settings, baseline=base, candidates=tuple(judged), finals=tuple(finals), best=best,
@@ -201,7 +204,8 @@ class _Run:
         """What a reader must know: stand-ins, providers that nobody has verified, and that nothing was won."""
         told = [unverified(c.engine, c.options.provider) for c in finals]
         if best is not None and not gains(best, self.bench.baseline or best):
-            told.append("nothing was won: the best found is neither faster nor smaller than the original beyond doubt")
+            what = "nothing found is faster or smaller beyond doubt" if best.recipe else "it goes as it came"
+            told.append(f"nothing was won over the original: {what}")
         return list(dict.fromkeys([*self.notes, *(note for note in told if note)]))
 
     def _late(self) -> bool:

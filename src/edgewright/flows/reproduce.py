@@ -137,8 +137,11 @@ def _check_id(made: Made, source: Model, splits: Splits) -> None:
     for step in made.recipe:
         make_pass(step)  # what no pass takes is told as such
     # The baseline, which has no recipe, is named after the samples it was judged by.
-    data = splits.calibration.digest if made.recipe else splits.search.digest
-    if made.id != candidate_id(source.digest, made.recipe, data, made.engine, made.options):
+    names = {
+        candidate_id(source.digest, made.recipe, data, made.engine, made.options)
+        for data in ([splits.calibration.digest] if made.recipe else [splits.calibration.digest, splits.search.digest])
+    }
+    if made.id not in names:
         raise InputError(
             f"candidate {made.id} is not what its recipe, engine and options in the report make; "
             "the report was changed after it was written"
