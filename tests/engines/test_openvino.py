@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from edgewright.compression.contract import Context
+from edgewright.compression.passes import make_pass
 from edgewright.core.model import Model
 from edgewright.engines import open_session
-from edgewright.testing.build import Build
+from edgewright.testing.build import Build, Drawn
 
 
 def two_batches() -> Model:
@@ -50,6 +54,23 @@ def test_a_graph_that_holds_another_batch_still_opens():
     with open_session(pairs(), "openvino") as session:
         (out,) = session.infer({"x": x}).values()
         np.testing.assert_array_equal(out, x)
+
+
+@pytest.mark.parametrize("sizes", [(8, 16, 4), (13, 7, 3), (64, 64, 10), (8, 64, 64, 4), (256, 100, 10), (30, 20)])
+@pytest.mark.parametrize("activations", ["u8", "s8_symmetric"])
+def test_integer_products_answer_one_sample_as_they_do_several(sizes: tuple[int, ...], activations: str):
+    build = Build(seed=1)
+    value = build.input("x", ["n", sizes[0]])
+    for rows, columns in pairwise(sizes):
+        value = build.node("Relu", build.node("MatMul", value, build.weight(rows, columns)))
+    build.output(value, ["n", sizes[-1]])
+    samples = Drawn(build.model(), count=64)
+    made = make_pass({"pass": "int8_static", "activations": activations})(build.model(), Context(samples))
+    (inputs,) = samples.batches(64)
+    with open_session(made.model, "openvino") as session:
+        (together,) = session.infer(inputs).values()
+        alone = [next(iter(session.infer({"x": inputs["x"][i : i + 1]}).values())) for i in range(16)]
+    np.testing.assert_allclose(np.concatenate(alone), together[:16], atol=0.05 * np.abs(together).max())
 
 
 def test_a_closed_session_compiles_nothing_more():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.bundles.names import MANIFEST
-from edgewright.core.errors import InputError
+from edgewright.core.errors import InputError, TrustError
 from edgewright.core.files import read_file, safe_name
 from edgewright.core.session import EngineOptions
 from edgewright.core.strict import parse_json
@@ -52,10 +52,10 @@ def read_subjects(
 def _read(path: Path, engine: str | None, keys: Sequence[Path] | None) -> tuple[Subject, bool]:
     """The subject, and whether its own file told how to run it."""
     if path.is_dir():
+        if (path / MANIFEST).is_file():  # first: what lies in a bundle's folder is a bundle's, or does not verify
+            return read_bundle(path, engine, keys), True
         if (path / CANDIDATE).is_file():
             return read_candidate(path), True
-        if (path / MANIFEST).is_file():
-            return read_bundle(path, engine, keys), True
         path = _only_model(path)
     if path.suffix == ".ewb":
         return read_bundle(path, engine, keys), True
@@ -70,7 +70,11 @@ def read_bundle(path: Path, engine: str | None, keys: Sequence[Path] | None) -> 
     from edgewright.bundles import verify
     from edgewright.trust import load_public_key
 
-    variant = verify(path, None if keys is None else [load_public_key(key) for key in keys]).variant(engine or "")
+    trusted = None if keys is None else [load_public_key(key) for key in keys]
+    try:
+        variant = verify(path, trusted).variant(engine or "")
+    except TrustError as error:
+        raise TrustError(f"{path}: {error}") from error
     return Subject(variant.model, variant.engine, variant.options)
 
 

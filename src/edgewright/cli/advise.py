@@ -86,9 +86,15 @@ def lines(path: str, arguments: argparse.Namespace, found: Advice) -> Iterator[s
     yield ""
     yield hanging(
         "then",
-        f"edgewright optimize {path} --data DATA --target {arguments.target}   "
+        f"edgewright optimize {path} --data DATA --target {arguments.target}{_threads(found)}   "
         "(predictions above are no measurements: optimize measures)",
     )
+
+
+def _threads(found: Advice) -> str:
+    """The option that has ``optimize`` count as these predictions do; "" for one thread, its default."""
+    threads = int(found.latency.conditions.get("threads", 1))
+    return f" --threads {threads}" if threads > 1 else ""
 
 
 def _number(number: NumberAdvice, sources: bool) -> Iterator[str]:

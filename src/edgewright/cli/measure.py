@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgewright.cli._data import add_data, reading
 from edgewright.cli._duration import duration
-from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.core.errors import EdgewrightError, EngineError, InputError
 
 if TYPE_CHECKING:
     from edgewright.core.samples import Samples
@@ -40,10 +40,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 when the baseline could be measured."""
+    from edgewright.cli._interrupts import results_only
     from edgewright.cli._subjects import read_subjects
     from edgewright.measurement import Effort, measure_all
     from edgewright.measurement.conditions import environment
     from edgewright.targets import HOST, target
+    from edgewright.trust import load_public_key
 
     machine = target(arguments.target)
     if arguments.target != HOST:
@@ -54,14 +56,18 @@ def run(arguments: argparse.Namespace) -> int:
     if len(arguments.models) > _MOST:
         raise InputError(f"at most {_MOST} models are measured side by side; leave some out")
     seconds = arguments.budget or 12.0 * len(arguments.models)
+    for key in arguments.key or ():
+        load_public_key(key)  # a name that is wrong is told even where no bundle is measured
     subjects = read_subjects(arguments.models, arguments.engine, arguments.threads, arguments.key)
-    inputs, test, notes = _inputs(next(iter(subjects.values())), arguments)
-    share = 0.85 if test is not None else 1.0
-    found = measure_all(
-        subjects, inputs, Effort.within(seconds * share, len(subjects), arguments.seed), target=machine
-    )  # fmt: skip
-    accuracy = {} if test is None else _accuracy(subjects, test, found, notes)
-    operators = _operators(subjects, inputs, found) if arguments.profile else {}
+    with results_only():
+        inputs, test, notes = _inputs(next(iter(subjects.values())), arguments)
+        effort = Effort.within(seconds * (0.85 if test is not None else 1.0), len(subjects), arguments.seed)
+        try:
+            found = measure_all(subjects, inputs, effort, target=machine)
+        except EngineError as error:
+            raise InputError(f"{next(iter(subjects))}, the baseline, cannot be measured: {error}") from error
+        accuracy = {} if test is None else _accuracy(subjects, test, found, notes)
+        operators = _operators(subjects, inputs, found) if arguments.profile else {}
     if arguments.json:
         value = {
             "baseline": next(iter(subjects)),

@@ -30,7 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     search = parser.add_argument_group("search")
     search.add_argument("--budget", type=duration, default=300.0, metavar="TIME", help="90s, 5m, 1h (default 5m)")
     search.add_argument("--seed", type=int, default=0, metavar="N", help="of splits and search (default 0)")
-    search.add_argument("--threads", type=int, default=1)
+    search.add_argument("--threads", type=int, default=1, metavar="N", help="of every engine (default 1)")
     search.add_argument("--keep-structure", action="store_true", help="remove no channels")
     search.add_argument("--engine", action="append", metavar="NAME", help="only this engine; may be repeated")
     search.add_argument("--metric", help="a metric or module:function (default: chosen from the data)")
@@ -190,6 +190,9 @@ def _stuck(report: dict[str, Any]) -> list[str]:
         return ["the search ended before any candidate was measured, so nothing is known yet; give it more time"]
     lines = [f"nothing feasible among {len(report['candidates'])} candidates"]
     bound = report["binding"]
+    refused = [c["refused"][0] for c in report["candidates"] if c["refused"]]
+    if bound is None and refused:
+        lines.append(f"what stood in the way, of the last one: {refused[-1]}")
     if bound is not None:
         seen = "unknown" if bound["value"] is None else f"{bound['value']:.4g}"
         limit = f"{bound['metric']} <= {bound['limit']:.4g} {bound['unit']}"
@@ -209,7 +212,8 @@ def _won(report: dict[str, Any], now: dict[str, Any]) -> list[str]:
     drop = now["accuracy_drop"]
     lines = [f"latency   {before:.4g} -> {after:.4g} ms{label}: {before / after:.2f}x as fast"]
     before, after = figures("size_bytes")
-    lines.append(f"size      {before:,.0f} -> {after:,.0f} bytes: {before / after:.2f}x smaller")
+    size = f"{before / after:.2f}x smaller" if after <= before else f"{after / before:.2f}x larger"
+    lines.append(f"size      {before:,.0f} -> {after:,.0f} bytes: {size}")
     before, after = figures("accuracy")
     interval = "" if drop["low"] is None else f", 95% interval {drop['low']:+.2g} to {drop['high']:+.2g}"
     lines.append(

@@ -230,6 +230,10 @@ class _Trail:
             yield from self.attempt((), runner, "low-rank factors", factors)
             for scheme, where in self.schemes():
                 yield from self.attempt(scheme, where, "low-rank factors", factors)
+        # A network this small may run fastest in float elsewhere than where the whole one did.
+        for structure in {repr(self.parts[c.id][0]): self.parts[c.id][0] for c in ranked[:2]}.values():
+            for runner in dict.fromkeys(self.floats()):
+                yield from self.attempt((), runner, "float elsewhere", structure)
         for best in {c.id: c for c in (*self.good()[:2], *self.good(())[:1])}.values():
             structure, scheme, runner = self.parts[best.id]
             if not scheme or scheme[0]["pass"] != INT8_STATIC:

@@ -8,11 +8,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.core.digests import digest_bytes
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.datasets.source import ArraySource, as_arrays, check_kind
 from edgewright.datasets.spool import Spool
@@ -35,7 +37,7 @@ def import_code(name: str) -> Callable[..., Any]:
     sys.path.insert(0, here)
     try:
         found = getattr(importlib.import_module(module), attribute, None)
-    except Exception as error:  # the user's module may raise anything
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
         raise InputError(f"cannot import {module!r}: {type(error).__name__}: {error}"[:300]) from error
     finally:
         sys.path.remove(here)
@@ -43,6 +45,13 @@ def import_code(name: str) -> Callable[..., Any]:
         raise InputError(f"{module!r} has no function {attribute!r}; name it as module:function")
     function: Callable[..., Any] = found
     return function
+
+
+def source_digest(name: str) -> str:
+    """SHA-256 of the file that ``module:function`` was imported from; "" for what has none."""
+    import_code(name)
+    place = getattr(sys.modules[name.partition(":")[0]], "__file__", None)
+    return "" if place is None else digest_bytes(Path(place).read_bytes())
 
 
 def read_code(name: str) -> ArraySource:
@@ -56,7 +65,7 @@ def read_code(name: str) -> ArraySource:
         return as_arrays(name, made) if isinstance(made, Mapping) else _joined(name, made)
     except EdgewrightError:
         raise
-    except Exception as error:  # the user's function may raise anything
+    except (Exception, SystemExit) as error:  # the user's function may raise anything
         raise InputError(f"{name} failed: {type(error).__name__}: {error}"[:300]) from error
 
 
@@ -73,6 +82,8 @@ def _joined(name: str, batches: Any) -> ArraySource:
             if spools and batch.keys() != spools.keys():
                 raise InputError(f"{name} gave a batch with {sorted(batch)} after one with {sorted(spools)}")
             for key, value in batch.items():
+                if not isinstance(key, str):
+                    raise InputError(f"{name} gave a batch with the key {key!r}; keys are the names of arrays")
                 array = check_kind(np.ascontiguousarray(value), key, name)
                 like = likes.setdefault(key, array[:0])
                 if array.dtype != like.dtype or array.shape[1:] != like.shape[1:]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError
+from edgewright.core.interruption import interrupting
 from edgewright.core.model import Signature, TensorSpec
 from edgewright.core.session import Arrays, EngineOptions, Session
 
@@ -83,25 +83,22 @@ def answer_within(session: Session, inputs: Arrays, seconds: float) -> dict[str,
     """``session.infer`` with a limit, for a model of which nothing is known yet: its loops may never end.
 
     Raises EngineError after ``seconds`` where the engine lets itself be interrupted (ONNX Runtime does, between two
-    operators); such a session is of no more use. Others are waited for.
+    operators), and ends the call as well when Ctrl-C is pressed; such a session is of no more use. Others are waited
+    for.
     """
     interrupt = getattr(session, "interrupt", None)
     if interrupt is None:
         return session.infer(inputs)
-    watch = threading.Timer(seconds, interrupt)
-    watch.daemon = True
-    watch.start()
-    try:
-        return session.infer(inputs)
-    except EngineError as error:
-        if watch.finished.is_set():
+    with interrupting(interrupt, seconds) as watch:
+        try:
+            return session.infer(inputs)
+        except EngineError as error:
+            if not watch.late:
+                raise
             raise EngineError(
                 f"the model did not answer one request within {seconds:.3g} s; give it more time, or look for a loop "
                 "in it that never ends"
             ) from error
-        raise
-    finally:
-        watch.cancel()
 
 
 def first_line(error: BaseException) -> str:

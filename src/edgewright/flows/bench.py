@@ -197,8 +197,8 @@ class Bench:
 
     def _key(self, made: Candidate) -> list[Any]:
         """Everything a candidate's figures depend on."""
-        return ["measured", made.id, made.model.digest, self.splits.search.digest, self.choice.to_json(), self.place,
-                self.context.seed, environment_digest()]  # fmt: skip
+        return ["measured", made.id, made.model.digest, self.splits.search.digest, self.choice.to_json(),
+                self.choice.metric.code(), self.place, self.context.seed, environment_digest()]  # fmt: skip
 
     def _kept(self, made: Candidate) -> Metrics | None:
         kept = self.store.get(self._key(made))

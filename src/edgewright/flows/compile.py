@@ -39,6 +39,9 @@ from edgewright.measurement.subject import open_sizes, requests
 from edgewright.targets import HOST, Target
 from edgewright.targets import target as find_target
 
+_MOST_FINALS_S = 20.0
+"""Seconds beyond which a quicker end is worth more than narrower intervals."""
+
 
 class _BudgetSpentError(Exception):
     """The time is up; caught where the search is driven."""
@@ -174,20 +177,34 @@ class _Run:
 
         A user who interrupted is waiting: fewer candidates, and only the time they need.
         """
-        self._tell("finalists on held-out samples")
         time_left = HASTY if self._stopped == INTERRUPTED else self._budget
+        known = self.bench.baseline
+        if known is not None:  # what is known to be a false win by now must not keep others from the finals
+            kept = refuse_false_wins(self.tried.values(), known.metrics["latency_ms"])
+            self.tried = {c.id: c for c in kept}
         ranked = one_of_each_engine(sorted(filter(promising, self.tried.values()), key=self.score))
-        seen = tested(self.bench, ranked, time_left.finalists, self._late)
-        close = nearest(self.tried.values(), 2)
-        finals = finalists(seen, time_left.finalists) or seen[:2] or tested(self.bench, close, 2, self._late)
-        self._tell("finalists side by side")
-        base, *measured = self.bench.together(finals, time_left.finals_s)
-        everyone = {**self.tried, **{c.id: c for c in seen}, **{c.id: c for c in measured}}
-        rescaled_all = [rescaled(c, base, self.bench) for c in everyone.values()]
-        judged = refuse_false_wins(rescaled_all, base.metrics["latency_ms"])
-        done = {c.id for c in measured}
-        finals = [c for c in judged if c.id in done]
-        best = choose(finals, base, self.score)
+        seen: list[Candidate] = []
+        measured: list[Candidate] = []
+        for last in (False, True):
+            self._tell("finalists on held-out samples")
+            done = {c.id for c in seen}
+            rest = [c for c in ranked if c.id not in done]
+            new = tested(self.bench, rest, time_left.finalists, self._late)
+            seen += new
+            chosen = finalists(new, time_left.finalists)
+            if not chosen and not last:
+                chosen = new[:2] or tested(self.bench, nearest(self.tried.values(), 2), 2, self._late)
+            self._tell("finalists side by side")
+            base, *more = self.bench.together(chosen, self._finals_s(time_left))
+            measured += more
+            everyone = {**self.tried, **{c.id: c for c in seen}, **{c.id: c for c in measured}}
+            told = [rescaled(c, base, self.bench) for c in everyone.values()]
+            judged = refuse_false_wins(told, base.metrics["latency_ms"])
+            timed = {c.id for c in measured}
+            finals = [c for c in judged if c.id in timed]
+            best = choose(finals, base, self.score)
+            if best is not None or self._late() or self._stopped == INTERRUPTED or len(seen) >= len(ranked):
+                break
         if best is None and measured and base.feasible:
             best = self.bench.as_it_came()
             judged, finals = [*judged, best], [*finals, best]
@@ -207,6 +224,11 @@ class _Run:
             what = "nothing found is faster or smaller beyond doubt" if best.recipe else "it goes as it came"
             told.append(f"nothing was won over the original: {what}")
         return list(dict.fromkeys([*self.notes, *(note for note in told if note)]))
+
+    def _finals_s(self, time_left: Budget) -> float:
+        """The finals' share, and something of what an early end of the search has left."""
+        unspent = self._begin + self._budget.seconds - time.monotonic()
+        return max(time_left.finals_s, 0.0 if time_left is HASTY else min(0.4 * unspent, _MOST_FINALS_S))
 
     def _late(self) -> bool:
         return time.monotonic() - self._begin > self.settings.budget_s

@@ -8,7 +8,6 @@ each such value, which is exact.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,13 +18,14 @@ import onnx
 from numpy.typing import NDArray
 
 from edgewright.core.errors import InputError
+from edgewright.core.interruption import interrupting
 from edgewright.core.model import Model
 from edgewright.graphs.view import SMALL_ELEMENTS, Graph, TensorFacts, facts, read_graph, read_proto
 
 RUN_LIMIT_BYTES = 4 * 2**30
 """A graph that holds a single value larger than this is not run to learn the others."""
 
-RUN_LIMIT_S = 120.0
+RUN_LIMIT_S = 20.0
 
 _BATCH_NAMES = frozenset({"n", "b", "bs"})
 
@@ -210,13 +210,8 @@ def _errors() -> tuple[type[Exception], ...]:
 def _bounded(ort: Any, session: Any, asked: list[str], inputs: dict[str, NDArray[Any]]) -> Any:
     """Run, and have the run ended between two nodes when a graph goes on for longer than any honest one."""
     options = ort.RunOptions()
-    timer = threading.Timer(RUN_LIMIT_S, lambda: setattr(options, "terminate", True))
-    timer.daemon = True
-    timer.start()
-    try:
+    with interrupting(lambda: setattr(options, "terminate", True), RUN_LIMIT_S):
         return session.run(asked, inputs, options)
-    finally:
-        timer.cancel()
 
 
 def _open(ort: Any, proto: onnx.ModelProto, outputs: list[str]) -> Any:

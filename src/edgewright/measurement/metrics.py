@@ -60,6 +60,10 @@ class Metric(ABC):
         """The name ``metric`` finds it by."""
         return self.name
 
+    def code(self) -> str:
+        """What a kept figure depends on besides the name: "" for our own metrics, whose release is known."""
+        return ""
+
     def _draws(self, record: NDArray[Any]) -> int:
         return self.draws
 
@@ -248,6 +252,12 @@ class Own(Metric):
         """``module:function``."""
         return self.function
 
+    def code(self) -> str:
+        """The digest of the module's source. What it imports is not looked at: change the file when that changes."""
+        from edgewright.datasets.code import source_digest
+
+        return source_digest(self.function)
+
     def weighted(self, record: NDArray[Any], labels: NDArray[Any] | None) -> Weighted:
         """The value as a function of the samples' weights."""
         from edgewright.datasets.code import import_code
@@ -259,12 +269,14 @@ class Own(Metric):
             given = {name: outputs[name][rows] for name in named}
             try:
                 scores = np.asarray(function(given, None if labels is None else labels[rows]), np.float64)
-            except Exception as error:  # the user's function may raise anything
+            except (Exception, SystemExit) as error:  # the user's function may raise anything
                 raise InputError(f"{self.function} failed: {type(error).__name__}: {error}"[:300]) from error
-            if scores.shape not in ((), (1,), (rows.size,)) or not np.isfinite(scores).all() or scores.max() > 1 + 1e-9:
+            fits = scores.shape in ((), (1,), (rows.size,)) and bool(np.isfinite(scores).all())
+            if not fits or scores.max() > 1 + 1e-9 or scores.min() < _LEAST_SCORE:
                 raise InputError(
                     f"{self.function} must return one finite number of at most 1, or one a sample; it returned shape "
-                    f"{list(scores.shape)} with a maximum of {float(np.max(scores, initial=0)):.4g}"
+                    f"{list(scores.shape)} from {float(np.min(scores, initial=0)):.4g} to "
+                    f"{float(np.max(scores, initial=0)):.4g}"
                 )
             return scores
 
@@ -273,6 +285,9 @@ class Own(Metric):
             return lambda w: float(w @ scores / w.sum())
         return lambda w: float(call(np.repeat(np.arange(len(outputs)), w.astype(np.intp))).ravel()[0])
 
+
+_LEAST_SCORE = -1e9
+"""Below this a user's score is a mistake, and its points would not be numbers any more."""
 
 METRICS = Table(
     "metric",

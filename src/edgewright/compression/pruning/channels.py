@@ -153,10 +153,8 @@ def _layer(found: Channels, layer: Layer, shapes: Shapes, shared: dict[ir.Value,
     rank = len(shapes[str(layer.data.name)])
     axis = 1 if layer.kind in ("conv", "depthwise") else rank - 1
     if lane is None or lane.axis != axis or lane.ids.size != layer.inputs:
+        # What it reads along another axis stays as it is; what it writes is its own all the same.
         found.freeze(layer.data)
-        if lane is not None and (lane.axis != axis or lane.ids.size != layer.inputs):
-            _give_up(found, layer.node, shapes)
-            return
         lane = Lane(axis, found.fresh(layer.inputs))
         found.lanes[layer.data] = lane
         found.freeze(layer.data)

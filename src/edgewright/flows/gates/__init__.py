@@ -21,7 +21,7 @@ TITLES = {
     "consistency": "the same answer each time, at an even pace",
     "robustness": "no more fragile than the original",
     "load": "steady under load",
-    "saturation": "exact on CPUs without VNNI",
+    "saturation": "8-bit overflow on CPUs without VNNI",
     "provenance": "known where it came from",
     "supply": "licences and known vulnerabilities",
     "code": "no custom code",
