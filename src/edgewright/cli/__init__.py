@@ -21,7 +21,8 @@ COMMANDS = {
     "reproduce": "make a candidate again from its report: the same bytes",
     "measure": "measure models side by side in one interleaved run",
     "convert": "write a model in another format",
-    "bundle": "seal, verify, open or pack what ships",
+    "bundle": "verify, show, pack or unpack what ships",
+    "serve": "a bundle, a model or a folder of them as a service (Open Inference Protocol v2)",
 }
 """Each command is the module ``edgewright.cli.<name>`` with ``add(parser)`` and ``run(arguments) -> exit status``."""
 

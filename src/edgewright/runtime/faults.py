@@ -1,0 +1,61 @@
+"""What can become of a request, each with the status that every lane gives it."""
+
+from __future__ import annotations
+
+from edgewright.core.errors import EdgewrightError
+
+
+class Fault(EdgewrightError):  # noqa: N818 - reads as what it says
+    """Base. ``status`` is HTTP's; ``kind`` names the fault in metrics."""
+
+    status = 500
+    kind = "failed"
+
+
+class BadRequest(Fault):
+    """The request cannot be understood or does not fit the model."""
+
+    status = 400
+    kind = "bad_request"
+
+
+class NotFound(Fault):
+    """No model of that name or version is served here."""
+
+    status = 404
+    kind = "not_found"
+
+
+class NotReady(Fault):
+    """The model is known but cannot answer: it is loading, was unloaded, or failed to load."""
+
+    status = 503
+    kind = "not_ready"
+
+
+class Overloaded(Fault):
+    """The line is full."""
+
+    status = 503
+    kind = "overloaded"
+
+
+class Infeasible(Fault):
+    """It could not be done by its deadline, and so was not begun."""
+
+    status = 503
+    kind = "infeasible"
+
+
+class Expired(Fault):
+    """Its deadline passed while it waited."""
+
+    status = 504
+    kind = "expired"
+
+
+class Cancelled(Fault):
+    """Nobody waits for the answer any more."""
+
+    status = 499
+    kind = "cancelled"

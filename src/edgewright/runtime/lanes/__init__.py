@@ -1,0 +1,1 @@
+"""Lanes: the ways in. Each reads requests, asks the scheduler, and writes answers; none knows another."""

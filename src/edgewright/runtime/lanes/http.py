@@ -1,0 +1,321 @@
+"""HTTP/1.1 on the loop. Heads that came before are looked up, not parsed; httptools reads all others."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httptools
+
+from edgewright.runtime.lanes.loop import Loop
+
+_END = b"\r\n\r\n"
+_MEMO = 256
+REASONS = {
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    408: "Request Timeout", 411: "Length Required", 413: "Content Too Large", 414: "URI Too Long",
+    415: "Unsupported Media Type", 431: "Request Header Fields Too Large", 499: "Client Closed Request",
+    500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable", 504: "Gateway Timeout",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes of a head and of a body, connections, and seconds: for a request to come whole, and between two."""
+
+    head_bytes: int = 32 * 1024
+    body_bytes: int = 64 * 2**20
+    connections: int = 1024
+    request_s: float = 30.0
+    idle_s: float = 75.0
+
+
+@dataclass(frozen=True)
+class Head:
+    """A request's head. ``headers``: lower-case names; one that came twice keeps both, comma-separated."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    length: int
+    alive: bool
+    chunked: bool = False
+    memo: dict[str, Any] = field(default_factory=dict, compare=False)
+    """What handlers keep with this very head, for the next request that has it."""
+
+
+class BadHead(Exception):  # noqa: N818 - caught at once and turned into a reply
+    """``status`` and what is wrong."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+Reply = tuple[int, bytes, bytes]
+"""Status, further header lines (each ending in CRLF), body."""
+Answer = Callable[[Reply], None]
+Handler = Callable[[Head, bytes, Answer], None]
+"""Answers a request by calling the third argument once, at once or later, on the loop's thread."""
+
+
+class _Collector:
+    """What httptools calls back while it reads one head."""
+
+    def __init__(self) -> None:
+        self.target, self.headers = b"", list[tuple[bytes, bytes]]()
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+
+def read_head(raw: bytes, limits: Limits) -> Head:
+    """The head in ``raw``, which ends in an empty line. Raises BadHead."""
+    collector = _Collector()
+    parser = httptools.HttpRequestParser(collector)
+    try:
+        parser.feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError as error:
+        raise BadHead(400, f"this is no HTTP/1.1 request: {error}") from error
+    headers: dict[str, str] = {}
+    for name, value in collector.headers:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+        if key in ("content-length", "transfer-encoding", "host") and key in headers and headers[key] != text:
+            raise BadHead(400, f"the header {key} is given twice, differently")
+        headers[key] = f"{headers[key]}, {text}" if key in headers and headers[key] != text else text
+    chunked = "transfer-encoding" in headers
+    if chunked and (headers["transfer-encoding"].lower() != "chunked" or "content-length" in headers):
+        raise BadHead(400, "Transfer-Encoding is chunked alone, and excludes Content-Length")
+    told = headers.get("content-length", "0")
+    if not told.isascii() or not told.isdigit() or len(told) > 15:
+        raise BadHead(400, "Content-Length is no number")
+    if int(told) > limits.body_bytes:
+        raise BadHead(413, f"the body may have {limits.body_bytes:,} bytes, {int(told):,} are announced")
+    method = parser.get_method().decode("ascii")
+    return Head(method, collector.target.decode("latin-1"), headers, int(told), parser.should_keep_alive(), chunked)
+
+
+class Heads:
+    """Heads by their very bytes, the least recently used forgotten first."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._known = limits, OrderedDict[bytes, Head]()
+
+    def find(self, raw: bytes) -> Head:
+        """The head in ``raw``. Raises BadHead."""
+        head = self._known.get(raw)
+        if head is None:
+            head = self._known[raw] = read_head(raw, self._limits)
+            if len(self._known) > _MEMO:
+                self._known.popitem(last=False)
+        return head
+
+
+class Connection:
+    """One client. Requests are answered in the order they came; the next is read when the one before is answered."""
+
+    def __init__(self, sock: socket.socket, loop: Loop, handler: Handler, heads: Heads, limits: Limits,
+                 closed: Callable[[Connection], None]) -> None:  # fmt: skip
+        self._sock, self._loop, self._handler, self._heads, self._limits = sock, loop, handler, heads, limits
+        self._closed = closed
+        self._in = bytearray()
+        self._out: list[memoryview] = []
+        self._head: Head | None = None
+        self._chunks = bytearray()
+        self._waiting = self._ending = False
+        self.since = time.monotonic()
+        sock.setblocking(False)
+        loop.watch(sock, self)
+
+    def ready(self, events: int) -> None:
+        """Called by the loop."""
+        if events & (select.EPOLLERR | select.EPOLLHUP):
+            self.close()
+            return
+        if events & select.EPOLLOUT:
+            self._flush()
+        if events & (select.EPOLLIN | select.EPOLLRDHUP):
+            self._read()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is owed or on its way."""
+        return self._waiting or bool(self._out)
+
+    def stale(self, now: float) -> bool:
+        """Whether the client has kept a request unfinished, or said nothing at all, for too long."""
+        if self._waiting:
+            return False
+        unfinished = bool(self._in) or self._head is not None
+        return now - self.since > (self._limits.request_s if unfinished else self._limits.idle_s)
+
+    def close(self) -> None:
+        """End the connection. May be called twice."""
+        if self._sock.fileno() >= 0:
+            self._loop.forget(self._sock)
+            self._sock.close()
+            self._closed(self)
+
+    def _read(self) -> None:
+        wanted = 65536 if self._head is None else max(self._head.length - len(self._in), 65536)
+        try:
+            data = self._sock.recv(min(wanted, 1 << 20))
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if not data:
+            self.close()
+            return
+        if not self._in and self._head is None:
+            self.since = time.monotonic()  # of a request's first byte: trickling does not help
+        if self._waiting or self._ending:  # pipelined: kept until the one before is answered
+            self._in += data
+            if len(self._in) > self._limits.head_bytes + self._limits.body_bytes:
+                self.close()
+            return
+        if not self._in and self._head is None:
+            # The usual request lies in one piece: no copy into a buffer.
+            end = data.find(_END)
+            if end >= 0:
+                head = self._find(data[: end + 4])
+                if head is None:
+                    return
+                if not head.chunked and len(data) == end + 4 + head.length:
+                    self._ask(head, data[end + 4 :])
+                    return
+        self._in += data
+        self._go_on()
+
+    def _find(self, raw: bytes) -> Head | None:
+        try:
+            return self._heads.find(raw)
+        except BadHead as error:
+            self._refuse(error.status, str(error))
+            return None
+
+    def _go_on(self) -> None:
+        while not (self._waiting or self._ending):
+            if self._head is None:
+                end = self._in.find(_END, 0, self._limits.head_bytes)
+                if end < 0:
+                    if len(self._in) > self._limits.head_bytes:
+                        self._refuse(431, f"the head may have {self._limits.head_bytes:,} bytes")
+                    return
+                head = self._find(bytes(self._in[: end + 4]))
+                if head is None:
+                    return
+                del self._in[: end + 4]
+                self._head = head
+                if head.headers.get("expect", "").lower() == "100-continue":
+                    self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = self._body(self._head)
+            if body is None:
+                return
+            head, self._head = self._head, None
+            self._ask(head, body)
+
+    def _body(self, head: Head) -> bytes | None:
+        """The body when it is whole; None when more must come (or the connection is being ended)."""
+        if not head.chunked:
+            if len(self._in) < head.length:
+                return None
+            body = bytes(self._in[: head.length])
+            del self._in[: head.length]
+            return body
+        while True:
+            end = self._in.find(b"\r\n", 0, 64)
+            if end < 0:
+                if len(self._in) > 64:
+                    self._refuse(400, "a chunk's size is no number")
+                return None
+            try:
+                size = int(bytes(self._in[:end]).split(b";")[0].strip() or b"x", 16)
+            except ValueError:
+                self._refuse(400, "a chunk's size is no number")
+                return None
+            if size < 0 or len(self._chunks) + size > self._limits.body_bytes:
+                self._refuse(413, f"the body may have {self._limits.body_bytes:,} bytes")
+                return None
+            if len(self._in) < end + 2 + size + 2:
+                return None
+            self._chunks += self._in[end + 2 : end + 2 + size]
+            del self._in[: end + 2 + size + 2]
+            if not size:
+                body = bytes(self._chunks)
+                self._chunks.clear()
+                return body
+
+    def _ask(self, head: Head, body: bytes) -> None:
+        self._waiting = True
+        self._handler(head, body, lambda reply: self._answer(head, reply))
+
+    def _answer(self, head: Head, reply: Reply) -> None:
+        status, more, body = reply
+        alive = head.alive and not self._ending
+        self._waiting = False
+        line = b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Unknown").encode())
+        ending = b"" if alive else b"Connection: close\r\n"
+        raw = b"%s%s%sContent-Length: %d\r\n\r\n" % (line, more, ending, len(body))
+        self._ending = self._ending or not alive
+        self._send(raw + body if head.method != "HEAD" else raw)
+        if self._in and self._sock.fileno() >= 0:
+            self._go_on()
+
+    def _refuse(self, status: int, why: str) -> None:
+        import json
+
+        body = json.dumps({"error": why}).encode()
+        self._ending = True
+        self._send(
+            b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+            % (status, REASONS.get(status, "Unknown").encode(), len(body), body)
+        )
+
+    def _send(self, data: bytes) -> None:
+        if self._sock.fileno() < 0:
+            return
+        if not self._out:
+            try:
+                sent = self._sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self.close()
+                return
+            if sent == len(data):
+                if self._ending:
+                    self.close()
+                return
+            data = data[sent:]
+        self._out.append(memoryview(data))
+        self._loop.watch(self._sock, self, write=True)
+
+    def _flush(self) -> None:
+        while self._out:
+            try:
+                sent = self._sock.send(self._out[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                self.close()
+                return
+            if sent == len(self._out[0]):
+                del self._out[0]
+            else:
+                self._out[0] = self._out[0][sent:]
+        if self._ending:
+            self.close()
+        else:
+            self._loop.watch(self._sock, self)

@@ -1,0 +1,213 @@
+"""The scheduler: one for all models and all lanes.
+
+A request that finds nobody in line and an executor free runs at once, in the thread it came with (``enter``). Everyone
+else is let in by predicted finish (``submit``), waits in the line, runs on an executor's thread, perhaps with others of
+its model, and is told the moment it can no longer be done in time, whatever is running then.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Protocol
+
+from edgewright.runtime.faults import Cancelled, Expired, Fault, Infeasible, NotReady, Overloaded
+from edgewright.runtime.scheduling.line import NEVER, Line, Waiting
+from edgewright.runtime.scheduling.times import RunTimes
+
+Clock = Callable[[], float]
+
+
+class Runs(Protocol):
+    """What the scheduler must know of a model."""
+
+    times: RunTimes
+    most_rows: int
+    """Rows of a batch at most; 1 when it is not batched."""
+    delay_s: float
+    """How long a batch may wait for company."""
+
+    def run(self, jobs: list[Job]) -> None:
+        """Answer the jobs, each through its ``done``; raises nothing."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One request. ``done`` is called once, from any thread, with the outputs or a Fault.
+
+    ``rows`` and ``key`` say with whom it may share a run (0 rows: with nobody). ``deadline`` in s on the scheduler's
+    clock. ``priority``: 1 is the most urgent.
+    """
+
+    model: Runs
+    inputs: Any
+    done: Callable[[Any, Fault | None], None]
+    deadline: float = NEVER
+    priority: int = 2
+    rows: int = 0
+    key: Any = None
+    arrived: float = 0.0
+    place: Waiting | None = field(default=None, repr=False)
+
+
+class Scheduler:
+    """``executors``: how many runs at a time; ``most``: how many may wait."""
+
+    def __init__(self, executors: int = 1, most: int = 1024, clock: Clock = time.perf_counter) -> None:
+        self._lock = threading.Lock()
+        self._work, self._reap = threading.Condition(self._lock), threading.Condition(self._lock)
+        self._line, self._numbers = Line(), count()
+        self._executors, self._free, self._most, self._clock = executors, executors, most, clock
+        self._ends: list[float] = []
+        self._alarm = NEVER
+        self._open = True
+        self._threads: list[threading.Thread] = []
+
+    def enter(self, model: Runs) -> float:
+        """Take an executor for a run of one row in this thread: its expected end, to be given to ``leave``.
+
+        0.0 when none is free or somebody waits: then ``submit``.
+        """
+        with self._lock:
+            if not self._free or len(self._line) or not self._open:
+                return 0.0
+            self._free -= 1
+            end = self._clock() + model.times.mean()
+            self._ends.append(end)
+            return end
+
+    def leave(self, end: float) -> None:
+        """Give the executor back."""
+        with self._lock:
+            self._free += 1
+            self._ends.remove(end)
+            if len(self._line):
+                self._work.notify()
+
+    def submit(self, job: Job) -> None:
+        """Let a job into the line. Raises Overloaded, Infeasible, Expired or NotReady when it is not let in."""
+        with self._lock:
+            if not self._open:
+                raise NotReady("the server is shutting down")
+            now = self._clock()
+            if job.deadline <= now:
+                raise Expired("its deadline had passed when it came")
+            if len(self._line) >= self._most:
+                raise Overloaded(f"{self._most} requests wait already; ask again later")
+            job.arrived = now
+            cost = self._cost(job)
+            place = Waiting(job.priority, job.deadline, next(self._numbers), cost, job)
+            if job.deadline < NEVER or len(self._line):
+                start = now if self._free else max(min(self._ends, default=now), now)
+                spread = job.model.times.spread()
+                if self._line.finish(place, start, margin=2 * spread) is None:
+                    raise Infeasible(
+                        f"it could not be done within the {1e3 * (job.deadline - now):.3g} ms it has: "
+                        f"{len(self._line)} wait and a run takes {1e3 * cost:.3g} ms"
+                    )
+            job.place = place
+            self._line.join(place)
+            self._start()
+            if self._free:
+                self._work.notify()
+            if place.deadline - cost < self._alarm:
+                self._reap.notify()
+
+    def cancel(self, job: Job) -> bool:
+        """Take a job out of the line. False when it runs already or is done."""
+        with self._lock:
+            if job.place is None or job.place.gone:
+                return False
+            self._line.leave(job.place)
+            job.place.gone = True
+        job.done(None, Cancelled("nobody waits for the answer any more"))
+        return True
+
+    def close(self) -> None:
+        """Let nobody in any more, finish what waits, end the threads."""
+        with self._lock:
+            self._open = False
+            self._work.notify_all()
+            self._reap.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _cost(self, job: Job) -> float:
+        most = job.model.most_rows
+        if job.rows and most > job.rows and len(self._line):  # it will have company
+            return job.model.times.mean(most) * job.rows / most
+        return job.model.times.mean(max(job.rows, 1))
+
+    def _start(self) -> None:
+        if not self._threads:
+            names = [(self._execute, f"executor-{i}") for i in range(self._executors)] + [(self._watch, "reaper")]
+            for target, name in names:
+                self._threads.append(threading.Thread(target=target, name=f"edgewright-{name}", daemon=True))
+                self._threads[-1].start()
+
+    def _execute(self) -> None:
+        while True:
+            with self._lock:
+                jobs: list[Job] = []
+                while not jobs:
+                    if not self._open and not len(self._line):
+                        return
+                    wait = None
+                    if self._free and len(self._line):
+                        jobs, wait = self._take(self._clock())
+                    if not jobs:
+                        self._work.wait(wait)
+                self._free -= 1
+                end = self._clock() + jobs[0].model.times.mean(sum(j.rows for j in jobs) or 1)
+                self._ends.append(end)
+            jobs[0].model.run(jobs)
+            self.leave(end)
+
+    def _take(self, now: float) -> tuple[list[Job], float | None]:
+        """The next batch, out of the line; or nobody, and how long to wait for company."""
+        head = self._line.head()
+        assert head is not None  # noqa: S101 - the caller has looked
+        first: Job = head.job
+        chosen, rows = [head], first.rows
+        model = first.model
+        if rows and model.most_rows > rows:
+            latest = head.deadline
+            for other in self._line:
+                job: Job = other.job
+                if other is head or job.model is not model or job.key != first.key:
+                    # Nobody else may be made late by waiting for a larger batch.
+                    if other is not head:
+                        latest = min(latest, other.deadline - other.cost)
+                    continue
+                together = rows + job.rows
+                if together > model.most_rows or now + model.times.mean(together) > min(latest, other.deadline):
+                    continue
+                chosen.append(other)
+                rows, latest = together, min(latest, other.deadline)
+            company = first.arrived + model.delay_s
+            patience = min(company, latest - model.times.mean(rows)) - now
+            if rows < model.most_rows and patience > 0 and self._open:
+                return [], patience
+        for one in chosen:
+            self._line.leave(one)
+            one.gone = True
+        return [one.job for one in chosen], None
+
+    def _watch(self) -> None:
+        """Tell those who cannot be done in time any more, at once."""
+        while True:
+            with self._lock:
+                while self._open and self._line.next_deadline() > self._clock():
+                    self._alarm = self._line.next_deadline()
+                    self._reap.wait(None if self._alarm == NEVER else max(self._alarm - self._clock(), 0.0))
+                if not self._open:
+                    return
+                late = self._line.hopeless(self._clock())
+                for one in late:
+                    one.gone = True
+            for one in late:
+                one.job.done(None, Expired("its deadline could not be met any more while it waited"))

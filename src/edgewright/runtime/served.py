@@ -1,0 +1,122 @@
+"""Served: one version of one model, open and answering."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgewright.core.errors import EngineError, InputError
+from edgewright.core.model import Model
+from edgewright.core.session import EngineOptions, Session
+from edgewright.runtime.faults import BadRequest, Fault
+from edgewright.runtime.scheduling.batches import join, part, rows
+from edgewright.runtime.scheduling.scheduler import Job
+from edgewright.runtime.scheduling.times import RunTimes
+from edgewright.runtime.stats import Stats
+
+Arrays = Mapping[str, NDArray[Any]]
+_now = time.perf_counter
+
+
+@dataclass(frozen=True)
+class Batching:
+    """``most_rows`` in one run at most (1: none); the first of a batch waits ``delay_s`` for company at most."""
+
+    most_rows: int = 1
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is served: a model, how it is opened, and what a bundle told besides."""
+
+    name: str
+    version: str
+    model: Model
+    engine: str
+    options: EngineOptions
+    labels: tuple[str, ...] = ()
+    preprocessing: Mapping[str, Any] | None = None
+    digest: str = ""
+    """Of the bundle, or of the model itself."""
+
+
+class Served:
+    """``session`` is this version's own; nobody else closes it."""
+
+    def __init__(self, source: Source, session: Session, batching: Batching | None = None) -> None:
+        self.source, self.session = source, session
+        self.times, self.stats = RunTimes(), Stats()
+        chosen = batching or Batching()
+        open_batch = all(s.shape and not isinstance(s.shape[0], int) for s in session.signature.inputs)
+        self.most_rows = chosen.most_rows if open_batch else 1
+        self.delay_s = chosen.delay_s
+
+    def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run now, in this thread, and count it. Raises BadRequest, EngineError."""
+        begin = _now()
+        try:
+            outputs = self.session.infer(inputs)
+        except InputError as error:
+            self.stats.faults["bad_request"] += 1
+            raise BadRequest(str(error)) from error
+        except EngineError:
+            self.stats.faults["failed"] += 1
+            raise
+        took = _now() - begin
+        count = rows(inputs) if self.most_rows > 1 else 1
+        self.times.add(count, took)
+        self.stats.ran(count, 1, took)
+        return dict(outputs)
+
+    def warm(self, requests: Sequence[Arrays], runs: int = 5) -> None:
+        """Answer made-up requests, so that nobody pays for the first run and its time is not taken for the usual one.
+
+        A model that declines them (a number that is no token of its) is warmed by its first caller.
+        """
+        with suppress(EngineError):
+            for number in range(runs):
+                begin = _now()
+                self.session.infer(requests[number % len(requests)])
+                if number:
+                    self.times.add(1, _now() - begin)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Answer the jobs, together where there are several; when they fail together, each on its own."""
+        start = _now()
+        for job in jobs:
+            self.stats.queue.add(start - job.arrived)
+        if len(jobs) == 1:
+            self._alone(jobs[0])
+            return
+        try:
+            outputs = self.session.infer(join([job.inputs for job in jobs]))
+            answers = part(outputs, [job.rows for job in jobs])
+        except (EngineError, InputError):
+            for job in jobs:  # one of them may be at fault, and the others must not pay for it
+                self._alone(job)
+            return
+        except ValueError:
+            self.most_rows = 1  # its outputs are not one row a sample: never again
+            for job in jobs:
+                self._alone(job)
+            return
+        took = _now() - start
+        total = sum(job.rows for job in jobs)
+        self.times.add(total, took)
+        self.stats.ran(total, len(jobs), took)
+        for job, answer in zip(jobs, answers, strict=True):
+            job.done(answer, None)
+
+    def _alone(self, job: Job) -> None:
+        try:
+            job.done(self.infer(job.inputs), None)
+        except Fault as fault:
+            job.done(None, fault)
+        except EngineError as error:
+            job.done(None, Fault(str(error)))

@@ -1,0 +1,93 @@
+"""Who runs next, and whether somebody who joins can be done in time."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgewright.runtime.scheduling.line import NEVER, Line, Waiting
+from edgewright.runtime.scheduling.times import RunTimes
+
+WHOLE = st.integers(1, 50)
+
+
+def waiting(number, deadline=NEVER, cost=1.0, priority=2):
+    return Waiting(priority, deadline, number, cost, f"job {number}")
+
+
+def lines():
+    entry = st.tuples(st.integers(1, 3), WHOLE | st.just(NEVER), WHOLE)
+    return st.lists(entry, max_size=12).map(
+        lambda entries: [Waiting(p, d, i, float(c), i) for i, (p, d, c) in enumerate(entries)]
+    )
+
+
+def test_the_most_urgent_first_then_the_earliest_deadline_then_who_came_first():
+    line = Line()
+    for one in (waiting(0), waiting(1, 9.0), waiting(2, 5.0), waiting(3, 5.0), waiting(4, 99.0, priority=1)):
+        line.join(one)
+    assert [w.number for w in line] == [4, 2, 3, 1, 0]
+    assert line.head().number == 4
+
+
+@given(lines(), lines())
+def test_joining_and_leaving_keep_order_and_work(first, second):
+    line = Line()
+    for one in first:
+        line.join(one)
+    for one in first[::2]:
+        line.leave(one)
+        line.leave(one)
+    for one in second:
+        line.join(one)
+    left = [*first[1::2], *second]
+    assert sorted(map(id, line)) == sorted(map(id, left)) and len(line) == len(left)
+    assert list(line) == sorted(line)
+    assert abs(line.work - sum(w.cost for w in left)) < 1e-6
+
+
+@given(lines(), WHOLE, WHOLE, st.integers(1, 3))
+def test_nobody_is_promised_what_the_line_cannot_keep(entries, deadline, cost, priority):
+    """Whoever was let in is done in time when everyone takes as long as expected, lower priorities excepted."""
+    line = Line()
+    for one in entries:
+        if line.finish(one, 0.0) is not None:
+            line.join(one)
+    new = Waiting(priority, float(deadline), 99, float(cost), "new")
+    done = line.finish(new, 0.0)
+    if done is not None:
+        line.join(new)
+    clock = 0.0
+    most_urgent = min((w.priority for w in line), default=1)
+    for one in line:
+        clock += one.cost
+        assert one is not new or clock == done
+        assert one.priority != most_urgent or clock <= one.deadline
+
+
+def test_a_margin_keeps_out_who_would_only_just_make_it():
+    line = Line()
+    assert line.finish(waiting(0, 10.0, 9.0), 0.0) == 9.0
+    assert line.finish(waiting(0, 10.0, 9.0), 0.0, margin=2.0) is None
+
+
+def test_the_hopeless_are_found_when_they_become_so():
+    line = Line()
+    for one in (waiting(0, 5.0, 2.0), waiting(1, 50.0), waiting(2)):
+        line.join(one)
+    assert line.next_deadline() == 3.0
+    assert line.hopeless(3.0) == []
+    assert [w.number for w in line.hopeless(3.5)] == [0]
+    assert [w.number for w in line] == [1, 2] and line.next_deadline() == 49.0
+
+
+def test_run_times_are_learnt_and_stretched_to_sizes_not_seen():
+    times = RunTimes(guess_s=0.5)
+    assert times.mean() == 0.5
+    for _ in range(100):
+        times.add(1, 0.010)
+        times.add(8, 0.040)
+    assert abs(times.mean(1) - 0.010) < 1e-9 and abs(times.mean(8) - 0.040) < 1e-9 and times.spread(1) < 1e-9
+    assert abs(times.mean(16) - 0.080) < 1e-9, "twice the rows take at most twice as long"
+    assert abs(times.mean(6) - 0.040) < 1e-9
+    for _ in range(100):
+        times.add(1, 0.020)
+    assert abs(times.mean(1) - 0.020) < 1e-9, "what was long ago is forgotten"

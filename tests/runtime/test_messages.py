@@ -1,0 +1,127 @@
+"""Requests and replies of the protocol: what travels comes back, and what is wrong with a request is said."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edgewright.runtime.faults import BadRequest
+from edgewright.runtime.oip.messages import Wanted, plan, reply
+from edgewright.runtime.oip.types import NUMPY, narrow, read_bytes, widen, write_bytes
+from edgewright.runtime.scheduling.batches import join, key, part, rows
+
+KINDS = sorted(NUMPY)
+
+
+def arrays(kind):
+    return hnp.arrays(NUMPY[kind], hnp.array_shapes(max_dims=3, max_side=4), fill=st.nothing())
+
+
+def asked(told, binary=b""):
+    return plan(json.dumps(told).encode()).inputs(memoryview(binary))
+
+
+@given(st.data(), st.sampled_from(KINDS), st.booleans())
+def test_tensors_come_through_binary_and_json_unchanged(data, kind, odd):
+    array = data.draw(arrays(kind))
+    raw = array.tobytes()
+    entry = {"name": "x", "datatype": kind, "shape": list(array.shape)}
+    # A body's tensors begin wherever its JSON ends, aligned or not.
+    body = memoryview(b"-" * odd + raw)[int(odd) :]
+    binary = asked({"inputs": [{**entry, "parameters": {"binary_data_size": len(raw)}}]}, body)["x"]
+    np.testing.assert_array_equal(binary, array)
+    assert binary.flags.aligned
+    if np.isfinite(array.astype(np.float64)).all():
+        np.testing.assert_array_equal(asked({"inputs": [{**entry, "data": array.tolist()}]})["x"], array)
+        np.testing.assert_array_equal(asked({"inputs": [{**entry, "data": array.ravel().tolist()}]})["x"], array)
+    told, tensors = reply("m", "1", "id7", {"y": array}, {"y": kind}, [Wanted("y", binary=True)])
+    assert json.loads(told)["id"] == "id7" and tensors == [raw]
+
+
+@given(st.lists(st.binary(max_size=20), max_size=6))
+def test_bytes_keep_their_lengths(values):
+    raw = write_bytes(values)
+    assert read_bytes(raw, len(values)).tolist() == values
+    if raw:
+        for wrong in (raw[:-1], raw + b"x"):
+            with pytest.raises(BadRequest):
+                read_bytes(wrong, len(values))
+
+
+@given(hnp.arrays(np.float32, st.integers(0, 20), elements=st.floats(width=32, allow_nan=True)))
+def test_bf16_is_the_nearest_of_its_kind(values):
+    back = widen(narrow(values))
+    finite = np.isfinite(values) & (np.abs(values) < 3e38)
+    np.testing.assert_allclose(back[finite], values[finite], rtol=2**-8, atol=1e-38)
+    assert (np.isnan(back) == np.isnan(values)).all()
+
+
+X = {"name": "x", "datatype": "FP32", "shape": [2], "data": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ("no json", "no JSON"),
+        ([], "not a JSON object"),
+        ({}, "'inputs' is not a list"),
+        ({"inputs": []}, "no inputs"),
+        ({"inputs": [3]}, "no 'name'"),
+        ({"inputs": [X, X]}, "given twice"),
+        ({"inputs": [{**X, "datatype": "FP31"}]}, "no datatype"),
+        ({"inputs": [{**X, "shape": [-1]}]}, "no shape of whole numbers"),
+        ({"inputs": [{**X, "shape": [2.0]}]}, "no shape of whole numbers"),
+        ({"inputs": [{**X, "shape": [2**40]}]}, "more than"),
+        ({"inputs": [{**X, "shape": [3]}]}, "has 2 elements"),
+        ({"inputs": [{**X, "data": [1, "2"]}]}, "no FP32"),
+        ({"inputs": [{**X, "data": [[1], 2]}]}, "mixes"),
+        ({"inputs": [{**X, "datatype": "INT8", "data": [1, 300]}]}, "cannot"),
+        ({"inputs": [{**X, "datatype": "BOOL", "data": [1, 0]}]}, "no BOOL"),
+        ({"inputs": [{**X, "datatype": "BYTES", "data": [1, 0]}]}, "strings"),
+        ({"inputs": [{**X, "parameters": {"binary_data_size": 8}}]}, "'data' is given as well"),
+        ({"inputs": [{"name": "x", "datatype": "FP32", "shape": [2]}]}, "neither"),
+        ({"inputs": [{"name": "x", "datatype": "FP32", "shape": [2], "parameters": {"binary_data_size": 7}}]}, "takes 8"),
+        ({"inputs": [{"name": "x", "datatype": "FP32", "shape": [2], "parameters": {"binary_data_size": 8}}]}, "8 bytes"),
+        ({"inputs": [X], "outputs": [{}]}, "no 'name'"),
+        ({"inputs": [X], "id": 3}, "not a string"),
+        ({"inputs": [X], "parameters": {"timeout": -1}}, "not a whole number"),
+        ({"inputs": [X], "parameters": 3}, "not an object"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_request_is_said(told, says):
+    with pytest.raises(BadRequest, match=says):
+        asked(told) if not isinstance(told, str) else plan(told.encode())
+
+
+@given(st.binary(max_size=60) | st.recursive(
+    st.none() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["inputs", "name", "shape", "datatype", "data", "parameters", "binary_data_size", "id"]), inner),
+    max_leaves=12,
+).map(lambda value: json.dumps(value).encode()))  # fmt: skip
+def test_nothing_that_comes_breaks_the_reader(raw):
+    try:
+        plan(raw).inputs(memoryview(b""))
+    except BadRequest as error:
+        assert "\n" not in str(error)
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=5), st.integers(1, 3))
+def test_everybody_gets_their_own_rows(counts, width):
+    made = np.random.default_rng(0)
+    requests = [{"x": made.normal(size=(n, width)), "z": made.integers(0, 9, (n, 2))} for n in counts]
+    assert len({key(r) for r in requests}) == 1 and [rows(r) for r in requests] == counts
+    together = join(requests)
+    for request, answer in zip(requests, part({"y": 2 * together["x"]}, counts), strict=True):
+        np.testing.assert_array_equal(answer["y"], 2 * request["x"])
+        assert answer["y"].base is None
+    with pytest.raises(ValueError, match="batch of"):
+        part({"y": np.zeros(sum(counts) + 1)}, counts)
+
+
+def test_what_cannot_be_batched_is_told_apart():
+    assert rows({"x": np.zeros(())}) == 0 and rows({"x": np.zeros((2, 1)), "z": np.zeros(3)}) == 0
+    assert key({"x": np.zeros((1, 3))}) != key({"x": np.zeros((1, 4))}) != key({"x": np.zeros((1, 4), np.float32)})

@@ -1,0 +1,163 @@
+"""The scheduler with real threads: who runs, in what order, together with whom, and who is told that it is too late.
+
+A model's run waits for the test, so nothing here depends on how fast anything is.
+"""
+
+import threading
+
+import pytest
+
+from edgewright.runtime.faults import Cancelled, Expired, Infeasible, NotReady, Overloaded
+from edgewright.runtime.scheduling.scheduler import Job, Scheduler
+from edgewright.runtime.scheduling.times import RunTimes
+
+LONG = 60.0
+
+
+class Held:
+    """A model whose runs take place one by one, when the test says so."""
+
+    def __init__(self, takes=0.0, most_rows=1, delay_s=0.0):
+        self.times = RunTimes(takes)
+        self.most_rows, self.delay_s = most_rows, delay_s
+        self.runs, self.began, self.go = [], threading.Semaphore(0), threading.Semaphore(0)
+
+    def run(self, jobs):
+        self.runs.append([job.inputs for job in jobs])
+        self.began.release()
+        assert self.go.acquire(timeout=LONG)
+        for job in jobs:
+            job.done(job.inputs, None)
+
+
+class Answers:
+    """What became of jobs."""
+
+    def __init__(self, scheduler):
+        self.scheduler, self.found, self.came = scheduler, {}, threading.Condition()
+
+    def submit(self, model, name, **options):
+        def done(outputs, fault):
+            with self.came:
+                assert name not in self.found, "answered twice"
+                self.found[name] = outputs if fault is None else type(fault)
+                self.came.notify_all()
+
+        job = Job(model, name, done, **options)
+        self.scheduler.submit(job)
+        return job
+
+    def wait(self, *names):
+        with self.came:
+            assert self.came.wait_for(lambda: all(n in self.found for n in names), LONG)
+            return [self.found[n] for n in names]
+
+
+@pytest.fixture
+def busy():
+    """A scheduler whose one executor runs a job of a model until ``go`` is released."""
+    scheduler = Scheduler()
+    model, answers = Held(), Answers(scheduler)
+    answers.submit(model, "first")
+    assert model.began.acquire(timeout=LONG)
+    yield scheduler, model, answers
+    for _ in range(50):
+        model.go.release()
+    scheduler.close()
+
+
+def later(scheduler, seconds):
+    return scheduler._clock() + seconds
+
+
+def test_what_waits_runs_by_priority_and_deadline(busy):
+    scheduler, model, answers = busy
+    answers.submit(model, "whenever")
+    answers.submit(model, "tomorrow", deadline=later(scheduler, 86400))
+    answers.submit(model, "today", deadline=later(scheduler, 3600))
+    answers.submit(model, "urgent", priority=1)
+    for _ in range(5):
+        model.go.release()
+    answers.wait("whenever", "tomorrow", "today", "urgent")
+    assert model.runs == [["first"], ["urgent"], ["today"], ["tomorrow"], ["whenever"]]
+
+
+def test_an_idle_scheduler_lets_a_caller_run_in_its_own_thread():
+    scheduler, model = Scheduler(), Held()
+    end = scheduler.enter(model)
+    assert end and not scheduler.enter(model), "one executor, one run"
+    scheduler.leave(end)
+    end = scheduler.enter(model)
+    assert end
+    scheduler.leave(end)
+    scheduler.close()
+    assert not scheduler.enter(model)
+
+
+def test_nobody_overtakes_those_who_wait(busy):
+    scheduler, model, answers = busy
+    answers.submit(model, "second")
+    assert not scheduler.enter(model)
+
+
+def test_the_infeasible_the_expired_and_the_superfluous_are_not_let_in():
+    scheduler = Scheduler(most=2)
+    model, answers = Held(takes=10.0), Answers(scheduler)
+    answers.submit(model, "first")
+    assert model.began.acquire(timeout=LONG)
+    with pytest.raises(Infeasible, match="0 wait and a run takes 1e"):
+        answers.submit(model, "too tight", deadline=later(scheduler, 5))
+    with pytest.raises(Expired):
+        answers.submit(model, "too late", deadline=later(scheduler, -1))
+    answers.submit(model, "a")
+    answers.submit(model, "b")
+    with pytest.raises(Overloaded, match="2 requests wait already"):
+        answers.submit(model, "c")
+    for _ in range(3):
+        model.go.release()
+    answers.wait("a", "b")
+    scheduler.close()
+    with pytest.raises(NotReady):
+        answers.submit(model, "d")
+    assert set(answers.found) == {"first", "a", "b"}
+
+
+def test_who_can_no_longer_be_done_in_time_hears_it_while_the_model_is_busy(busy):
+    scheduler, model, answers = busy
+    answers.submit(model, "short", deadline=later(scheduler, 0.05))
+    assert answers.wait("short") == [Expired]
+    assert "first" not in answers.found, "the run before has not ended"
+
+
+def test_a_cancelled_job_does_not_run(busy):
+    scheduler, model, answers = busy
+    job = answers.submit(model, "unwanted")
+    assert scheduler.cancel(job) and not scheduler.cancel(job)
+    assert answers.wait("unwanted") == [Cancelled]
+    model.go.release()
+    answers.wait("first")
+    assert model.runs == [["first"]]
+
+
+def test_those_that_fit_together_run_together_and_no_others(busy):
+    scheduler, blocker, answers = busy
+    model = Held(most_rows=4)
+    for name, key in (("a", "x"), ("b", "y"), ("c", "x"), ("d", "x"), ("e", "x"), ("f", "x")):
+        answers.submit(model, name, rows=1, key=key)
+    answers.submit(model, "alone", rows=0)
+    blocker.go.release()
+    for _ in range(8):
+        model.go.release()
+    answers.wait("a", "b", "c", "d", "e", "f", "alone")
+    assert model.runs == [["a", "c", "d", "e"], ["b"], ["f"], ["alone"]]
+
+
+def test_closing_answers_what_waits(busy):
+    scheduler, model, answers = busy
+    answers.submit(model, "second")
+    closing = threading.Thread(target=scheduler.close)
+    closing.start()
+    for _ in range(2):
+        model.go.release()
+    closing.join(LONG)
+    assert not closing.is_alive() and answers.wait("first", "second") == ["first", "second"]
