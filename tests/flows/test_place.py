@@ -13,7 +13,7 @@ from edgewright.cli import main
 from edgewright.core.errors import InputError, StorageError
 from edgewright.core.files import exclusive, write_file
 from edgewright.core.store import Store
-from edgewright.flows.place import RESULT, run_folder
+from edgewright.flows.place import KEPT, RESULT, run_folder
 from edgewright.testing.tiny import QUICK, write_tiny
 
 OPTIMIZE = ["optimize", "model.onnx", "--data", "data.npz", *QUICK, "-o", "out"]
@@ -39,9 +39,13 @@ def test_a_result_is_shown_when_the_run_ends_and_replaces_the_one_before(tmp_pat
             leave(new, text)
         assert contents(out)["bundle/manifest.json"] == text.encode()
         assert sorted(p.name for p in out.iterdir()) == [".store", "bundle", "candidates", "report.html", "report.json"]
-    with run_folder(out) as new:  # nothing feasible: the old bundle does not stay
-        write_file(new / "report.json", b"{}")
-    assert contents(out) == {"report.json": b"{}"}
+    with run_folder(out) as new:  # nothing feasible: the old bundle does not stay where a new one would be
+        write_file(new / "report.json", b'{"schema": "edgewright.report/1"}')
+    assert contents(out).keys() == {"report.json", f"{KEPT}/manifest.json"}
+    with run_folder(out) as new:
+        leave(new, "three")
+    assert contents(out)["bundle/manifest.json"] == b"three"
+    assert contents(out)[f"{KEPT}/manifest.json"] == b"two"
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, InputError])

@@ -168,3 +168,16 @@ def test_every_metric_of_the_table_says_what_it_is() -> None:
         assert judged.name == name and judged.title and judged.unit and judged.named() == name
     with pytest.raises(InputError, match="no metric is named 'accurate'; there are: agreement, auc, f1"):
         metric("accurate")
+
+
+def test_the_user_s_own_score_is_never_certain_where_answers_differ(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "scored_here.py").write_text("def all_right(outputs, labels):\n    return outputs['y'][:, 0] * 0 + 1\n")
+    monkeypatch.chdir(tmp_path)
+    judged = metric("scored_here:all_right")
+    before = np.zeros(300, [("y", np.float32, (2,))])
+    after = before.copy()
+    assert judged.difference(before, after, None).high == 0
+    after["y"] += 1
+    found = judged.difference(before, after, None)
+    assert found.value == 0 and -0.02 < found.low < 0 < found.high < 0.02
+    assert len(judged.code()) == 64 and Top1().code() == ""

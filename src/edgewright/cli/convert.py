@@ -19,7 +19,7 @@ _SAMPLES = 8
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
-    parser.add_argument("model", help="a model file in any format Edgewright reads")
+    parser.add_argument("model", help="a model file in any format Edgewright reads, or a candidate's folder")
     parser.add_argument("--to", required=True, help="openvino, ort or onnx")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="a new or empty folder for the files")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, alone on standard output")
@@ -27,10 +27,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, convert, compare, write, tell."""
+    from edgewright.cli._subjects import CANDIDATE, read_candidate
     from edgewright.engines.agreement import agreement, sample_inputs
     from edgewright.formats import convert, load, save
 
-    source = load(arguments.model)
+    place = Path(arguments.model)
+    source = read_candidate(place).model if (place / CANDIDATE).is_file() else load(place)
     made = convert(source, arguments.to)
     found = agreement(source, made, sample_inputs(source.signature, _SAMPLES))
     floor = _QUANTIZED_FLOOR_DB if b"QuantizeLinear" in source.data else _FLOOR_DB

@@ -171,6 +171,8 @@ def progress_text(now: Any) -> str:
 
 def summary(report: dict[str, Any], out: Path) -> list[str]:
     """Where the result lies, and last, where eyes rest, what was won."""
+    from edgewright.flows.outcome import NOTHING_WON
+    from edgewright.flows.place import KEPT
     from edgewright.flows.readiness import verdict_line
 
     best = next((c for c in report["candidates"] if c["id"] == report["best"]), None)
@@ -180,9 +182,13 @@ def summary(report: dict[str, Any], out: Path) -> list[str]:
     if best is not None:
         lines.append(f"bundle    {out / 'bundle'}")
         lines.append(f"gates     {verdict_line(report['readiness'])}")
-    lines += [f"note      {note}" for note in (*report["notes"], *report["data"]["notes"])]
+    elif (out / KEPT).is_dir():
+        lines.append(f"bundle    none from this run; the earlier one is kept in {out / KEPT}")
+    last = [note for note in report["notes"] if note.startswith(NOTHING_WON)]
+    notes = (note for note in (*report["notes"], *report["data"]["notes"]) if note not in last)
+    lines += [f"note      {note}" for note in notes]
     lines.append(f"report    {out / 'report.html'}")
-    return [*lines, *(_stuck(report) if best is None else _won(report, best["metrics"]))]
+    return [*lines, *(_stuck(report) if best is None else _won(report, best["metrics"])), *last]
 
 
 def _stuck(report: dict[str, Any]) -> list[str]:

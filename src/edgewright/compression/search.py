@@ -156,7 +156,8 @@ class _Trail:
                     return
             for count in (1, 2, 4, 8):
                 step = {"pass": "mixed_precision", "float_layers": count}
-                found = yield from self.attempt((step,), runner, f"{count} layers in float", structure)
+                stage = "1 layer in float" if count == 1 else f"{count} layers in float"
+                found = yield from self.attempt((step,), runner, stage, structure)
                 if promising(found):
                     return
 

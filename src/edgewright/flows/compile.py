@@ -32,7 +32,7 @@ from edgewright.flows.budget import HASTY, Budget
 from edgewright.flows.elsewhere import Elsewhere
 from edgewright.flows.finals import choose, finalists, gains, one_of_each_engine, rescaled, slower, tested
 from edgewright.flows.limits import Limits
-from edgewright.flows.outcome import INTERRUPTED, Result
+from edgewright.flows.outcome import INTERRUPTED, NOTHING_WON, Result
 from edgewright.flows.settings import Progress, Settings, settle
 from edgewright.flows.space import space_for
 from edgewright.measurement.subject import open_sizes, requests
@@ -222,7 +222,7 @@ class _Run:
         told = [unverified(c.engine, c.options.provider) for c in finals]
         if best is not None and not gains(best, self.bench.baseline or best):
             what = "nothing found is faster or smaller beyond doubt" if best.recipe else "it goes as it came"
-            told.append(f"nothing was won over the original: {what}")
+            told.append(f"{NOTHING_WON}: {what}")
         return list(dict.fromkeys([*self.notes, *(note for note in told if note)]))
 
     def _finals_s(self, time_left: Budget) -> float:

@@ -22,6 +22,8 @@ from edgewright.targets import Target
 
 INTERRUPTED = "interrupted"
 """``Result.stopped`` after Ctrl-C."""
+NOTHING_WON = "nothing was won over the original"
+"""How the note begins that says so."""
 
 
 @dataclass(frozen=True, eq=False)

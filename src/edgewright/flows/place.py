@@ -18,6 +18,8 @@ RESULT = ("candidates", "bundle", "readiness.json", "report.html", "report.json"
 STORE = ".store"
 _NEW, _BEFORE = f"{STORE}/new", f"{STORE}/before"
 _LIMIT = 1 << 28
+KEPT = "bundle.before"
+"""Where an earlier run's bundle goes when the new run found nothing to seal."""
 
 
 @contextmanager
@@ -25,7 +27,8 @@ def run_folder(out: Path) -> Iterator[Path]:
     """Hold ``out`` for one run and give a folder inside it to write the result to, under the names in ``RESULT``.
 
     An earlier result is set aside at once, so that a killed run shows none. When the block ends, the new one takes its
-    place; when it raises, the earlier one comes back, and a folder that held nothing to go on from is gone again.
+    place, and an earlier bundle that has no successor is kept beside it; when it raises, the earlier one comes back,
+    and a folder that held nothing to go on from is gone again.
     Raises StorageError when another run has the folder or it cannot be written, InputError when it is somebody else's.
     """
     made = not os.path.lexists(out)
@@ -74,6 +77,9 @@ def _show(new: Path, out: Path) -> None:
         for name in RESULT:
             if (new / name).exists():
                 (new / name).rename(out / name)
+        if (out / _BEFORE / "bundle").exists() and not (out / "bundle").exists():
+            remove(out / KEPT)
+            (out / _BEFORE / "bundle").rename(out / KEPT)
         sync_folder(out)
         for name in (_NEW, _BEFORE):
             remove(out / name)

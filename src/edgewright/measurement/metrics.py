@@ -258,6 +258,18 @@ class Own(Metric):
 
         return source_digest(self.function)
 
+    def difference(self, before: NDArray[Any], after: NDArray[Any], labels: NDArray[Any] | None) -> Interval:
+        """The paired difference, and not without width where the answers differ but no sample's score does.
+
+        What happens to none of n samples happens, at 97.5%, to no more than a share of 1 - 0.025^(1/n) (Clopper and
+        Pearson, Biometrika 26, 1934).
+        """
+        found = super().difference(before, after, labels)
+        if found.low < found.high or np.array_equal(before, after):
+            return found
+        unseen = 1 - 0.025 ** (1 / found.n)
+        return Interval(found.value, found.value - unseen, found.value + unseen, found.n)
+
     def weighted(self, record: NDArray[Any], labels: NDArray[Any] | None) -> Weighted:
         """The value as a function of the samples' weights."""
         from edgewright.datasets.code import import_code
