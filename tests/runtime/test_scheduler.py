@@ -140,7 +140,7 @@ def test_a_cancelled_job_does_not_run(busy):
 
 
 def test_those_that_fit_together_run_together_and_no_others(busy):
-    scheduler, blocker, answers = busy
+    _, blocker, answers = busy
     model = Held(most_rows=4)
     for name, key in (("a", "x"), ("b", "y"), ("c", "x"), ("d", "x"), ("e", "x"), ("f", "x")):
         answers.submit(model, name, rows=1, key=key)

@@ -100,12 +100,11 @@ def test_tritons_own_client_finds_everything(started):
     assert index["double"]["state"] == "READY" and index["broken"]["state"] == "UNAVAILABLE"
     assert "broken.onnx" in index["broken"]["reason"]
     given = tritonclient.InferInput("x", list(X.shape), "FP32")
+    output = client.get_model_metadata("triple")["outputs"][0]["name"]
     for sent in (True, False):
         given.set_data_from_numpy(X, binary_data=sent)
         for back in (True, False):
-            wanted = [
-                tritonclient.InferRequestedOutput(client.get_model_metadata("triple")["outputs"][0]["name"], back)
-            ]
+            wanted = [tritonclient.InferRequestedOutput(output, back)]
             found = client.infer("triple", [given], outputs=wanted, request_id="7")
             np.testing.assert_array_equal(found.as_numpy(wanted[0].name()), 3 * X)
             assert found.get_response()["id"] == "7"
@@ -222,7 +221,7 @@ def test_a_unix_socket_speaks_the_same_and_is_gone_afterwards(started, tmp_path)
     server = started(unix=place)
     assert place.stat().st_mode & 0o077 == 0
     with pytest.raises(InputError, match="another server listens"):
-        Server(Repository.of(tmp_path / "models"), [Address(path=place)])
+        Server(server._repository, [Address(path=place)])
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(place))
         sock.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -269,6 +268,7 @@ def test_the_program_serves_until_it_is_told_to_stop(folder):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
         connection.request("POST", "/v2/models/double/infer", infer())
         assert connection.getresponse().status == 200
+        connection.close()
         child.send_signal(signal.SIGTERM)
         assert child.wait(LONG) == 0
 

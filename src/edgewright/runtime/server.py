@@ -62,7 +62,15 @@ class Server:
         self._heads = Heads(self._limits)
         self._connections: set[Connection] = set()
         self._draining = 0.0
-        self._listeners = [_listen(address) for address in addresses]
+        self._listeners: list[socket.socket] = []
+        try:
+            for address in addresses:
+                self._listeners.append(_listen(address))
+        except BaseException:
+            for sock in self._listeners:
+                sock.close()
+            self._loop.close()
+            raise
         self.addresses = [_bound(sock, address) for sock, address in zip(self._listeners, addresses, strict=True)]
 
     def run(self) -> None:
@@ -138,12 +146,12 @@ class _Door:
 def _listen(address: Address) -> socket.socket:
     if address.path is not None:
         return _listen_at(address.path)
+    sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address.host, address.port))
     except OSError as error:
+        sock.close()
         raise InputError(f"cannot listen on {address.host}:{address.port}: {error.strerror}") from error
     sock.listen(1024)
     sock.setblocking(False)
@@ -151,7 +159,6 @@ def _listen(address: Address) -> socket.socket:
 
 
 def _listen_at(path: Path) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     if path.is_socket():
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             try:
@@ -160,10 +167,12 @@ def _listen_at(path: Path) -> socket.socket:
                 path.unlink()  # left behind by a server that was killed
             else:
                 raise InputError(f"another server listens at {path}; stop it or choose another path")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
         sock.bind(str(path))
     except OSError as error:
+        sock.close()
         raise InputError(f"cannot listen at {path}: {error.strerror or error}") from error
     finally:
         os.umask(before)

@@ -102,7 +102,10 @@ def read_head(raw: bytes, limits: Limits) -> Head:
     if int(told) > limits.body_bytes:
         raise BadHead(413, f"the body may have {limits.body_bytes:,} bytes, {int(told):,} are announced")
     method = parser.get_method().decode("ascii")
-    return Head(method, collector.target.decode("latin-1"), headers, int(told), parser.should_keep_alive(), chunked)
+    # Not the parser's should_keep_alive: it speaks of the next message once this one is complete.
+    wishes = {wish.strip() for wish in headers.get("connection", "").lower().split(",")}
+    alive = "close" not in wishes and (parser.get_http_version() == "1.1" or "keep-alive" in wishes)
+    return Head(method, collector.target.decode("latin-1"), headers, int(told), alive, chunked)
 
 
 class Heads:
