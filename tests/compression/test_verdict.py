@@ -1,6 +1,7 @@
 """Verdicts: every constraint told, no false win, a front that nobody beats, a choice that follows the weights."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -249,3 +250,12 @@ def test_a_gain_in_accuracy_is_no_reward_and_what_is_missing_does_not_count():
 def test_weights_that_choose_nothing_are_refused(weights):
     with pytest.raises(InputError, match="weights"):
         Preference(**weights)
+
+
+def test_a_float_network_on_another_engine_makes_no_false_win():
+    int8, twin = candidate("int8", ("int8_static",), 0.05, latency_ms=0.5), candidate("float", (), 0.01, latency_ms=0.4)
+    base = latency(1.0, 0.01)
+    here, _ = refuse_false_wins([int8, twin], base)
+    assert here.refused
+    there, _ = refuse_false_wins([int8, replace(twin, engine="openvino")], base)
+    assert not there.refused

@@ -62,8 +62,13 @@ def judge(candidate: Candidate, constraints: Sequence[Constraint]) -> Candidate:
 
 
 def structure_of(candidate: Candidate) -> str:
-    """What names the float network a candidate is made of."""
-    return repr([dict(step) for step in candidate.recipe if step["pass"] in ("prune_channels", "low_rank")])
+    """What names the float network a candidate is made of, and the engine it runs on.
+
+    A float network that is faster on another engine makes no false win of this one: there may be reasons, memory above
+    all, for which that engine will not do.
+    """
+    steps = [dict(step) for step in candidate.recipe if step["pass"] in ("prune_channels", "low_rank")]
+    return repr([candidate.engine, steps])
 
 
 def refuse_false_wins(candidates: Iterable[Candidate], baseline: Measurement) -> list[Candidate]:

@@ -17,27 +17,31 @@ _NOTICED = 0.99
 
 
 def tested(bench: Bench, ranked: list[Candidate], enough: int, late: Callable[[], bool]) -> list[Candidate]:
-    """Candidates with their held-out accuracy, the best first, until ``enough`` have passed without a doubt, three
-    times as many have passed at all, or it is ``late``."""
+    """Candidates with their held-out accuracy, the best first, until ``enough`` have passed without a doubt or
+    three times as many at all, one of each engine among them where there is one, or it is ``late``."""
     made: list[Candidate] = []
     seen: set[tuple[str, str, str]] = set()
     for c in ranked:
         same = (c.model.digest, c.engine, repr(c.options))
         if same in seen:
             continue  # two shares may leave the same channels
+        passed = [m for m in made if acceptable(m)]
+        full = sum(not m.doubts for m in passed) >= enough or len(passed) >= 3 * enough
+        if full and c.engine in {m.engine for m in passed}:
+            continue  # only engines of which none has passed are looked for now
         seen.add(same)
         try:
             made.append(bench.test(c))
         except EdgewrightError as error:
             made.append(replace(c, refused=(str(error),)))
-        passed = [m for m in made if acceptable(m)]
-        if sum(not m.doubts for m in passed) == enough or len(passed) == 3 * enough or late():
+        if late():
             break
     return made
 
 
 def finalists(seen: list[Candidate], enough: int) -> list[Candidate]:
-    """At most ``enough`` of those that passed, the ones without a doubt first, the fastest of these among them.
+    """About ``enough`` of those that passed, the ones without a doubt first; the fastest and each engine's best are
+    among them.
 
     A score may be won by size; measured with care such a candidate may turn out slower than the original, and then
     there must be another.
@@ -45,9 +49,10 @@ def finalists(seen: list[Candidate], enough: int) -> list[Candidate]:
     passed = sorted((c for c in seen if acceptable(c)), key=lambda c: bool(c.doubts))
     timed = [c for c in passed if "latency_ms" in c.metrics]
     fastest = min(timed, key=lambda c: (bool(c.doubts), c.metrics["latency_ms"].value), default=None)
-    if fastest is None or fastest in passed[:enough]:
-        return passed[:enough]
-    return [*passed[: enough - 1], fastest]
+    heads = {c.engine: c for c in reversed(passed)}.values()
+    needed = [c for c in passed if c is fastest or any(c is head for head in heads)]
+    others = [c for c in passed if not any(c is one for one in needed)][: max(enough - len(needed), 0)]
+    return [c for c in passed if any(c is one for one in (*needed, *others))]
 
 
 def choose(finals: list[Candidate], base: Candidate, score: Callable[[Candidate], float]) -> Candidate | None:
