@@ -124,7 +124,7 @@ def test_the_infeasible_the_expired_and_the_superfluous_are_not_let_in():
 
 def test_who_can_no_longer_be_done_in_time_hears_it_while_the_model_is_busy(busy):
     scheduler, model, answers = busy
-    answers.submit(model, "short", deadline=later(scheduler, 0.05))
+    answers.submit(model, "short", deadline=later(scheduler, 0.5))
     assert answers.wait("short") == [Expired]
     assert "first" not in answers.found, "the run before has not ended"
 
