@@ -19,7 +19,8 @@ class Held:
 
     def __init__(self, takes=0.0, most_rows=1, delay_s=0.0):
         self.times = RunTimes(takes)
-        self.most_rows, self.delay_s = most_rows, delay_s
+        self.most_rows, self.delay_s, self.preferred = most_rows, delay_s, ()
+        self.running, self.most_runs = 0, 1
         self.runs, self.began, self.go = [], threading.Semaphore(0), threading.Semaphore(0)
 
     def run(self, jobs):
@@ -86,10 +87,10 @@ def test_an_idle_scheduler_lets_a_caller_run_in_its_own_thread():
     scheduler, model = Scheduler(), Held()
     end = scheduler.enter(model)
     assert end and not scheduler.enter(model), "one executor, one run"
-    scheduler.leave(end)
+    scheduler.leave(model, end)
     end = scheduler.enter(model)
     assert end
-    scheduler.leave(end)
+    scheduler.leave(model, end)
     scheduler.close()
     assert not scheduler.enter(model)
 

@@ -33,6 +33,10 @@ class NotReady(Fault):
     kind = "not_ready"
 
 
+class Gone(NotReady):
+    """This version was replaced between finding and asking it: find the model again."""
+
+
 class Overloaded(Fault):
     """The line is full."""
 

@@ -25,10 +25,12 @@ _now = time.perf_counter
 
 @dataclass(frozen=True)
 class Batching:
-    """``most_rows`` in one run at most (1: none); the first of a batch waits ``delay_s`` for company at most."""
+    """``most_rows`` in one run at most (1: none); the first of a batch waits ``delay_s`` for company at most, and for
+    nobody once its rows are one of ``preferred``."""
 
     most_rows: int = 1
     delay_s: float = 0.0
+    preferred: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,24 +57,23 @@ class Served:
         chosen = batching or Batching()
         open_batch = all(s.shape and not isinstance(s.shape[0], int) for s in session.signature.inputs)
         self.most_rows = chosen.most_rows if open_batch else 1
-        self.delay_s = chosen.delay_s
+        self.delay_s, self.preferred = chosen.delay_s, chosen.preferred
+        self.running, self.most_runs = 0, 1
 
-    def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """Run now, in this thread, and count it. Raises BadRequest, EngineError."""
+    def infer(self, inputs: Arrays) -> Arrays:
+        """Run now, in this thread. Raises BadRequest, or Fault when the engine fails."""
         begin = _now()
         try:
             outputs = self.session.infer(inputs)
         except InputError as error:
-            self.stats.faults["bad_request"] += 1
             raise BadRequest(str(error)) from error
-        except EngineError:
-            self.stats.faults["failed"] += 1
-            raise
+        except EngineError as error:
+            raise Fault(str(error)) from error
         took = _now() - begin
         count = rows(inputs) if self.most_rows > 1 else 1
         self.times.add(count, took)
         self.stats.ran(count, 1, took)
-        return dict(outputs)
+        return outputs
 
     def warm(self, requests: Sequence[Arrays], runs: int = 5) -> None:
         """Answer made-up requests, so that nobody pays for the first run and its time is not taken for the usual one.
@@ -118,5 +119,3 @@ class Served:
             job.done(self.infer(job.inputs), None)
         except Fault as fault:
             job.done(None, fault)
-        except EngineError as error:
-            job.done(None, Fault(str(error)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgewright.core.errors import InputError
+from edgewright.runtime.desk import Desk
 from edgewright.runtime.lanes.http import Connection, Heads, Limits
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.oip.routes import Routes
@@ -58,7 +59,7 @@ class Server:
     def __init__(self, repository: Repository, addresses: list[Address], limits: Limits | None = None) -> None:
         self._repository, self._limits = repository, limits or Limits()
         self._loop, self._scheduler = Loop(), Scheduler()
-        self._routes = Routes(repository, self._scheduler, self._loop.call)
+        self._routes = Routes(repository, Desk(self._scheduler), self._loop.call)
         self._heads = Heads(self._limits)
         self._connections: set[Connection] = set()
         self._draining = 0.0

@@ -42,13 +42,14 @@ class Times:
 
 
 class Stats:
-    """``queue`` and ``compute``: times in s. ``batches`` counts runs by their rows, ``faults`` by kind."""
+    """``queue`` and ``compute``: times in s. ``batches`` counts runs by their rows, ``faults`` by kind;
+    ``missed``: deadlines that were not met, by a late answer or none."""
 
     def __init__(self) -> None:
         self.queue, self.compute = Times(), Times()
         self.batches: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
-        self.requests = self.rows = 0
+        self.requests = self.rows = self.missed = 0
 
     def ran(self, rows: int, requests: int, compute_s: float) -> None:
         """One run answered so many requests."""

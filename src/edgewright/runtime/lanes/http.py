@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import select
 import socket
 import time
@@ -62,6 +63,12 @@ Reply = tuple[int, bytes, bytes]
 Answer = Callable[[Reply], None]
 Handler = Callable[[Head, bytes, Answer], None]
 """Answers a request by calling the third argument once, at once or later, on the loop's thread."""
+JSON = b"Content-Type: application/json\r\n"
+
+
+def fault_reply(status: int, why: str) -> Reply:
+    """The protocol's error."""
+    return status, JSON, json.dumps({"error": why}).encode()
 
 
 class _Collector:
@@ -277,14 +284,10 @@ class Connection:
             self._go_on()
 
     def _refuse(self, status: int, why: str) -> None:
-        import json
-
-        body = json.dumps({"error": why}).encode()
+        _, more, body = fault_reply(status, why)
         self._ending = True
-        self._send(
-            b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
-            % (status, REASONS.get(status, "Unknown").encode(), len(body), body)
-        )
+        line = b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Unknown").encode())
+        self._send(b"%s%sConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (line, more, len(body), body))
 
     def _send(self, data: bytes) -> None:
         if self._sock.fileno() < 0:

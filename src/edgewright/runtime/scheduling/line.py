@@ -7,9 +7,11 @@ what has no deadline goes last within its priority.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heapreplace
 from typing import Any
 
 NEVER = float("inf")
@@ -17,13 +19,17 @@ NEVER = float("inf")
 
 @dataclass(order=True, slots=True)
 class Waiting:
-    """One request in line. Times in s on the scheduler's clock; ``cost`` is what it is expected to take."""
+    """One request in line. Times in s on the scheduler's clock.
+
+    ``cost`` is what it is expected to take, ``spread`` the standard deviation of that.
+    """
 
     priority: int
     deadline: float
     number: int
     cost: float = field(compare=False)
     job: Any = field(compare=False)
+    spread: float = field(default=0.0, compare=False)
     gone: bool = field(default=False, compare=False)
 
 
@@ -32,8 +38,6 @@ class Line:
 
     def __init__(self) -> None:
         self._waiting: list[Waiting] = []
-        self.work = 0.0
-        """Seconds of work in line."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -41,41 +45,44 @@ class Line:
     def __iter__(self) -> Iterator[Waiting]:
         return iter(self._waiting)
 
-    def finish(self, new: Waiting, start: float, margin: float = 0.0) -> float | None:
-        """When ``new`` would be done if it joined now, ``start`` being when the next one begins.
+    def finish(self, new: Waiting, free: Sequence[float], spreads: float = 0.0, margin: float = 0.0) -> float | None:
+        """When ``new`` would be done if it joined now; ``free``: when each executor can begin something.
 
-        None when it, or one of its own priority behind it that was promised its deadline, would be late by that. Those
-        of lower priorities behind it were promised less: they are looked at again before they run.
+        None when it, or one of its own priority behind it that was promised its deadline, would then be late. Those of
+        lower priorities were promised less: they are looked at again before they run. Late is what ends after the
+        deadline by ``spreads`` standard deviations of all runs until then (their variances add) and ``margin`` s.
         """
         place = bisect_left(self._waiting, new)
-        ahead = sum(w.cost for w in self._waiting[:place])
-        done = start + ahead + new.cost
-        if done + margin > new.deadline:
+        heap = list(free)
+        heapify(heap)
+        variance = 0.0
+        for ahead in self._waiting[:place]:
+            heapreplace(heap, heap[0] + ahead.cost)
+            variance += ahead.spread**2
+        done = heap[0] + new.cost
+        variance += new.spread**2
+        if done + spreads * math.sqrt(variance) + margin > new.deadline:
             return None
-        late = done
+        heapreplace(heap, done)
         for behind in self._waiting[place:]:
             if behind.priority != new.priority:
                 break
-            late += behind.cost
-            if late > behind.deadline:
+            end = heap[0] + behind.cost
+            heapreplace(heap, end)
+            variance += behind.spread**2
+            if behind.deadline < NEVER and end + spreads * math.sqrt(variance) > behind.deadline:
                 return None
         return done
 
     def join(self, new: Waiting) -> None:
         """Take a place."""
         insort(self._waiting, new)
-        self.work += new.cost
 
     def leave(self, one: Waiting) -> None:
         """Give a place up. Nothing happens when it is not in line."""
         place = bisect_left(self._waiting, one)
         if place < len(self._waiting) and self._waiting[place] is one:
             del self._waiting[place]
-            self.work = self.work - one.cost if self._waiting else 0.0
-
-    def head(self) -> Waiting | None:
-        """Who runs next."""
-        return self._waiting[0] if self._waiting else None
 
     def hopeless(self, now: float) -> list[Waiting]:
         """Those that can no longer be done in time even if they ran at once, taken out of the line."""

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
-from edgewright.runtime.faults import Cancelled, Expired, Fault, Infeasible, NotReady, Overloaded
+from edgewright.runtime.faults import Cancelled, Expired, Fault, Gone, Infeasible, NotReady, Overloaded
 from edgewright.runtime.scheduling.line import NEVER, Line, Waiting
 from edgewright.runtime.scheduling.times import RunTimes
 
 Clock = Callable[[], float]
+_SPREADS = 3.0
+"""Standard deviations kept free before a deadline: 99.9% of a normal distribution lie below."""
+_URGENT = 1
+_REMEMBERED = 64
+"""Urgent requests whose slack is remembered when others are batched."""
 
 
 class Runs(Protocol):
@@ -29,6 +35,11 @@ class Runs(Protocol):
     """Rows of a batch at most; 1 when it is not batched."""
     delay_s: float
     """How long a batch may wait for company."""
+    preferred: tuple[int, ...]
+    """Rows at which a batch waits for nobody else."""
+    running: int
+    """Runs of it that go on, ``most_runs`` at most (0: retired); the scheduler counts."""
+    most_runs: int
 
     def run(self, jobs: list[Job]) -> None:
         """Answer the jobs, each through its ``done``; raises nothing."""
@@ -63,52 +74,65 @@ class Scheduler:
         self._line, self._numbers = Line(), count()
         self._executors, self._free, self._most, self._clock = executors, executors, most, clock
         self._ends: list[float] = []
+        self._slacks: deque[float] = deque(maxlen=_REMEMBERED)
+        self._rest, self._retiring = threading.Condition(self._lock), 0
         self._alarm = NEVER
         self._open = True
         self._threads: list[threading.Thread] = []
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._line)
+
     def enter(self, model: Runs) -> float:
         """Take an executor for a run of one row in this thread: its expected end, to be given to ``leave``.
 
-        0.0 when none is free or somebody waits: then ``submit``.
+        0.0 when none is free, the model is busy or somebody waits: then ``submit``.
         """
         with self._lock:
-            if not self._free or len(self._line) or not self._open:
+            if not self._free or len(self._line) or model.running >= model.most_runs or not self._open:
                 return 0.0
             self._free -= 1
+            model.running += 1
             end = self._clock() + model.times.mean()
             self._ends.append(end)
             return end
 
-    def leave(self, end: float) -> None:
+    def leave(self, model: Runs, end: float) -> None:
         """Give the executor back."""
         with self._lock:
             self._free += 1
+            model.running -= 1
             self._ends.remove(end)
             if len(self._line):
                 self._work.notify()
+            if self._retiring:
+                self._rest.notify_all()
 
     def submit(self, job: Job) -> None:
         """Let a job into the line. Raises Overloaded, Infeasible, Expired or NotReady when it is not let in."""
         with self._lock:
             if not self._open:
                 raise NotReady("the server is shutting down")
+            if not job.model.most_runs:
+                raise Gone("this version was just replaced; ask again")
             now = self._clock()
             if job.deadline <= now:
                 raise Expired("its deadline had passed when it came")
             if len(self._line) >= self._most:
                 raise Overloaded(f"{self._most} requests wait already; ask again later")
             job.arrived = now
-            cost = self._cost(job)
-            place = Waiting(job.priority, job.deadline, next(self._numbers), cost, job)
-            if job.deadline < NEVER or len(self._line):
-                start = now if self._free else max(min(self._ends, default=now), now)
-                spread = job.model.times.spread()
-                if self._line.finish(place, start, margin=2 * spread) is None:
-                    raise Infeasible(
-                        f"it could not be done within the {1e3 * (job.deadline - now):.3g} ms it has: "
-                        f"{len(self._line)} wait and a run takes {1e3 * cost:.3g} ms"
-                    )
+            cost, spread = self._cost(job)
+            place = Waiting(job.priority, job.deadline, next(self._numbers), cost, job, spread)
+            if job.deadline < NEVER and job.priority == _URGENT:
+                self._slacks.append(job.deadline - now - cost)
+            bound = job.deadline < NEVER or len(self._line)
+            if bound and self._line.finish(place, self._begins(now), _SPREADS) is None:
+                raise Infeasible(
+                    f"it could not be done within the {1e3 * (job.deadline - now):.3g} ms it has: "
+                    f"{len(self._line)} wait and a run takes {1e3 * cost:.3g} ms"
+                )
             job.place = place
             self._line.join(place)
             self._start()
@@ -127,6 +151,29 @@ class Scheduler:
         job.done(None, Cancelled("nobody waits for the answer any more"))
         return True
 
+    def retire(self, model: Runs, timeout_s: float) -> bool:
+        """Wait until nothing of ``model`` waits or runs, and let nothing in from then on (``Gone``). False: timed out.
+
+        Whoever found it before it was replaced is still answered by it.
+        """
+
+        def drained() -> bool:
+            return not model.running and all(w.job.model is not model for w in self._line)
+
+        with self._lock:
+            self._retiring += 1
+            try:
+                if not self._rest.wait_for(drained, timeout_s):
+                    return False
+            finally:
+                self._retiring -= 1
+            model.most_runs = 0
+            return True
+
+    def idle(self) -> bool:
+        """Whether nobody waits and an executor is free: what is done now delays nobody who is here."""
+        return bool(self._free) and not len(self._line)
+
     def close(self) -> None:
         """Let nobody in any more, finish what waits, end the threads."""
         with self._lock:
@@ -136,11 +183,17 @@ class Scheduler:
         for thread in self._threads:
             thread.join()
 
-    def _cost(self, job: Job) -> float:
-        most = job.model.most_rows
+    def _begins(self, now: float) -> list[float]:
+        """When each executor can begin something."""
+        return [max(end, now) for end in self._ends] + [now] * self._free
+
+    def _cost(self, job: Job) -> tuple[float, float]:
+        times, most = job.model.times, job.model.most_rows
         if job.rows and most > job.rows and len(self._line):  # it will have company
-            return job.model.times.mean(most) * job.rows / most
-        return job.model.times.mean(max(job.rows, 1))
+            share = job.rows / most
+            return times.mean(most) * share, times.spread(most) * share
+        alone = max(job.rows, 1)
+        return times.mean(alone), times.spread(alone)
 
     def _start(self) -> None:
         if not self._threads:
@@ -161,21 +214,26 @@ class Scheduler:
                         jobs, wait = self._take(self._clock())
                     if not jobs:
                         self._work.wait(wait)
+                model = jobs[0].model
                 self._free -= 1
-                end = self._clock() + jobs[0].model.times.mean(sum(j.rows for j in jobs) or 1)
+                model.running += 1
+                end = self._clock() + model.times.mean(sum(j.rows for j in jobs) or 1)
                 self._ends.append(end)
-            jobs[0].model.run(jobs)
-            self.leave(end)
+                if self._free and len(self._line):
+                    self._work.notify()
+            model.run(jobs)
+            self.leave(model, end)
 
     def _take(self, now: float) -> tuple[list[Job], float | None]:
-        """The next batch, out of the line; or nobody, and how long to wait for company."""
-        head = self._line.head()
-        assert head is not None  # noqa: S101 - the caller has looked
+        """The next batch, out of the line; or nobody, and how long to wait for company (None: for a run to end)."""
+        head = next((w for w in self._line if w.job.model.running < w.job.model.most_runs), None)
+        if head is None:
+            return [], None
         first: Job = head.job
         chosen, rows = [head], first.rows
         model = first.model
         if rows and model.most_rows > rows:
-            latest = head.deadline
+            latest = min(head.deadline, now + self._patience(first, now))
             for other in self._line:
                 job: Job = other.job
                 if other is head or job.model is not model or job.key != first.key:
@@ -190,12 +248,18 @@ class Scheduler:
                 rows, latest = together, min(latest, other.deadline)
             company = first.arrived + model.delay_s
             patience = min(company, latest - model.times.mean(rows)) - now
-            if rows < model.most_rows and patience > 0 and self._open:
+            if rows < model.most_rows and rows not in model.preferred and patience > 0 and self._open:
                 return [], patience
         for one in chosen:
             self._line.leave(one)
             one.gone = True
         return [one.job for one in chosen], None
+
+    def _patience(self, first: Job, now: float) -> float:
+        """How long a batch may run, in s: an urgent request that comes meanwhile must still find its usual slack."""
+        if first.priority == _URGENT or not self._slacks:
+            return NEVER
+        return max(min(self._slacks), 0.0)
 
     def _watch(self) -> None:
         """Tell those who cannot be done in time any more, at once."""

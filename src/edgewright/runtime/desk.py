@@ -1,0 +1,97 @@
+"""The desk: where requests of all lanes come in, and where what becomes of them is counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgewright.runtime.faults import Expired, Fault, Infeasible
+from edgewright.runtime.scheduling.batches import key, rows
+from edgewright.runtime.scheduling.line import NEVER
+from edgewright.runtime.scheduling.scheduler import Job, Scheduler
+from edgewright.runtime.served import Served
+
+Arrays = Mapping[str, NDArray[Any]]
+Done = Callable[[Any, Fault | None], None]
+"""Called once, from any thread, with the outputs or with a fault."""
+PRIORITY = 2
+"""Of requests that name none; 1 is the most urgent."""
+_now = time.perf_counter
+
+
+class Desk:
+    """Hands requests to the scheduler, or runs them at once where nobody waits."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+
+    def at_once(self, served: Served, inputs: Arrays, timeout_s: float | None = None) -> Arrays | None:
+        """The outputs, run in this thread, or None when somebody waits or runs: then ``later`` or ``wait``.
+
+        Raises a Fault, counted.
+        """
+        if timeout_s is not None and served.times.mean() > timeout_s:
+            raise self._count(served, _too_short(served, timeout_s))
+        end = self.scheduler.enter(served)
+        if not end:
+            return None
+        try:
+            return served.infer(inputs)
+        except Fault as fault:
+            raise self._count(served, fault) from fault.__cause__
+        finally:
+            self.scheduler.leave(served, end)
+
+    def later(
+        self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = PRIORITY
+    ) -> Job:
+        """Take a place in line; what ``Scheduler.cancel`` takes. Raises the Fault for which it was not let in."""
+
+        def counted(outputs: Any, fault: Fault | None) -> None:
+            if fault is not None:
+                self._count(served, fault)
+            done(outputs, fault)
+
+        deadline = NEVER if timeout_s is None else _now() + timeout_s
+        job = Job(served, inputs, counted, deadline, priority)
+        if served.most_rows > 1:
+            job.rows, job.key = rows(inputs), key(inputs)
+        try:
+            self.scheduler.submit(job)
+        except Fault as fault:
+            raise self._count(served, fault) from None
+        return job
+
+    def wait(self, served: Served, inputs: Arrays, timeout_s: float | None = None, priority: int = PRIORITY) -> Arrays:
+        """The outputs, when it is this request's turn. Raises a Fault."""
+        outputs = self.at_once(served, inputs, timeout_s)
+        if outputs is not None:
+            return outputs
+        over = threading.Event()
+        answer: list[Any] = []
+
+        def done(outputs: Any, fault: Fault | None) -> None:
+            answer.extend((outputs, fault))
+            over.set()
+
+        self.later(served, inputs, done, timeout_s, priority)
+        over.wait()
+        if answer[1] is not None:
+            raise answer[1]
+        found: Arrays = answer[0]
+        return found
+
+    @staticmethod
+    def _count(served: Served, fault: Fault) -> Fault:
+        served.stats.faults[fault.kind] += 1
+        if isinstance(fault, Expired | Infeasible):
+            served.stats.missed += 1
+        return fault
+
+
+def _too_short(served: Served, timeout_s: float) -> Infeasible:
+    return Infeasible(f"a run takes {1e3 * served.times.mean():.3g} ms, it has {1e3 * timeout_s:.3g} ms")

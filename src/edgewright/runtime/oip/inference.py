@@ -1,0 +1,116 @@
+"""Inference over HTTP: from a request's bytes to a reply's. What came before in the same shape is looked up."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgewright.runtime.desk import PRIORITY, Desk
+from edgewright.runtime.faults import BadRequest, Fault, Gone
+from edgewright.runtime.lanes.http import JSON, Answer, Head, Reply, fault_reply
+from edgewright.runtime.oip.messages import Plan, Wanted, plan, reply
+from edgewright.runtime.oip.types import datatype
+from edgewright.runtime.repository import Repository
+from edgewright.runtime.served import Served
+
+Arrays = Mapping[str, NDArray[Any]]
+_MIXED = b"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n"
+_SHORT_S = 0.0003
+"""Runs below this happen on the loop's own thread: handing them over would take longer (facts: a hop costs 65 us)."""
+_MEMO = 256
+_MEMO_BYTES = 4096
+_INFLATED = 256 * 2**20
+_now = time.perf_counter
+
+
+class Inference:
+    """``later`` runs a function on the thread that answers (the loop's ``call``)."""
+
+    def __init__(self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None]) -> None:
+        self._find, self._desk, self._later = repository.find, desk, later
+        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
+
+    def handler(self, head: Head, name: str, version: str) -> Callable[[Head, bytes, Answer], None]:
+        """What answers requests that have this very head. Raises BadRequest."""
+        told = head.headers.get("inference-header-content-length")
+        if told is not None and not (told.isascii() and told.isdigit() and len(told) < 16):
+            raise BadRequest("Inference-Header-Content-Length is no number")
+        length = None if told is None else int(told)
+        encoding = head.headers.get("content-encoding", "identity").lower()
+        if encoding == "identity":
+            return lambda head, body, answer: self._answer(name, version, length, body, answer)
+        return lambda head, body, answer: self._answer(name, version, length, inflate(body, encoding), answer)
+
+    def _answer(self, name: str, version: str, length: int | None, body: bytes, answer: Answer) -> None:
+        served = self._find(name, version)
+        size = len(body) if length is None else length
+        if size > len(body):
+            raise BadRequest(f"Inference-Header-Content-Length is {size}, the body has {len(body)} bytes")
+        asked = self._plan(body if size == len(body) else body[:size])
+        inputs = asked.inputs(memoryview(body)[size:])
+        request = asked.request
+        try:
+            outputs = self._desk.at_once(served, inputs, request.timeout_s) if served.times.mean() < _SHORT_S else None
+            if outputs is None:
+                self._wait(served, asked, inputs, answer)
+                return
+        except Gone:  # replaced just now: its successor answers
+            self._answer(name, version, length, body, answer)
+            return
+        answer(self._reply(served, asked, outputs))
+
+    def _plan(self, raw: bytes) -> Plan:
+        found = self._plans.get(raw)
+        if found is None:
+            found = plan(raw)
+            if len(raw) <= _MEMO_BYTES:
+                self._plans[raw] = found
+                if len(self._plans) > _MEMO:
+                    self._plans.popitem(last=False)
+        return found
+
+    def _wait(self, served: Served, asked: Plan, inputs: Arrays, answer: Answer) -> None:
+        def done(outputs: Any, fault: Fault | None) -> None:
+            def tell() -> None:
+                if fault is not None:
+                    answer(fault_reply(fault.status, str(fault)))
+                    return
+                try:
+                    answer(self._reply(served, asked, outputs))
+                except Fault as wrong:
+                    answer(fault_reply(wrong.status, str(wrong)))
+
+            self._later(tell)
+
+        self._desk.later(served, inputs, done, asked.request.timeout_s, asked.request.priority or PRIORITY)
+
+    def _reply(self, served: Served, asked: Plan, outputs: Arrays) -> Reply:
+        request, source = asked.request, served.source
+        kinds = {spec.name: datatype(spec.dtype) for spec in served.session.signature.outputs}
+        wanted = request.outputs or tuple(Wanted(name, request.binary) for name in outputs)
+        for one in wanted:
+            if one.name not in outputs:
+                raise BadRequest(f"the model has no output {one.name!r}; it has: {', '.join(outputs)}")
+        told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted)
+        if not tensors:
+            return 200, JSON, told
+        return 200, _MIXED % len(told), b"".join((told, *tensors))
+
+
+def inflate(body: bytes, encoding: str, most: int = _INFLATED) -> bytes:
+    """``body`` unpacked; ``encoding`` is gzip or deflate. Raises BadRequest, also beyond ``most`` bytes."""
+    if encoding not in ("gzip", "deflate"):
+        raise BadRequest(f"Content-Encoding {encoding[:20]!r} is not known; use gzip or deflate")
+    reader = zlib.decompressobj(31 if encoding == "gzip" else 15)
+    try:
+        found = reader.decompress(body, most)
+    except zlib.error as error:
+        raise BadRequest(f"the body is no {encoding}: {error}") from error
+    if reader.unconsumed_tail or not reader.eof:
+        raise BadRequest(f"the body is cut short, or holds more than {most:,} bytes")
+    return found
