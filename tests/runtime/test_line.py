@@ -25,7 +25,7 @@ def test_the_most_urgent_first_then_the_earliest_deadline_then_who_came_first():
     for one in (waiting(0), waiting(1, 9.0), waiting(2, 5.0), waiting(3, 5.0), waiting(4, 99.0, priority=1)):
         line.join(one)
     assert [w.number for w in line] == [4, 2, 3, 1, 0]
-    
+
 
 @given(lines(), lines())
 def test_joining_and_leaving_keep_order(first, second):
