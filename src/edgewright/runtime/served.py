@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from edgewright.runtime.stats import Stats
 
 Arrays = Mapping[str, NDArray[Any]]
 _now = time.perf_counter
+_numbers = count()
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Served:
     """``session`` is this version's own; nobody else closes it."""
 
     def __init__(self, source: Source, session: Session, batching: Batching | None = None) -> None:
-        self.source, self.session = source, session
+        self.source, self.session, self.number = source, session, next(_numbers)
         self.times, self.stats = RunTimes(), Stats()
         chosen = batching or Batching()
         open_batch = all(s.shape and not isinstance(s.shape[0], int) for s in session.signature.inputs)
@@ -70,9 +72,9 @@ class Served:
         except EngineError as error:
             raise Fault(str(error)) from error
         took = _now() - begin
-        count = rows(inputs) if self.most_rows > 1 else 1
-        self.times.add(count, took)
-        self.stats.ran(count, 1, took)
+        size = rows(inputs) if self.most_rows > 1 else 1
+        self.times.add(size, took)
+        self.stats.ran(size, 1, took)
         return outputs
 
     def warm(self, requests: Sequence[Arrays], runs: int = 5) -> None:

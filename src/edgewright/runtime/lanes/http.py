@@ -6,7 +6,6 @@ import json
 import select
 import socket
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,8 +57,8 @@ class BadHead(Exception):  # noqa: N818 - caught at once and turned into a reply
         self.status = status
 
 
-Reply = tuple[int, bytes, bytes]
-"""Status, further header lines (each ending in CRLF), body."""
+Reply = tuple[int, bytes, bytes] | bytes
+"""Status, further header lines (each ending in CRLF), body; or all of a reply of status 200 as it goes on the wire."""
 Answer = Callable[[Reply], None]
 Handler = Callable[[Head, bytes, Answer], None]
 """Answers a request by calling the third argument once, at once or later, on the loop's thread."""
@@ -116,10 +115,10 @@ def read_head(raw: bytes, limits: Limits) -> Head:
 
 
 class Heads:
-    """Heads by their very bytes, the least recently used forgotten first."""
+    """Heads by their very bytes; the oldest are forgotten first."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits, self._known = limits, OrderedDict[bytes, Head]()
+        self._limits, self._known = limits, dict[bytes, Head]()
 
     def find(self, raw: bytes) -> Head:
         """The head in ``raw``. Raises BadHead."""
@@ -127,7 +126,7 @@ class Heads:
         if head is None:
             head = self._known[raw] = read_head(raw, self._limits)
             if len(self._known) > _MEMO:
-                self._known.popitem(last=False)
+                del self._known[next(iter(self._known))]
         return head
 
 
@@ -141,6 +140,7 @@ class Connection:
         self._in = bytearray()
         self._out: list[memoryview] = []
         self._head: Head | None = None
+        self._asked: Head
         self._chunks = bytearray()
         self._waiting = self._ending = False
         self.since = time.monotonic()
@@ -268,26 +268,30 @@ class Connection:
                 return body
 
     def _ask(self, head: Head, body: bytes) -> None:
-        self._waiting = True
-        self._handler(head, body, lambda reply: self._answer(head, reply))
+        self._waiting, self._asked = True, head
+        self._handler(head, body, self._answer)
 
-    def _answer(self, head: Head, reply: Reply) -> None:
-        status, more, body = reply
-        alive = head.alive and not self._ending
+    def _answer(self, reply: Reply) -> None:
+        head = self._asked
         self._waiting = False
-        line = b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Unknown").encode())
-        ending = b"" if alive else b"Connection: close\r\n"
-        raw = b"%s%s%sContent-Length: %d\r\n\r\n" % (line, more, ending, len(body))
-        self._ending = self._ending or not alive
-        self._send(raw + body if head.method != "HEAD" else raw)
+        if not head.alive:
+            self._ending = True
+        self._send(reply if type(reply) is bytes and not self._ending else self._spelled(reply, head.method == "HEAD"))
         if self._in and self._sock.fileno() >= 0:
             self._go_on()
 
-    def _refuse(self, status: int, why: str) -> None:
-        _, more, body = fault_reply(status, why)
-        self._ending = True
+    def _spelled(self, reply: Reply, head_only: bool) -> bytes:
+        ending = b"Connection: close\r\n" if self._ending else b""
+        if isinstance(reply, bytes):
+            line, _, rest = reply.partition(b"\r\n")
+            return b"%s\r\n%s%s" % (line, ending, rest)
+        status, more, body = reply
         line = b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Unknown").encode())
-        self._send(b"%s%sConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (line, more, len(body), body))
+        return b"%s%s%sContent-Length: %d\r\n\r\n%s" % (line, more, ending, len(body), b"" if head_only else body)
+
+    def _refuse(self, status: int, why: str) -> None:
+        self._ending = True
+        self._send(self._spelled(fault_reply(status, why), False))
 
     def _send(self, data: bytes) -> None:
         if self._sock.fileno() < 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from edgewright.runtime.desk import PRIORITY, Desk
 from edgewright.runtime.faults import BadRequest, Fault, Gone
 from edgewright.runtime.lanes.http import JSON, Answer, Head, Reply, fault_reply
 from edgewright.runtime.oip.messages import Plan, Wanted, plan, reply
-from edgewright.runtime.oip.types import datatype
+from edgewright.runtime.oip.types import NUMPY, datatype
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 
@@ -24,6 +23,7 @@ _SHORT_S = 0.0003
 """Runs below this happen on the loop's own thread: handing them over would take longer (facts: a hop costs 65 us)."""
 _MEMO = 256
 _MEMO_BYTES = 4096
+_MEMO_SHAPES = 16
 _INFLATED = 256 * 2**20
 _now = time.perf_counter
 
@@ -33,7 +33,7 @@ class Inference:
 
     def __init__(self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None]) -> None:
         self._find, self._desk, self._later = repository.find, desk, later
-        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
+        self._plans: dict[bytes, Plan] = {}
 
     def handler(self, head: Head, name: str, version: str) -> Callable[[Head, bytes, Answer], None]:
         """What answers requests that have this very head. Raises BadRequest."""
@@ -71,7 +71,7 @@ class Inference:
             if len(raw) <= _MEMO_BYTES:
                 self._plans[raw] = found
                 if len(self._plans) > _MEMO:
-                    self._plans.popitem(last=False)
+                    del self._plans[next(iter(self._plans))]
         return found
 
     def _wait(self, served: Served, asked: Plan, inputs: Arrays, answer: Answer) -> None:
@@ -90,6 +90,12 @@ class Inference:
         self._desk.later(served, inputs, done, asked.request.timeout_s, asked.request.priority or PRIORITY)
 
     def _reply(self, served: Served, asked: Plan, outputs: Arrays) -> Reply:
+        arrays = [*outputs.values()]
+        key = (served.number, *[array.shape for array in arrays])
+        known = asked.replies.get(key)
+        if known is not None:
+            head, order = known
+            return b"".join([head, *[arrays[i].tobytes() for i in order]])
         request, source = asked.request, served.source
         kinds = {spec.name: datatype(spec.dtype) for spec in served.session.signature.outputs}
         wanted = request.outputs or tuple(Wanted(name, request.binary) for name in outputs)
@@ -99,7 +105,14 @@ class Inference:
         told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted)
         if not tensors:
             return 200, JSON, told
-        return 200, _MIXED % len(told), b"".join((told, *tensors))
+        more = _MIXED % len(told)
+        if len(asked.replies) < _MEMO_SHAPES and all(one.binary and kinds[one.name] in NUMPY for one in wanted):
+            # All that depends on the shapes alone, ready for the next request of this kind.
+            length = len(told) + sum(map(len, tensors))
+            head = b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (more, length, told)
+            names = [*outputs]
+            asked.replies[key] = head, [names.index(one.name) for one in wanted]
+        return 200, more, b"".join((told, *tensors))
 
 
 def inflate(body: bytes, encoding: str, most: int = _INFLATED) -> bytes:

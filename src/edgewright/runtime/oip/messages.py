@@ -73,6 +73,8 @@ class Plan:
     pieces: tuple[Piece, ...]
     size: int
     request: InferRequest
+    replies: dict[Any, tuple[bytes, list[int]]] = field(default_factory=dict, compare=False)
+    """What the lane keeps of replies to this very head: all that comes before the tensors, and their order."""
 
     def inputs(self, binary: memoryview) -> dict[str, NDArray[Any]]:
         """The request's arrays. Raises BadRequest when the binary part is not as long as the head says."""
