@@ -62,6 +62,20 @@ class Sketch:
         self._count(self.positive, finite[finite > 0])
         self._count(self.negative, -finite[finite < 0])
 
+    def count_one(self, value: float) -> None:
+        """``add`` for a single positive finite number: the same state, without arrays."""
+        index = math.ceil(math.log(value) / self._log_gamma)
+        seen = self.positive.get(index)
+        if seen is None:
+            self.positive[index] = 1
+            self._collapse(self.positive)
+        else:
+            self.positive[index] = seen + 1
+        if value < self.low:
+            self.low = value
+        if value > self.high:
+            self.high = value
+
     def merge(self, other: Sketch) -> None:
         """Add all that ``other`` has seen. Raises ValueError when the two differ in accuracy or bins."""
         if (self.accuracy, self.bins) != (other.accuracy, other.bins):

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from edgewright.core.errors import InputError
 from edgewright.runtime.desk import Desk
+from edgewright.runtime.lanes.frames import FrameConnection, Greeting
 from edgewright.runtime.lanes.http import Connection, Heads, Limits
 from edgewright.runtime.lanes.loop import Loop
+from edgewright.runtime.lanes.stream import Stream
 from edgewright.runtime.oip.routes import Routes
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
@@ -61,7 +63,8 @@ class Server:
         self._loop, self._scheduler = Loop(), Scheduler()
         self._routes = Routes(repository, Desk(self._scheduler), self._loop.call)
         self._heads = Heads(self._limits)
-        self._connections: set[Connection] = set()
+        self._connections: set[Stream] = set()
+        self._forget = self._connections.discard
         self._draining = 0.0
         self._listeners: list[socket.socket] = []
         try:
@@ -117,8 +120,20 @@ class Server:
         if len(self._connections) >= self._limits.connections:
             sock.close()
             return
-        connection = Connection(sock, self._loop, self._routes, self._heads, self._limits, self._connections.discard)
+        if sock.family == socket.AF_UNIX:
+            self._connections.add(Greeting(sock, self._loop, (self._speak_http, self._speak_frames), self._forget))
+        else:
+            self._speak_http(sock)
+
+    def _speak_http(self, sock: socket.socket) -> Stream:
+        connection = Connection(sock, self._loop, self._routes, self._heads, self._limits, self._forget)
         self._connections.add(connection)
+        return connection
+
+    def _speak_frames(self, sock: socket.socket) -> Stream:
+        connection = FrameConnection(sock, self._loop, self._routes.inference.frame, self._limits, self._forget)
+        self._connections.add(connection)
+        return connection
 
     def _sweep(self) -> None:
         now = time.monotonic()

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 
 from edgewright.core.sketches import Sketch
 
-_BUFFER = 512
+_LEAST_S = 1e-9
 
 
 class Times:
-    """A sketch of times in s. ``add`` is a list's append; the sketch is brought up to date now and then."""
+    """Times in s: their sketch and their sum, up to date after each."""
 
-    __slots__ = ("_lock", "_news", "_sketch", "add", "total")
+    __slots__ = ("count", "sketch", "total")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sketch, self.total = Sketch(), 0.0
-        self._news: list[float] = []
-        self.add = self._news.append
+        self.sketch, self.total, self.count = Sketch(), 0.0, 0
 
-    def settle(self) -> None:
-        """Bring the sketch up to date when enough has come; called beside the work, not on its path."""
-        if len(self._news) >= _BUFFER:
-            self._flush()
-
-    def sketch(self) -> Sketch:
-        """All times so far."""
-        self._flush()
-        return self._sketch
-
-    def _flush(self) -> None:
-        with self._lock:
-            count = len(self._news)  # what is appended meanwhile stays for the next time
-            news = self._news[:count]
-            del self._news[:count]
-            if news:
-                self._sketch.add(news)
-                self.total += sum(news)
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self.total += seconds
+        self.count += 1
+        self.sketch.count_one(seconds if seconds > _LEAST_S else _LEAST_S)
 
 
 class Stats:
@@ -49,12 +32,15 @@ class Stats:
         self.queue, self.compute = Times(), Times()
         self.batches: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
-        self.requests = self.rows = self.missed = 0
+        self.requests = self.missed = 0
+
+    @property
+    def rows(self) -> int:
+        """Samples answered."""
+        return sum(rows * runs for rows, runs in self.batches.items())
 
     def ran(self, rows: int, requests: int, compute_s: float) -> None:
         """One run answered so many requests."""
         self.requests += requests
-        self.rows += rows
         self.batches[rows] += 1
         self.compute.add(compute_s)
-        self.compute.settle()

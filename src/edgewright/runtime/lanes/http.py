@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import httptools
 
 from edgewright.runtime.lanes.loop import Loop
+from edgewright.runtime.lanes.stream import Stream
 
 _END = b"\r\n\r\n"
 _MEMO = 256
@@ -130,37 +130,16 @@ class Heads:
         return head
 
 
-class Connection:
+class Connection(Stream):
     """One client. Requests are answered in the order they came; the next is read when the one before is answered."""
 
     def __init__(self, sock: socket.socket, loop: Loop, handler: Handler, heads: Heads, limits: Limits,
                  closed: Callable[[Connection], None]) -> None:  # fmt: skip
-        self._sock, self._loop, self._handler, self._heads, self._limits = sock, loop, handler, heads, limits
-        self._closed = closed
-        self._in = bytearray()
-        self._out: list[memoryview] = []
+        super().__init__(sock, loop, closed)
+        self._handler, self._heads, self._limits = handler, heads, limits
         self._head: Head | None = None
         self._asked: Head
         self._chunks = bytearray()
-        self._waiting = self._ending = False
-        self.since = time.monotonic()
-        sock.setblocking(False)
-        loop.watch(sock, self)
-
-    def ready(self, events: int) -> None:
-        """Called by the loop."""
-        if events & (select.EPOLLERR | select.EPOLLHUP):
-            self.close()
-            return
-        if events & select.EPOLLOUT:
-            self._flush()
-        if events & (select.EPOLLIN | select.EPOLLRDHUP):
-            self._read()
-
-    @property
-    def busy(self) -> bool:
-        """Whether an answer is owed or on its way."""
-        return self._waiting or bool(self._out)
 
     def stale(self, now: float) -> bool:
         """Whether the client has kept a request unfinished, or said nothing at all, for too long."""
@@ -169,24 +148,10 @@ class Connection:
         unfinished = bool(self._in) or self._head is not None
         return now - self.since > (self._limits.request_s if unfinished else self._limits.idle_s)
 
-    def close(self) -> None:
-        """End the connection. May be called twice."""
-        if self._sock.fileno() >= 0:
-            self._loop.forget(self._sock)
-            self._sock.close()
-            self._closed(self)
-
     def _read(self) -> None:
         wanted = 65536 if self._head is None else max(self._head.length - len(self._in), 65536)
-        try:
-            data = self._sock.recv(min(wanted, 1 << 20))
-        except BlockingIOError:
-            return
-        except OSError:
-            self.close()
-            return
+        data = self._receive(min(wanted, 1 << 20))
         if not data:
-            self.close()
             return
         if not self._in and self._head is None:
             self.since = time.monotonic()  # of a request's first byte: trickling does not help
@@ -292,40 +257,3 @@ class Connection:
     def _refuse(self, status: int, why: str) -> None:
         self._ending = True
         self._send(self._spelled(fault_reply(status, why), False))
-
-    def _send(self, data: bytes) -> None:
-        if self._sock.fileno() < 0:
-            return
-        if not self._out:
-            try:
-                sent = self._sock.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self.close()
-                return
-            if sent == len(data):
-                if self._ending:
-                    self.close()
-                return
-            data = data[sent:]
-        self._out.append(memoryview(data))
-        self._loop.watch(self._sock, self, write=True)
-
-    def _flush(self) -> None:
-        while self._out:
-            try:
-                sent = self._sock.send(self._out[0])
-            except BlockingIOError:
-                return
-            except OSError:
-                self.close()
-                return
-            if sent == len(self._out[0]):
-                del self._out[0]
-            else:
-                self._out[0] = self._out[0][sent:]
-        if self._ending:
-            self.close()
-        else:
-            self._loop.watch(self._sock, self)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from edgewright.runtime.desk import PRIORITY, Desk
 from edgewright.runtime.faults import BadRequest, Fault, Gone
+from edgewright.runtime.lanes.frames import frame_fault, frame_head
 from edgewright.runtime.lanes.http import JSON, Answer, Head, Reply, fault_reply
 from edgewright.runtime.oip.messages import Plan, Wanted, plan, reply
 from edgewright.runtime.oip.types import NUMPY, datatype
@@ -25,7 +25,18 @@ _MEMO = 256
 _MEMO_BYTES = 4096
 _MEMO_SHAPES = 16
 _INFLATED = 256 * 2**20
-_now = time.perf_counter
+
+
+class Wire(Protocol):
+    """How a lane spells replies."""
+
+    def head(self, told: bytes, size: int, binary: bool) -> bytes:
+        """All that comes before the tensors: ``told`` is the JSON, ``size`` counts it and the tensors."""
+        ...
+
+    def fault(self, fault: Fault) -> Reply:
+        """An error."""
+        ...
 
 
 class Inference:
@@ -36,33 +47,49 @@ class Inference:
         self._plans: dict[bytes, Plan] = {}
 
     def handler(self, head: Head, name: str, version: str) -> Callable[[Head, bytes, Answer], None]:
-        """What answers requests that have this very head. Raises BadRequest."""
+        """What answers HTTP requests that have this very head. Raises BadRequest."""
         told = head.headers.get("inference-header-content-length")
         if told is not None and not (told.isascii() and told.isdigit() and len(told) < 16):
             raise BadRequest("Inference-Header-Content-Length is no number")
         length = None if told is None else int(told)
         encoding = head.headers.get("content-encoding", "identity").lower()
-        if encoding == "identity":
-            return lambda head, body, answer: self._answer(name, version, length, body, answer)
-        return lambda head, body, answer: self._answer(name, version, length, inflate(body, encoding), answer)
 
-    def _answer(self, name: str, version: str, length: int | None, body: bytes, answer: Answer) -> None:
+        def answer_one(head: Head, body: bytes, answer: Answer) -> None:
+            if encoding != "identity":
+                body = inflate(body, encoding)
+            size = len(body) if length is None else length
+            if size > len(body):
+                raise BadRequest(f"Inference-Header-Content-Length is {size}, the body has {len(body)} bytes")
+            asked = self._plan(body if size == len(body) else body[:size])
+            request = asked.request
+            binary = memoryview(body)[size:]
+            self._ask(name, version, asked, binary, request.timeout_s, request.priority, HTTP, answer)
+
+        return answer_one
+
+    def frame(self, body: memoryview, length: int, priority: int, timeout_s: float | None, answer: Answer) -> None:
+        """Answer a frame, whose JSON also names the model (``model_name``, ``model_version``)."""
+        asked = self._plan(bytes(body[:length]))
+        name, version = asked.model
+        self._ask(name, version, asked, body[length:], timeout_s, priority, FRAMES, answer)
+
+    def _ask(self, name: str, version: str, asked: Plan, binary: memoryview, timeout_s: float | None, priority: int,
+             wire: Wire, answer: Answer) -> None:  # fmt: skip
         served = self._find(name, version)
-        size = len(body) if length is None else length
-        if size > len(body):
-            raise BadRequest(f"Inference-Header-Content-Length is {size}, the body has {len(body)} bytes")
-        asked = self._plan(body if size == len(body) else body[:size])
-        inputs = asked.inputs(memoryview(body)[size:])
-        request = asked.request
+        inputs = asked.inputs(binary)
+
+        def done(outputs: Any, fault: Fault | None) -> None:
+            self._later(lambda: answer(wire.fault(fault) if fault else self._checked(served, asked, outputs, wire)))
+
         try:
-            outputs = self._desk.at_once(served, inputs, request.timeout_s) if served.times.mean() < _SHORT_S else None
+            outputs = self._desk.at_once(served, inputs, timeout_s) if served.times.usual() < _SHORT_S else None
             if outputs is None:
-                self._wait(served, asked, inputs, answer)
+                self._desk.later(served, inputs, done, timeout_s, priority or PRIORITY)
                 return
         except Gone:  # replaced just now: its successor answers
-            self._answer(name, version, length, body, answer)
+            self._ask(name, version, asked, binary, timeout_s, priority, wire, answer)
             return
-        answer(self._reply(served, asked, outputs))
+        answer(self._reply(served, asked, outputs, wire))
 
     def _plan(self, raw: bytes) -> Plan:
         found = self._plans.get(raw)
@@ -74,24 +101,15 @@ class Inference:
                     del self._plans[next(iter(self._plans))]
         return found
 
-    def _wait(self, served: Served, asked: Plan, inputs: Arrays, answer: Answer) -> None:
-        def done(outputs: Any, fault: Fault | None) -> None:
-            def tell() -> None:
-                if fault is not None:
-                    answer(fault_reply(fault.status, str(fault)))
-                    return
-                try:
-                    answer(self._reply(served, asked, outputs))
-                except Fault as wrong:
-                    answer(fault_reply(wrong.status, str(wrong)))
+    def _checked(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
+        try:
+            return self._reply(served, asked, outputs, wire)
+        except Fault as fault:
+            return wire.fault(fault)
 
-            self._later(tell)
-
-        self._desk.later(served, inputs, done, asked.request.timeout_s, asked.request.priority or PRIORITY)
-
-    def _reply(self, served: Served, asked: Plan, outputs: Arrays) -> Reply:
+    def _reply(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
         arrays = [*outputs.values()]
-        key = (served.number, *[array.shape for array in arrays])
+        key = (served.number, wire, *[array.shape for array in arrays])
         known = asked.replies.get(key)
         if known is not None:
             head, order = known
@@ -103,16 +121,31 @@ class Inference:
             if one.name not in outputs:
                 raise BadRequest(f"the model has no output {one.name!r}; it has: {', '.join(outputs)}")
         told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted)
-        if not tensors:
-            return 200, JSON, told
-        more = _MIXED % len(told)
+        head = wire.head(told, len(told) + sum(map(len, tensors)), bool(tensors))
         if len(asked.replies) < _MEMO_SHAPES and all(one.binary and kinds[one.name] in NUMPY for one in wanted):
-            # All that depends on the shapes alone, ready for the next request of this kind.
-            length = len(told) + sum(map(len, tensors))
-            head = b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (more, length, told)
-            names = [*outputs]
+            names = [*outputs]  # all but the tensors depends on the shapes alone: ready for the next of this kind
             asked.replies[key] = head, [names.index(one.name) for one in wanted]
-        return 200, more, b"".join((told, *tensors))
+        return b"".join([head, *tensors])
+
+
+class _Http:
+    def head(self, told: bytes, size: int, binary: bool) -> bytes:
+        more = _MIXED % len(told) if binary else JSON
+        return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (more, size, told)
+
+    def fault(self, fault: Fault) -> Reply:
+        return fault_reply(fault.status, str(fault))
+
+
+class _Frames:
+    def head(self, told: bytes, size: int, binary: bool) -> bytes:
+        return frame_head(200, told, size)
+
+    def fault(self, fault: Fault) -> Reply:
+        return frame_fault(fault.status, str(fault))
+
+
+HTTP, FRAMES = _Http(), _Frames()
 
 
 def inflate(body: bytes, encoding: str, most: int = _INFLATED) -> bytes:

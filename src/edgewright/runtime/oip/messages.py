@@ -73,6 +73,8 @@ class Plan:
     pieces: tuple[Piece, ...]
     size: int
     request: InferRequest
+    model: tuple[str, str] = ("", "")
+    """Name and version, where the JSON tells them (in frames: HTTP has them in the path)."""
     replies: dict[Any, tuple[bytes, list[int]]] = field(default_factory=dict, compare=False)
     """What the lane keeps of replies to this very head: all that comes before the tensors, and their order."""
 
@@ -109,7 +111,10 @@ def plan(head: bytes) -> Plan:
         {}, identity, wanted, parameters.get("binary_data_output") is True,
         _whole(parameters, "priority"), _timeout(parameters), parameters,
     )  # fmt: skip
-    return Plan(tuple(pieces), start, request)
+    model = told.get("model_name", ""), told.get("model_version", "")
+    if not all(isinstance(text, str) for text in model):
+        raise BadRequest("'model_name' and 'model_version' are strings")
+    return Plan(tuple(pieces), start, request, model)
 
 
 def _piece(told: Any, start: int) -> Piece:

@@ -25,7 +25,7 @@ class Routes:
     """Answers requests. ``later`` runs a function on the thread that answers (the loop's ``call``)."""
 
     def __init__(self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None]) -> None:
-        self._repository, self._inference = repository, Inference(repository, desk, later)
+        self._repository, self.inference = repository, Inference(repository, desk, later)
 
     def __call__(self, head: Head, body: bytes, answer: Answer) -> None:
         """Answer one request, at once or later."""
@@ -56,7 +56,7 @@ class Routes:
         name, version, what = found[1], found[2] or "", found[3]
         if what == "infer":
             _only(head, "POST")
-            return self._inference.handler(head, name, version)
+            return self.inference.handler(head, name, version)
         _only(head, "GET")
         answers = {None: self._metadata, "ready": self._ready, "stats": self._stats, "config": self._config}[what]
         return lambda head, body, answer: answer(_json(answers(name, version)))
@@ -90,7 +90,7 @@ class Routes:
 
 def _statistics(served: Served) -> dict[str, Any]:
     stats = served.stats
-    compute, queue = stats.compute.sketch(), stats.queue.sketch()
+    compute, queue = stats.compute, stats.queue
     failed = sum(stats.faults.values())
 
     def told(count: int, seconds: float) -> dict[str, int]:
@@ -100,8 +100,8 @@ def _statistics(served: Served) -> dict[str, Any]:
         "name": served.source.name, "version": served.source.version, "inference_count": stats.rows,
         "execution_count": compute.count,
         "inference_stats": {
-            "success": told(stats.requests, stats.compute.total + stats.queue.total), "fail": told(failed, 0.0),
-            "queue": told(queue.count, stats.queue.total), "compute_infer": told(compute.count, stats.compute.total),
+            "success": told(stats.requests, compute.total + queue.total), "fail": told(failed, 0.0),
+            "queue": told(queue.count, queue.total), "compute_infer": told(compute.count, compute.total),
         },
         "batch_stats": [
             {"batch_size": size, "compute_infer": {"count": n}} for size, n in sorted(stats.batches.items())

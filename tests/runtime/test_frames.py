@@ -1,0 +1,146 @@
+"""The Unix socket's frames, by their client and byte by byte."""
+
+import fcntl
+import json
+import os
+import socket
+import struct
+
+import numpy as np
+import pytest
+
+from edgewright.core.errors import EdgewrightError
+from edgewright.formats import save
+from edgewright.runtime.client import Client, Unanswered
+from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC
+from edgewright.runtime.lanes.http import Limits
+from edgewright.runtime.repository import Repository
+from edgewright.runtime.server import Address, Server, serving
+from edgewright.testing.build import Build
+
+LONG = 60.0
+X = np.arange(8, dtype=np.float32).reshape(2, 4)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a server of one model that doubles listens."""
+    build = Build()
+    build.output(build.node("Mul", build.input("x", ["n", 4]), build.constant(np.float32(2))), ["n", 4])
+    save(build.model(), tmp_path / "double")
+    server = Server(Repository.of(tmp_path / "double" / "model.onnx"), [Address(path=tmp_path / "s")], Limits())
+    thread = serving(server)
+    yield tmp_path / "s"
+    server.stop()
+    thread.join(LONG)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def raw(path):
+    """A connection that says what the test says."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(LONG)
+        sock.connect(str(path))
+        yield sock
+
+
+def frame(told, tensors=b"", kind=INFER, priority=0, timeout_us=0):
+    head = told if isinstance(told, bytes) else json.dumps(told).encode()
+    return HEADER.pack(MAGIC, kind, priority, 0, timeout_us, len(head), len(head) + len(tensors)) + head + tensors
+
+
+def asking(**more):
+    piece = {"name": "x", "datatype": "FP32", "shape": [2, 4], "parameters": {"binary_data_size": 32}}
+    return {"model_name": "model", "inputs": [piece], "parameters": {"binary_data_output": True}, **more}
+
+
+def take(sock, size):
+    found = b""
+    while len(found) < size:
+        piece = sock.recv(size - len(found))
+        assert piece, found
+        found += piece
+    return found
+
+
+def answer(sock):
+    status, head, size = HEADER.unpack(take(sock, HEADER.size))[4:]
+    body = take(sock, size)
+    return status, json.loads(body[:head]), body[head:]
+
+
+def test_the_client_gets_what_the_model_says(path):
+    with Client(path) as client:
+        for rows in (1, 2, 5):
+            x = np.random.default_rng(rows).normal(size=(rows, 4)).astype(np.float32)
+            (doubled,) = client.infer({"x": x}, "model").values()
+            np.testing.assert_array_equal(doubled, 2 * x)
+        with pytest.raises(Unanswered, match="no model is named 'other'") as caught:
+            client.infer({"x": X}, "other")
+        assert caught.value.status == 404
+        with pytest.raises(Unanswered, match="must be float32"):
+            client.infer({"x": X.astype(np.int64)})
+        with pytest.raises(Unanswered, match="it has 0.001 ms"):
+            client.infer({"x": X}, deadline_ms=0.001)
+        assert client.infer({"x": X}, "model:1", deadline_ms=60000, priority=1)
+
+
+def test_a_client_is_told_when_there_is_no_server(tmp_path):
+    with pytest.raises(EdgewrightError, match="no server answers at"):
+        Client(tmp_path / "nobody")
+
+
+def test_a_frame_may_come_in_pieces_and_several_at_once(raw):
+    whole = frame(asking(id="7"), X.tobytes())
+    for byte in whole:
+        raw.sendall(bytes([byte]))
+    status, told, tensors = answer(raw)
+    assert (status, told["id"]) == (200, "7")
+    np.testing.assert_array_equal(np.frombuffer(tensors, "<f4").reshape(2, 4), 2 * X)
+    raw.sendall(whole * 3)
+    for _ in range(3):
+        assert take(raw, HEADER.unpack(take(raw, HEADER.size))[6]).endswith((2 * X).tobytes())
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "why"),
+    [
+        (frame(b"{"), 400, "no JSON"),
+        (frame(asking(), b"short"), 400, "announce 32 bytes"),
+        (frame(asking(model_name=3), X.tobytes()), 400, "are strings"),
+        (frame(asking(), X.tobytes(), kind=9), 400, "no kind 9"),
+        (frame({"name": "r"}, kind=ATTACH), 400, "one file descriptor"),
+        (HEADER.pack(MAGIC, INFER, 0, 0, 0, 9, 2) + b"{}", 400, "no frame"),
+        (HEADER.pack(MAGIC, INFER, 0, 0, 0, 9, 2**32 - 1), 400, "too large"),
+        (b"EVIL" + bytes(16), 400, "no frame"),
+    ],
+)
+def test_what_is_no_request_is_told_why(raw, said, status, why):
+    raw.sendall(said)
+    found, told, _ = answer(raw)
+    assert found == status and why in told["error"]
+
+
+def test_http_is_spoken_on_the_same_socket(raw):
+    raw.sendall(b"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert raw.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+def attach(sock, fd, name="r"):
+    fds = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", fd))]
+    sock.sendmsg([frame({"name": name}, kind=ATTACH)], fds)
+    return answer(sock)
+
+
+def test_only_memory_that_cannot_shrink_is_attached(raw, tmp_path):
+    fd = os.memfd_create("test", os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, 4096)
+    status, told, _ = attach(raw, fd)
+    assert status == 400 and "F_SEAL_SHRINK" in told["error"]
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    assert attach(raw, fd)[0] == 200
+    os.close(fd)
+    with (tmp_path / "plain").open("wb") as file:
+        status, told, _ = attach(raw, file.fileno())
+    assert status == 400 and "no memory file" in told["error"]
