@@ -14,7 +14,7 @@ from edgewright.formats import save
 from edgewright.runtime.client import Client, Unanswered
 from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC
 from edgewright.runtime.lanes.http import Limits
-from edgewright.runtime.repository import Repository
+from edgewright.runtime.loading.loader import Settings
 from edgewright.runtime.server import Address, Server, serving
 from edgewright.testing.build import Build
 
@@ -28,7 +28,7 @@ def path(tmp_path):
     build = Build()
     build.output(build.node("Mul", build.input("x", ["n", 4]), build.constant(np.float32(2))), ["n", 4])
     save(build.model(), tmp_path / "double")
-    server = Server(Repository.of(tmp_path / "double" / "model.onnx"), [Address(path=tmp_path / "s")], Limits())
+    server = Server(Settings(tmp_path / "double" / "model.onnx"), [Address(path=tmp_path / "s")], Limits())
     thread = serving(server)
     yield tmp_path / "s"
     server.stop()
@@ -81,7 +81,7 @@ def test_the_client_gets_what_the_model_says(path):
         assert caught.value.status == 404
         with pytest.raises(Unanswered, match="must be float32"):
             client.infer({"x": X.astype(np.int64)})
-        with pytest.raises(Unanswered, match="it has 0.001 ms"):
+        with pytest.raises(Unanswered, match=r"it has 0\.001 ms"):
             client.infer({"x": X}, deadline_ms=0.001)
         assert client.infer({"x": X}, "model:1", deadline_ms=60000, priority=1)
 

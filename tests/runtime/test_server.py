@@ -17,7 +17,7 @@ from edgewright.formats import save
 from edgewright.runtime import Runtime
 from edgewright.runtime.faults import BadRequest, Infeasible, NotFound, NotReady
 from edgewright.runtime.lanes.http import Limits
-from edgewright.runtime.repository import Repository
+from edgewright.runtime.loading.loader import Settings
 from edgewright.runtime.server import Address, Server, serving
 from edgewright.testing.build import Build
 
@@ -51,7 +51,7 @@ def started(folder):
 
     def start(path=folder, limits=None, unix=None):
         addresses = [Address(port=0)] + ([Address(path=unix)] if unix else [])
-        server = Server(Repository.of(Path(path)), addresses, limits)
+        server = Server(Settings(Path(path)), addresses, limits)
         running.append((server, serving(server)))
         return server
 
@@ -216,12 +216,12 @@ def test_many_clients_each_get_their_own(started):
     assert not wrong
 
 
-def test_a_unix_socket_speaks_the_same_and_is_gone_afterwards(started, tmp_path):
+def test_a_unix_socket_speaks_the_same_and_is_gone_afterwards(started, folder, tmp_path):
     place = tmp_path / "edge.sock"
     server = started(unix=place)
     assert place.stat().st_mode & 0o077 == 0
     with pytest.raises(InputError, match="another server listens"):
-        Server(server._repository, [Address(path=place)])
+        Server(Settings(folder), [Address(path=place)])
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(place))
         sock.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

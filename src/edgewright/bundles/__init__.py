@@ -12,7 +12,7 @@ from __future__ import annotations
 from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.content import BundleContent, Call, Contract, DatasetFact, Golden, Tolerance, Variant
 from edgewright.bundles.contracts import promises, sketch_inputs
-from edgewright.bundles.golden import SelfTest, record_golden, self_test
+from edgewright.bundles.golden import SelfTest, compare_golden, record_golden, self_test, too_far
 from edgewright.bundles.names import Limits
 from edgewright.bundles.sealing import seal
 from edgewright.bundles.verification import verify
@@ -30,11 +30,13 @@ __all__ = [
     "SelfTest",
     "Tolerance",
     "Variant",
+    "compare_golden",
     "open",
     "promises",
     "record_golden",
     "seal",
     "self_test",
     "sketch_inputs",
+    "too_far",
     "verify",
 ]

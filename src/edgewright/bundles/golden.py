@@ -149,6 +149,28 @@ class SelfTest:
         return {**vars(self), "worst": worst}
 
 
+def compare_golden(session: Session, golden: Golden) -> dict[str, float]:
+    """The largest difference by output, as a share of what is tolerated: above 1 it is too far off.
+
+    Raises EngineError, InputError when the session cannot answer a call.
+    """
+    worst: dict[str, float] = {}
+    for call in golden.calls:
+        answer = session.infer(call.inputs)
+        for name, want in call.outputs.items():
+            tolerance = golden.tolerances.get(name, Tolerance(0.0, 0.0))
+            gap = _gap(want, answer[name], tolerance) if name in answer else float("inf")
+            share = gap / tolerance.absolute if tolerance.absolute else (0.0 if gap == 0 else float("inf"))
+            worst[name] = max(worst.get(name, 0.0), share)
+    return worst
+
+
+def too_far(worst: Mapping[str, float]) -> str:
+    """A sentence about the first output that is too far off; "" when none is."""
+    bad = [name for name, share in worst.items() if share > 1]
+    return f"{bad[0]!r} is {worst[bad[0]]:.3g} times as far off as is tolerated" if bad else ""
+
+
 def self_test(bundle: Bundle) -> tuple[SelfTest, ...]:
     """Run the golden calls on each variant's engine with the sealed options; one result for each variant, in order."""
     return tuple(_test(variant, bundle.content.golden) for variant in bundle.content.variants)
@@ -158,18 +180,11 @@ def _test(variant: Variant, golden: Golden) -> SelfTest:
     worst: dict[str, float] = {}
     try:
         with open_session(variant.model, variant.engine, variant.options) as session:
-            for call in golden.calls:
-                answer = session.infer(call.inputs)
-                for name, want in call.outputs.items():
-                    tolerance = golden.tolerances.get(name, Tolerance(0.0, 0.0))
-                    gap = _gap(want, answer[name], tolerance) if name in answer else float("inf")
-                    share = gap / tolerance.absolute if tolerance.absolute else (0.0 if gap == 0 else float("inf"))
-                    worst[name] = max(worst.get(name, 0.0), share)
+            worst = compare_golden(session, golden)
             provider = session.provider
     except MissingExtra as error:
         return SelfTest(variant.engine, "", False, False, {}, str(error))
     except (EngineError, InputError) as error:
         return SelfTest(variant.engine, "", True, False, worst, str(error))
-    bad = [name for name, share in worst.items() if share > 1]
-    reason = f"{bad[0]!r} is {worst[bad[0]]:.3g} times as far off as is tolerated" if bad else ""
-    return SelfTest(variant.engine, provider, True, not bad, worst, reason)
+    reason = too_far(worst)
+    return SelfTest(variant.engine, provider, True, not reason, worst, reason)

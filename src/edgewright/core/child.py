@@ -28,7 +28,7 @@ from edgewright.core.errors import EdgewrightError, InputError
 _ANSWER_LIMIT = 16 * 2**20
 _TAIL = 8192
 _FILE_LIMIT = 8 * 2**30
-_KEPT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
+_KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
 # What the interpreter and its libraries look at, beside themselves; nothing of the user's.
 _SYSTEM = (
     "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -63,6 +64,27 @@ class Step:
         return {"name": self.name, "options": dict(self.options), "parent": self.parent}
 
 
+class FilesIn(Mapping[str, bytes]):
+    """Files left where they lie and read when asked for: an engine that opens ``folder`` itself can map them.
+
+    For folders that nobody else writes to: what is read later is not checked again.
+    """
+
+    def __init__(self, folder: Path, names: Iterable[str]) -> None:
+        self.folder, self._names = folder, tuple(names)
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self._names:
+            raise KeyError(name)
+        return (self.folder / name).read_bytes()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """An immutable artifact in one format.
@@ -80,7 +102,8 @@ class Model:
     def __post_init__(self) -> None:
         if self.main not in self.files:
             raise ValueError(f"main file {self.main!r} is not among {sorted(self.files)}")
-        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
+        if not isinstance(self.files, FilesIn):
+            object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
 
     @cached_property
     def digest(self) -> str:

@@ -70,6 +70,24 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(p, min(max(middle - half, 0.0), p), max(min(middle + half, 1.0), p), n)
 
 
+def binomial_tail(k: int, n: int, p: float) -> float:
+    """P(X >= k) for X binomial with ``n`` trials of probability ``p``: exact, summed from the largest term down."""
+    if k <= 0 or p >= 1:
+        return 1.0
+    if k > n or p <= 0:
+        return 0.0
+    if k <= n * p:
+        return 1.0 - binomial_tail(n - k + 1, n, 1 - p)
+    log = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+    term = total = math.exp(log)
+    for i in range(k, n):
+        term *= (n - i) / (i + 1) * p / (1 - p)
+        total += term
+        if term < 1e-17 * total:
+            break
+    return min(total, 1.0)
+
+
 def paired_proportions(before: NDArray[np.bool_], after: NDArray[np.bool_], confidence: float = 0.95) -> Interval:
     """``mean(after) - mean(before)`` for paired right/wrong answers (n,), with Newcombe's hybrid score interval.
 

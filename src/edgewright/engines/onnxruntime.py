@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError
-from edgewright.core.model import Model, Signature, TensorSpec
+from edgewright.core.model import FilesIn, Model, Signature, TensorSpec
 from edgewright.core.session import EngineOptions
 from edgewright.engines.session import BaseSession, first_line
 
@@ -120,8 +120,10 @@ class OnnxRuntime:
         chain = [wanted] if wanted == _PROVIDERS[""] else [wanted, _PROVIDERS[""]]
         chain = [provider for provider in chain if provider in ort.get_available_providers()]
         with contextlib.ExitStack() as stack:
-            if len(model.files) == 1:
-                source: Any = model.data
+            if isinstance(model.files, FilesIn):
+                source: Any = str(model.files.folder / model.main)
+            elif len(model.files) == 1:
+                source = model.data
             else:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-")))
                 for name, data in model.files.items():

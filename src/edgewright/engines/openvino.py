@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError, MissingExtra
-from edgewright.core.model import Model, Signature
+from edgewright.core.model import FilesIn, Model, Signature
 from edgewright.core.session import EngineOptions
 from edgewright.engines.session import BaseSession, first_line
 
@@ -157,6 +157,8 @@ class OpenVino:
         return session
 
     def _read(self, core: Any, model: Model) -> Any:
+        if isinstance(model.files, FilesIn):
+            return core.read_model(model.files.folder / model.main)
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             for name, data in model.files.items():
                 path = Path(folder) / name

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from edgewright.bundles import verify
-from edgewright.bundles.names import MANIFEST
-from edgewright.core.errors import EdgewrightError, InputError
-from edgewright.core.session import EngineOptions
-from edgewright.engines import open_session
-from edgewright.formats import load
-from edgewright.measurement.subject import drawn_requests
 from edgewright.runtime.faults import NotFound, NotReady
-from edgewright.runtime.served import Batching, Served, Source
-from edgewright.trust import PublicKey
-
-_PLAIN = {".onnx": "onnxruntime", ".ort": "onnxruntime", ".xml": "openvino"}
+from edgewright.runtime.loading.places import newest
+from edgewright.runtime.served import Served
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One version in the index. ``state``: READY, LOADING or UNAVAILABLE; ``reason`` says why it is not ready."""
+    """One version in the index. ``state``: READY, LOADING or UNAVAILABLE; ``reason``: why it is not ready, or what
+    became of files that were to replace it."""
 
     name: str
     version: str
@@ -35,113 +26,79 @@ class Repository:
     """Versions by model. What a request sees is one reference in a dict: swapped whole, never half."""
 
     def __init__(self) -> None:
-        self._ready: dict[str, Served] = {}
+        self._lock = threading.Lock()
+        self._latest: dict[str, Served] = {}
         self._versions: dict[tuple[str, str], Served] = {}
-        self._failed: dict[str, str] = {}
-        self._only: Served | None = None
-
-    @classmethod
-    def of(cls, path: Path, trusted: Sequence[PublicKey] | None = None, batching: Batching | None = None) -> Repository:
-        """What lies at ``path``: a bundle, a model file, or a folder of these. Raises InputError when there is nothing;
-        for a single bundle or model also what keeps it from loading."""
-        made = cls()
-        single = _is_one(path)
-        places = [path] if single else _within(path)
-        if not places:
-            raise InputError(f"{path} holds no bundle and no model; put NAME.onnx files or bundles there")
-        for place in places:
-            name = place.stem if place.is_file() else place.name
-            try:
-                made.put(open_source(read_source(place, name, trusted), batching))
-            except EdgewrightError as error:
-                if single:
-                    raise
-                made._failed[name] = str(error)
-        return made
+        self._notes: dict[tuple[str, str], Entry] = {}
 
     def put(self, served: Served) -> Served | None:
-        """Serve this version from now on; the one that was ready before, if any."""
-        name = served.source.name
-        before = self._ready.get(name)
-        self._versions[name, served.source.version] = served
-        self._ready[name] = served
-        self._failed.pop(name, None)
-        self._only = served if len(self._ready) == 1 else None
+        """Serve this version from now on; the one that had its name and version before, if any."""
+        name, version = served.source.name, served.source.version
+        with self._lock:
+            before = self._versions.get((name, version))
+            self._versions = {**self._versions, (name, version): served}
+            self._choose(name)
         return before
 
+    def remove(self, served: Served) -> None:
+        """Let nobody find this version any more."""
+        name, version = served.source.name, served.source.version
+        with self._lock:
+            if self._versions.get((name, version)) is served:
+                self._versions = {key: s for key, s in self._versions.items() if s is not served}
+                self._choose(name)
+
+    def note(self, name: str, version: str, state: str = "", reason: str = "") -> None:
+        """Keep what is to be said of a version that does not answer, or of new files for one; "" forgets it."""
+        with self._lock:
+            self._notes = {key: entry for key, entry in self._notes.items() if key != (name, version)}
+            if state:
+                self._notes[name, version] = Entry(name, version, state, reason)
+
     def find(self, name: str = "", version: str = "") -> Served:
-        """The model of that name: its latest version, or the one asked for. Raises NotFound, NotReady."""
+        """The model of that name: its newest version, or the one asked for. Raises NotFound, NotReady."""
         if not version:
-            found = self._ready.get(name) if name else self._only
+            latest = self._latest
+            found = latest.get(name)
             if found is not None:
                 return found
+            if not name and len(latest) == 1:
+                return next(iter(latest.values()))
         found = self._versions.get((name, version))
         if found is not None:
             return found
-        if name in self._failed:
-            raise NotReady(f"model {name!r} is not ready: {self._failed[name]}")
-        there = ", ".join(sorted(self._ready)) or "none"
+        raise self._missing(name, version)
+
+    def _missing(self, name: str, version: str) -> NotFound | NotReady:
+        reasons = [e.reason for e in self._notes.values() if e.name == name and version in ("", e.version)]
+        if reasons and (version or name not in self._latest):
+            return NotReady(f"model {name!r} is not ready: {reasons[0]}")
+        there = ", ".join(sorted(self._latest)) or "none"
         if not name:
-            raise NotFound(f"name the model; there are: {there}")
-        if version and name in self._ready:
-            raise NotFound(f"model {name!r} has no version {version!r}; it has: {', '.join(self.versions(name))}")
-        raise NotFound(f"no model is named {name!r}; there are: {there}")
+            return NotFound(f"name the model; there are: {there}")
+        if version and name in self._latest:
+            return NotFound(f"model {name!r} has no version {version!r}; it has: {', '.join(self.versions(name))}")
+        return NotFound(f"no model is named {name!r}; there are: {there}")
 
     def versions(self, name: str) -> list[str]:
         """The versions of a model that answer."""
         return sorted(version for known, version in self._versions if known == name)
 
     def ready(self) -> list[Served]:
-        """The latest version of every model that answers."""
-        return [self._ready[name] for name in sorted(self._ready)]
+        """Every version that answers."""
+        return [self._versions[key] for key in sorted(self._versions)]
 
     def index(self) -> Iterator[Entry]:
         """All that is known, ready or not."""
+        notes = dict(self._notes)
         for name, version in sorted(self._versions):
-            yield Entry(name, version, "READY")
-        for name, reason in sorted(self._failed.items()):
-            yield Entry(name, "", "UNAVAILABLE", reason)
+            note = notes.pop((name, version), None)
+            yield Entry(name, version, "READY", note.reason if note else "")
+        yield from (notes[key] for key in sorted(notes))
 
-    def close(self) -> None:
-        """Close every session."""
-        for served in self._versions.values():
-            served.session.close()
-
-
-def open_source(source: Source, batching: Batching | None = None) -> Served:
-    """A version, open and warm. Raises as the engine does."""
-    served = Served(source, open_session(source.model, source.engine, source.options), batching)
-    with suppress(InputError):  # strings cannot be drawn: the first caller warms it
-        served.warm(drawn_requests(source.model.signature, 1))
-    return served
-
-
-def read_source(path: Path, name: str, trusted: Sequence[PublicKey] | None = None) -> Source:
-    """What is at ``path``: a bundle, which must verify, or a model file of the user's own.
-
-    Raises InputError, TrustError.
-    """
-    if path.is_dir() or path.suffix == ".ewb":
-        bundle = verify(path, trusted)
-        variant = bundle.variant()
-        content = bundle.content
-        return Source(
-            name, content.version, variant.model, variant.engine, variant.options, content.labels,
-            content.preprocessing, bundle.digest,
-        )  # fmt: skip
-    engine = _PLAIN.get(path.suffix)
-    if engine is None:
-        raise InputError(f"{path} is neither a bundle nor a model: {', '.join(_PLAIN)}")
-    model = load(path)
-    return Source(name, "1", model, engine, EngineOptions(), digest=model.digest)
-
-
-def _is_one(path: Path) -> bool:
-    return path.is_file() or (path / MANIFEST).is_file()
-
-
-def _within(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise InputError(f"there is nothing at {folder}; name a bundle, a model file, or a folder of them")
-    found = [p for p in folder.iterdir() if p.suffix in (*_PLAIN, ".ewb") or (p / MANIFEST).is_file()]
-    return sorted(p for p in found if not p.name.startswith("."))
+    def _choose(self, name: str) -> None:
+        versions = [version for known, version in self._versions if known == name]
+        latest = {known: served for known, served in self._latest.items() if known != name}
+        if versions:
+            latest[name] = self._versions[name, newest(versions)]
+        self._latest = latest

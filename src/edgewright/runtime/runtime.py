@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgewright.runtime.desk import PRIORITY, Desk
 from edgewright.runtime.faults import Gone
+from edgewright.runtime.loading.loader import Loader, Settings
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
 
@@ -24,9 +25,14 @@ class Runtime:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.repository = Repository.of(Path(path))
-        self.scheduler = Scheduler()
+        self.repository, self.scheduler = Repository(), Scheduler()
         self.desk = Desk(self.scheduler)
+        self._loader = Loader(self.repository, self.scheduler, Settings(Path(path)))
+        try:
+            self._loader.start()
+        except BaseException:
+            self.close()
+            raise
 
     def infer(
         self, inputs: Arrays, model: str = "", *, deadline_ms: float | None = None, priority: int = PRIORITY
@@ -47,7 +53,7 @@ class Runtime:
     def close(self) -> None:
         """Finish what waits, and close every model."""
         self.scheduler.close()
-        self.repository.close()
+        self._loader.close()
 
     def __enter__(self) -> Self:
         return self

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError
-from edgewright.core.model import Model
-from edgewright.core.session import EngineOptions, Session
+from edgewright.core.session import Session
 from edgewright.runtime.faults import BadRequest, Fault
+from edgewright.runtime.loading.sources import Source
 from edgewright.runtime.scheduling.batches import join, part, rows
 from edgewright.runtime.scheduling.scheduler import Job
 from edgewright.runtime.scheduling.times import RunTimes
@@ -35,25 +37,13 @@ class Batching:
     preferred: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Source:
-    """What is served: a model, how it is opened, and what a bundle told besides."""
-
-    name: str
-    version: str
-    model: Model
-    engine: str
-    options: EngineOptions
-    labels: tuple[str, ...] = ()
-    preprocessing: Mapping[str, Any] | None = None
-    digest: str = ""
-    """Of the bundle, or of the model itself."""
-
-
 class Served:
-    """``session`` is this version's own; nobody else closes it."""
+    """``session`` is this version's own, and so is ``folder``, where its files lie if they were prepared."""
 
-    def __init__(self, source: Source, session: Session, batching: Batching | None = None) -> None:
+    def __init__(
+        self, source: Source, session: Session, batching: Batching | None = None, folder: Path | None = None
+    ) -> None:
+        self._folder = folder
         self.source, self.session, self.number = source, session, next(_numbers)
         self.times, self.stats = RunTimes(), Stats()
         chosen = batching or Batching()
@@ -76,6 +66,12 @@ class Served:
         self.times.add(size, took)
         self.stats.ran(size, 1, took)
         return outputs
+
+    def close(self) -> None:
+        """Give the session and the files back."""
+        self.session.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def warm(self, requests: Sequence[Arrays], runs: int = 5) -> None:
         """Answer made-up requests, so that nobody pays for the first run and its time is not taken for the usual one.

@@ -18,6 +18,7 @@ from edgewright.runtime.lanes.frames import FrameConnection, Greeting
 from edgewright.runtime.lanes.http import Connection, Heads, Limits
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import Stream
+from edgewright.runtime.loading.loader import Loader, Settings
 from edgewright.runtime.oip.routes import Routes
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
@@ -58,10 +59,12 @@ class Address:
 class Server:
     """Listens as soon as it is made; ``run`` serves until ``stop``. ``addresses`` holds where it really listens."""
 
-    def __init__(self, repository: Repository, addresses: list[Address], limits: Limits | None = None) -> None:
-        self._repository, self._limits = repository, limits or Limits()
+    def __init__(self, settings: Settings, addresses: list[Address], limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         self._loop, self._scheduler = Loop(), Scheduler()
-        self._routes = Routes(repository, Desk(self._scheduler), self._loop.call)
+        self.repository = Repository()
+        self.loader = Loader(self.repository, self._scheduler, settings)
+        self._routes = Routes(self.repository, Desk(self._scheduler), self._loop.call)
         self._heads = Heads(self._limits)
         self._connections: set[Stream] = set()
         self._forget = self._connections.discard
@@ -70,9 +73,11 @@ class Server:
         try:
             for address in addresses:
                 self._listeners.append(_listen(address))
+            self.loader.start()
         except BaseException:
             for sock in self._listeners:
                 sock.close()
+            self.loader.close()
             self._loop.close()
             raise
         self.addresses = [_bound(sock, address) for sock, address in zip(self._listeners, addresses, strict=True)]
@@ -113,8 +118,8 @@ class Server:
         for connection in list(self._connections):
             connection.close()
         self._scheduler.close()
+        self.loader.close()
         self._loop.close()
-        self._repository.close()
 
     def _admit(self, sock: socket.socket) -> None:
         if len(self._connections) >= self._limits.connections:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.runtime.loading.loader import Settings
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.server import Address, Server
 from edgewright.trust import load_public_key
@@ -35,15 +36,11 @@ def serve(path: Path, arguments: argparse.Namespace) -> int:
             "127.0.0.1, or spell out --insecure"
         )
     keys = None if arguments.key is None else [load_public_key(key) for key in arguments.key]
-    repository = Repository.of(path, keys)
-    try:
-        server = Server(repository, addresses)
-    except BaseException:
-        repository.close()
-        raise
+    server = Server(Settings(path, keys), addresses)
     before = {number: signal.signal(number, lambda *_: server.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: server.loader.rescan())
     try:
-        for line in _greeting(repository, server.addresses):
+        for line in _greeting(server.repository, server.addresses):
             _say(line)
         server.run()
     finally:

@@ -1,0 +1,106 @@
+"""Places: which versions of which models lie in a folder, and whether they have changed."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgewright.bundles.names import MANIFEST, SIGNATURE
+from edgewright.core.errors import InputError
+
+PLAIN = {".onnx": "onnxruntime", ".ort": "onnxruntime", ".xml": "openvino"}
+"""Suffixes of model files, and the engine that opens them unless another is asked for."""
+BUNDLE = ".ewb"
+FIRST = "1"
+"""The version of a model file that lies in no folder of versions."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one version of a model lies. ``version`` is "" for a bundle, which tells its own."""
+
+    name: str
+    version: str
+    path: Path
+
+    @property
+    def stamp(self) -> tuple[tuple[int, int, int], ...]:
+        """What changes when the files do: inode, size and time of change of each; empty when they are not there.
+
+        Of a bundle's folder the manifest and the signature, which are written last.
+        """
+        paths = [self.path / MANIFEST, self.path / SIGNATURE] if self.path.is_dir() else _beside(self.path)
+        found = []
+        for path in paths:
+            try:
+                facts = path.stat()
+            except OSError:
+                return ()
+            found.append((facts.st_ino, facts.st_size, facts.st_mtime_ns))
+        return tuple(found)
+
+
+def find_places(path: Path) -> list[Place]:
+    """What lies at ``path``: a bundle, a model file, or a folder of these and of models' folders, one for each name.
+
+    In a model's folder lie versions: bundles, ``VERSION.onnx``, or ``VERSION/model.onnx``. Raises InputError when there
+    is nothing of the kind at all.
+    """
+    if is_model(path):
+        return [_place(path.name if path.is_dir() else path.stem, path)]
+    if not path.is_dir():
+        raise InputError(f"there is nothing at {path}; name a bundle, a model file, or a folder of them")
+    found: list[Place] = []
+    for entry in _listed(path):
+        if is_model(entry):
+            found.append(_place(entry.name if entry.is_dir() else entry.stem, entry))
+        elif entry.is_dir():
+            found += _versions(entry)
+    return found
+
+
+def is_model(path: Path) -> bool:
+    """Whether one model lies there: a model file, a bundle's file or a bundle's folder."""
+    return (path / MANIFEST).is_file() or (path.is_file() and path.suffix in (*PLAIN, BUNDLE))
+
+
+def newest(versions: list[str]) -> str:
+    """The one with the highest numbers in it: 10 comes after 9, and 2.0 after 1.9."""
+    return max(versions, key=_order)
+
+
+def _order(version: str) -> list[tuple[int, int, str]]:
+    parts = re.findall(r"\d+|[^\d.]+", version)
+    # 1.0-rc comes before 1.0, and that before 1.0.1.
+    return [*[(2, int(part), "") if part.isdigit() else (0, 0, part) for part in parts], (1, 0, "")]
+
+
+def _place(name: str, path: Path, version: str = FIRST) -> Place:
+    bundle = path.is_dir() or path.suffix == BUNDLE
+    return Place(name, "" if bundle else version, path)
+
+
+def _versions(folder: Path) -> list[Place]:
+    found = []
+    for entry in _listed(folder):
+        if is_model(entry):
+            found.append(_place(folder.name, entry, entry.stem))
+        elif entry.is_dir():
+            found += [_place(folder.name, inner, entry.name) for inner in _listed(entry) if is_model(inner)][:1]
+    return found
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"cannot look into {folder}: {error.strerror}") from error
+
+
+def _beside(path: Path) -> list[Path]:
+    if path.suffix != ".xml":
+        return [path]
+    weights = path.with_suffix(".bin")
+    return [path, weights] if os.path.lexists(weights) else [path]

@@ -1,0 +1,122 @@
+"""Sources: what is served, as read from a bundle that verified or from a model file of the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgewright.bundles import Golden, verify
+from edgewright.core.errors import EngineError, InputError
+from edgewright.core.model import FilesIn, Model, Signature
+from edgewright.core.session import EngineOptions, Session
+from edgewright.engines import open_session
+from edgewright.formats import load
+from edgewright.runtime.loading.places import BUNDLE, PLAIN, Place
+from edgewright.trust import PublicKey
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is served: a model, how it is opened, and what a bundle told besides.
+
+    ``latency_ms``: what the bundle's contract promises as the 99th percentile on its target, or None. ``digest`` is the
+    bundle's, or the model file's.
+    """
+
+    name: str
+    version: str
+    model: Model
+    engine: str
+    options: EngineOptions
+    labels: tuple[str, ...] = ()
+    preprocessing: Mapping[str, Any] | None = None
+    postprocessing: Mapping[str, Any] | None = None
+    digest: str = ""
+    golden: Golden | None = None
+    latency_ms: float | None = None
+
+
+def read_source(
+    place: Place,
+    trusted: Sequence[PublicKey] | None = None,
+    engine: str = "",
+    options: EngineOptions | None = None,
+) -> Source:
+    """What lies there. A bundle must verify, against ``trusted`` or the keys of this machine.
+
+    ``engine`` and ``options`` replace what the bundle or the file's suffix says. Raises InputError, TrustError.
+    """
+    path = place.path
+    if path.is_dir() or path.suffix == BUNDLE:
+        bundle = verify(path, trusted)
+        variant = bundle.variant(engine)
+        content = bundle.content
+        promised = [limit.limit for limit in content.contract.limits if limit.metric == "latency_p99_ms"]
+        return Source(
+            place.name, content.version, variant.model, variant.engine, options or variant.options, content.labels,
+            content.preprocessing, content.postprocessing, bundle.digest, content.golden,
+            promised[0] if promised else None,
+        )  # fmt: skip
+    if path.suffix not in PLAIN:
+        raise InputError(f"{path} is neither a bundle nor a model: {', '.join(PLAIN)}")
+    chosen = engine or PLAIN[path.suffix]
+    if chosen == "onnxruntime" and path.suffix in (".onnx", ".ort"):
+        model = _in_place(path)
+        digest = _digest(path)
+    else:
+        model = load(path)
+        digest = model.digest
+    return Source(place.name, place.version, model, chosen, options or EngineOptions(), digest=digest)
+
+
+def open_model(source: Source) -> tuple[Source, Session]:
+    """``source`` open in its engine, and with the signature that the engine found where nobody had read it before.
+
+    Raises EngineError, MissingExtra, and InputError for a file that is no model.
+    """
+    try:
+        session = open_session(source.model, source.engine, source.options)
+    except EngineError as error:
+        if "INVALID_PROTOBUF" not in str(error):
+            raise
+        what = f"{source.model.main} is not a whole ONNX file (truncated or another format); export it again"
+        raise InputError(what) from error
+    if not source.model.signature.inputs:
+        found = session.signature
+        if not found.inputs or not found.outputs:
+            session.close()
+            raise EngineError("the model takes no input or gives no output; export it with both")
+        source = replace(source, model=replace(source.model, signature=found))
+    return source, session
+
+
+def scattered(path: Path) -> bool:
+    """Whether a model file seems to keep weights in files beside it, which an engine would map: changed under it, they
+    would end the process."""
+    if path.suffix != ".onnx" or not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as content:
+        return content.find(b"\x0a\x08location") >= 0  # the key of an entry of TensorProto.external_data
+
+
+def _in_place(path: Path) -> Model:
+    """A file for ONNX Runtime to open where it lies: what the device install has reads no ONNX by itself."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(64)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if not head:
+        raise InputError(f"{path} is empty; export the model again")
+    if head.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path} is a Git LFS pointer, not the model; fetch it with: git lfs pull")
+    return Model(path.suffix[1:], path.name, FilesIn(path.parent, [path.name]), Signature((), ()))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

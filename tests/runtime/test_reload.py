@@ -1,0 +1,218 @@
+"""Models that change while they are served: nothing is dropped, and what is worse does not stay."""
+
+import os
+import shutil
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.formats import save
+from edgewright.runtime.desk import Desk
+from edgewright.runtime.faults import Fault, Gone, NotFound, NotReady
+from edgewright.runtime.loading.loader import Loader, Settings
+from edgewright.runtime.loading.places import find_places, newest
+from edgewright.runtime.loading.trial import Answers, judge
+from edgewright.runtime.repository import Repository
+from edgewright.runtime.scheduling.scheduler import Scheduler
+from edgewright.testing.build import Build
+
+LONG = 120.0
+X = np.arange(4, dtype=np.float32).reshape(1, 4)
+
+
+def multiply(path, factor, size=0):
+    """Put a model there that multiplies, whole or not at all; ``size``: floats of ballast."""
+    build = Build()
+    made = build.node("Mul", build.input("x", ["n", 4]), build.constant(np.float32(factor)))
+    if size:
+        nothing = build.constant(np.float32(0))
+        ballast = build.constant(np.arange(size, dtype=np.float32))
+        made = build.node("Add", made, build.node("Mul", build.node("ReduceMax", ballast), nothing))
+    build.output(made, ["n", 4])
+    scratch = path.parent.parent / "scratch"
+    save(build.model(), scratch)
+    path.parent.mkdir(exist_ok=True)
+    os.replace(scratch / "model.onnx", path)
+    shutil.rmtree(scratch)
+
+
+class Served:
+    """A loader of a folder, and what its models answer."""
+
+    def __init__(self, path, **options):
+        self.repository, self.scheduler = Repository(), Scheduler()
+        self.desk = Desk(self.scheduler)
+        self.loader = Loader(self.repository, self.scheduler, Settings(path, watch_s=0, **options))
+        self.loader.start()
+
+    def factor(self, name="m", version=""):
+        while True:
+            try:
+                (found,) = self.desk.wait(self.repository.find(name, version), {"x": X}).values()
+            except Gone:
+                continue
+            return float(found[0, 1])
+
+    def do(self, what, name):
+        """``load`` or ``unload`` done; raises what it answers."""
+        over, answer = threading.Event(), []
+        getattr(self.loader, what)(name, lambda error: (answer.append(error), over.set()))
+        assert over.wait(LONG)
+        if answer[0] is not None:
+            raise answer[0]
+
+    def reasons(self):
+        return {(entry.name, entry.version): (entry.state, entry.reason) for entry in self.repository.index()}
+
+
+@pytest.fixture
+def serve(tmp_path):
+    running = []
+
+    def start(path=tmp_path / "models", **options):
+        running.append(Served(path, **options))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.scheduler.close()
+        one.loader.close()
+
+
+@pytest.fixture
+def models(tmp_path):
+    multiply(tmp_path / "models" / "m.onnx", 2)
+    return tmp_path / "models"
+
+
+@pytest.mark.parametrize("size", [0, 200_000])
+def test_requests_go_on_while_the_model_is_replaced(serve, models, size):
+    served, stop, seen, wrong = serve(), threading.Event(), set(), []
+
+    def ask():
+        try:
+            while not stop.is_set():
+                seen.add(served.factor())
+        except Exception as error:
+            wrong.append(error)
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for factor in (3, 4, 5):
+        multiply(models / "m.onnx", factor, size)
+        served.do("load", "m")
+        assert served.factor() == factor
+    stop.set()
+    for asker in askers:
+        asker.join(LONG)
+    assert not wrong and seen <= {2, 3, 4, 5} and served.loader.reloads == 3
+
+
+def test_files_that_did_not_change_are_not_loaded_again(serve, models):
+    served = serve()
+    before = served.repository.find("m")
+    served.do("load", "m")
+    assert served.repository.find("m") is before
+
+
+def test_new_files_that_are_no_model_leave_the_old_one_serving(serve, models):
+    served = serve()
+    (models / "m.onnx").write_bytes(b"garbage")
+    with pytest.raises(EdgewrightError, match="not a whole ONNX file"):
+        served.do("load", "m")
+    assert served.factor() == 2
+    state, reason = served.reasons()["m", "1"]
+    assert state == "READY" and "new files were refused" in reason
+    multiply(models / "m.onnx", 7)
+    served.do("load", "m")
+    assert served.factor() == 7 and served.reasons() == {("m", "1"): ("READY", "")}
+
+
+def test_models_come_and_go(serve, models):
+    served = serve()
+    with pytest.raises(NotFound):
+        served.do("load", "other")
+    multiply(models / "other.onnx", 9)
+    served.do("load", "other")
+    assert served.factor("other") == 9
+    served.do("unload", "m")
+    with pytest.raises(NotReady, match="unloaded"):
+        served.factor()
+    served.do("load", "m")
+    assert served.factor() == 2
+    (models / "other.onnx").unlink()
+    served.loader.rescan()
+    served.do("load", "m")  # orders are carried out one after the other
+    with pytest.raises(NotFound):
+        served.factor("other")
+
+
+def test_a_held_version_answers_whom_it_was_given_to_and_then_is_gone(serve, models):
+    served = serve()
+    held = served.repository.find("m")
+    multiply(models / "m.onnx", 3)
+    served.do("load", "m")
+    (answer,) = served.desk.wait(held, {"x": X}).values()
+    assert answer[0, 1] == 2
+    multiply(models / "m.onnx", 4)
+    served.do("load", "m")
+    served.do("unload", "m")
+    with pytest.raises(Gone):
+        served.desk.wait(held, {"x": X})
+
+
+def test_several_versions_at_once(serve, tmp_path):
+    for version in ("1", "2", "10"):
+        multiply(tmp_path / "models" / f"{version}.onnx", int(version))
+    (tmp_path / "all").mkdir()
+    (tmp_path / "models").rename(tmp_path / "all" / "m")
+    served = serve(tmp_path / "all")
+    assert served.factor() == 10 and served.factor("m", "2") == 2 and served.factor("m", "1") == 1
+    assert served.repository.versions("m") == ["1", "10", "2"]
+    with pytest.raises(NotFound, match="has no version '3'"):
+        served.factor("m", "3")
+
+
+def test_a_version_that_fails_its_callers_is_taken_back(serve, models):
+    served = serve()
+    multiply(models / "m.onnx", 3)
+    served.do("load", "m")
+    new = served.repository.find("m")
+    assert served.factor() == 3
+    new.session.close()  # from now on every run fails
+    for _ in range(50):
+        if served.repository.find("m") is not new:
+            break
+        with pytest.raises(Fault):
+            served.desk.wait(new, {"x": X})
+    served.do("load", "m")  # the loader looks at trials between two orders
+    assert served.factor() == 2
+    assert "was taken back" in served.reasons()["m", "1"][1]
+
+
+def test_the_rule_of_a_trial():
+    fine = Answers(1000, 0, 0.002)
+    assert judge(Answers(5, 0, 0.002), fine, None, 1.0) is None
+    assert judge(Answers(5, 0, 0.002), fine, None, 11.0) is True
+    assert judge(Answers(200, 0, 0.002), fine, None, 0.5) is True
+    assert judge(Answers(300, 3, 0.002), fine, None, 0.5) is True, "one in a hundred is within the usual"
+    assert "3 of its first 5 runs failed" in judge(Answers(2, 3, 0.002), fine, None, 0.5)
+    assert judge(Answers(2, 3, 0.002), Answers(400, 600, 0.002), None, 0.5) is None, "the old one failed as often"
+    assert "promised" not in str(judge(Answers(9, 0, 0.02), fine, None, 0.5))
+    assert "should take 10 ms" in judge(Answers(9, 0, 0.02), fine, 10.0, 0.5)
+    assert judge(Answers(9, 0, 0.02), replace(fine, median_s=0.019), 10.0, 0.5) is None, "the machine is busy"
+
+
+def test_where_models_lie(tmp_path):
+    for name in ("a.onnx", "b/1.onnx", "b/2/model.onnx", "c.xml", ".hidden.onnx", "notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = {(p.name, p.version): p.path.relative_to(tmp_path).as_posix() for p in find_places(tmp_path)}
+    assert found == {("a", "1"): "a.onnx", ("b", "1"): "b/1.onnx", ("b", "2"): "b/2/model.onnx", ("c", "1"): "c.xml"}
+    with pytest.raises(InputError, match="there is nothing at"):
+        find_places(tmp_path / "nowhere")
+    assert newest(["9", "10", "1.5"]) == "10" and newest(["1.9", "2.0"]) == "2.0" and newest(["1.0-rc", "1.0"]) == "1.0"
