@@ -8,7 +8,7 @@ what has no deadline goes last within its priority.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
@@ -30,6 +30,8 @@ class Waiting:
     cost: float = field(compare=False)
     job: Any = field(compare=False)
     spread: float = field(default=0.0, compare=False)
+    promised: float = field(default=0.0, compare=False)
+    """When it should be done, as it was predicted when it was let in, those counted who were let in before it since."""
     gone: bool = field(default=False, compare=False)
 
 
@@ -70,13 +72,17 @@ class Line:
             end = heap[0] + behind.cost
             heapreplace(heap, end)
             variance += behind.spread**2
-            if behind.deadline < NEVER and end + spreads * math.sqrt(variance) > behind.deadline:
+            if behind.deadline < NEVER and end + spreads * math.sqrt(variance) + margin > behind.deadline:
                 return None
         return done
 
-    def join(self, new: Waiting) -> None:
-        """Take a place."""
-        insort(self._waiting, new)
+    def join(self, new: Waiting, executors: int = 1) -> None:
+        """Take a place; those behind it will be done so much later."""
+        place = bisect_left(self._waiting, new)
+        for behind in self._waiting[place:]:
+            if behind.promised:
+                behind.promised += new.cost / executors
+        self._waiting.insert(place, new)
 
     def leave(self, one: Waiting) -> None:
         """Give a place up. Nothing happens when it is not in line."""

@@ -10,18 +10,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
 from edgewright.runtime.faults import Cancelled, Expired, Fault, Gone, Infeasible, NotReady, Overloaded
+from edgewright.runtime.scheduling.admission import Admission
 from edgewright.runtime.scheduling.line import NEVER, Line, Waiting
 from edgewright.runtime.scheduling.times import RunTimes
 
 Clock = Callable[[], float]
-_SPREADS = 3.0
-"""Standard deviations kept free before a deadline: 99.9% of a normal distribution lie below."""
 _URGENT = 1
 _REMEMBERED = 64
 """Urgent requests whose slack is remembered when others are batched."""
@@ -74,6 +73,7 @@ class Scheduler:
         self._line, self._numbers = Line(), count()
         self._executors, self._free, self._most, self._clock = executors, executors, most, clock
         self._ends: list[float] = []
+        self._admission = Admission()
         self._slacks: deque[float] = deque(maxlen=_REMEMBERED)
         self._rest, self._retiring = threading.Condition(self._lock), 0
         self._alarm = NEVER
@@ -99,9 +99,12 @@ class Scheduler:
             self._ends.append(end)
             return end
 
-    def leave(self, model: Runs, end: float) -> None:
-        """Give the executor back."""
+    def leave(self, model: Runs, end: float, jobs: Sequence[Job] = ()) -> None:
+        """Give the executor back; ``jobs`` were run on it."""
         with self._lock:
+            for job in jobs:
+                if job.place is not None and job.place.promised:
+                    self._admission.learn(self._clock() - job.place.promised)
             self._free += 1
             model.running -= 1
             self._ends.remove(end)
@@ -127,14 +130,15 @@ class Scheduler:
             place = Waiting(job.priority, job.deadline, next(self._numbers), cost, job, spread)
             if job.deadline < NEVER and job.priority == _URGENT:
                 self._slacks.append(job.deadline - now - cost)
-            bound = job.deadline < NEVER or len(self._line)
-            if bound and self._line.finish(place, self._begins(now), _SPREADS) is None:
+            if job.deadline < NEVER or len(self._line):
+                place.promised = self._admission.finish(self._line, place, self._begins(now), now) or 0.0
+            if job.deadline < NEVER and not place.promised:
                 raise Infeasible(
                     f"it could not be done within the {1e3 * (job.deadline - now):.3g} ms it has: "
                     f"{len(self._line)} wait and a run takes {1e3 * cost:.3g} ms"
                 )
             job.place = place
-            self._line.join(place)
+            self._line.join(place, self._executors)
             self._start()
             if self._free:
                 self._work.notify()
@@ -222,7 +226,7 @@ class Scheduler:
                 if self._free and len(self._line):
                     self._work.notify()
             model.run(jobs)
-            self.leave(model, end)
+            self.leave(model, end, jobs)
 
     def _take(self, now: float) -> tuple[list[Job], float | None]:
         """The next batch, out of the line; or nobody, and how long to wait for company (None: for a run to end)."""
@@ -270,8 +274,11 @@ class Scheduler:
                     self._reap.wait(None if self._alarm == NEVER else max(self._alarm - self._clock(), 0.0))
                 if not self._open:
                     return
-                late = self._line.hopeless(self._clock())
+                now = self._clock()
+                late = self._line.hopeless(now)
                 for one in late:
                     one.gone = True
+                    if one.promised:
+                        self._admission.learn(now + one.cost - one.promised)
             for one in late:
                 one.job.done(None, Expired("its deadline could not be met any more while it waited"))
