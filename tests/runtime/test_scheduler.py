@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from edgewright.runtime.faults import Cancelled, Expired, Infeasible, NotReady, Overloaded
+from edgewright.runtime.faults import Cancelled, Expired, Gone, Infeasible, NotReady, Overloaded
 from edgewright.runtime.scheduling.scheduler import Job, Scheduler
 from edgewright.runtime.scheduling.times import RunTimes
 
@@ -162,3 +162,63 @@ def test_closing_answers_what_waits(busy):
         model.go.release()
     closing.join(LONG)
     assert not closing.is_alive() and answers.wait("first", "second") == ["first", "second"]
+
+
+def test_a_preferred_size_waits_for_nobody_else(busy):
+    _, blocker, answers = busy
+    model = Held(most_rows=8, delay_s=3600.0)
+    model.preferred = (2,)
+    answers.submit(model, "a", rows=1)
+    answers.submit(model, "b", rows=1)
+    for one in (blocker, model):
+        one.go.release()
+    answers.wait("a", "b")
+    assert model.runs == [["a", "b"]]
+
+
+def test_a_batch_of_the_less_urgent_leaves_the_urgent_their_slack(busy):
+    scheduler, blocker, answers = busy
+    model = Held(most_rows=8)
+    for rows in range(1, 9):
+        model.times.add(rows, 10.0 * rows)
+    urgent = Held(takes=1.0)
+    # It comes with 25 s to spare, so no batch may be longer than that: two rows at 10 s each, not eight.
+    first = answers.submit(urgent, "urgent", priority=1, deadline=later(scheduler, 26.0))
+    assert scheduler.cancel(first)
+    for name in "abcd":
+        answers.submit(model, name, rows=1)
+    for one in (blocker, *[model] * 4):
+        one.go.release()
+    answers.wait(*"abcd")
+    assert model.runs == [["a", "b"], ["c", "d"]]
+
+
+def test_two_executors_run_two_models_but_one_model_once():
+    scheduler = Scheduler(executors=2)
+    one, other, answers = Held(), Held(), Answers(scheduler)
+    for name in ("a", "b"):
+        answers.submit(one, name)
+    answers.submit(other, "c")
+    assert one.began.acquire(timeout=LONG) and other.began.acquire(timeout=LONG)
+    assert not one.began.acquire(blocking=False) and one.running == other.running == 1
+    assert not scheduler.enter(one)
+    for model in (one, one, other):
+        model.go.release()
+    assert answers.wait("a", "b", "c") == ["a", "b", "c"]
+    scheduler.close()
+
+
+def test_a_retired_model_is_waited_for_and_takes_nobody_any_more(busy):
+    scheduler, model, answers = busy
+    answers.submit(model, "second")
+    assert not scheduler.retire(model, 0.01), "it still runs"
+    done = []
+    retiring = threading.Thread(target=lambda: done.append(scheduler.retire(model, LONG)))
+    retiring.start()
+    for _ in range(2):
+        model.go.release()
+    retiring.join(LONG)
+    assert done == [True] and answers.wait("first", "second") == ["first", "second"]
+    with pytest.raises(Gone):
+        answers.submit(model, "third")
+    assert not scheduler.enter(model)
