@@ -8,9 +8,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from edgewright.core.errors import InputError
 from edgewright.runtime.desk import Desk
@@ -56,25 +57,62 @@ class Address:
         return self.path is not None or self.host in ("127.0.0.1", "::1", "localhost")
 
 
-class Server:
-    """Listens as soon as it is made; ``run`` serves until ``stop``. ``addresses`` holds where it really listens."""
+class Lane(Protocol):
+    """A way in with threads of its own. It listens since it was made."""
 
-    def __init__(self, settings: Settings, addresses: list[Address], limits: Limits | None = None) -> None:
+    @property
+    def busy(self) -> bool:
+        """Whether answers are owed, once ``drain`` was called."""
+        ...
+
+    def start(self) -> None:
+        """Take requests."""
+        ...
+
+    def sweep(self) -> None:
+        """Hang up on clients that keep others waiting; called every second."""
+        ...
+
+    def drain(self, grace_s: float) -> None:
+        """Take no more, end what is not answered after so many seconds; returns at once."""
+        ...
+
+    def close(self) -> None:
+        """End everything."""
+        ...
+
+
+class Server:
+    """Listens as soon as it is made; ``run`` serves until ``stop``. ``addresses`` holds where it really listens.
+
+    ``beside``: makers of further lanes; ``lanes`` holds these.
+    """
+
+    def __init__(
+        self, settings: Settings, addresses: list[Address], limits: Limits | None = None,
+        beside: Sequence[Callable[[Repository, Desk, Loader], Lane]] = (),
+    ) -> None:  # fmt: skip
         self._limits = limits or Limits()
         self._loop, self._scheduler = Loop(), Scheduler()
         self.repository = Repository()
         self.loader = Loader(self.repository, self._scheduler, settings)
-        self._routes = Routes(self.repository, Desk(self._scheduler), self._loop.call)
+        desk = Desk(self._scheduler)
+        self._routes = Routes(self.repository, desk, self._loop.call)
         self._heads = Heads(self._limits)
         self._connections: set[Stream] = set()
         self._forget = self._connections.discard
         self._draining = 0.0
         self._listeners: list[socket.socket] = []
+        self.lanes: list[Lane] = []
         try:
             for address in addresses:
                 self._listeners.append(_listen(address))
+            for make in beside:
+                self.lanes.append(make(self.repository, desk, self.loader))
             self.loader.start()
         except BaseException:
+            for lane in self.lanes:
+                lane.close()
             for sock in self._listeners:
                 sock.close()
             self.loader.close()
@@ -89,6 +127,8 @@ class Server:
         try:
             for sock in self._listeners:
                 self._loop.watch(sock, _Door(sock, self._admit))
+            for lane in self.lanes:
+                lane.start()
             self._loop.later(1.0, self._sweep)
             self._loop.run()
         finally:
@@ -104,7 +144,10 @@ class Server:
             self._draining = time.monotonic() + _DRAIN_S
             for sock in self._listeners:
                 self._loop.forget(sock)
-        if any(connection.busy for connection in self._connections) and time.monotonic() < self._draining:
+            for lane in self.lanes:
+                lane.drain(_DRAIN_S)
+        busy = any(c.busy for c in self._connections) or any(lane.busy for lane in self.lanes)
+        if busy and time.monotonic() < self._draining:
             self._loop.later(0.005, self._drain)
         else:
             self._loop.stop()
@@ -117,6 +160,8 @@ class Server:
                 address.path.unlink(missing_ok=True)
         for connection in list(self._connections):
             connection.close()
+        for lane in self.lanes:
+            lane.close()
         self._scheduler.close()
         self.loader.close()
         self._loop.close()
@@ -145,6 +190,8 @@ class Server:
         for connection in list(self._connections):
             if connection.stale(now):
                 connection.close()
+        for lane in self.lanes:
+            lane.sweep()
         self._loop.later(1.0, self._sweep)
 
 

@@ -6,19 +6,22 @@ import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgewright.core.errors import EdgewrightError, InputError
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.desk import Desk
+from edgewright.runtime.lanes.rpc import grpc_lane
+from edgewright.runtime.loading.loader import Loader, Settings
 from edgewright.runtime.repository import Repository
-from edgewright.runtime.server import Address, Server
+from edgewright.runtime.server import Address, Lane, Server
 from edgewright.trust import load_public_key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``edgewright serve`` takes besides the models."""
     parser.add_argument("--http", metavar="HOST:PORT", help="listen there (default 127.0.0.1:8000; port 0: a free one)")
+    parser.add_argument("--grpc", metavar="HOST:PORT", help="listen there for gRPC, too; needs the extra 'grpc'")
     parser.add_argument("--uds", type=Path, metavar="PATH", help="listen at a Unix socket, too")
     parser.add_argument("--key", action="append", type=Path, metavar="FILE.pub", help="trust this key for bundles")
     parser.add_argument("--insecure", action="store_true", help="listen beyond this machine without TLS and tokens")
@@ -29,18 +32,23 @@ def serve(path: Path, arguments: argparse.Namespace) -> int:
     addresses = [Address.parse(arguments.http or "127.0.0.1:8000")]
     if arguments.uds is not None:
         addresses.append(Address(path=arguments.uds))
-    far = [a for a in addresses if not a.local]
+    rpc = None if arguments.grpc is None else Address.parse(arguments.grpc)
+    far = [a for a in (*addresses, *([rpc] if rpc else [])) if not a.local]
     if far and not arguments.insecure:
         raise InputError(
             f"{far[0].host} can be reached from other machines, and there are no TLS and no tokens here yet; listen on "
             "127.0.0.1, or spell out --insecure"
         )
+    beside: list[Callable[[Repository, Desk, Loader], Lane]] = []
+    if rpc is not None:
+        make, host, port = grpc_lane(), rpc.host, rpc.port
+        beside.append(lambda repository, desk, _: make(repository, desk, host, port))
     keys = None if arguments.key is None else [load_public_key(key) for key in arguments.key]
-    server = Server(Settings(path, keys), addresses)
+    server = Server(Settings(path, keys), addresses, beside=beside)
     before = {number: signal.signal(number, lambda *_: server.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: server.loader.rescan())
     try:
-        for line in _greeting(server.repository, server.addresses):
+        for line in _greeting(server.repository, (*server.addresses, *server.lanes)):
             _say(line)
         server.run()
     finally:
@@ -49,7 +57,7 @@ def serve(path: Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _greeting(repository: Repository, addresses: Iterable[Address]) -> Iterable[str]:
+def _greeting(repository: Repository, addresses: Iterable[Address | Lane]) -> Iterable[str]:
     for entry in repository.index():
         yield f"model     {entry.name} {entry.version}".rstrip() + (f": {entry.reason}" if entry.reason else "")
     for address in addresses:

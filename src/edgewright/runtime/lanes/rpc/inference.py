@@ -1,0 +1,65 @@
+"""Inference over gRPC: one request and its reply."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from edgewright.runtime.desk import PRIORITY, Desk
+from edgewright.runtime.faults import Fault, Gone
+from edgewright.runtime.lanes.rpc.schema import MESSAGES
+from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
+from edgewright.runtime.repository import Repository
+from edgewright.runtime.served import Served
+
+_ENDLESS_S = 1e8
+"""gRPC tells a call without a deadline that it has this long or longer (three years)."""
+_Reply = MESSAGES["ModelInferResponse"]
+
+
+def timeout(asked: Asked, context: Any) -> float | None:
+    """Seconds the request has: what it says itself, or what is left of the call's own deadline, if that is less."""
+    left: float | None = context.time_remaining()
+    if left is None or left > _ENDLESS_S:
+        return asked.timeout_s
+    return left if asked.timeout_s is None else min(left, asked.timeout_s)
+
+
+class Inference:
+    """Each request asks in the thread it came with; what must wait does so in the scheduler's line."""
+
+    def __init__(self, repository: Repository, desk: Desk) -> None:
+        self._find, self._desk, self._cancel = repository.find, desk, desk.scheduler.cancel
+
+    def infer(self, raw: bytes, context: Any) -> bytes:
+        """The reply to the request in ``raw``. Raises a Fault."""
+        asked = read(raw)
+        left = timeout(asked, context)
+        while True:
+            served = self._find(asked.model, asked.version)
+            try:
+                outputs = self._desk.at_once(served, asked.inputs, left)
+                if outputs is None:
+                    outputs = self._wait(served, asked, left, context)
+            except Gone:  # replaced just now: its successor answers
+                continue
+            made = _Reply()
+            fill(made, served, asked, outputs)
+            told: bytes = made.SerializeToString()
+            return told
+
+    def _wait(self, served: Served, asked: Asked, left: float | None, context: Any) -> Any:
+        over = threading.Event()
+        answer: list[Any] = []
+
+        def done(outputs: Any, fault: Fault | None) -> None:
+            answer.extend((outputs, fault))
+            over.set()
+
+        job = self._desk.later(served, asked.inputs, done, left, asked.priority or PRIORITY)
+        if not context.add_callback(lambda: self._cancel(job)):
+            self._cancel(job)  # the call had ended already
+        over.wait()
+        if answer[1] is not None:
+            raise answer[1]
+        return answer[0]

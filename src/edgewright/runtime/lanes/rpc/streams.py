@@ -1,0 +1,159 @@
+"""Streams: many requests on one call, answered in their order; what goes wrong with one is told in its reply."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+
+from edgewright.core.errors import EdgewrightError
+from edgewright.runtime.desk import PRIORITY, Desk
+from edgewright.runtime.faults import Fault, Gone, NotReady
+from edgewright.runtime.lanes.rpc.inference import timeout
+from edgewright.runtime.lanes.rpc.schema import MESSAGES
+from edgewright.runtime.lanes.rpc.statuses import KIND, kind, sentence
+from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
+from edgewright.runtime.repository import Repository
+from edgewright.runtime.scheduling.scheduler import Job
+from edgewright.runtime.served import Served
+
+_IN_FLIGHT = 32
+"""Requests of one stream that are not answered yet; the next is read when the first of them is."""
+_SHORT_S = 0.0003
+"""Runs below this happen in the thread that reads the stream; longer ones overlap, and can share a batch."""
+_StreamReply = MESSAGES["ModelStreamInferResponse"]
+
+
+class _Pending:
+    """One request on its way."""
+
+    def __init__(self) -> None:
+        self.asked: Asked | None = None
+        self.served: Served | None = None
+        self.job: Job | None = None
+        self.outputs: Any = None
+        self.error: EdgewrightError | None = None
+        self.over = False
+
+
+class Replies:
+    """A stream's replies, each a serialised ModelStreamInferResponse, in the order of ``requests``.
+
+    A thread of its own reads these, so that they overlap. Iterating raises NotReady once all is answered that came
+    before ``drain``.
+    """
+
+    def __init__(self, repository: Repository, desk: Desk, requests: Iterator[bytes], context: Any) -> None:
+        self._find, self._desk, self._requests, self._context = repository.find, desk, requests, context
+        self._changed = threading.Condition()
+        self._line: deque[_Pending] = deque()
+        self._last = self._draining = self._closed = False
+        if not context.add_callback(self._close):
+            self._close()
+        threading.Thread(target=self._read, name="edgewright-grpc-stream", daemon=True).start()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            with self._changed:
+                while not (self._line[0].over if self._line else self._last or self._draining):
+                    self._changed.wait()
+                if not self._line:
+                    if self._last:
+                        return
+                    raise NotReady("the server is shutting down")
+                first = self._line.popleft()
+                self._changed.notify_all()
+            yield _told(first)
+
+    def drain(self) -> None:
+        """Take no further request."""
+        with self._changed:
+            self._draining = True
+            self._changed.notify_all()
+
+    def _read(self) -> None:
+        try:
+            for raw in self._requests:
+                pending = _Pending()
+                with self._changed:
+                    while len(self._line) >= _IN_FLIGHT and not self._closed:
+                        self._changed.wait()
+                    if self._closed or self._draining:
+                        return
+                    self._line.append(pending)
+                self._begin(raw, pending)
+        except grpc.RpcError:
+            pass  # the call has ended; ``_close`` knows
+        finally:
+            with self._changed:
+                self._last = True
+                self._changed.notify_all()
+
+    def _begin(self, raw: bytes, pending: _Pending) -> None:
+        try:
+            pending.asked = read(raw)
+            self._ask(pending, pending.asked)
+        except EdgewrightError as error:
+            self._done(pending, None, error)
+        except BaseException:
+            self._done(pending, None, Fault("the request could not be answered; the server's log says why"))
+            raise
+        if self._closed:  # it ended meanwhile, and may not have seen the job
+            self._give_up(pending)
+
+    def _ask(self, pending: _Pending, asked: Asked) -> None:
+        def done(outputs: Any, fault: Fault | None) -> None:
+            self._done(pending, outputs, fault)
+
+        left = timeout(asked, self._context)
+        while True:
+            served = pending.served = self._find(asked.model, asked.version)
+            try:
+                short = served.times.usual() < _SHORT_S
+                outputs = self._desk.at_once(served, asked.inputs, left) if short else None
+                if outputs is not None:
+                    done(outputs, None)
+                else:
+                    pending.job = self._desk.later(served, asked.inputs, done, left, asked.priority or PRIORITY)
+                return
+            except Gone:  # replaced just now: its successor answers
+                continue
+
+    def _done(self, pending: _Pending, outputs: Any, error: EdgewrightError | None) -> None:
+        with self._changed:
+            pending.outputs, pending.error, pending.over = outputs, error, True
+            self._changed.notify_all()
+
+    def _close(self) -> None:
+        with self._changed:
+            self._closed = self._last = True
+            waiting = list(self._line)
+            self._changed.notify_all()
+        for pending in waiting:
+            self._give_up(pending)
+
+    def _give_up(self, pending: _Pending) -> None:
+        if pending.job is not None:
+            self._desk.scheduler.cancel(pending.job)
+
+
+def _told(pending: _Pending) -> bytes:
+    made = _StreamReply()
+    error, asked = pending.error, pending.asked
+    if error is None and asked is not None and pending.served is not None:
+        try:
+            fill(made.infer_response, pending.served, asked, pending.outputs)
+        except Fault as fault:
+            made.Clear()
+            error = fault
+    if error is not None:
+        made.error_message = sentence(error)
+        made.infer_response.parameters[KIND].string_param = kind(error)
+        if asked is not None:  # so that the caller knows which of its requests it was
+            made.infer_response.model_name, made.infer_response.id = asked.model, asked.id
+    made.infer_response.parameters["triton_final_response"].bool_param = True  # one reply a request, always
+    raw: bytes = made.SerializeToString()
+    return raw

@@ -1,0 +1,609 @@
+"""gRPC over real sockets: Triton's own client, and by hand, byte by byte."""
+
+import datetime
+import ipaddress
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from edgewright.core.errors import InputError, MissingExtra
+from edgewright.formats import save
+from edgewright.runtime.desk import Desk
+from edgewright.runtime.faults import NotFound
+from edgewright.runtime.lanes.rpc import grpc_lane
+from edgewright.runtime.loading.loader import Loader, Settings
+from edgewright.runtime.repository import Repository
+from edgewright.runtime.scheduling.scheduler import Scheduler
+from edgewright.runtime.served import Served
+from edgewright.runtime.server import Address, Server, serving
+from edgewright.testing.build import Build
+
+grpc = pytest.importorskip("grpc")
+tritonclient = pytest.importorskip("tritonclient.grpc")
+lanes = pytest.importorskip("edgewright.runtime.lanes.rpc.lane")
+MESSAGES = pytest.importorskip("edgewright.runtime.lanes.rpc.schema").MESSAGES
+GrpcLane, RpcLimits, InferenceServerException = lanes.GrpcLane, lanes.RpcLimits, tritonclient.InferenceServerException
+
+LONG = 60.0
+X = np.arange(8, dtype=np.float32).reshape(2, 4)
+SERVICE = "/inference.GRPCInferenceService/"
+
+
+def doubling(factor=2.0):
+    build = Build()
+    build.output(build.node("Mul", build.input("x", ["n", 4]), build.constant(np.float32(factor))), ["n", 4])
+    return build.model()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two models and one that cannot be loaded."""
+    place = tmp_path_factory.mktemp("grpc")
+    (place / "models").mkdir()
+    for name, factor in (("double", 2.0), ("triple", 3.0)):
+        save(doubling(factor), place / "made" / name)
+        (place / "made" / name / "model.onnx").rename(place / "models" / f"{name}.onnx")
+    (place / "models" / "broken.onnx").write_bytes(b"no model")
+    return place / "models"
+
+
+class Watched(Desk):
+    """A desk at which one can wait until requests have come, and until they are gone."""
+
+    def __init__(self, scheduler):
+        super().__init__(scheduler)
+        self.came, self.gone = threading.Semaphore(0), queue.Queue()
+        self.asked, self.most = [], 0
+
+    def later(self, served, inputs, done, timeout_s=None, priority=2):
+        def ended(outputs, fault):
+            done(outputs, fault)
+            self.gone.put(fault)
+
+        self.asked.append((timeout_s, priority))
+        job = super().later(served, inputs, ended, timeout_s, priority)
+        self.most = max(self.most, self.scheduler.waiting)
+        self.came.release()
+        return job
+
+    def arrived(self, count=1):
+        for _ in range(count):
+            assert self.came.acquire(timeout=LONG)
+
+
+class Place:
+    """A lane with all that stands behind it. Inside ``held`` the only executor is taken: everybody waits in line."""
+
+    def __init__(self, folder, most=1024, **more):
+        self.repository, self.scheduler = Repository(), Scheduler(most=most)
+        self.loader = Loader(self.repository, self.scheduler, Settings(folder))
+        self.loader.start()
+        self.desk = Watched(self.scheduler)
+        self.lane = GrpcLane(self.repository, self.desk, "127.0.0.1", 0, **more)
+        self.lane.start()
+        self.address = f"127.0.0.1:{self.lane.port}"
+        self.channel = grpc.insecure_channel(self.address)
+        self.client = tritonclient.InferenceServerClient(self.address)
+
+    def call(self, name="ModelInfer"):
+        return self.channel.unary_unary(SERVICE + name)
+
+    def stream(self):
+        return self.channel.stream_stream(
+            SERVICE + "ModelStreamInfer", response_deserializer=MESSAGES["ModelStreamInferResponse"].FromString
+        )
+
+    def hold(self):
+        self.busy = self.repository.find("triple")
+        self.end = self.scheduler.enter(self.busy)
+        assert self.end
+
+    def free(self):
+        self.scheduler.leave(self.busy, self.end)
+
+    def close(self):
+        self.client.close()
+        self.channel.close()
+        self.lane.close()
+        assert not self.lane.busy
+        self.scheduler.close()
+        self.loader.close()
+
+
+@pytest.fixture
+def place(folder):
+    """Makes places, and closes them."""
+    made = []
+
+    def make(**more):
+        made.append(Place(folder, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def tensor(x=X):
+    given = tritonclient.InferInput("x", list(x.shape), "FP32")
+    given.set_data_from_numpy(x)
+    return [given]
+
+
+def request(model="double", x=X, raw=True, **more):
+    """A request, serialised."""
+    made = MESSAGES["ModelInferRequest"](model_name=model, **more)
+    one = made.inputs.add(name="x", datatype="FP32", shape=x.shape)
+    if raw:
+        made.raw_input_contents.append(x.tobytes())
+    else:
+        one.contents.fp32_contents.extend(x.ravel())
+    return made.SerializeToString()
+
+
+def answer(raw):
+    reply = MESSAGES["ModelInferResponse"].FromString(raw)
+    (out,) = reply.outputs
+    return np.frombuffer(reply.raw_output_contents[0], np.float32).reshape(tuple(out.shape))
+
+
+def kind(error):
+    return dict(error.trailing_metadata()).get("edgewright-fault")
+
+
+def test_tritons_own_client_finds_everything(place):
+    client = place().client
+    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("double", "1")
+    assert not client.is_model_ready("broken") and not client.is_model_ready("nonesuch")
+    assert client.get_server_metadata().name == "edgewright"
+    told = client.get_model_metadata("double")
+    assert [(t.name, t.datatype, list(t.shape)) for t in told.inputs] == [("x", "FP32", [-1, 4])]
+    assert list(told.versions) == ["1"] and told.platform == "onnxruntime_onnx"
+    config = client.get_model_config("double").config
+    assert config.max_batch_size == 0 and list(config.input[0].dims) == [-1, 4] and config.backend == "onnxruntime"
+    index = {entry.name: entry for entry in client.get_model_repository_index().models}
+    assert index["double"].state == "READY" and "broken.onnx" in index["broken"].reason
+    output = told.outputs[0].name
+    found = client.infer("double", tensor(), outputs=[tritonclient.InferRequestedOutput(output)], request_id="7")
+    np.testing.assert_array_equal(found.as_numpy(output), 2 * X)
+    assert found.get_response().id == "7" and found.get_response().model_version == "1"
+    packed = client.infer("triple", tensor(), compression_algorithm="gzip", priority=1, timeout=60_000_000)
+    np.testing.assert_array_equal(packed.as_numpy(packed.get_response().outputs[0].name), 3 * X)
+    answers = queue.Queue()
+    client.async_infer("double", tensor(), lambda result, error: answers.put((result, error)))
+    result, error = answers.get(timeout=LONG)
+    assert error is None and result.as_numpy(output).tolist() == (2 * X).tolist()
+    (stats,) = client.get_inference_statistics("double").model_stats
+    assert stats.execution_count == 2 and stats.inference_stats.success.count == 2
+    assert len(client.get_inference_statistics().model_stats) == 2
+    assert list(client.get_trace_settings().settings["trace_level"].value) == ["OFF"]
+    assert not client.get_log_settings().settings
+
+
+def test_elements_may_come_typed_and_go_back_raw(place):
+    np.testing.assert_array_equal(answer(place().call()(request(raw=False))), 2 * X)
+
+
+@pytest.mark.parametrize(
+    ("ask", "status", "says"),
+    [
+        (lambda c: c.get_model_metadata("nonesuch"), "NOT_FOUND", "there are: double, triple"),
+        (lambda c: c.get_model_metadata("double", "9"), "NOT_FOUND", "no version '9'"),
+        (lambda c: c.infer("nonesuch", tensor()), "NOT_FOUND", "no model is named"),
+        (lambda c: c.infer("broken", tensor()), "UNAVAILABLE", "is not ready"),
+        (lambda c: c.infer("double", tensor(X[:, :3])), "INVALID_ARGUMENT", "must have shape"),
+        (lambda c: c.infer("double", tensor(), outputs=[tritonclient.InferRequestedOutput("q")]), "INVALID_ARGUMENT",
+         "no output 'q'"),
+        (lambda c: c.infer("double", tensor(), timeout=1), "DEADLINE_EXCEEDED", "infeasible: "),
+        (lambda c: c.load_model("double"), "UNIMPLEMENTED", "not loaded or unloaded"),
+        (lambda c: c.unload_model("double"), "UNIMPLEMENTED", "not loaded or unloaded"),
+        (lambda c: c.update_trace_settings(settings={"trace_level": "TIMESTAMPS"}), "UNIMPLEMENTED", "not traced"),
+        (lambda c: c.get_trace_settings("nonesuch"), "NOT_FOUND", "no model is named"),
+        (lambda c: c.update_log_settings({"log_verbose_level": 1}), "UNIMPLEMENTED", "cannot be set"),
+        (lambda c: c.register_system_shared_memory("r", "/r", 8), "UNIMPLEMENTED", "send the tensors"),
+        (lambda c: c.get_cuda_shared_memory_status(), "UNIMPLEMENTED", "send the tensors"),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_has_its_status_and_a_sentence(place, ask, status, says):
+    with pytest.raises(InferenceServerException) as caught:
+        ask(place().client)
+    assert caught.value.status() == f"StatusCode.{status}" and says in caught.value.message()
+
+
+@pytest.mark.parametrize(
+    ("call", "raw", "status", "says"),
+    [
+        ("ModelInfer", request()[:-3], "INVALID_ARGUMENT", "cut short"),
+        ("ModelInfer", b"\xff" * 100, "INVALID_ARGUMENT", "cut short, or of another kind"),
+        ("ModelMetadata", b"\x0a\xff", "INVALID_ARGUMENT", "ModelMetadataRequest"),
+        ("ModelMetadata", b"\x0a\x02\xff\xfe", "INVALID_ARGUMENT", "ModelMetadataRequest"),
+        ("ModelInfer", b"", "NOT_FOUND", "name the model"),
+        ("ModelInfer", request(model="m" * 100_000), "NOT_FOUND", "no model is named"),
+        ("ModelInfer", bytes(2**20 + 1), "RESOURCE_EXHAUSTED", "larger than max"),
+        ("Nonesuch", b"", "UNIMPLEMENTED", "Method not found"),
+    ],
+    ids=range(8),
+)
+def test_whatever_bytes_come_the_call_is_answered(place, call, raw, status, says):
+    made = place(limits=RpcLimits(message_bytes=2**20))
+    with pytest.raises(grpc.RpcError) as caught:
+        made.call(call)(raw, timeout=LONG)
+    assert caught.value.code().name == status and says in caught.value.details()
+    np.testing.assert_array_equal(answer(made.call()(request())), 2 * X)
+
+
+def test_deadline_faults_are_told_apart(place):
+    made = place(most=1)
+    made.hold()
+    waiting = made.call().future(request(), timeout=LONG)
+    made.desk.arrived()
+    for raw, wanted in (
+        (request(), ("UNAVAILABLE", "overloaded")),
+        (request(parameters={"timeout": {"int64_param": 1}}), ("DEADLINE_EXCEEDED", "infeasible")),
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            made.call()(raw, timeout=LONG)
+        assert (caught.value.code().name, kind(caught.value)) == wanted
+        assert caught.value.details().startswith(f"{wanted[1]}: ")
+    made.free()
+    np.testing.assert_array_equal(answer(waiting.result()), 2 * X)
+
+
+def test_who_waits_past_the_deadline_is_told_so(place):
+    made = place()
+    made.hold()
+    with pytest.raises(grpc.RpcError) as caught:
+        made.call()(request(parameters={"timeout": {"int64_param": 50_000}}), timeout=LONG)
+    made.free()
+    assert (caught.value.code().name, kind(caught.value)) == ("DEADLINE_EXCEEDED", "expired")
+
+
+@pytest.mark.parametrize(
+    ("call_s", "micros", "most"), [(50.0, 0, 50.0), (50.0, 40_000_000, 40.0), (30.0, 50_000_000, 30.0)]
+)
+def test_the_nearer_of_both_deadlines_counts_and_the_priority_goes_along(place, call_s, micros, most):
+    made = place()
+    made.hold()
+    told = {"timeout": {"int64_param": micros}, "priority": {"uint64_param": 1}}
+    future = made.call().future(request(parameters=told), timeout=call_s)
+    made.desk.arrived()
+    made.free()
+    future.result()
+    ((left, priority),) = made.desk.asked  # on the wire a call's deadline is rounded up
+    assert most - 9.0 < left < most + 1.0 and priority == 1
+
+
+def test_a_call_without_a_deadline_has_none(place):
+    made = place()
+    made.hold()
+    future = made.call().future(request())
+    made.desk.arrived()
+    made.free()
+    future.result()
+    assert made.desk.asked == [(None, 2)]
+
+
+def test_a_call_that_is_cancelled_gives_its_place_up(place):
+    made = place()
+    made.hold()
+    future = made.call().future(request(), timeout=LONG)
+    made.desk.arrived()
+    future.cancel()
+    assert made.desk.gone.get(timeout=LONG).kind == "cancelled" and made.scheduler.waiting == 0
+    made.free()
+    np.testing.assert_array_equal(answer(made.call()(request())), 2 * X)
+
+
+def test_a_model_replaced_between_finding_and_asking_is_found_again(place):
+    made = place()
+    old, other = made.repository.find("double"), made.repository.find("triple")
+    successor = Served(replace(other.source, name="double"), other.session)
+    given = made.desk.at_once
+
+    def replaced(served, inputs, timeout_s=None):
+        if served is old:
+            made.repository.put(successor)
+            assert made.scheduler.retire(old, LONG)
+        return given(served, inputs, timeout_s)
+
+    made.desk.at_once = replaced
+    np.testing.assert_array_equal(answer(made.call()(request())), 3 * X)
+
+
+class Shelf:
+    """Loads and unloads what it is told to, in memory."""
+
+    def __init__(self):
+        self.done = []
+
+    def load(self, name):
+        if name == "nonesuch":
+            raise NotFound("no such file")
+        if name == "odd":
+            raise InputError("it is no model")
+        self.done.append(("load", name))
+
+    def unload(self, name):
+        self.done.append(("unload", name))
+
+
+def test_models_are_loaded_and_unloaded_by_whoever_controls_them(place):
+    shelf = Shelf()
+    client = place(control=shelf).client
+    client.load_model("double")
+    client.unload_model("double", unload_dependents=True)
+    assert shelf.done == [("load", "double"), ("unload", "double")]
+    for name, more, status in (
+        ("nonesuch", {}, "NOT_FOUND"),
+        ("odd", {}, "INVALID_ARGUMENT"),
+        ("double", {"config": "{}"}, "UNIMPLEMENTED"),
+    ):
+        with pytest.raises(InferenceServerException) as caught:
+            client.load_model(name, **more)
+        assert caught.value.status() == f"StatusCode.{status}"
+    assert "model_repository" in client.get_server_metadata().extensions
+
+
+def test_a_stream_answers_in_order_whatever_goes_wrong_within(place):
+    client = place().client
+    answers = queue.Queue()
+    client.start_stream(lambda result, error: answers.put((result, error)))
+    for number in range(100):
+        client.async_stream_infer("nonesuch" if number % 5 == 0 else "double", tensor(), request_id=str(number))
+    client.stop_stream()
+    found = [answers.get(timeout=LONG) for _ in range(100)]
+    assert [r.get_response().id for r, e in found if e is None] == [str(n) for n in range(100) if n % 5]
+    assert all("no model is named" in e.message() for r, e in found[::5]) and answers.empty()
+    assert found[1][0].get_response().parameters["triton_final_response"].bool_param
+
+
+def test_a_stream_survives_bytes_that_are_no_request_and_names_what_failed(place):
+    replies = list(place().stream()(iter([b"\xff", request(model="nonesuch", id="b"), request(id="c")]), timeout=LONG))
+    assert [bool(r.error_message) for r in replies] == [True, True, False]
+    assert [r.infer_response.id for r in replies] == ["", "b", "c"]
+    kinds = [r.infer_response.parameters["edgewright-fault"].string_param for r in replies[:2]]
+    assert kinds == ["bad_request", "not_found"]
+    assert answer(replies[2].infer_response.SerializeToString()).tolist() == (2 * X).tolist()
+
+
+def test_a_stream_has_only_so_many_requests_in_flight(place):
+    made = place()
+    made.hold()
+    replies = made.stream()(iter([request()] * 100), timeout=LONG)
+    made.desk.arrived(32)
+    assert made.scheduler.waiting == 32
+    made.free()
+    assert len(list(replies)) == 100 and made.desk.most == 32
+
+
+def test_a_stream_that_is_cancelled_gives_all_its_places_up(place):
+    made = place()
+    made.hold()
+    replies = made.stream()(iter([request()] * 3), timeout=LONG)
+    made.desk.arrived(3)
+    replies.cancel()
+    assert {made.desk.gone.get(timeout=LONG).kind for _ in range(3)} == {"cancelled"} and made.scheduler.waiting == 0
+    made.free()
+
+
+def test_streams_are_numbered_and_leave_room_for_calls(place):
+    made = place(limits=RpcLimits(calls=4, streams=1))
+    more = queue.SimpleQueue()
+    first = made.stream()(iter(more.get, None), timeout=LONG)
+    more.put(request())
+    assert not next(first).error_message
+    with pytest.raises(grpc.RpcError) as caught:
+        list(made.stream()(iter([request()]), timeout=LONG))
+    assert caught.value.code().name == "RESOURCE_EXHAUSTED" and "1 streams are open" in caught.value.details()
+    np.testing.assert_array_equal(answer(made.call()(request())), 2 * X)
+    more.put(None)
+    assert list(first) == []
+
+
+def test_no_more_calls_at_a_time_than_there_is_room_for(place):
+    made = place(limits=RpcLimits(calls=1))
+    made.hold()
+    first = made.call().future(request(), timeout=LONG)
+    made.desk.arrived()
+    own = [("grpc.use_local_subchannel_pool", 1)]  # on the same connection it would wait at the client's end
+    with grpc.insecure_channel(made.address, own) as other, pytest.raises(grpc.RpcError) as caught:
+        other.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG)
+    assert caught.value.code().name == "RESOURCE_EXHAUSTED"
+    made.free()
+    first.result()
+
+
+def swept(lane, over):
+    """Whether it comes to be over within half a minute of sweeping."""
+    pause = threading.Event()
+    for _ in range(3000):
+        if over():
+            return True
+        lane.sweep()
+        pause.wait(0.01)
+    return False
+
+
+def test_a_client_that_opens_a_call_and_says_nothing_is_hung_up_on(place):
+    made, silent = place(limits=RpcLimits(request_s=0.0)), queue.SimpleQueue()
+    call = made.channel.stream_stream(SERVICE + "ModelInfer")(iter(silent.get, None), timeout=LONG)
+    assert swept(made.lane, lambda: not call.is_active())
+    silent.put(None)
+    assert call.code().name == "CANCELLED"
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_client_that_does_not_read_its_reply_is_hung_up_on(place, streamed):
+    made = place(limits=RpcLimits(reply_s=-LONG * 100))
+    large = request(x=np.zeros((2**20, 4), np.float32))  # more than is sent ahead to who does not read
+    made.hold()
+    call = made.stream() if streamed else made.channel.stream_stream(SERVICE + "ModelInfer")
+    replies = call(iter([large]), timeout=10 * LONG)
+    made.desk.arrived()
+    made.free()
+    made.lane.drain(LONG)
+    assert swept(made.lane, lambda: not made.lane.busy)
+    replies.cancel()
+
+
+def test_a_call_that_ends_without_a_request_is_answered(place):
+    with pytest.raises(grpc.RpcError) as caught:
+        place().channel.stream_unary(SERVICE + "ModelInfer")(iter(()), timeout=LONG)
+    assert caught.value.code().name == "INVALID_ARGUMENT" and "without a request" in caught.value.details()
+
+
+def test_stopping_answers_what_was_asked_and_takes_nothing_more(place):
+    made = place()
+    made.hold()
+    waiting = made.call().future(request(), timeout=LONG)
+    pending, more = made.stream(), queue.SimpleQueue()
+    replies = pending(iter(more.get, None), timeout=LONG)
+    more.put(request())
+    made.desk.arrived(2)
+    made.lane.drain(LONG)
+    assert made.lane.busy
+    with pytest.raises(grpc.RpcError) as caught, grpc.insecure_channel(made.address) as late:
+        late.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG)
+    assert caught.value.code().name == "UNAVAILABLE"
+    made.free()
+    np.testing.assert_array_equal(answer(waiting.result()), 2 * X)
+    assert not next(replies).error_message
+    with pytest.raises(grpc.RpcError) as caught:
+        next(replies)
+    assert caught.value.code().name == "UNAVAILABLE" and "shutting down" in caught.value.details()
+    more.put(None)
+
+
+def test_closing_cuts_short_who_still_waits(place):
+    made = place()
+    made.hold()
+    waiting = made.call().future(request(), timeout=LONG)
+    made.desk.arrived()
+    made.lane.close()
+    assert made.desk.gone.get(timeout=LONG).kind == "cancelled"
+    assert waiting.exception() is not None
+    made.free()
+
+
+def test_an_address_in_use_is_told(place):
+    made = place()
+    with pytest.raises(InputError, match=f"cannot listen on {made.address}"):
+        GrpcLane(made.repository, made.desk, "127.0.0.1", made.lane.port)
+
+
+def test_a_lane_stands_beside_http_and_goes_with_the_server(folder):
+    server = Server(
+        Settings(folder),
+        [Address(port=0)],
+        beside=[lambda repository, desk, _: GrpcLane(repository, desk, "127.0.0.1", 0)],
+    )
+    thread = serving(server)
+    (lane,) = server.lanes
+    with grpc.insecure_channel(f"127.0.0.1:{lane.port}") as channel:
+        reply = channel.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG, wait_for_ready=True)
+        np.testing.assert_array_equal(answer(reply), 2 * X)
+        server.stop()
+        thread.join(LONG)
+        assert not thread.is_alive() and not lane.busy
+
+
+def test_with_tokens_every_call_but_the_health_ones_needs_one(place):
+    made = place(check=lambda token: token == "right")
+    assert made.client.is_server_live() and made.client.is_server_ready()
+    for given in ({}, {"authorization": "Bearer wrong"}, {"authorization": "right"}, {"authorization": "Basic right"}):
+        for ask in (made.client.get_server_metadata, lambda **more: made.client.infer("double", tensor(), **more)):
+            with pytest.raises(InferenceServerException) as caught:
+                ask(headers=given)
+            assert caught.value.status() == "StatusCode.UNAUTHENTICATED" and "Bearer TOKEN" in caught.value.message()
+    with pytest.raises(grpc.RpcError) as refused:
+        list(made.stream()(iter([request()]), timeout=LONG, metadata=(("authorization", "Bearer wrong"),)))
+    assert refused.value.code().name == "UNAUTHENTICATED"
+    right = {"authorization": "Bearer right"}
+    assert made.client.get_server_metadata(headers=right).name == "edgewright"
+    assert made.client.infer("double", tensor(), headers=right) is not None
+    replies = made.stream()(iter([request()]), timeout=LONG, metadata=tuple(right.items()))
+    assert [r.error_message for r in replies] == [""]
+
+
+def certificate():
+    """A key and a certificate for 127.0.0.1 that is its own authority, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    return (
+        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+        made.public_bytes(encoding),
+    )
+
+
+def test_with_credentials_it_speaks_tls_and_nothing_else(place):
+    key, chain = certificate()
+    made = place(credentials=grpc.ssl_server_credentials([(key, chain)]))
+    with grpc.secure_channel(made.address, grpc.ssl_channel_credentials(chain)) as channel:
+        np.testing.assert_array_equal(
+            answer(channel.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG)), 2 * X
+        )
+    with pytest.raises(grpc.RpcError) as caught:
+        made.call()(request(), timeout=LONG)
+    assert caught.value.code().name == "UNAVAILABLE"
+
+
+def test_strict_readiness_is_that_of_all_models(place):
+    assert not place(strict=True).client.is_server_ready()
+
+
+def test_a_lane_that_never_started_gives_its_port_back(place):
+    made = place()
+    lane = GrpcLane(made.repository, made.desk, "127.0.0.1", 0)
+    lane.close()
+    again = GrpcLane(made.repository, made.desk, "127.0.0.1", lane.port)
+    again.close()
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("edgewright.runtime.lanes.rpc.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    with pytest.raises(MissingExtra, match=re.escape("pip install 'edgewright[grpc]'")):
+        grpc_lane()
+
+
+def test_the_program_serves_it_where_it_is_told_to(folder):
+    command = [sys.executable, "-m", "edgewright.runtime", "--models-dir", str(folder / "double.onnx")]
+    where = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
+    with subprocess.Popen([*command, *where], stderr=subprocess.PIPE, text=True) as program:
+        try:
+            port = next(int(line.rpartition(":")[2]) for line in program.stderr if "grpc://127.0.0.1:" in line)
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                raw = channel.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG, wait_for_ready=True)
+            np.testing.assert_array_equal(answer(raw), 2 * X)
+            program.send_signal(signal.SIGTERM)
+            assert program.wait(LONG) == 0 and program.stderr.read() == ""
+        finally:
+            program.kill()
+    far = subprocess.run([*command, "--grpc", "0.0.0.0:0"], stderr=subprocess.PIPE, text=True, timeout=LONG)
+    assert far.returncode == 2 and "--insecure" in far.stderr
