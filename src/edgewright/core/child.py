@@ -72,9 +72,9 @@ def run_child(
             )
     answer = lines[-1] if lines else {}
     if "error" in answer:
-        raise (InputError if answer.get("family") == "InputError" else EdgewrightError)(_plain(str(answer["error"])))
+        raise (InputError if answer.get("family") == "InputError" else EdgewrightError)(plain(str(answer["error"])))
     if "result" not in answer:
-        raise ChildError(f"{function} died in its child process ({_cause(status)}): {_plain(last)}")
+        raise ChildError(f"{function} died in its child process ({_cause(status)}): {plain(last)}")
     return answer["result"]
 
 
@@ -93,7 +93,7 @@ def _run(
             given.seek(0)
             child = subprocess.Popen(
                 command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=place,
-                env=_environment(shut), pass_fds=(ours,), start_new_session=True, bufsize=0,
+                env=environment(shut), pass_fds=(ours,), start_new_session=True, bufsize=0,
             )  # fmt: skip
         finally:
             os.close(ours)
@@ -105,7 +105,7 @@ def _run(
     try:
         lines = [json.loads(line) for line in answer.splitlines()]
     except (ValueError, RecursionError) as error:
-        raise ChildError(f"{function} gave an answer that cannot be read: {_plain(last)}") from error
+        raise ChildError(f"{function} gave an answer that cannot be read: {plain(last)}") from error
     return [line for line in lines if isinstance(line, dict)], child.returncode, last
 
 
@@ -144,13 +144,14 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _environment(shut: Path | None) -> dict[str, str]:
-    environment = {k: v for k, v in os.environ.items() if k in _KEPT}
-    environment |= {"PYTHONPATH": os.pathsep.join(_library_folders(shut is not None)), "OMP_NUM_THREADS": "1"}
+def environment(shut: Path | None) -> dict[str, str]:
+    """Of a child of ours: little of the user's, and what lets it import us; ``shut``: the one folder it may touch."""
+    chosen = {k: v for k, v in os.environ.items() if k in _KEPT}
+    chosen |= {"PYTHONPATH": os.pathsep.join(_library_folders(shut is not None)), "OMP_NUM_THREADS": "1"}
     if shut:
-        environment |= {"HOME": str(shut), "TMPDIR": str(shut), "PYTHONDONTWRITEBYTECODE": "1"}
-        environment["MALLOC_ARENA_MAX"] = "2"  # address space is bounded; on many cores the default reserves it all
-    return environment
+        chosen |= {"HOME": str(shut), "TMPDIR": str(shut), "PYTHONDONTWRITEBYTECODE": "1"}
+        chosen["MALLOC_ARENA_MAX"] = "2"  # address space is bounded; on many cores the default reserves it all
+    return chosen
 
 
 def _library_folders(shut: bool) -> list[str]:
@@ -166,7 +167,12 @@ def _library_folders(shut: bool) -> list[str]:
     return [str(p) for p in dict.fromkeys([*found, ours])]
 
 
-def _plain(text: str) -> str:
+def readable_folders() -> list[Path]:
+    """What the running interpreter and its libraries read, to be left open when it is shut in."""
+    return [Path(p) for p in (*sys.path, sys.prefix, sys.base_prefix, sys.exec_prefix, *_SYSTEM)]
+
+
+def plain(text: str) -> str:
     """One printable line of at most 300 characters: the text may come from a hostile file."""
     return "".join(c if c.isprintable() else " " for c in text).strip()[:300]
 
@@ -181,8 +187,7 @@ def _serve(function: str, memory_bytes: int, out: int, parent: int, shut: bool) 
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     if shut:
         resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_LIMIT, _FILE_LIMIT))
-        readable = [*sys.path, sys.prefix, sys.base_prefix, sys.exec_prefix, *_SYSTEM]
-        layers = walls.confine([Path(p) for p in readable], [Path.cwd(), Path("/dev/null")])
+        layers = walls.confine(readable_folders(), [Path.cwd(), Path("/dev/null")])
         walls.die_with_parent(parent)  # new credentials reset it
         os.write(out, json.dumps({"layers": layers}).encode() + b"\n")
     argument = json.loads(sys.stdin.buffer.read())

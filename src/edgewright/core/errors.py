@@ -36,6 +36,14 @@ class EngineError(EdgewrightError):
     """An engine could not open or run a model. Exit status 1."""
 
 
+class NotAnswering(EngineError):  # noqa: N818 - reads as what it says
+    """The engine's own process is being replaced, or was given up; ``retry_after_s`` (s) is None in the second case."""
+
+    def __init__(self, message: str, retry_after_s: float | None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class StorageError(EdgewrightError):
     """The disk is full, read-only, or held by another run. What was complete before stays. Exit status 1."""
 

@@ -97,6 +97,17 @@ def check_ours(folder: Path, names: Iterable[str], what: str) -> None:
             raise InputError(f"{folder} already holds {strange[0]!r}; choose a new or empty folder for {what}")
 
 
+@contextlib.contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """An empty folder for temporary files, gone afterwards, with what killed processes left of the same ``name``."""
+    path = Path(tempfile.gettempdir()) / name
+    with contextlib.ExitStack() as stack:
+        with storage(path):
+            _sweep_beside(path)
+            _, folder = stack.enter_context(_claim(path, "part", folder=True))
+        yield folder
+
+
 def sweep(folder: Path, *, below: bool = False) -> None:
     """Remove what killed writers left in ``folder`` (and ``below`` it); living ones keep theirs. Raises StorageError.
 

@@ -52,6 +52,8 @@ class BaseSession:
                 checked = self._check(inputs)
         try:
             return self._run(checked)
+        except EngineError:
+            raise
         except (RuntimeError, ValueError, TypeError) as error:
             raise EngineError(f"{self.provider} failed to run the model: {first_line(error)}") from error
         except Exception as error:  # engines raise types of their own that share no base but Exception

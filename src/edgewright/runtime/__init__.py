@@ -9,6 +9,18 @@ their priority, and are told at once when they cannot be done in time.
 
 from __future__ import annotations
 
-from edgewright.runtime.runtime import Runtime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgewright.runtime.runtime import Runtime
 
 __all__ = ["Runtime"]
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: the worker processes of isolated sessions lie in this package and need none of it.
+    if name != "Runtime":
+        raise AttributeError(f"module 'edgewright.runtime' has no attribute {name!r}")
+    from edgewright.runtime.runtime import Runtime
+
+    return Runtime

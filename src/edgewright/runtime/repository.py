@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.loading.places import newest
+from edgewright.runtime.providers import step_down
 from edgewright.runtime.served import Served
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One version in the index. ``state``: READY, LOADING or UNAVAILABLE; ``reason``: why it is not ready, or what
-    became of files that were to replace it."""
+    """One version in the index. ``state``: READY, LOADING or UNAVAILABLE; ``reason``: why it is not ready, what
+    became of files that were to replace it, or which provider runs it where another was asked for."""
 
     name: str
     version: str
@@ -90,10 +91,12 @@ class Repository:
 
     def index(self) -> Iterator[Entry]:
         """All that is known, ready or not."""
-        notes = dict(self._notes)
-        for name, version in sorted(self._versions):
+        notes, versions = dict(self._notes), self._versions
+        for name, version in sorted(versions):
             note = notes.pop((name, version), None)
-            yield Entry(name, version, "READY", note.reason if note else "")
+            served = versions[name, version]
+            reason = served.reason or (note.reason if note else step_down(served.session))
+            yield Entry(name, version, "UNAVAILABLE" if served.reason else "READY", reason)
         yield from (notes[key] for key in sorted(notes))
 
     def _choose(self, name: str) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgewright.core.errors import EngineError, InputError
+from edgewright.core.errors import EngineError, InputError, NotAnswering
 from edgewright.core.session import Session
-from edgewright.runtime.faults import BadRequest, Fault
+from edgewright.runtime.faults import BadRequest, Fault, NotReady
 from edgewright.runtime.loading.sources import Source
 from edgewright.runtime.scheduling.batches import join, part, rows
 from edgewright.runtime.scheduling.scheduler import Job
@@ -52,6 +52,12 @@ class Served:
         self.delay_s, self.preferred = chosen.delay_s, chosen.preferred
         self.running, self.most_runs = 0, 1
 
+    @property
+    def reason(self) -> str:
+        """Why it does not answer now (its own process is being replaced, or was given up), "" when it does."""
+        found: str = getattr(self.session, "reason", "")
+        return found
+
     def infer(self, inputs: Arrays) -> Arrays:
         """Run now, in this thread. Raises BadRequest, or Fault when the engine fails."""
         begin = _now()
@@ -60,7 +66,7 @@ class Served:
         except InputError as error:
             raise BadRequest(str(error)) from error
         except EngineError as error:
-            raise Fault(str(error)) from error
+            raise (NotReady if isinstance(error, NotAnswering) else Fault)(str(error)) from error
         took = _now() - begin
         size = rows(inputs) if self.most_rows > 1 else 1
         self.times.add(size, took)

@@ -17,6 +17,7 @@ from edgewright.runtime.loading.places import Place, find_places, is_model
 from edgewright.runtime.loading.preparing import check_golden, discard, prepare, requests
 from edgewright.runtime.loading.sources import Source, open_model, read_source, scattered
 from edgewright.runtime.loading.trial import Answers, judge
+from edgewright.runtime.providers import step_down
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Batching, Served
@@ -262,6 +263,8 @@ class Loader:
 
     def _open(self, source: Source, folder: Path | None = None) -> Served:
         source, session = open_model(source)
+        if step_down(session):
+            _log.warning("model %s: %s", source.name, step_down(session))
         try:
             check_golden(source, session)
             return _warm(Served(source, session, self._settings.batching, folder))

@@ -15,6 +15,7 @@ from edgewright.core.model import FilesIn, Model, Signature
 from edgewright.core.session import EngineOptions, Session
 from edgewright.engines import open_session
 from edgewright.formats import load
+from edgewright.runtime.isolation import Isolation, open_isolated
 from edgewright.runtime.loading.places import BUNDLE, PLAIN, Place
 from edgewright.trust import PublicKey
 
@@ -73,13 +74,18 @@ def read_source(
     return Source(place.name, place.version, model, chosen, options or EngineOptions(), digest=digest)
 
 
-def open_model(source: Source) -> tuple[Source, Session]:
-    """``source`` open in its engine, and with the signature that the engine found where nobody had read it before.
+def open_model(source: Source, isolation: Isolation | None = None) -> tuple[Source, Session]:
+    """``source`` open in its engine, and with the signature that the engine found where nobody had read it before;
+    with ``isolation`` in a process of its own.
 
     Raises EngineError, MissingExtra, and InputError for a file that is no model.
     """
     try:
-        session = open_session(source.model, source.engine, source.options)
+        session: Session
+        if isolation is None:
+            session = open_session(source.model, source.engine, source.options)
+        else:
+            session = open_isolated(source.model, source.engine, source.options, isolation)
     except EngineError as error:
         if "INVALID_PROTOBUF" not in str(error):
             raise
