@@ -44,7 +44,7 @@ class Served:
     def __init__(self, path, **options):
         self.repository, self.scheduler = Repository(), Scheduler()
         self.desk = Desk(self.scheduler)
-        self.loader = Loader(self.repository, self.scheduler, Settings(path, watch_s=0, **options))
+        self.loader = Loader(self.repository, self.desk, Settings(path, watch_s=0, **options))
         self.loader.start()
 
     def factor(self, name="m", version=""):

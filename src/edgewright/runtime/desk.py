@@ -35,7 +35,7 @@ class Desk:
         Raises a Fault, counted.
         """
         if timeout_s is not None and served.times.usual() > timeout_s:
-            raise self._count(served, _too_short(served, timeout_s))
+            raise self._count(served, too_short(served, timeout_s))
         end = self.scheduler.enter(served)
         if not end:
             return None
@@ -56,14 +56,16 @@ class Desk:
                 self._count(served, fault)
             done(outputs, fault)
 
-        deadline = NEVER if timeout_s is None else _now() + timeout_s
-        job = Job(served, inputs, counted, deadline, priority)
-        if served.most_rows > 1:
-            job.rows, job.key = rows(inputs), key(inputs)
         try:
-            self.scheduler.submit(job)
+            return self._submit(served, inputs, counted, NEVER if timeout_s is None else _now() + timeout_s, priority)
         except Fault as fault:
             raise self._count(served, fault) from None
+
+    def _submit(self, served: Served, inputs: Arrays, done: Done, deadline: float, priority: int) -> Job:
+        job = Job(served, inputs, done, deadline, priority)
+        if served.most_rows > 1:
+            job.rows, job.key = rows(inputs), key(inputs)
+        self.scheduler.submit(job)
         return job
 
     def wait(self, served: Served, inputs: Arrays, timeout_s: float | None = None, priority: int = PRIORITY) -> Arrays:
@@ -85,6 +87,18 @@ class Desk:
         found: Arrays = answer[0]
         return found
 
+    def retire(self, served: Served, timeout_s: float) -> bool:
+        """As ``Scheduler.retire``; nothing of this version is kept from then on."""
+        return self.scheduler.retire(served, timeout_s)
+
+    def report(self) -> dict[str, Any]:
+        """What is told of it beside the models' own statistics, as a JSON value."""
+        return {}
+
+    def close(self) -> None:
+        """Finish what waits, and let nobody in any more."""
+        self.scheduler.close()
+
     @staticmethod
     def _count(served: Served, fault: Fault) -> Fault:
         served.stats.faults[fault.kind] += 1
@@ -93,5 +107,6 @@ class Desk:
         return fault
 
 
-def _too_short(served: Served, timeout_s: float) -> Infeasible:
+def too_short(served: Served, timeout_s: float) -> Infeasible:
+    """The fault of one whose run alone takes longer than it has."""
     return Infeasible(f"a run takes {1e3 * served.times.usual():.3g} ms, it has {1e3 * timeout_s:.3g} ms")

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from edgewright.runtime.desk import PRIORITY, Desk
+from edgewright.runtime.desk import PRIORITY
+from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.faults import Gone
 from edgewright.runtime.loading.loader import Loader, Settings
 from edgewright.runtime.repository import Repository
@@ -21,13 +22,17 @@ Arrays = Mapping[str, NDArray[Any]]
 class Runtime:
     """Serves the bundle, model file or folder of them at ``path``, one run at a time.
 
+    ``experiments``: who answers where a model has several versions, and what is kept of answers.
+
     Raises what keeps a single bundle or model from loading. Close it, or use it in a ``with``.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, experiments: Experiments | None = None) -> None:
+        chosen = experiments or Experiments()
         self.repository, self.scheduler = Repository(), Scheduler()
-        self.desk = Desk(self.scheduler)
-        self._loader = Loader(self.repository, self.scheduler, Settings(Path(path)))
+        self.desk = chosen.desk(self.repository, self.scheduler)
+        self._splits = chosen.drawing(self.repository)
+        self._loader = Loader(self.repository, self.desk, Settings(Path(path)))
         try:
             self._loader.start()
         except BaseException:
@@ -35,9 +40,11 @@ class Runtime:
             raise
 
     def infer(
-        self, inputs: Arrays, model: str = "", *, deadline_ms: float | None = None, priority: int = PRIORITY
-    ) -> Arrays:
+        self, inputs: Arrays, model: str = "", *, deadline_ms: float | None = None, priority: int = PRIORITY,
+        key: str | int | None = None,
+    ) -> Arrays:  # fmt: skip
         """The outputs by name. ``model``: which one, where several are served; ``name:version`` for one version.
+        ``key``: equal keys are answered by the same version, where versions share the requests.
 
         Raises BadRequest, NotFound, NotReady; with ``deadline_ms``, Infeasible, Expired or Overloaded instead of an
         answer that comes too late.
@@ -46,13 +53,15 @@ class Runtime:
         timeout_s = None if deadline_ms is None else deadline_ms / 1e3
         while True:
             try:
-                return self.desk.wait(self.repository.find(name, version), inputs, timeout_s, priority)
+                splits = self._splits
+                served = splits.find(name, version, key) if splits else self.repository.find(name, version)
+                return self.desk.wait(served, inputs, timeout_s, priority)
             except Gone:  # replaced just now: its successor answers
                 continue
 
     def close(self) -> None:
         """Finish what waits, and close every model."""
-        self.scheduler.close()
+        self.desk.close()
         self._loader.close()
 
     def __enter__(self) -> Self:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from edgewright.core.errors import InputError
 from edgewright.runtime.desk import Desk
+from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.lanes.frames import FrameConnection, Greeting
 from edgewright.runtime.lanes.http import Connection, Heads, Limits
 from edgewright.runtime.lanes.loop import Loop
@@ -85,19 +86,20 @@ class Lane(Protocol):
 class Server:
     """Listens as soon as it is made; ``run`` serves until ``stop``. ``addresses`` holds where it really listens.
 
-    ``beside``: makers of further lanes; ``lanes`` holds these.
+    ``beside``: makers of further lanes; ``lanes`` holds these. ``experiments``: splits, shadows and the cache.
     """
 
     def __init__(
         self, settings: Settings, addresses: list[Address], limits: Limits | None = None,
         beside: Sequence[Callable[[Repository, Desk, Loader], Lane]] = (),
+        experiments: Experiments | None = None,
     ) -> None:  # fmt: skip
         self._limits = limits or Limits()
-        self._loop, self._scheduler = Loop(), Scheduler()
-        self.repository = Repository()
-        self.loader = Loader(self.repository, self._scheduler, settings)
-        desk = Desk(self._scheduler)
-        self._routes = Routes(self.repository, desk, self._loop.call)
+        chosen = experiments or Experiments()
+        self._loop, self.repository = Loop(), Repository()
+        self._desk = chosen.desk(self.repository, Scheduler())
+        self.loader = Loader(self.repository, self._desk, settings)
+        self._routes = Routes(self.repository, self._desk, self._loop.call, chosen.drawing(self.repository))
         self._heads = Heads(self._limits)
         self._connections: set[Stream] = set()
         self._forget = self._connections.discard
@@ -108,13 +110,14 @@ class Server:
             for address in addresses:
                 self._listeners.append(_listen(address))
             for make in beside:
-                self.lanes.append(make(self.repository, desk, self.loader))
+                self.lanes.append(make(self.repository, self._desk, self.loader))
             self.loader.start()
         except BaseException:
             for lane in self.lanes:
                 lane.close()
             for sock in self._listeners:
                 sock.close()
+            self._desk.close()
             self.loader.close()
             self._loop.close()
             raise
@@ -162,7 +165,7 @@ class Server:
             connection.close()
         for lane in self.lanes:
             lane.close()
-        self._scheduler.close()
+        self._desk.close()
         self.loader.close()
         self._loop.close()
 

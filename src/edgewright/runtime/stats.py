@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
+from collections import Counter, deque
 
 from edgewright.core.sketches import Sketch
+from edgewright.core.trend import Trend, Verdict, judge
 
 _LEAST_S = 1e-9
+_LATEST = 4096
 
 
 class Times:
     """Times in s: their sketch and their sum, up to date after each."""
 
-    __slots__ = ("count", "sketch", "total")
+    __slots__ = ("_latest", "_lock", "_seen", "_trend", "count", "sketch", "total")
 
     def __init__(self) -> None:
         self.sketch, self.total, self.count = Sketch(), 0.0, 0
+        self._latest: deque[float] = deque(maxlen=_LATEST)
+        self._trend, self._seen, self._lock = Trend(), 0, threading.Lock()
 
     def add(self, seconds: float) -> None:
         """One more."""
         self.total += seconds
         self.count += 1
+        self._latest.append(seconds)
         self.sketch.count_one(seconds if seconds > _LEAST_S else _LEAST_S)
+
+    def trend(self) -> Verdict:
+        """Whether they became better or worse of late, worked out now from what came since it was asked last, 4,096
+        times at most: who asks seldom sees the long scales with gaps."""
+        with self._lock:
+            news, count = list(self._latest), self.count
+            news = news[max(len(news) - (count - self._seen), 0) :]
+            self._seen = count
+            self._trend.add(news)
+            windows = self._trend.windows()
+        return judge(windows)
 
 
 class Stats:
     """``queue`` and ``compute``: times in s. ``batches`` counts runs by their rows, ``faults`` by kind;
-    ``missed``: deadlines that were not met, by a late answer or none."""
+    ``missed``: deadlines that were not met, by a late answer or none; ``hits`` and ``misses`` of the cache, where there
+    is one."""
 
     def __init__(self) -> None:
         self.queue, self.compute = Times(), Times()
         self.batches: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
-        self.requests = self.missed = 0
+        self.requests = self.missed = self.hits = self.misses = 0
 
     @property
     def rows(self) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, NotFound
 from edgewright.runtime.loading.places import Place, find_places, is_model
 from edgewright.runtime.loading.preparing import check_golden, discard, prepare, requests
@@ -19,7 +20,6 @@ from edgewright.runtime.loading.sources import Source, open_model, read_source, 
 from edgewright.runtime.loading.trial import Answers, judge
 from edgewright.runtime.providers import step_down
 from edgewright.runtime.repository import Repository
-from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Batching, Served
 from edgewright.trust import PublicKey
 
@@ -57,8 +57,8 @@ class Loader:
     """Loads what lies at ``settings.path`` at once (``start``), and again when it changes, when it is told to
     (``load``, ``unload``, ``rescan``), or when a new version does badly."""
 
-    def __init__(self, repository: Repository, scheduler: Scheduler, settings: Settings) -> None:
-        self._repository, self._scheduler, self._settings = repository, scheduler, settings
+    def __init__(self, repository: Repository, desk: Desk, settings: Settings) -> None:
+        self._repository, self._desk, self._settings = repository, desk, settings
         self._slots: dict[Path, Slot] = {}
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._folder = tempfile.TemporaryDirectory(prefix="edgewright-serve-")
@@ -247,7 +247,7 @@ class Loader:
         _log.error("model %s: %s", slot.place.name, reason)
 
     def _retire(self, served: Served) -> None:
-        if not self._scheduler.retire(served, _DRAIN_S):
+        if not self._desk.retire(served, _DRAIN_S):
             _log.error("model %s %s did not come to rest", served.source.name, served.source.version)
             return
         served.close()

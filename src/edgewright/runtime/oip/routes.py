@@ -10,10 +10,12 @@ from typing import Any
 from edgewright import __version__
 from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.desk import Desk
+from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import Fault, NotFound
 from edgewright.runtime.lanes.http import JSON, Answer, Head, Reply, fault_reply
 from edgewright.runtime.oip.inference import Inference
 from edgewright.runtime.oip.messages import metadata
+from edgewright.runtime.oip.splitting import SplitInference
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 
@@ -24,8 +26,14 @@ _MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer|s
 class Routes:
     """Answers requests. ``later`` runs a function on the thread that answers (the loop's ``call``)."""
 
-    def __init__(self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None]) -> None:
-        self._repository, self.inference = repository, Inference(repository, desk, later)
+    def __init__(
+        self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None],
+        splits: Splits | None = None,
+    ) -> None:  # fmt: skip
+        self._repository, self._desk = repository, desk
+        self.inference = (
+            SplitInference(repository, desk, later, splits) if splits else Inference(repository, desk, later)
+        )
 
     def __call__(self, head: Head, body: bytes, answer: Answer) -> None:
         """Answer one request, at once or later."""
@@ -85,7 +93,7 @@ class Routes:
 
     def _stats(self, name: str = "", version: str = "") -> dict[str, Any]:
         chosen = [self._repository.find(name, version)] if name else list(self._repository.ready())
-        return {"model_stats": [_statistics(served) for served in chosen]}
+        return {"model_stats": [_statistics(served) for served in chosen], **self._desk.report()}
 
 
 def _statistics(served: Served) -> dict[str, Any]:
@@ -102,7 +110,9 @@ def _statistics(served: Served) -> dict[str, Any]:
         "inference_stats": {
             "success": told(stats.requests, compute.total + queue.total), "fail": told(failed, 0.0),
             "queue": told(queue.count, queue.total), "compute_infer": told(compute.count, compute.total),
+            "cache_hit": told(stats.hits, 0.0), "cache_miss": told(stats.misses, 0.0),
         },
+        "latency_trend": compute.trend().to_json(),
         "batch_stats": [
             {"batch_size": size, "compute_infer": {"count": n}} for size, n in sorted(stats.batches.items())
         ],

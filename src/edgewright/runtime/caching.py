@@ -1,0 +1,229 @@
+"""A desk with a cache: what was answered before is answered at once, and equal requests at the same time run once.
+
+Of equal requests the most urgent one leads: it runs. Whoever is no more urgent than one that leads follows it: it takes
+no place in line and gets a copy of the answer. A fault is its own member's alone: when the one that leads fails, is
+cancelled or too late, the most urgent of those that followed it takes its place in line. One that follows is told at
+its deadline, whatever the run that it follows does.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from edgewright.core.digests import canonical_json
+from edgewright.runtime.cache import Arrays, Cache, request_key, views
+from edgewright.runtime.desk import PRIORITY, Desk, Done, too_short
+from edgewright.runtime.faults import Expired, Fault
+from edgewright.runtime.scheduling.alarms import Alarms
+from edgewright.runtime.scheduling.line import NEVER
+from edgewright.runtime.scheduling.scheduler import Job, Scheduler
+from edgewright.runtime.served import Served
+
+_now = time.perf_counter
+
+
+@dataclass(eq=False)
+class _Member:
+    """One of several equal requests. ``inline``: it runs in its caller's thread, who needs no telling."""
+
+    served: Served
+    inputs: Arrays
+    done: Done
+    deadline: float = NEVER
+    priority: int = 0
+    inline: bool = False
+    key: bytes = b""
+    job: Job | None = None
+
+    def covers(self, other: _Member) -> bool:
+        """Whether ``other`` is answered in time when this one is: it runs already, or is at least as urgent."""
+        runs = self.inline or (self.job is not None and self.job.place is not None and self.job.place.gone)
+        return runs or (self.priority <= other.priority and self.deadline <= other.deadline)
+
+
+class _Flight:
+    """Equal requests that are not answered yet: those that lead wait or run, the others follow."""
+
+    def __init__(self) -> None:
+        self.leading: list[_Member] = []
+        self.following: list[_Member] = []
+
+    def uncovered(self) -> _Member | None:
+        """The most urgent that follows nobody, and must lead itself."""
+        found = [f for f in self.following if not any(lead.covers(f) for lead in self.leading)]
+        return min(found, key=lambda f: (f.priority, f.deadline), default=None)
+
+
+class CachingDesk(Desk):
+    """A desk whose answers are kept in ``cache``. They are read-only."""
+
+    def __init__(self, scheduler: Scheduler, cache: Cache) -> None:
+        super().__init__(scheduler)
+        self.cache = cache
+        self._lock = threading.Lock()
+        self._flights: dict[bytes, _Flight] = {}
+        self._names: WeakKeyDictionary[Served, str] = WeakKeyDictionary()
+        self._recent = threading.local()
+        self._alarms = Alarms(self._late)
+
+    def at_once(self, served: Served, inputs: Arrays, timeout_s: float | None = None) -> Arrays | None:
+        """As the desk's; also None while an equal request is being answered."""
+        key = self._key(served, inputs)
+        if key is None:
+            return super().at_once(served, inputs, timeout_s)
+        mine = _Member(served, inputs, _ignore, inline=True)
+        with self._lock:
+            found = self._look(served, key)
+            if found is not None:
+                return found
+            flight = self._flights.get(key)
+            if flight is None:
+                flight = self._flights[key] = _Flight()
+                flight.leading.append(mine)
+                flight = None
+        if flight is None:
+            try:
+                outputs = super().at_once(served, inputs, timeout_s)
+            except BaseException:
+                self._give_up(key, mine)
+                raise
+            if outputs is not None:
+                return self._land(key, served, outputs)
+            self._give_up(key, mine)
+        self._recent.inputs, self._recent.key = inputs, key  # ``later`` comes next, and need not read it all again
+        return None
+
+    def later(
+        self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = PRIORITY
+    ) -> Job:
+        """As the desk's. The job of one that follows another cannot be cancelled."""
+        again = getattr(self._recent, "inputs", None) is inputs
+        key = self._recent.key if again else self._key(served, inputs)
+        self._recent.inputs = None
+        if key is None:
+            return super().later(served, inputs, done, timeout_s, priority)
+        deadline = NEVER if timeout_s is None else _now() + timeout_s
+        mine = _Member(served, inputs, done, deadline, priority, key=key)
+        follower = Job(served, inputs, done, deadline, priority)
+        with self._lock:
+            found = self._look(served, key, again)
+            if found is None:
+                flight = self._flights.setdefault(key, _Flight())
+                follows = any(lead.covers(mine) for lead in flight.leading)
+                if follows and timeout_s is not None and served.times.usual() > timeout_s:
+                    raise self._count(served, too_short(served, timeout_s))
+                (flight.following if follows else flight.leading).append(mine)
+        if found is not None:
+            done(found, None)
+            return follower
+        if follows:
+            if timeout_s is not None:
+                self._alarms.at(deadline, mine)
+            self.cache.joined()
+            return follower
+        try:
+            self._lead(key, mine)
+        except Fault as fault:
+            if self._give_up(key, mine):
+                raise self._count(served, fault) from None
+        return mine.job or follower
+
+    def retire(self, served: Served, timeout_s: float) -> bool:
+        """As the desk's; its answers are dropped at once."""
+        retired = super().retire(served, timeout_s)
+        if retired:
+            self.cache.forget(served)
+        return retired
+
+    def close(self) -> None:
+        """As the desk's."""
+        super().close()
+        self._alarms.close()
+
+    def report(self) -> dict[str, Any]:
+        """The cache's counters."""
+        return {"cache": asdict(self.cache.counts())}
+
+    def _look(self, served: Served, key: bytes, again: bool = False) -> Arrays | None:
+        found = self.cache.find(key, again)
+        if found is not None:
+            served.stats.hits += 1
+        elif not again:
+            served.stats.misses += 1
+        return found
+
+    def _lead(self, key: bytes, mine: _Member) -> None:
+        mine.job = self._submit(mine.served, mine.inputs, partial(self._told, key, mine), mine.deadline, mine.priority)
+
+    def _told(self, key: bytes, mine: _Member, outputs: Any, fault: Fault | None) -> None:
+        """What became of one that leads; from an executor, the reaper, or who cancelled it."""
+        if fault is None:
+            self._land(key, mine.served, outputs)
+        elif self._give_up(key, mine):
+            mine.done(None, self._count(mine.served, fault))
+
+    def _land(self, key: bytes, served: Served, outputs: Arrays) -> Arrays:
+        """Keep an answer and tell everybody who asked for it; the caller's own copy."""
+        kept = self.cache.keep(served, key, outputs)
+        with self._lock:
+            flight = self._flights.pop(key, None) or _Flight()
+            everybody = [*flight.leading, *flight.following]
+            flight.leading, flight.following = [], []
+        for one in everybody:
+            if one.job is not None:
+                self.scheduler.cancel(one.job)  # those that still waited need not run
+        for one in everybody:
+            one.done(views(kept), None)
+        return views(kept)
+
+    def _give_up(self, key: bytes, mine: _Member) -> bool:
+        """Let somebody else lead; False when ``mine`` was answered meanwhile."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None or mine not in flight.leading:
+                return False
+            flight.leading.remove(mine)
+        while True:
+            with self._lock:
+                heir = flight.uncovered()
+                if heir is None:
+                    if not flight.leading and self._flights.get(key) is flight:
+                        del self._flights[key]
+                    return True
+                flight.following.remove(heir)
+                flight.leading.append(heir)
+            try:
+                self._lead(key, heir)
+            except Fault as fault:
+                with self._lock:
+                    if heir not in flight.leading:
+                        continue
+                    flight.leading.remove(heir)
+                heir.done(None, self._count(heir.served, fault))
+
+    def _late(self, mine: _Member) -> None:
+        """Tell one whose deadline is now, if it still follows; the line tells those that lead."""
+        with self._lock:
+            flight = self._flights.get(mine.key)
+            if flight is None or mine not in flight.following:
+                return
+            flight.following.remove(mine)
+        why = Expired("its deadline passed while an equal request was being answered")
+        mine.done(None, self._count(mine.served, why))
+
+    def _key(self, served: Served, inputs: Arrays) -> bytes | None:
+        name = self._names.get(served)
+        if name is None:
+            source = served.source
+            options = canonical_json(source.options.to_json()).decode()
+            name = self._names[served] = f"{source.digest}\n{source.engine}\n{options}" if source.digest else ""
+        return request_key(name, inputs) if name else None
+
+
+def _ignore(outputs: Any, fault: Fault | None) -> None:
+    pass

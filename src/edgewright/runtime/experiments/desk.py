@@ -1,0 +1,85 @@
+"""A desk with shadows: answers as the desk behind it does, and lets shadows have copies. One thread runs them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from edgewright.runtime.desk import PRIORITY, Arrays, Desk, Done
+from edgewright.runtime.experiments.shadow import Shadows
+from edgewright.runtime.faults import Fault
+from edgewright.runtime.scheduling.line import NEVER
+from edgewright.runtime.scheduling.scheduler import Job
+from edgewright.runtime.served import Served
+
+_now = time.perf_counter
+
+
+class ShadowDesk(Desk):
+    """``behind`` answers. Close it before the models."""
+
+    def __init__(self, behind: Desk, shadows: Shadows) -> None:
+        super().__init__(behind.scheduler)
+        self._behind, self.shadows = behind, shadows
+        self._offered, self._open, self._news = threading.Condition(), True, False
+        self._thread = threading.Thread(target=self._work, name="edgewright-shadows", daemon=True)
+        self._thread.start()
+
+    def at_once(self, served: Served, inputs: Arrays, timeout_s: float | None = None) -> Arrays | None:
+        """As the desk behind."""
+        self._asked(served, timeout_s)
+        outputs = self._behind.at_once(served, inputs, timeout_s)
+        if outputs is not None:
+            self._answered(served, inputs, outputs)
+        return outputs
+
+    def later(
+        self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = PRIORITY
+    ) -> Job:
+        """As the desk behind."""
+
+        def told(outputs: Any, fault: Fault | None) -> None:
+            done(outputs, fault)
+            if fault is None:
+                self._answered(served, inputs, outputs)
+
+        self._asked(served, timeout_s)
+        return self._behind.later(served, inputs, told, timeout_s, priority)
+
+    def retire(self, served: Served, timeout_s: float) -> bool:
+        """As the desk behind."""
+        return self._behind.retire(served, timeout_s)
+
+    def report(self) -> dict[str, Any]:
+        """What the shadows saw, and what the desk behind tells."""
+        return {"shadows": self.shadows.report(), **self._behind.report()}
+
+    def close(self) -> None:
+        """Stop the shadows, then as the desk behind."""
+        with self._offered:
+            self._open = False
+            self._offered.notify()
+        self._thread.join()
+        self._behind.close()
+
+    def _asked(self, served: Served, timeout_s: float | None) -> None:
+        self.shadows.slack.asked(_now(), NEVER if timeout_s is None else timeout_s - served.times.usual())
+
+    def _answered(self, served: Served, inputs: Arrays, outputs: Arrays) -> None:
+        self.shadows.slack.answered(_now())
+        if self.shadows.offer(served, inputs, outputs):
+            with self._offered:
+                self._news = True
+                self._offered.notify()
+
+    def _work(self) -> None:
+        pause = NEVER
+        while True:
+            with self._offered:
+                if self._open and pause > 0 and not self._news:
+                    self._offered.wait(None if pause == NEVER else pause)
+                self._news = False
+                if not self._open:
+                    return
+            pause = self.shadows.step()

@@ -1,0 +1,187 @@
+"""Shadows: a version that is asked what another one answered, when nobody else wants the machine. Nobody gets its
+answers; how far they lie from those that were given is recorded.
+
+Requests are copied into a short queue, and shed when it is full. A shadow's run takes an executor like any other, so
+that the scheduler knows of it, but only when one is free and nobody waits, when it fits the slack (``slack``), and at a
+bounded share of time. It does not run at a lower priority of the operating system's: a thread that seldom gets its turn
+would hold the interpreter's lock while it waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from sys import getsizeof
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.core.errors import EngineError, InputError
+from edgewright.runtime.experiments.comparison import Comparison
+from edgewright.runtime.experiments.slack import Slack
+from edgewright.runtime.faults import NotFound, NotReady
+from edgewright.runtime.scheduling.batches import rows
+from edgewright.runtime.scheduling.line import NEVER
+from edgewright.runtime.scheduling.scheduler import Scheduler
+from edgewright.runtime.served import Served
+
+Arrays = Mapping[str, NDArray[Any]]
+_WAITING, _WAITING_BYTES = 32, 16 * 2**20
+_LOOK_S = 0.01
+"""How often it is looked whether there is room."""
+_SPREADS = 3.0
+_PAIRS = 4
+"""Pairs of versions whose comparisons are kept, the latest ones."""
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """``version`` of ``model`` is asked what other versions answered, for at most ``share`` of one core's time."""
+
+    model: str
+    version: str
+    share: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.version, str) or not self.version:
+            raise InputError(f"the shadow of {self.model!r} names no version; write it as version = '2'")
+        if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 < self.share <= 0.5:
+            raise InputError(f"the share of {self.model!r}'s shadow lies between 0 and 0.5, not {self.share!r}")
+
+    @classmethod
+    def from_toml(cls, model: str, told: Mapping[str, Any]) -> Shadow:
+        """From ``{version, share?}``. Raises InputError."""
+        if not isinstance(told, Mapping) or "version" not in told or told.keys() - {"version", "share"}:
+            raise InputError(f"the shadow of {model!r} is written as shadow = {{ version = '2', share = 0.05 }}")
+        return cls(model, **told)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request that was answered by version ``number``, with copies of what was asked and told."""
+
+    shadow: Shadow
+    number: int
+    names: dict[str, str]
+    inputs: Arrays
+    outputs: Arrays
+    size: int
+
+
+class Shadows:
+    """The queue, and what came of it. ``step`` does the work; whoever calls it decides on which thread."""
+
+    def __init__(
+        self, find: Callable[[str, str], Served], scheduler: Scheduler, shadows: Sequence[Shadow],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:  # fmt: skip
+        self._find, self._scheduler, self._clock = find, scheduler, clock
+        self._shadows = {shadow.model: shadow for shadow in shadows}
+        if len(self._shadows) != len(shadows):
+            raise InputError("a model has two shadows; keep one")
+        self.slack = Slack()
+        self._lock = threading.Lock()
+        self._queue: deque[_Asked] = deque()
+        self._places, self._bytes, self._next = 0, 0, 0.0
+        self._shed: Counter[str] = Counter()
+        self._found: OrderedDict[tuple[str, int, int], tuple[dict[str, str], Comparison]] = OrderedDict()
+
+    def offer(self, served: Served, inputs: Arrays, outputs: Arrays) -> bool:
+        """Queue a copy of a request and its answer. False: it has no shadow, or there is no room, and it is shed."""
+        shadow = self._shadows.get(served.source.name)
+        if shadow is None or shadow.version == served.source.version:
+            return False
+        size = sum(_bytes(array) for array in (*inputs.values(), *outputs.values()))
+        with self._lock:
+            if self._places >= _WAITING or self._bytes + size > _WAITING_BYTES:
+                self._shed[shadow.model] += 1
+                return False
+            self._places += 1
+            self._bytes += size
+        # Not the version itself: it may be replaced while this waits, and nobody should hold it then.
+        names = {"answered_by": served.source.version, "answered_by_digest": served.source.digest}
+        self._queue.append(_Asked(shadow, served.number, names, _copies(inputs), _copies(outputs), size))
+        return True
+
+    def step(self) -> float:
+        """Run one if there is room for it now: how long to wait before the next look, in s; infinity: for an offer."""
+        if not self._queue:
+            return NEVER
+        asked = self._queue[0]
+        now = self._clock()
+        if now < self._next:
+            return self._next - now
+        try:
+            shadow = self._find(asked.shadow.model, asked.shadow.version)
+        except (NotFound, NotReady):
+            self._drop()
+            self._shed[asked.shadow.model] += 1
+            return 0.0
+        count = rows(asked.inputs) if shadow.most_rows > 1 else 1
+        expected = shadow.times.mean(count) + _SPREADS * shadow.times.spread(count)
+        if not self._scheduler.idle() or not self.slack.fits(expected, now):
+            self._queue.rotate(-1)  # another model's may be shorter
+            return _LOOK_S
+        end = self._scheduler.enter(shadow)
+        if not end:
+            return _LOOK_S
+        self._drop()
+        begin, outputs = self._clock(), None
+        try:
+            outputs = shadow.session.infer(asked.inputs)
+        except (EngineError, InputError):
+            pass
+        finally:
+            took = self._clock() - begin
+            if outputs is not None:
+                shadow.times.add(count, took)
+            self._scheduler.leave(shadow, end)
+        threads = max(shadow.source.options.threads, 1)
+        self._next = begin + max(took * threads / asked.shadow.share, took)
+        comparison = self._comparison(asked, shadow)
+        if outputs is None:
+            comparison.failed += 1
+        else:
+            comparison.add(asked.outputs, outputs, took)
+        return 0.0
+
+    def report(self) -> list[dict[str, Any]]:
+        """For every shadow what waits, what was shed, and the comparisons, as a JSON value. Sketches can be merged."""
+        with self._lock:
+            waiting = Counter(asked.shadow.model for asked in list(self._queue))
+            found = list(self._found.items())
+        return [
+            {
+                "model": model, "version": shadow.version, "waiting": waiting[model], "shed": self._shed[model],
+                "comparisons": [{**names, **c.to_json()} for (name, _, _), (names, c) in found if name == model],
+            }
+            for model, shadow in sorted(self._shadows.items())
+        ]  # fmt: skip
+
+    def _drop(self) -> None:
+        with self._lock:
+            self._places -= 1
+            self._bytes -= self._queue.popleft().size
+
+    def _comparison(self, asked: _Asked, shadow: Served) -> Comparison:
+        """Of these very two: a version that was loaded anew is another one."""
+        key = asked.shadow.model, asked.number, shadow.number
+        with self._lock:
+            if key not in self._found:
+                self._found[key] = {**asked.names, "digest": shadow.source.digest}, Comparison()
+                mine = [k for k in self._found if k[0] == asked.shadow.model]
+                for old in mine[:-_PAIRS]:
+                    del self._found[old]
+            return self._found[key][1]
+
+
+def _copies(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    return {name: np.array(array) for name, array in arrays.items()}
+
+
+def _bytes(array: NDArray[Any]) -> int:
+    return array.nbytes + (sum(map(getsizeof, array.ravel().tolist())) if array.dtype.hasobject else 0)

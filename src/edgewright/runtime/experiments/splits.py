@@ -1,0 +1,53 @@
+"""Splits at work: a request that names a model but no version is given the version that its key draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from edgewright.core.errors import InputError
+from edgewright.runtime.experiments.split import Keys, Split
+from edgewright.runtime.faults import NotFound, NotReady
+from edgewright.runtime.served import Served
+
+
+class Finds(Protocol):
+    """What is asked of the repository."""
+
+    def find(self, name: str = "", version: str = "") -> Served:
+        """The model of that name. Raises NotFound, NotReady."""
+        ...
+
+
+class Splits:
+    """One split for each model at most. ``seed`` makes the draws of requests without a key repeatable."""
+
+    def __init__(self, repository: Finds, splits: Sequence[Split], seed: int | None = None) -> None:
+        self._find, self._keys = repository.find, Keys(seed)
+        self._splits = {split.model: split for split in splits}
+        if len(self._splits) != len(splits):
+            raise InputError("a model has two splits; keep one")
+
+    def find(self, name: str = "", version: str = "", key: object = None) -> Served:
+        """As the repository's ``find``, by key where the version is left open and the model is split.
+
+        A version that is not there is passed over, and only its keys go elsewhere; when none is there, the latest
+        answers. Raises NotFound, NotReady, and BadRequest for a key that is none.
+        """
+        if version:
+            return self._find(name, version)
+        # A split answers even while the latest version cannot.
+        split = self._splits.get(name or self._find().source.name)
+        if split is not None:
+            for chosen in split.ranked(self._keys.key(key)):
+                with suppress(NotFound, NotReady):
+                    return self._find(split.model, chosen)
+        return self._find(name)
+
+    def version(self, name: str = "", key: object = None) -> str:
+        """The version that ``find`` finds, "" where the model is not split: for lanes that find by name and version."""
+        if name and name not in self._splits:
+            return ""
+        found = self.find(name, "", key).source
+        return found.version if found.name in self._splits else ""

@@ -1,0 +1,315 @@
+"""A desk with a cache: equal requests run once, and each is told what it would have been told alone.
+
+Models run when the test says so, on a real scheduler: nothing here depends on how fast anything is.
+"""
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edgewright.core.errors import EngineError
+from edgewright.core.model import Signature, TensorSpec
+from edgewright.core.session import EngineOptions
+from edgewright.runtime.cache import Cache
+from edgewright.runtime.caching import CachingDesk
+from edgewright.runtime.faults import Cancelled, Expired, Fault, Gone, Infeasible
+from edgewright.runtime.scheduling.scheduler import Scheduler
+from edgewright.runtime.served import Served
+
+LONG = 60.0
+
+
+class Held:
+    """A session that adds 1 to its inputs when the test says so. ``fails``: its first runs fail."""
+
+    signature = Signature((TensorSpec("x", "float32", ("n",)),), (TensorSpec("y", "float32", ("n",)),))
+
+    def __init__(self, fails=0):
+        self.runs, self.fails = [], fails
+        self.began, self.go = threading.Semaphore(0), threading.Semaphore(0)
+
+    def infer(self, inputs):
+        self.runs.append(float(inputs["x"][0]))
+        self.began.release()
+        assert self.go.acquire(timeout=LONG)
+        if len(self.runs) <= self.fails:
+            raise EngineError("it failed")
+        return {"y": inputs["x"] + 1}
+
+    def close(self):
+        pass
+
+
+class Watched(Cache):
+    def __init__(self, most_bytes=10**6):
+        super().__init__(most_bytes)
+        self.waits = threading.Semaphore(0)
+
+    def joined(self):
+        super().joined()
+        self.waits.release()
+
+
+class Answers:
+    """What became of requests, by the names that the test gave them."""
+
+    def __init__(self):
+        self.found, self.came = {}, threading.Condition()
+
+    def of(self, name):
+        def done(outputs, fault):
+            with self.came:
+                assert name not in self.found, "answered twice"
+                self.found[name] = float(outputs["y"][0]) if fault is None else type(fault)
+                self.came.notify_all()
+
+        return done
+
+    def wait(self, *names):
+        with self.came:
+            assert self.came.wait_for(lambda: all(n in self.found for n in names), LONG), self.found
+            return [self.found[n] for n in names]
+
+
+def model(session, digest="d", takes=0.0):
+    source = SimpleNamespace(name="m", version="1", digest=digest, engine="fake", options=EngineOptions())
+    served = Served(source, session)
+    served.times.add(1, takes)
+    return served
+
+
+@pytest.fixture
+def desk():
+    made = CachingDesk(Scheduler(), Watched())
+    yield made
+    made.close()
+
+
+def x(value=1.0):
+    return {"x": np.full(1, value, np.float32)}
+
+
+@pytest.fixture
+def blocked(desk):
+    """A desk whose one executor runs another model until ``other.go`` is released."""
+    other = Held()
+    desk.later(model(other, "other"), x(), Answers().of("other"))
+    assert other.began.acquire(timeout=LONG)
+    yield desk, other
+    other.go.release(9)
+
+
+def test_what_was_answered_is_answered_at_once(desk):
+    session = Held()
+    served = model(session)
+    session.go.release(3)
+    first = desk.at_once(served, x())
+    again = desk.at_once(served, x(), timeout_s=1e-9)
+    assert first["y"][0] == again["y"][0] == 2 and first["y"] is not again["y"]
+    assert desk.wait(served, x())["y"][0] == 2 and session.runs == [1.0]
+    with pytest.raises(ValueError):
+        first["y"][0] = 5
+    answers = Answers()
+    job = desk.later(served, x(), answers.of("later"))
+    assert answers.found == {"later": 2.0} and not desk.scheduler.cancel(job)
+    assert desk.at_once(served, x(2))["y"][0] == 3 and session.runs == [1.0, 2.0]
+    assert (served.stats.hits, served.stats.misses, served.stats.requests) == (3, 2, 2)
+
+
+def test_equal_requests_at_the_same_time_run_once(blocked):
+    desk, other = blocked
+    session, answers = Held(), Answers()
+    served = model(session)
+    for number in range(6):
+        assert desk.at_once(served, x()) is None
+        desk.later(served, x(), answers.of(number))
+    desk.later(served, x(2), answers.of("different"))
+    assert desk.scheduler.waiting == 2
+    other.go.release()
+    session.go.release(9)
+    assert answers.wait(*range(6), "different") == [2.0] * 6 + [3.0]
+    assert session.runs == [1.0, 2.0] and desk.cache.counts().joined == 5
+
+
+def test_threads_that_ask_at_once_run_it_once(desk):
+    session = Held()
+    served, found = model(session), []
+    threads = [threading.Thread(target=lambda: found.append(desk.wait(served, x())["y"][0])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    assert session.began.acquire(timeout=LONG)
+    for _ in range(7):
+        assert desk.cache.waits.acquire(timeout=LONG)
+    session.go.release()
+    for thread in threads:
+        thread.join(LONG)
+    assert found == [2.0] * 8 and session.runs == [1.0]
+
+
+def test_a_failure_is_its_own_callers_alone_and_the_next_runs(blocked):
+    desk, other = blocked
+    session, answers = Held(fails=2), Answers()
+    served = model(session)
+    for number in range(5):
+        desk.later(served, x(), answers.of(number))
+    other.go.release()
+    session.go.release(9)
+    assert answers.wait(*range(5)) == [Fault, Fault, 2.0, 2.0, 2.0]
+    assert len(session.runs) == 3 and served.stats.faults["failed"] == 2
+
+
+def test_one_that_fails_in_its_callers_thread_leaves_its_place_to_who_followed(desk):
+    session, answers, failed = Held(fails=1), Answers(), []
+    served = model(session)
+
+    def ask():
+        try:
+            desk.at_once(served, x())
+        except Fault as fault:
+            failed.append(fault)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert session.began.acquire(timeout=LONG)
+    desk.later(served, x(), answers.of("follower"))
+    assert not desk.scheduler.waiting
+    session.go.release(2)
+    assert answers.wait("follower") == [2.0]
+    thread.join(LONG)
+    assert failed and len(session.runs) == 2
+
+
+def test_one_that_is_cancelled_leaves_its_place_to_the_most_urgent_of_the_others(blocked):
+    desk, other = blocked
+    session, answers = Held(), Answers()
+    served = model(session)
+    job = desk.later(served, x(), answers.of("first"), priority=1)
+    desk.later(served, x(), answers.of("patient"), priority=3)
+    desk.later(served, x(), answers.of("urgent"), priority=2)
+    assert desk.scheduler.waiting == 1 and desk.scheduler.cancel(job)
+    assert answers.found == {"first": Cancelled} and desk.scheduler.waiting == 1
+    other.go.release()
+    session.go.release(2)
+    assert answers.wait("patient", "urgent") == [2.0, 2.0] and session.runs == [1.0]
+
+
+def test_one_that_expires_does_not_take_the_others_along(blocked):
+    desk, other = blocked
+    session, answers = Held(), Answers()
+    served = model(session)
+    desk.later(served, x(), answers.of("short"), timeout_s=0.05)
+    desk.later(served, x(), answers.of("long"), timeout_s=LONG)
+    desk.later(served, x(), answers.of("whenever"))
+    assert answers.wait("short") == [Expired] and len(answers.found) == 1
+    other.go.release()
+    session.go.release()
+    assert answers.wait("long", "whenever") == [2.0, 2.0] and session.runs == [1.0]
+    assert served.stats.missed == 1
+
+
+def test_who_is_more_urgent_than_the_one_in_line_takes_a_place_of_its_own_and_answers_both(blocked):
+    desk, other = blocked
+    session, answers = Held(), Answers()
+    served = model(session)
+    desk.later(served, x(), answers.of("whenever"))
+    desk.later(served, x(9), answers.of("between"), priority=1, timeout_s=2 * LONG)
+    desk.later(served, x(), answers.of("urgent"), priority=1, timeout_s=LONG)
+    assert desk.scheduler.waiting == 3
+    other.go.release()
+    session.go.release()
+    assert answers.wait("whenever", "urgent") == [2.0, 2.0], "before the one between"
+    session.go.release()
+    assert answers.wait("between") == [10.0] and session.runs == [1.0, 9.0]
+    assert not served.stats.faults, "a place given up by an answered request is no fault"
+
+
+def test_who_has_less_time_than_a_run_takes_is_told_so_and_not_made_to_wait(blocked):
+    desk, _ = blocked
+    session, answers = Held(), Answers()
+    served = model(session, takes=5.0)
+    session.go.release()
+    desk.later(served, x(), answers.of("first"), timeout_s=LONG / 2, priority=1)
+    with pytest.raises(Infeasible):
+        desk.later(served, x(), answers.of("hopeless"), timeout_s=0.5, priority=2)
+    assert not answers.found and served.stats.missed == 1
+
+
+def test_who_follows_is_told_at_its_deadline_whatever_the_run_does(desk):
+    session, answers = Held(), Answers()
+    served = model(session)
+    desk.later(served, x(), answers.of("runs"), timeout_s=0.01)
+    assert session.began.acquire(timeout=LONG)
+    desk.later(served, x(), answers.of("short"), timeout_s=0.05)
+    desk.later(served, x(), answers.of("long"), timeout_s=LONG)
+    assert not desk.scheduler.waiting and answers.wait("short") == [Expired] and len(answers.found) == 1
+    session.go.release()
+    assert answers.wait("runs", "long") == [2.0, 2.0]
+    assert served.stats.missed == 1 and len(session.runs) == 1
+
+
+def test_answers_are_gone_with_their_version(desk):
+    session = Held()
+    served = model(session)
+    session.go.release(5)
+    desk.wait(served, x())
+    assert desk.cache.counts().entries == 1 and desk.retire(served, LONG)
+    assert desk.cache.counts().entries == 0
+    with pytest.raises(Gone):
+        desk.wait(served, x())
+
+
+def test_versions_of_other_content_do_not_share_and_those_of_none_are_not_kept(desk):
+    sessions = [Held(), Held(), Held()]
+    for session, digest in zip(sessions, ("a", "b", ""), strict=True):
+        session.go.release(2)
+        served = model(session, digest)
+        desk.wait(served, x())
+        desk.wait(served, x())
+    assert [len(s.runs) for s in sessions] == [1, 1, 2]
+
+
+def test_in_a_crowd_everybody_is_answered_once_and_rightly():
+    """Threads ask for few different things at once; some runs fail, some requests are cancelled or have little time."""
+    rng, lock = np.random.default_rng(0), threading.Lock()
+
+    class Fickle(Held):
+        def infer(self, inputs):
+            with lock:
+                self.runs.append(float(inputs["x"][0]))
+                if rng.random() < 0.3:
+                    raise EngineError("it failed")
+            return {"y": inputs["x"] + 1}
+
+    desk, answers, asked = CachingDesk(Scheduler(most=20), Cache(1500)), Answers(), []
+    served = model(Fickle())
+
+    def ask(who):
+        draws = np.random.default_rng(who)
+        for number in range(150):
+            value, name = float(draws.integers(4)), (who, number)
+            timeout = [None, 1e-6, 0.002, LONG][draws.integers(4)]
+            try:
+                found = desk.at_once(served, x(value), timeout) if draws.random() < 0.3 else None
+                if found is not None:
+                    assert found["y"][0] == value + 1
+                    continue
+                asked.append((name, value))
+                job = desk.later(served, x(value), answers.of(name), timeout, int(draws.integers(1, 4)))
+                if draws.random() < 0.1:
+                    desk.scheduler.cancel(job)
+            except Fault as fault:
+                answers.of(name)(None, fault)
+                asked.append((name, value))
+
+    threads = [threading.Thread(target=ask, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+    told = answers.wait(*[name for name, _ in asked])
+    desk.close()
+    right = sum(one == value + 1 for one, (_, value) in zip(told, asked, strict=True))
+    wrong = sum(not isinstance(one, type) and one != value + 1 for one, (_, value) in zip(told, asked, strict=True))
+    assert right > 100 and not wrong and not desk._flights and not desk.scheduler.waiting

@@ -1,0 +1,166 @@
+"""Splits, shadows and the cache at work in a server and in process, with real models and real files."""
+
+import http.client
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from edgewright.formats import save
+from edgewright.runtime import Runtime
+from edgewright.runtime.caching import CachingDesk
+from edgewright.runtime.desk import Desk
+from edgewright.runtime.experiments.plan import Experiments
+from edgewright.runtime.experiments.shadow import Shadow
+from edgewright.runtime.experiments.split import Split
+from edgewright.runtime.faults import BadRequest, NotFound
+from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.oip.inference import Inference
+from edgewright.runtime.oip.splitting import SplitInference
+from edgewright.runtime.repository import Repository
+from edgewright.runtime.scheduling.scheduler import Scheduler
+from edgewright.runtime.server import Address, Server, serving
+from edgewright.testing.build import Build
+
+LONG = 60.0
+X = np.arange(4, dtype=np.float32).reshape(1, 4)
+HALVES = Experiments(splits=(Split("m", {"1": 1, "2": 1}),))
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Two versions of one model, which multiply by their number; no number that is asked for twice is answered."""
+    (tmp_path / "models" / "m").mkdir(parents=True)
+    for version in (1, 2):
+        build = Build()
+        made = build.node("Mul", build.input("x", ["n", 4]), build.constant(np.float32(version)))
+        build.output(made, ["n", 4])
+        save(build.model(), tmp_path / "made")
+        (tmp_path / "made" / "model.onnx").rename(tmp_path / "models" / "m" / f"{version}.onnx")
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def start(models):
+    running = []
+
+    def begin(experiments, watch_s=0):
+        server = Server(Settings(models, watch_s=watch_s), [Address(port=0)], experiments=experiments)
+        running.append((server, serving(server)))
+        return server
+
+    yield begin
+    for server, thread in running:
+        server.stop()
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
+def ask(server, method, target, told=None, **headers):
+    address = server.addresses[0]
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=LONG)
+    connection.request(method, target, json.dumps(told) if told else None, headers)
+    answer = connection.getresponse()
+    found = json.loads(answer.read())
+    connection.close()
+    return answer.status, found
+
+
+def infer(server, target="/v2/models/m/infer", parameters=None, x=X, **headers):
+    told = {"inputs": [{"name": "x", "datatype": "FP32", "shape": list(x.shape), "data": x.ravel().tolist()}]}
+    status, found = ask(server, "POST", target, {**told, "parameters": parameters or {}}, **headers)
+    assert status == 200, found
+    assert found["outputs"][0]["data"] == (x * float(found["model_version"])).ravel().tolist()
+    return found["model_version"]
+
+
+def test_keys_stay_with_their_version_and_the_reply_tells_which(start):
+    server = start(HALVES)
+    by_parameter = [infer(server, parameters={"key": n}) for n in range(24)]
+    assert by_parameter == [infer(server, **{"Edgewright-Key": str(n)}) for n in range(24)]
+    assert by_parameter == [infer(server, parameters={"key": str(n)}) for n in range(24)]
+    assert set(by_parameter) == {"1", "2"} == {infer(server) for _ in range(40)}
+    other = by_parameter.index("1")
+    assert infer(server, "/v2/models/m/versions/2/infer", {"key": other}) == "2", "who names a version gets it"
+    _, stats = ask(server, "GET", "/v2/models/stats")
+    told = {one["version"]: one["inference_count"] for one in stats["model_stats"]}
+    assert told["1"] + told["2"] == 24 * 3 + 40 + 1 and told["1"] >= 3 * by_parameter.count("1")
+    assert {one["latency_trend"]["word"] for one in stats["model_stats"]} == {"unknown"}
+
+
+def test_a_key_that_is_none_is_refused(start):
+    server = start(HALVES)
+    told = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0] * 4}], "parameters": {"key": []}}
+    status, found = ask(server, "POST", "/v2/models/m/infer", told)
+    assert status == 400 and "'key'" in found["error"]
+    assert ask(server, "POST", "/v2/models/none/infer", {"inputs": []})[0] in (400, 404)
+
+
+def test_answers_come_from_the_cache_and_go_with_their_model(start):
+    server = start(Experiments(cache_mb=1))
+    assert [infer(server, x=X + n) for n in (0, 0, 1, 0)] == ["2"] * 4
+    _, stats = ask(server, "GET", "/v2/models/m/stats")
+    told, cache = stats["model_stats"][0]["inference_stats"], stats["cache"]
+    assert (told["cache_hit"]["count"], told["cache_miss"]["count"], told["success"]["count"]) == (2, 2, 2)
+    assert (cache["hits"], cache["misses"], cache["entries"]) == (2, 2, 2)
+    over = threading.Event()
+    server.loader.unload("m", lambda error: over.set())
+    assert over.wait(LONG)
+    _, stats = ask(server, "GET", "/v2/models/stats")
+    assert (stats["cache"]["entries"], stats["cache"]["bytes"], stats["cache"]["dropped"]) == (0, 0, 2)
+
+
+def test_a_shadow_is_told_of_in_the_statistics(start):
+    server = start(Experiments(shadows=(Shadow("m", "1"),)))
+    told, until = [], time.monotonic() + LONG
+    while not told and time.monotonic() < until:
+        assert infer(server, parameters={"timeout": 60_000_000}) == "2"
+        told = ask(server, "GET", "/v2/models/m/stats")[1]["shadows"][0]["comparisons"]
+    assert told[0]["answered_by"] == "2" and told[0]["compared"]
+    (output,) = told[0]["outputs"].values()
+    assert output["choices"] >= 1 and output["other_choices"] == 0 and output["relative"]["positive"]
+
+
+def test_in_process_a_key_says_which_version_answers(models):
+    with Runtime(models, HALVES) as runtime:
+        first = [
+            float(runtime.infer({"x": X}, "m", key=n)[next(iter(runtime.infer({"x": X})))][0, 1]) for n in "abcdef"
+        ]
+        again = [float(next(iter(runtime.infer({"x": X}, key=n).values()))[0, 1]) for n in "abcdef"]
+        assert first == again and set(first) == {1.0, 2.0}
+        with pytest.raises(BadRequest, match="'key'"):
+            runtime.infer({"x": X}, key=1.5)
+        with pytest.raises(NotFound):
+            runtime.infer({"x": X}, "other", key="a")
+
+
+def test_a_version_that_is_taken_away_gives_its_keys_to_the_other(models):
+    with Runtime(models, HALVES) as runtime:
+        keys = [str(n) for n in range(20)]
+
+        def answers():
+            return [float(next(iter(runtime.infer({"x": X}, key=key).values()))[0, 1]) for key in keys]
+
+        assert set(answers()) == {1.0, 2.0}
+        runtime.repository.remove(runtime.repository.find("m", "1"))
+        assert set(answers()) == {2.0}
+
+
+def test_everything_at_once(models):
+    plan = Experiments((Split("m", {"1": 9, "2": 1}),), (Shadow("m", "2"),), cache_mb=1)
+    with Runtime(models, plan) as runtime:
+        first, second = (next(iter(runtime.infer({"x": X}, key="a").values())) for _ in range(2))
+        assert np.array_equal(first, second) and runtime.desk.report()["cache"]["hits"] == 1
+        assert runtime.desk.report().keys() == {"cache", "shadows"}
+
+
+def test_what_is_off_is_not_there(models):
+    plain = Experiments()
+    assert type(plain.desk(Repository(), Scheduler())) is Desk and plain.drawing(Repository()) is None
+    assert type(Experiments(cache_mb=1).desk(Repository(), Scheduler())) is CachingDesk
+    assert Inference._ask is not SplitInference._ask
+    with Runtime(models) as runtime:
+        assert type(runtime.desk) is Desk and runtime.desk.report() == {}
+        assert float(next(iter(runtime.infer({"x": X}, key="unused").values()))[0, 1]) == 2.0
