@@ -34,7 +34,7 @@ def test_tensors_come_through_binary_and_json_unchanged(data, kind, odd):
     binary = asked({"inputs": [{**entry, "parameters": {"binary_data_size": len(raw)}}]}, body)["x"]
     np.testing.assert_array_equal(binary, array)
     assert binary.flags.aligned
-    if np.isfinite(array.astype(np.float64)).all() and (kind != "UINT64" or (array < 2**63).all()):
+    if np.isfinite(array.astype(np.float64)).all():
         np.testing.assert_array_equal(asked({"inputs": [{**entry, "data": array.tolist()}]})["x"], array)
         np.testing.assert_array_equal(asked({"inputs": [{**entry, "data": array.ravel().tolist()}]})["x"], array)
     told, tensors = reply("m", "1", "id7", {"y": array}, {"y": kind}, [Wanted("y", binary=True)])
@@ -78,6 +78,15 @@ KEYS = ["inputs", "name", "shape", "datatype", "data", "parameters", "binary_dat
         ({"inputs": [{**X, "shape": [2.0]}]}, "no shape of whole numbers"),
         ({"inputs": [{**X, "shape": [2**40]}]}, "more than"),
         ({"inputs": [{**X, "shape": [3]}]}, "has 2 elements"),
+        ({"inputs": [{**X, "shape": [1] * 33}]}, "dimensions"),
+        ({"inputs": [{**X, "shape": [0, 2**40]}]}, "more than"),
+        ({"inputs": [{**X, "shape": [2, 2], "data": [[1, 2, 3], [4]]}]}, "different lengths"),
+        ({"inputs": [{**X, "data": [1, "nan"]}]}, "no FP32"),
+        ({"inputs": [{**X, "data": [1, 1e39]}]}, "cannot"),
+        ({"inputs": [{**X, "datatype": "FP16", "data": [1, 1e5]}]}, "cannot"),
+        ({"inputs": [{**X, "datatype": "INT64", "data": [1, 1.5]}]}, "no INT64"),
+        ({"inputs": [{**X, "datatype": "UINT64", "data": [1, -1]}]}, "cannot"),
+        ({"inputs": [{**BARE, "parameters": {"shared_memory_region": "r", "shared_memory_byte_size": 8}}]}, "machine"),
         ({"inputs": [{**X, "data": [1, "2"]}]}, "no FP32"),
         ({"inputs": [{**X, "data": [[1], 2]}]}, "mixes"),
         ({"inputs": [{**X, "datatype": "INT8", "data": [1, 300]}]}, "cannot"),
@@ -127,3 +136,14 @@ def test_everybody_gets_their_own_rows(counts, width):
 def test_what_cannot_be_batched_is_told_apart():
     assert rows({"x": np.zeros(())}) == 0 and rows({"x": np.zeros((2, 1)), "z": np.zeros(3)}) == 0
     assert key({"x": np.zeros((1, 3))}) != key({"x": np.zeros((1, 4))}) != key({"x": np.zeros((1, 4), np.float32)})
+
+
+def test_numbers_that_json_lacks_have_names_and_bytes_that_are_no_text_are_refused():
+    y = np.array([1, np.nan, np.inf, -np.inf])
+    told, _ = reply("m", "1", "", {"y": y}, {"y": "FP64"}, [Wanted("y")])
+    assert json.loads(told, parse_constant=pytest.fail)["outputs"][0]["data"] == [1, "NaN", "Infinity", "-Infinity"]
+    entry = {"name": "x", "datatype": "FP64", "shape": [4], "data": [1, "NaN", "Infinity", "-Infinity"]}
+    np.testing.assert_array_equal(asked({"inputs": [entry]})["x"], y)
+    with pytest.raises(BadRequest, match="binary_data"):
+        reply("m", "1", "", {"y": np.array([b"\xff"], object)}, {"y": "BYTES"}, [Wanted("y")])
+    assert asked({"inputs": [{"name": "x", "datatype": "UINT64", "shape": [1], "data": [2**64 - 1]}]})["x"] == 2**64 - 1

@@ -7,12 +7,13 @@ import math
 from typing import Any
 
 
-def parse_json(data: bytes, limit_bytes: int) -> Any:
+def parse_json(data: bytes, limit_bytes: int, unsigned: bool = False) -> Any:
     """The JSON value in ``data``, read the one way every parser would read it.
 
     Raises ValueError, its message a clause fit for a sentence, on more than ``limit_bytes``, bytes that are not UTF-8,
-    duplicated keys, NaN and infinities (spelled out or by overflow), integers of more than 64 bits, lone surrogates and
-    nesting beyond the interpreter's bound. (RFC 8259 leaves most of it to the implementation; RFC 7493 forbids it.)
+    duplicated keys, NaN and infinities (spelled out or by overflow), integers of more than 64 bits (``unsigned``: those
+    of 64 bits without a sign are let through), lone surrogates and nesting beyond the interpreter's bound. (RFC 8259
+    leaves most of it to the implementation; RFC 7493 forbids it.)
     """
     if len(data) > limit_bytes:
         raise ValueError(f"it has {len(data):,} bytes, more than the {limit_bytes:,} allowed")
@@ -22,7 +23,7 @@ def parse_json(data: bytes, limit_bytes: int) -> Any:
             object_pairs_hook=_unique,
             parse_constant=_no_constant,
             parse_float=_finite,
-            parse_int=_whole,
+            parse_int=_natural if unsigned else _whole,
         )
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError as error:
@@ -56,8 +57,12 @@ def _finite(text: str) -> float:
     return value
 
 
-def _whole(text: str) -> int:
+def _natural(text: str) -> int:
+    return _whole(text, 2**64)
+
+
+def _whole(text: str, most: int = 2**63) -> int:
     value = int(text) if len(text) <= 20 else 2**64
-    if not -(2**63) <= value < 2**63:
+    if not -(2**63) <= value < most:
         raise ValueError(f"the number {text[:20]} is out of range")
     return value

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError
 from edgewright.core.model import FilesIn, Model, Signature, TensorSpec
-from edgewright.core.session import EngineOptions
+from edgewright.core.session import Arrays, EngineOptions
 from edgewright.engines.session import BaseSession, first_line
 
 _LEVELS = {
@@ -65,8 +65,15 @@ class OnnxRuntimeSession(BaseSession):
         super().__init__(runtime_signature(raw), requested, provider)
         self.raw: ort.InferenceSession | None = raw
         self._names = [spec.name for spec in self.signature.outputs]
+        self._texts = [spec.name for spec in self.signature.inputs if spec.dtype == "str"]
         self._run_options = ort.RunOptions()
         self._run_options.log_severity_level = 4
+
+    def _check(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        checked = super()._check(inputs)
+        for name in self._texts:
+            checked[name] = _text(name, checked[name])
+        return checked
 
     def _run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         assert self.raw is not None  # noqa: S101 - narrowing for the type checker; BaseSession guards it
@@ -79,6 +86,18 @@ class OnnxRuntimeSession(BaseSession):
 
     def _release(self) -> None:
         self.raw = None
+
+
+def _text(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Strings: of an element in bytes ONNX Runtime would take what Python prints for it."""
+    if not any(isinstance(value, bytes) for value in array.flat):
+        return array
+    made = np.empty(array.size, object)
+    try:
+        made[:] = [value.decode() if isinstance(value, bytes) else value for value in array.flat]
+    except UnicodeDecodeError as error:
+        raise InputError(f"input {name!r} holds bytes that are no UTF-8, which ONNX's strings are") from error
+    return made.reshape(array.shape)
 
 
 class OnnxRuntime:

@@ -67,7 +67,8 @@ class Served:
             raise BadRequest(str(error)) from error
         except EngineError as error:
             raise (NotReady if isinstance(error, NotAnswering) else Fault)(str(error)) from error
-        took = _now() - begin
+        self.stats.last = end = _now()
+        took = end - begin
         size = rows(inputs) if self.most_rows > 1 else 1
         self.times.add(size, took)
         self.stats.ran(size, 1, took)
@@ -111,7 +112,8 @@ class Served:
             for job in jobs:
                 self._alone(job)
             return
-        took = _now() - start
+        self.stats.last = end = _now()
+        took = end - start
         total = sum(job.rows for job in jobs)
         self.times.add(total, took)
         self.stats.ran(total, len(jobs), took)

@@ -87,19 +87,23 @@ class Server:
     """Listens as soon as it is made; ``run`` serves until ``stop``. ``addresses`` holds where it really listens.
 
     ``beside``: makers of further lanes; ``lanes`` holds these. ``experiments``: splits, shadows and the cache.
+    ``strict``: ready only while all models are.
     """
 
     def __init__(
         self, settings: Settings, addresses: list[Address], limits: Limits | None = None,
         beside: Sequence[Callable[[Repository, Desk, Loader], Lane]] = (),
-        experiments: Experiments | None = None,
+        experiments: Experiments | None = None, strict: bool = False,
     ) -> None:  # fmt: skip
         self._limits = limits or Limits()
         chosen = experiments or Experiments()
         self._loop, self.repository = Loop(), Repository()
         self._desk = chosen.desk(self.repository, Scheduler())
         self.loader = Loader(self.repository, self._desk, settings)
-        self._routes = Routes(self.repository, self._desk, self._loop.call, chosen.drawing(self.repository))
+        drawing, local = chosen.drawing(self.repository), all(address.local for address in addresses)
+        self._routes = Routes(
+            self.repository, self._desk, self._loop.call, drawing, self.loader, strict, local
+        )  # fmt: skip
         self._heads = Heads(self._limits)
         self._connections: set[Stream] = set()
         self._forget = self._connections.discard
@@ -167,6 +171,7 @@ class Server:
             lane.close()
         self._desk.close()
         self.loader.close()
+        self._routes.close()
         self._loop.close()
 
     def _admit(self, sock: socket.socket) -> None:

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grpc", metavar="HOST:PORT", help="listen there for gRPC, too; needs the extra 'grpc'")
     parser.add_argument("--uds", type=Path, metavar="PATH", help="listen at a Unix socket, too")
     parser.add_argument("--key", action="append", type=Path, metavar="FILE.pub", help="trust this key for bundles")
+    parser.add_argument("--strict-readiness", action="store_true", help="be ready only while all models are")
     parser.add_argument("--insecure", action="store_true", help="listen beyond this machine without TLS and tokens")
 
 
@@ -44,7 +45,7 @@ def serve(path: Path, arguments: argparse.Namespace) -> int:
         make, host, port = grpc_lane(), rpc.host, rpc.port
         beside.append(lambda repository, desk, _: make(repository, desk, host, port))
     keys = None if arguments.key is None else [load_public_key(key) for key in arguments.key]
-    server = Server(Settings(path, keys), addresses, beside=beside)
+    server = Server(Settings(path, keys), addresses, beside=beside, strict=arguments.strict_readiness)
     before = {number: signal.signal(number, lambda *_: server.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: server.loader.rescan())
     try:

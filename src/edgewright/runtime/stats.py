@@ -44,13 +44,14 @@ class Times:
 class Stats:
     """``queue`` and ``compute``: times in s. ``batches`` counts runs by their rows, ``faults`` by kind;
     ``missed``: deadlines that were not met, by a late answer or none; ``hits`` and ``misses`` of the cache, where there
-    is one."""
+    is one. ``last``: when a run last ended, by ``time.perf_counter``; 0.0 before the first."""
 
     def __init__(self) -> None:
         self.queue, self.compute = Times(), Times()
         self.batches: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
         self.requests = self.missed = self.hits = self.misses = 0
+        self.last = 0.0
 
     @property
     def rows(self) -> int:

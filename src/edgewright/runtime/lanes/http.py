@@ -107,6 +107,8 @@ def read_head(raw: bytes, limits: Limits) -> Head:
         raise BadHead(400, "Content-Length is no number")
     if int(told) > limits.body_bytes:
         raise BadHead(413, f"the body may have {limits.body_bytes:,} bytes, {int(told):,} are announced")
+    if "host" not in headers and parser.get_http_version() == "1.1":
+        raise BadHead(400, "a request of HTTP/1.1 names its Host (RFC 9112, 3.2)")
     method = parser.get_method().decode("ascii")
     # Not the parser's should_keep_alive: it speaks of the next message once this one is complete.
     wishes = {wish.strip() for wish in headers.get("connection", "").lower().split(",")}

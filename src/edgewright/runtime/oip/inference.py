@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -12,7 +11,10 @@ from edgewright.runtime.desk import PRIORITY, Desk
 from edgewright.runtime.faults import BadRequest, Fault, Gone
 from edgewright.runtime.lanes.frames import frame_fault, frame_head
 from edgewright.runtime.lanes.http import JSON, Answer, Head, Reply, fault_reply
+from edgewright.runtime.oip.encodings import chosen, inflate, packing
 from edgewright.runtime.oip.messages import Plan, Wanted, plan, reply
+from edgewright.runtime.oip.raw import raw_plan
+from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.oip.types import NUMPY, datatype
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
@@ -24,7 +26,6 @@ _SHORT_S = 0.0003
 _MEMO = 256
 _MEMO_BYTES = 4096
 _MEMO_SHAPES = 16
-_INFLATED = 256 * 2**20
 
 
 class Wire(Protocol):
@@ -40,10 +41,14 @@ class Wire(Protocol):
 
 
 class Inference:
-    """``later`` runs a function on the thread that answers (the loop's ``call``)."""
+    """``later`` runs a function on the thread that answers (the loop's ``call``); ``regions``: the shared memory that
+    clients may use."""
 
-    def __init__(self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None]) -> None:
-        self._find, self._desk, self._later = repository.find, desk, later
+    def __init__(
+        self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None],
+        regions: Regions | None = None,
+    ) -> None:  # fmt: skip
+        self._find, self._desk, self._later, self._regions = repository.find, desk, later, regions
         self._plans: dict[bytes, Plan] = {}
 
     def handler(self, head: Head, name: str, version: str) -> Callable[[Head, bytes, Answer], None]:
@@ -53,6 +58,7 @@ class Inference:
             raise BadRequest("Inference-Header-Content-Length is no number")
         length = None if told is None else int(told)
         encoding = head.headers.get("content-encoding", "identity").lower()
+        back = chosen(head.headers.get("accept-encoding", ""), near=self._regions is not None)
 
         def answer_one(head: Head, body: bytes, answer: Answer) -> None:
             if encoding != "identity":
@@ -60,7 +66,12 @@ class Inference:
             size = len(body) if length is None else length
             if size > len(body):
                 raise BadRequest(f"Inference-Header-Content-Length is {size}, the body has {len(body)} bytes")
-            asked = self._plan(body if size == len(body) else body[:size])
+            if size or length is None:
+                asked = self._plan(body if size == len(body) else body[:size])
+            else:
+                asked = raw_plan(self._find(name, version), body)
+            if back:
+                answer = packing(answer, back, self._later)
             request = asked.request
             binary = memoryview(body)[size:]
             self._ask(name, version, asked, binary, request.timeout_s, request.priority, HTTP, answer)
@@ -94,7 +105,7 @@ class Inference:
     def _plan(self, raw: bytes) -> Plan:
         found = self._plans.get(raw)
         if found is None:
-            found = plan(raw)
+            found = plan(raw, self._regions)
             if len(raw) <= _MEMO_BYTES:
                 self._plans[raw] = found
                 if len(self._plans) > _MEMO:
@@ -146,17 +157,3 @@ class _Frames:
 
 
 HTTP, FRAMES = _Http(), _Frames()
-
-
-def inflate(body: bytes, encoding: str, most: int = _INFLATED) -> bytes:
-    """``body`` unpacked; ``encoding`` is gzip or deflate. Raises BadRequest, also beyond ``most`` bytes."""
-    if encoding not in ("gzip", "deflate"):
-        raise BadRequest(f"Content-Encoding {encoding[:20]!r} is not known; use gzip or deflate")
-    reader = zlib.decompressobj(31 if encoding == "gzip" else 15)
-    try:
-        found = reader.decompress(body, most)
-    except zlib.error as error:
-        raise BadRequest(f"the body is no {encoding}: {error}") from error
-    if reader.unconsumed_tail or not reader.eof:
-        raise BadRequest(f"the body is cut short, or holds more than {most:,} bytes")
-    return found

@@ -11,21 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.core.model import Signature, TensorSpec
 from edgewright.core.strict import parse_json
 from edgewright.runtime.faults import BadRequest
-from edgewright.runtime.oip.types import NUMPY, datatype, narrow, read_bytes, widen, write_bytes
+from edgewright.runtime.oip.regions import Place, Regions, place
+from edgewright.runtime.oip.types import NUMPY, narrow, read_bytes, widen, write_bytes
+from edgewright.runtime.oip.values import from_json, to_json
 
 _MOST_JSON = 64 * 2**20
 _MOST_ELEMENTS = 2**31
+_MOST_AXES = 32
+"""As many as every numpy can have."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """An output as it was asked for."""
+    """An output as it was asked for; ``place``: where in shared memory it is to be laid, and not sent."""
 
     name: str
     binary: bool = False
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -43,25 +47,31 @@ class InferRequest:
 
 @dataclass(frozen=True)
 class Piece:
-    """Where an input lies: ``count`` elements of ``dtype`` at ``start`` of the binary part, or inside the JSON."""
+    """Where an input lies: ``size`` bytes at ``start`` of the binary part, or, as ``data`` says, in the JSON's own list
+    or in shared memory."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     start: int
     size: int
-    data: Any = None
+    data: list[Any] | Place | None = None
 
     def read(self, binary: memoryview) -> NDArray[Any]:
         """The array; a view of ``binary`` where its alignment allows that. Raises BadRequest."""
         count = math.prod(self.shape)
-        if self.data is not None:
-            return _from_json(self.name, self.datatype, self.shape, self.data)
-        part = binary[self.start : self.start + self.size]
+        if self.data is None:
+            part = binary[self.start : self.start + self.size]
+        elif isinstance(self.data, list):
+            return from_json(self.name, self.datatype, self.shape, self.data)
+        else:
+            part = memoryview(self.data.read())
         if self.datatype == "BYTES":
             return read_bytes(part, count).reshape(self.shape)
         if self.datatype == "BF16":
             return widen(part).reshape(self.shape)
+        if self.datatype == "BOOL" and (np.frombuffer(part, np.uint8) > 1).any():
+            raise BadRequest(f"input {self.name!r} is BOOL and holds bytes other than 0 and 1")
         array = np.frombuffer(part, NUMPY[self.datatype]).reshape(self.shape)
         return array if array.flags.aligned else array.copy()
 
@@ -85,10 +95,10 @@ class Plan:
         return {piece.name: piece.read(binary) for piece in self.pieces}
 
 
-def plan(head: bytes) -> Plan:
-    """What a request's JSON says. Raises BadRequest naming the field."""
+def plan(head: bytes, regions: Regions | None = None) -> Plan:
+    """What a request's JSON says; ``regions``: the shared memory it may name. Raises BadRequest naming the field."""
     try:
-        told = parse_json(head, _MOST_JSON)
+        told = parse_json(head, _MOST_JSON, unsigned=True)
     except ValueError as error:
         raise BadRequest(f"the request is no JSON that can be read: {error}") from error
     if not isinstance(told, dict):
@@ -96,20 +106,20 @@ def plan(head: bytes) -> Plan:
     parameters = _object(told, "parameters")
     pieces, start = [], 0
     for one in _list(told, "inputs"):
-        piece = _piece(one, start)
+        piece = _piece(one, start, regions)
         pieces.append(piece)
         start += piece.size
     if not pieces:
         raise BadRequest("the request has no inputs")
     if len({piece.name for piece in pieces}) != len(pieces):
         raise BadRequest("an input is given twice")
-    wanted = tuple(_wanted(one, bool(parameters.get("binary_data_output"))) for one in _list(told, "outputs", True))
+    binary = parameters.get("binary_data_output") is True
+    wanted = tuple(_wanted(one, binary, regions) for one in _list(told, "outputs", True))
     identity = told.get("id", "")
     if not isinstance(identity, str):
         raise BadRequest("'id' is not a string")
     request = InferRequest(
-        {}, identity, wanted, parameters.get("binary_data_output") is True,
-        _whole(parameters, "priority"), _timeout(parameters), parameters,
+        {}, identity, wanted, binary, _whole(parameters, "priority"), _timeout(parameters), parameters
     )  # fmt: skip
     model = told.get("model_name", ""), told.get("model_version", "")
     if not all(isinstance(text, str) for text in model):
@@ -117,7 +127,7 @@ def plan(head: bytes) -> Plan:
     return Plan(tuple(pieces), start, request, model)
 
 
-def _piece(told: Any, start: int) -> Piece:
+def _piece(told: Any, start: int, regions: Regions | None) -> Piece:
     if not isinstance(told, dict) or not isinstance(told.get("name"), str):
         raise BadRequest("an input has no 'name'")
     name, kind, shape = told["name"], told.get("datatype"), told.get("shape")
@@ -126,55 +136,35 @@ def _piece(told: Any, start: int) -> Piece:
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
         raise BadRequest(f"input {name!r} has no shape of whole numbers")
     count = math.prod(shape)
-    if count > _MOST_ELEMENTS:
-        raise BadRequest(f"input {name!r} has more than {_MOST_ELEMENTS:,} elements")
-    size = _object(told, "parameters").get("binary_data_size")
+    # A size of 0 must not hide the others.
+    if len(shape) > _MOST_AXES or math.prod(size or 1 for size in shape) > _MOST_ELEMENTS:
+        raise BadRequest(f"input {name!r} has more than {_MOST_ELEMENTS:,} elements or {_MOST_AXES} dimensions")
+    parameters = _object(told, "parameters")
+    shared, size = place(parameters, regions), parameters.get("binary_data_size")
+    each = 2 if kind == "BF16" else 0 if kind == "BYTES" else NUMPY[kind].itemsize
+    if shared is not None:
+        if size is not None or "data" in told or (each and shared.size != each * count):
+            raise BadRequest(f"input {name!r} lies in shared memory: {each * count} bytes there, and nowhere else")
+        return Piece(name, kind, tuple(shape), start, 0, shared)
     if size is None:
         if not isinstance(told.get("data"), list):
             raise BadRequest(f"input {name!r} has neither 'data' nor 'binary_data_size'")
         return Piece(name, kind, tuple(shape), start, 0, told["data"])
     if type(size) is not int or size < 0 or "data" in told:
         raise BadRequest(f"'binary_data_size' of input {name!r} is no size, or 'data' is given as well")
-    each = 2 if kind == "BF16" else 0 if kind == "BYTES" else NUMPY[kind].itemsize
     if each and size != each * count:
         raise BadRequest(f"input {name!r} of shape {shape} and {kind} takes {each * count} bytes, {size} are announced")
+    if kind == "BYTES" and size < 4 * count:
+        raise BadRequest(f"input {name!r} of {count} BYTES takes {4 * count} bytes at least, {size} are announced")
     return Piece(name, kind, tuple(shape), start, size)
 
 
-def _from_json(name: str, kind: str, shape: tuple[int, ...], data: list[Any]) -> NDArray[Any]:
-    flat = _flat(data)
-    if len(flat) != math.prod(shape):
-        raise BadRequest(f"input {name!r} has {len(flat)} elements, its shape {list(shape)} takes {math.prod(shape)}")
-    if kind == "BYTES":
-        if not all(isinstance(v, str) for v in flat):
-            raise BadRequest(f"input {name!r} is BYTES, whose elements are strings in JSON")
-        made = np.empty(len(flat), object)
-        made[:] = flat
-        return made.reshape(shape)
-    dtype = np.dtype("<f4") if kind == "BF16" else NUMPY[kind]
-    wanted = {"b": bool, "f": (int, float), "i": int, "u": int}[dtype.kind]
-    if not all(isinstance(v, wanted) and (dtype.kind == "b" or not isinstance(v, bool)) for v in flat):  # type: ignore[arg-type]
-        raise BadRequest(f"input {name!r} holds an element that is no {kind}")
-    try:
-        return np.array(flat, dtype).reshape(shape)
-    except (OverflowError, ValueError) as error:
-        raise BadRequest(f"input {name!r} holds a number that {kind} cannot: {error}") from error
-
-
-def _flat(data: list[Any]) -> list[Any]:
-    while data and isinstance(data[0], list):
-        if not all(isinstance(row, list) for row in data):
-            raise BadRequest("'data' mixes rows and numbers")
-        data = [value for row in data for value in row]
-    return data
-
-
-def _wanted(told: Any, binary: bool) -> Wanted:
+def _wanted(told: Any, binary: bool, regions: Regions | None) -> Wanted:
     if not isinstance(told, dict) or not isinstance(told.get("name"), str):
         raise BadRequest("an output that is asked for has no 'name'")
     parameters = _object(told, "parameters")
     chosen = parameters.get("binary_data", binary)
-    return Wanted(told["name"], chosen is True)
+    return Wanted(told["name"], chosen is True, place(parameters, regions))
 
 
 def _object(told: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -212,12 +202,14 @@ def reply(
     for one in wanted:
         array, kind = outputs[one.name], kinds[one.name]
         entry: dict[str, Any] = {"name": one.name, "datatype": kind, "shape": list(array.shape)}
-        if one.binary:
+        if one.place is not None:
+            entry["parameters"] = one.place.write(_binary(array, kind))
+        elif one.binary:
             raw = _binary(array, kind)
             entry["parameters"] = {"binary_data_size": len(raw)}
             tensors.append(raw)
         else:
-            entry["data"] = _plain(array, kind)
+            entry["data"] = to_json(one.name, array, kind)
         told.append(entry)
     head: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": told}
     if identity:
@@ -229,23 +221,3 @@ def _binary(array: NDArray[Any], kind: str) -> bytes:
     if kind == "BYTES":
         return write_bytes(array)
     return narrow(array) if kind == "BF16" else np.ascontiguousarray(array).tobytes()
-
-
-def _plain(array: NDArray[Any], kind: str) -> list[Any]:
-    flat = array.ravel().tolist()
-    if kind == "BYTES":
-        return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in flat]
-    return flat
-
-
-def metadata(name: str, versions: Sequence[str], platform: str, signature: Signature) -> dict[str, Any]:
-    """What ``GET /v2/models/NAME`` answers; open sizes are -1."""
-
-    def told(spec: TensorSpec) -> dict[str, Any]:
-        shape = [size if isinstance(size, int) else -1 for size in spec.shape]
-        return {"name": spec.name, "datatype": datatype(spec.dtype), "shape": shape}
-
-    return {
-        "name": name, "versions": list(versions), "platform": platform,
-        "inputs": [told(spec) for spec in signature.inputs], "outputs": [told(spec) for spec in signature.outputs],
-    }  # fmt: skip

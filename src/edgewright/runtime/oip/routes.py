@@ -4,36 +4,72 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from edgewright import __version__
 from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.splits import Splits
-from edgewright.runtime.faults import Fault, NotFound
+from edgewright.runtime.faults import Fault, NotFound, NotReady
 from edgewright.runtime.lanes.http import JSON, Answer, Head, Reply, fault_reply
+from edgewright.runtime.oip.admin import Control, change, index, read_object, register, status
 from edgewright.runtime.oip.inference import Inference
-from edgewright.runtime.oip.messages import metadata
+from edgewright.runtime.oip.metadata import config, metadata, platform, statistics
+from edgewright.runtime.oip.regions import Regions
+from edgewright.runtime.oip.settings import LOG, TRACE, Unsupported, settings
 from edgewright.runtime.oip.splitting import SplitInference
 from edgewright.runtime.repository import Repository
-from edgewright.runtime.served import Served
 
-_EXTENSIONS = ("binary_tensor_data", "statistics", "model_configuration")
-_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer|stats|config))?")
+Call = Callable[[Head, bytes, Answer], None]
+Endpoint = Callable[..., Any]
+"""Given the body and what the path names, returns the JSON value of the reply."""
+_MODEL = r"/v2/models/([^/]+)(?:/versions/([^/]+))?"
+_SYSTEM, _CUDA = (rf"/v2/{kind}sharedmemory(?:/region/([^/]+))?" for kind in ("system", "cuda"))
 
 
 class Routes:
-    """Answers requests. ``later`` runs a function on the thread that answers (the loop's ``call``)."""
+    """Answers requests. ``later`` runs a function on the thread that answers (the loop's ``call``).
+
+    ``splits``: how models with several versions are shared out. ``control`` loads and unloads models, where that is
+    wanted. ``strict``: the server is ready only while all its models are. ``local``: only this machine can reach it,
+    and so clients may use its shared memory.
+    """
 
     def __init__(
         self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None],
-        splits: Splits | None = None,
+        splits: Splits | None = None, control: Control | None = None, strict: bool = False, local: bool = False,
     ) -> None:  # fmt: skip
-        self._repository, self._desk = repository, desk
+        self._desk = desk
+        self._repository, self._later, self._control, self._strict = repository, later, control, strict
+        self._regions = Regions() if local else None
         self.inference = (
-            SplitInference(repository, desk, later, splits) if splits else Inference(repository, desk, later)
-        )
+            SplitInference(repository, desk, later, splits, self._regions)
+            if splits else Inference(repository, desk, later, self._regions)
+        )  # fmt: skip
+        table: dict[str, Mapping[str, Endpoint]] = {
+            r"/v2": {"GET": self._server},
+            r"/v2/health/live": {"GET": lambda body: {"live": True}},
+            r"/v2/health/ready": {"GET": self._server_ready},
+            r"/v2/models/stats": {"GET": self._stats},
+            r"/v2/repository/index": {"POST": lambda body: index(repository, body)},
+            r"/v2/logging": {"GET": self._log, "POST": self._log},
+            r"/v2/trace/setting": {"GET": self._trace, "POST": self._trace},
+            r"/v2/models/([^/]+)/trace/setting": {"GET": self._trace, "POST": self._trace},
+            _MODEL: {"GET": self._metadata},
+            _MODEL + "/ready": {"GET": self._ready},
+            _MODEL + "/stats": {"GET": self._stats},
+            _MODEL + "/config": {"GET": self._config},
+            _SYSTEM + "/status": {"GET": lambda body, name: status(self._regions, name)},
+            _SYSTEM + "/register": {"POST": lambda body, name: register(self._regions, name, body)},
+            _SYSTEM + "/unregister": {"POST": self._unregister},
+            # What is never registered can be listed and forgotten: clients do so before they begin.
+            _CUDA + "/status": {"GET": lambda body, name: []},
+            _CUDA + "/unregister": {"POST": lambda body, name: None},
+            _CUDA + "/register": {"POST": self._no_cuda},
+        }
+        self._table = [(re.compile(path), verbs) for path, verbs in table.items()]
 
     def __call__(self, head: Head, body: bytes, answer: Answer) -> None:
         """Answer one request, at once or later."""
@@ -42,92 +78,111 @@ class Routes:
             if call is None:
                 call = head.memo["call"] = self._route(head)
             call(head, body, answer)
+        except _WrongVerb as fault:
+            state, more, told = _error(fault)
+            answer((state, more + b"Allow: %s\r\n" % ", ".join(fault.allowed).encode(), told))
         except Fault as fault:
-            answer(fault_reply(fault.status, str(fault)))
+            answer(_error(fault))
         except EdgewrightError as error:
             answer(fault_reply(500, str(error)))
 
-    def _route(self, head: Head) -> Callable[[Head, bytes, Answer], None]:
+    def close(self) -> None:
+        """Give back what clients registered."""
+        if self._regions is not None:
+            self._regions.close()
+
+    def _route(self, head: Head) -> Call:
         path = head.target.partition("?")[0].rstrip("/")
-        fixed: dict[str, Callable[[], Any]] = {
-            "/v2": self._server, "/v2/health/live": dict, "/v2/health/ready": dict, "/v2/models/stats": self._stats,
-        }  # fmt: skip
-        if path in fixed:
-            _only(head, "GET")
-            return lambda head, body, answer: answer(_json(fixed[path]()))
-        if path == "/v2/repository/index":
-            _only(head, "POST")
-            return lambda head, body, answer: answer(_json([vars(e) for e in self._repository.index()]))
-        found = _MODEL.fullmatch(path)
-        if found is None:
-            raise NotFound(f"there is nothing at {path[:100]}")
-        name, version, what = found[1], found[2] or "", found[3]
-        if what == "infer":
-            _only(head, "POST")
-            return self.inference.handler(head, name, version)
-        _only(head, "GET")
-        answers = {None: self._metadata, "ready": self._ready, "stats": self._stats, "config": self._config}[what]
-        return lambda head, body, answer: answer(_json(answers(name, version)))
+        found = re.fullmatch(_MODEL + "/infer", path)
+        if found is not None:
+            _verb(head, ("POST",))
+            return self.inference.handler(head, unquote(found[1]), unquote(found[2] or ""))
+        found = re.fullmatch("/v2/repository/models/([^/]+)/(load|unload)", path)
+        if found is not None:
+            _verb(head, ("POST",))
+            name, what = unquote(found[1]), found[2]
+            return lambda head, body, answer: change(self._control, name, what, body, answer, self._later)
+        for pattern, verbs in self._table:
+            found = pattern.fullmatch(path)
+            if found is not None:
+                endpoint = verbs[_verb(head, verbs)]
+                parts = [unquote(part or "") for part in found.groups()]
+                return lambda head, body, answer: answer(_json(endpoint(body, *parts)))
+        raise NotFound(f"there is nothing at {path[:100]}")
 
-    def _server(self) -> dict[str, Any]:
-        return {"name": "edgewright", "version": __version__, "extensions": list(_EXTENSIONS)}
+    def _server(self, body: bytes) -> dict[str, Any]:
+        extensions = ["binary_tensor_data", "statistics", "model_configuration", "schedule_policy", "parameters"]
+        extensions += ["model_repository"] if self._control is not None else []
+        extensions += ["system_shared_memory"] if self._regions is not None else []
+        return {"name": "edgewright", "version": __version__, "extensions": extensions}
 
-    def _ready(self, name: str, version: str) -> dict[str, Any]:
+    def _server_ready(self, body: bytes) -> dict[str, Any]:
+        entries = list(self._repository.index())
+        missing = [entry.name for entry in entries if entry.state != "READY"]
+        if self._strict and missing:
+            raise NotReady(f"not ready: {', '.join(missing)}; the repository index says why")
+        models = sorted({entry.name for entry in entries if entry.state == "READY"})
+        return {"live": True, "ready": True, "models": models}
+
+    def _ready(self, body: bytes, name: str, version: str) -> dict[str, Any]:
         served = self._repository.find(name, version)
         return {"name": name, "ready": True, "version": served.source.version}
 
-    def _metadata(self, name: str, version: str) -> dict[str, Any]:
+    def _metadata(self, body: bytes, name: str, version: str) -> dict[str, Any]:
         served = self._repository.find(name, version)
-        platform = f"{served.source.engine}_{served.source.model.format}"
-        return metadata(name, self._repository.versions(name), platform, served.session.signature)
+        return metadata(name, self._repository.versions(name), platform(served), served.session.signature)
 
-    def _config(self, name: str, version: str) -> dict[str, Any]:
-        served = self._repository.find(name, version)
-        told = metadata(name, self._repository.versions(name), served.source.engine, served.session.signature)
-        tensors = [
-            [{"name": t["name"], "data_type": f"TYPE_{t['datatype']}", "dims": t["shape"][1:]} for t in told[side]]
-            for side in ("inputs", "outputs")
-        ]
-        return {"name": name, "platform": told["platform"], "max_batch_size": served.most_rows, "input": tensors[0],
-                "output": tensors[1]}  # fmt: skip
+    def _config(self, body: bytes, name: str, version: str) -> dict[str, Any]:
+        return config(self._repository.find(name, version))
 
-    def _stats(self, name: str = "", version: str = "") -> dict[str, Any]:
-        chosen = [self._repository.find(name, version)] if name else list(self._repository.ready())
-        return {"model_stats": [_statistics(served) for served in chosen], **self._desk.report()}
+    def _stats(self, body: bytes, name: str = "", version: str = "") -> dict[str, Any]:
+        if not name:
+            chosen = self._repository.ready()
+        elif version:
+            chosen = [self._repository.find(name, version)]
+        else:  # all versions, that first which answers who names none
+            first = self._repository.find(name)
+            every = [self._repository.find(name, known) for known in self._repository.versions(name)]
+            chosen = [first, *(served for served in every if served is not first)]
+        return {"model_stats": [statistics(served) for served in chosen], **self._desk.report()}
 
+    def _trace(self, body: bytes, name: str = "") -> dict[str, Any]:
+        if name:
+            self._repository.find(name)
+        return settings(TRACE, read_object(body))
 
-def _statistics(served: Served) -> dict[str, Any]:
-    stats = served.stats
-    compute, queue = stats.compute, stats.queue
-    failed = sum(stats.faults.values())
+    def _log(self, body: bytes) -> dict[str, Any]:
+        return settings(LOG, read_object(body))
 
-    def told(count: int, seconds: float) -> dict[str, int]:
-        return {"count": count, "ns": int(seconds * 1e9)}
+    def _unregister(self, body: bytes, name: str) -> None:
+        if self._regions is not None:
+            self._regions.unregister(name)
 
-    return {
-        "name": served.source.name, "version": served.source.version, "inference_count": stats.rows,
-        "execution_count": compute.count,
-        "inference_stats": {
-            "success": told(stats.requests, compute.total + queue.total), "fail": told(failed, 0.0),
-            "queue": told(queue.count, queue.total), "compute_infer": told(compute.count, compute.total),
-            "cache_hit": told(stats.hits, 0.0), "cache_miss": told(stats.misses, 0.0),
-        },
-        "latency_trend": compute.trend().to_json(),
-        "batch_stats": [
-            {"batch_size": size, "compute_infer": {"count": n}} for size, n in sorted(stats.batches.items())
-        ],
-    }  # fmt: skip
-
-
-def _only(head: Head, method: str) -> None:
-    if head.method != method and not (method == "GET" and head.method == "HEAD"):
-        raise _WrongVerb(f"{head.method} is not what {head.target[:100]} takes; use {method}")
+    def _no_cuda(self, body: bytes, name: str) -> None:
+        raise Unsupported("CUDA shared memory is not supported; use system shared memory, or send the tensors")
 
 
 class _WrongVerb(Fault):
     status = 405
     kind = "bad_request"
 
+    def __init__(self, why: str, allowed: list[str]) -> None:
+        super().__init__(why)
+        self.allowed = allowed
+
+
+def _verb(head: Head, verbs: Mapping[str, Any] | tuple[str, ...]) -> str:
+    method = "GET" if head.method == "HEAD" else head.method
+    if method in verbs:
+        return method
+    allowed = [*verbs, *(["HEAD"] if "GET" in verbs else [])]
+    raise _WrongVerb(f"{head.method} is not what {head.target[:100]} takes; use {' or '.join(verbs)}", allowed)
+
+
+def _error(fault: Fault) -> tuple[int, bytes, bytes]:
+    return fault.status, JSON, json.dumps({"error": str(fault)}).encode()
+
 
 def _json(value: Any) -> Reply:
-    return 200, JSON, json.dumps(value).encode()
+    """None is a reply without a body."""
+    return (200, b"", b"") if value is None else (200, JSON, json.dumps(value).encode())

@@ -12,6 +12,7 @@ from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.lanes.http import Answer, Head
 from edgewright.runtime.oip.inference import Inference
 from edgewright.runtime.oip.messages import Plan
+from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.repository import Repository
 
 HEADER = "edgewright-key"
@@ -21,9 +22,10 @@ class SplitInference(Inference):
     """As Inference; a request that names no version gets the one its key draws, and the reply tells which."""
 
     def __init__(
-        self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None], splits: Splits
-    ) -> None:
-        super().__init__(repository, desk, later)
+        self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None], splits: Splits,
+        regions: Regions | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(repository, desk, later, regions)
         self._splits = splits
 
     def handler(self, head: Head, name: str, version: str) -> Callable[[Head, bytes, Answer], None]:

@@ -31,6 +31,8 @@ def read_bytes(buffer: bytes | memoryview, count: int) -> NDArray[Any]:
 
     Raises BadRequest unless they fill the buffer exactly.
     """
+    if 4 * count > len(buffer):
+        raise BadRequest(f"BYTES of {len(buffer)} bytes cannot hold {count} elements")
     found, place, end = np.empty(count, object), 0, len(buffer)
     for index in range(count):
         if place + 4 > end:

@@ -9,7 +9,7 @@ from edgewright import __version__
 from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.statuses import Unsupported
-from edgewright.runtime.oip.messages import metadata
+from edgewright.runtime.oip.metadata import metadata
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 

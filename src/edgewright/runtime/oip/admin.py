@@ -1,0 +1,95 @@
+"""The protocol's repository and shared-memory calls: what they are asked, checked, and whom it is handed to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from edgewright.core.errors import EdgewrightError, InputError, TrustError
+from edgewright.core.strict import parse_json
+from edgewright.runtime.faults import BadRequest, Fault
+from edgewright.runtime.lanes.http import Answer, Reply, fault_reply
+from edgewright.runtime.oip.regions import Regions
+from edgewright.runtime.oip.settings import Unsupported
+from edgewright.runtime.repository import Repository
+
+Done = Callable[[EdgewrightError | None], None]
+Later = Callable[[Callable[[], None]], None]
+_MOST = 2**20
+
+
+class Control(Protocol):
+    """Loads and unloads models by name. ``done`` is called once, from any thread, with what went wrong or None."""
+
+    def load(self, name: str, done: Done) -> None:
+        """Load the model, or load it again."""
+        ...
+
+    def unload(self, name: str, done: Done) -> None:
+        """Let the model answer what it was asked, and no more."""
+        ...
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """A request's JSON object; no body is an empty one. Raises BadRequest."""
+    if not body.strip():
+        return {}
+    try:
+        told = parse_json(body, _MOST)
+    except ValueError as error:
+        raise BadRequest(f"the request is no JSON that can be read: {error}") from error
+    if not isinstance(told, dict):
+        raise BadRequest("the request is not a JSON object")
+    return told
+
+
+def index(repository: Repository, body: bytes) -> list[dict[str, Any]]:
+    """All that is known, or what is ready only. Raises BadRequest."""
+    ready = read_object(body).get("ready", False)
+    if not isinstance(ready, bool):
+        raise BadRequest("'ready' is true or false")
+    return [vars(entry) for entry in repository.index() if not ready or entry.state == "READY"]
+
+
+def change(
+    control: Control | None, name: str, verb: str, body: bytes, answer: Answer, later: Later
+) -> None:  # fmt: skip
+    """Load or unload (``verb``), and answer when it is done. Raises BadRequest, Unsupported."""
+    parameters = read_object(body).get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise BadRequest("'parameters' is not an object")
+    if control is None:
+        raise Unsupported("models are not loaded and unloaded by request here: the server was started without that")
+    odd = [key for key in parameters if key == "config" or key.startswith("file:")]
+    if odd:
+        raise Unsupported(f"{odd[0][:60]!r} is not taken: a model is served as it lies in the folder")
+    work = control.load if verb == "load" else control.unload
+    work(name, lambda error: later(lambda: answer(_done(error))))
+
+
+def _done(error: EdgewrightError | None) -> Reply:
+    if error is None:
+        return 200, b"", b""
+    if isinstance(error, Fault):
+        return fault_reply(error.status, str(error))
+    return fault_reply(400 if isinstance(error, InputError | TrustError) else 500, str(error))
+
+
+def register(regions: Regions | None, name: str, body: bytes) -> None:
+    """Register a region of system shared memory. Raises BadRequest, Unsupported."""
+    told = read_object(body)
+    key, offset, size = told.get("key"), told.get("offset", 0), told.get("byte_size")
+    if not isinstance(key, str) or type(offset) is not int or type(size) is not int:
+        raise BadRequest("a region takes 'key' (a name), 'byte_size' and 'offset' (whole numbers)")
+    if regions is None:
+        raise Unsupported("shared memory is for clients on this machine, and this server listens beyond it")
+    regions.register(name, key, offset, size)
+
+
+def status(regions: Regions | None, name: str = "") -> list[dict[str, Any]]:
+    """What is registered. Raises NotFound."""
+    if regions is None:
+        return []
+    return [
+        {"name": one.name, "key": one.key, "offset": one.offset, "byte_size": one.size} for one in regions.status(name)
+    ]

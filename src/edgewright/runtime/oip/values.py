@@ -1,0 +1,67 @@
+"""Tensors in JSON: values to arrays, and arrays to values that every JSON parser reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.runtime.faults import BadRequest
+from edgewright.runtime.oip.types import NUMPY
+
+_NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
+"""JSON has no such numbers (RFC 8259, section 6). They travel as strings, as in protobuf's JSON mapping: numpy and
+Python's ``float`` read them back."""
+_TYPES: dict[str, set[type]] = {"b": {bool}, "f": {int, float}, "i": {int}, "u": {int}}
+
+
+def from_json(name: str, kind: str, shape: tuple[int, ...], data: list[Any]) -> NDArray[Any]:
+    """The array of that datatype and shape; ``data`` is flat or in rows. Raises BadRequest."""
+    flat = _flat(name, data)
+    if len(flat) != math.prod(shape):
+        raise BadRequest(f"input {name!r} has {len(flat)} elements, its shape {list(shape)} takes {math.prod(shape)}")
+    types = set(map(type, flat))
+    if kind == "BYTES":
+        if not types <= {str}:
+            raise BadRequest(f"input {name!r} is BYTES, whose elements are strings in JSON")
+        made = np.empty(len(flat), object)
+        made[:] = flat
+        return made.reshape(shape)
+    dtype = np.dtype("<f4") if kind == "BF16" else NUMPY[kind]
+    strings = str in types and dtype.kind == "f" and {v for v in flat if isinstance(v, str)} <= _NOT_FINITE
+    if not (types - {str} if strings else types) <= _TYPES[dtype.kind]:
+        raise BadRequest(f"input {name!r} holds an element that is no {kind}")
+    try:
+        with np.errstate(over="raise"):
+            return np.array([float(v) for v in flat] if strings else flat, dtype).reshape(shape)
+    except (OverflowError, ValueError, FloatingPointError) as error:
+        raise BadRequest(f"input {name!r} holds a number that {kind} cannot: {error}") from error
+
+
+def _flat(name: str, data: list[Any]) -> list[Any]:
+    while data and isinstance(data[0], list):
+        width = len(data[0])
+        if not all(isinstance(row, list) and len(row) == width for row in data):
+            raise BadRequest(f"'data' of input {name!r} mixes rows with numbers, or rows of different lengths")
+        data = [value for row in data for value in row]
+    return data
+
+
+def to_json(name: str, array: NDArray[Any], kind: str) -> Sequence[Any]:
+    """The elements in row-major order. Raises BadRequest for BYTES that are no text: those travel as binary only."""
+    flat: list[Any] = array.ravel().tolist()
+    if kind == "BYTES":
+        try:
+            return [v.decode() if isinstance(v, bytes) else str(v) for v in flat]
+        except UnicodeDecodeError as error:
+            raise BadRequest(f"output {name!r} holds bytes that are no UTF-8: ask for it with binary_data") from error
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return [v if math.isfinite(v) else _spelled(v) for v in flat]
+    return flat
+
+
+def _spelled(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

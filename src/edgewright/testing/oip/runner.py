@@ -1,0 +1,86 @@
+"""Running the checks, and telling what became of them."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from edgewright.testing.oip import checks
+from edgewright.testing.oip.case import Arrays, Case
+from edgewright.testing.oip.contract import CHECKS, PROBED, REQUIRED, Check, Failed, Result, Skipped
+from edgewright.testing.oip.wire import Target
+
+__all__ = ["checks", "conform", "discover", "run", "table"]
+
+
+def discover(target: Target, timeout_s: float) -> tuple[dict[str, Any], list[str]]:
+    """The server's metadata (empty when it tells none) and the models that its index says are ready.
+
+    Raises OSError when nobody listens.
+    """
+    case = Case(target, "", ())
+    case.timeout_s = timeout_s
+    told: dict[str, Any] = {}
+    found: list[str] = []
+    try:
+        metadata = case.ask("GET", "/v2").json()
+        told = metadata if isinstance(metadata, dict) else {}
+        index = case.post("/v2/repository/index", {"ready": True}).json()
+        entries = [entry for entry in index if isinstance(entry, dict) and entry.get("state", "READY") == "READY"]
+        found = sorted({str(entry["name"]) for entry in entries})
+    except (Failed, KeyError, TypeError):
+        pass  # the checks say what is wrong; without an index the model must be named
+    return told, found
+
+
+def conform(
+    url: str, model: str, *, extensions: Sequence[str] = (), timeout_s: float = 10.0, inputs: Arrays | None = None,
+    token: str = "", only: str = "*",
+) -> list[Result]:  # fmt: skip
+    """Hold a server to the protocol. ``extensions``: to be checked besides those that it announces. ``only``: a pattern
+    of names. Raises OSError when nobody listens, ValueError for an address that is none."""
+    target = Target.parse(url, token)
+    told, _ = discover(target, timeout_s)
+    announced = told.get("extensions")
+    known = [*(announced if isinstance(announced, list) else []), *extensions]
+    return list(run(Case(target, model, known, timeout_s, inputs), only))
+
+
+def run(case: Case, only: str = "*") -> Iterator[Result]:
+    """Run every check whose name fits ``only``, what is required first."""
+    for one in sorted(CHECKS.values(), key=lambda one: REQUIRED.index(one.group) if one.group in REQUIRED else 9):
+        if fnmatch.fnmatch(one.name, only):
+            yield _run(one, case)
+
+
+def _run(one: Check, case: Case) -> Result:
+    if one.group not in (*REQUIRED, *PROBED) and one.group not in case.extensions:
+        return Result(one, "skipped", f"the server does not announce {one.group}")
+    try:
+        one.run(case)
+    except Failed as error:
+        return Result(one, "failed", str(error))
+    except Skipped as error:
+        return Result(one, "skipped", str(error))
+    except OSError as error:
+        return Result(one, "failed", f"the connection failed: {error}")
+    except Exception as error:  # noqa: BLE001 - a reply that a check did not expect is a failure, and the others still run
+        return Result(one, "failed", f"the reply could not be understood ({type(error).__name__}: {error})")
+    return Result(one, "passed")
+
+
+def table(results: Sequence[Result]) -> Iterator[str]:
+    """A line for each check, by group, then the sums."""
+    width = max((len(result.check.name) for result in results), default=0)
+    for group in dict.fromkeys(result.check.group for result in results):
+        yield group
+        for result in results:
+            if result.check.group == group:
+                mark = {"passed": "ok", "failed": "FAIL", "skipped": "skip"}[result.outcome]
+                tail = f"{result.check.title}" if result.outcome == "passed" else " ".join(result.why.split())[:200]
+                clause = f"  [{result.check.clause}]" if result.outcome == "failed" else ""
+                yield f"  {mark:<4}  {result.check.name:<{width}}  {tail}{clause}"
+    counts = Counter(result.outcome for result in results)
+    yield f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped"
