@@ -18,6 +18,7 @@ from PIL import Image
 from edgewright.core.errors import InputError
 from edgewright.core.model import Signature
 from edgewright.datasets import Preprocessing, dataset, decode
+from edgewright.datasets.decode import header_pixels
 from edgewright.datasets.readers import ImageReader
 from edgewright.testing.datasets import check_dataset
 
@@ -194,3 +195,14 @@ def test_images_need_a_model_with_one_image_input(photos: Path, signature: Make)
         dataset(photos, preprocessing=declared).bind(signature(x=("float32", (None, 3, 8, 8))))
     made = dataset(photos, preprocessing=declared).bind(signature(x=("float32", (None, 3, "h", "w"))))
     assert made.preprocessing == declared
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+def test_a_header_tells_the_pixels_without_a_decoder(kind: str) -> None:
+    for mode, options in (("L", {}), ("RGB", {"progressive": True, "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"})):
+        stream = io.BytesIO()
+        Image.new(mode, (31, 17)).save(stream, kind, **(options if kind == "JPEG" else {}))
+        data = stream.getvalue()
+        assert header_pixels(data) == 31 * 17
+        assert all(header_pixels(data[:cut]) in (0, 31 * 17) for cut in range(60))
+    assert header_pixels(b"") == header_pixels(b"\xff\xd8" + b"\xff\xe0\0\0" * 100) == 0

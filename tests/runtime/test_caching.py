@@ -74,7 +74,8 @@ class Answers:
 
 
 def model(session, digest="d", takes=0.0):
-    source = SimpleNamespace(name="m", version="1", digest=digest, engine="fake", options=EngineOptions())
+    undeclared = {"preprocessing": None, "postprocessing": None}
+    source = SimpleNamespace(name="m", version="1", digest=digest, engine="fake", options=EngineOptions(), **undeclared)
     served = Served(source, session)
     served.times.add(1, takes)
     return served

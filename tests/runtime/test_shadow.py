@@ -105,7 +105,8 @@ class Plus:
 
 def version(name, number, takes=0.001, threads=1, fails=False):
     options = EngineOptions(threads=threads)
-    source = SimpleNamespace(name="m", version=name, digest=f"d{name}", engine="fake", options=options)
+    undeclared = {"preprocessing": None, "postprocessing": None}
+    source = SimpleNamespace(name="m", version=name, digest=f"d{name}", engine="fake", options=options, **undeclared)
     served = Served(source, Plus(number, fails))
     for _ in range(40):
         served.times.add(1, takes)

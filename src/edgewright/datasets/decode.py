@@ -16,16 +16,18 @@ FILE_LIMIT = 64 * 2**20
 """Bytes one image file may have."""
 PIXEL_LIMIT = 64 * 10**6
 """Pixels one image may decode to: a bomb of a few kilobytes is refused before a pixel is made."""
+_SCANS = 100
+"""Scans of a progressive JPEG: encoders write about ten, and each is one more pass over all pixels."""
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, OverflowError, struct.error, zlib.error)
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 
 
-def decode(data: bytes, channels: int, name: str = "the image") -> NDArray[np.uint8]:
+def decode(data: bytes, channels: int, name: str = "the image", most_pixels: int | None = None) -> NDArray[np.uint8]:
     """Pixels (H, W, ``channels``) in RGB order. The file's own orientation tag is not applied, as in training.
 
     Raises InputError, naming the file, when it is truncated, too large, deeper than 8 bits or no image at all.
     """
-    image = _open(data, name)
+    image = _open(data, name, most_pixels)
     try:
         wanted = "L" if channels == 1 else "RGB"
         pixels = np.asarray(image if image.mode == wanted else image.convert(wanted))
@@ -45,12 +47,32 @@ def screen(data: bytes, name: str) -> None:
         raise InputError(f"{name} is truncated: its end is missing; copy it again or remove it")
 
 
-def _open(data: bytes, name: str) -> Any:
+def header_pixels(data: bytes) -> int:
+    """Width times height as an image's header says, without a decoder and unchecked; 0 where it does not say."""
+    if data.startswith(b"\x89PNG") and len(data) >= 24:
+        width, height = struct.unpack_from(">II", data, 16)
+        return int(width * height)
+    if data.startswith(b"BM") and len(data) >= 26:
+        width, height = struct.unpack_from("<ii", data, 18)
+        return int(abs(width * height))
+    place = 2
+    for _ in range(64 if data.startswith(b"\xff\xd8") else 0):  # segments of a JPEG, up to the frame's (T.81, B.1)
+        if place + 9 > len(data) or data[place] != 0xFF:
+            break
+        marker = data[place + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            return int(width * height)
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return 0
+
+
+def _open(data: bytes, name: str, most_pixels: int | None = None) -> Any:
     """The image with its header read and its size checked, not decoded."""
     try:
         from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
     except ImportError as error:
-        raise MissingExtra("pillow, which reads image files,", "compile") from error
+        raise MissingExtra("pillow, which reads image files,", "images") from error
     # The plugins themselves, not Image.open: nothing but these three can be reached, and the size check is ours.
     plugins = {
         b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
@@ -64,12 +86,16 @@ def _open(data: bytes, name: str) -> Any:
         found = "empty" if not data else "not a JPEG, PNG or BMP file"
         raise InputError(f"{name} is {found}; replace or remove it")
     try:
+        # Within a scan's data a byte FF is followed by 00, so that these two begin a scan (ITU-T T.81, B.1.1.5).
+        if plugin is JpegImagePlugin.JpegImageFile and data.count(b"\xff\xda") > _SCANS:
+            raise ValueError(f"it has more than {_SCANS} scans")
         image = plugin(io.BytesIO(data))
     except _BROKEN as error:
         raise InputError(_says(name, error)) from error
     width, height = image.size
-    if width * height > PIXEL_LIMIT or not width or not height:
-        raise InputError(f"{name} has {width:,} x {height:,} pixels; at most {PIXEL_LIMIT:,} are read: make it smaller")
+    most_pixels = PIXEL_LIMIT if most_pixels is None else most_pixels
+    if width * height > most_pixels or not width or not height:
+        raise InputError(f"{name} has {width:,} x {height:,} pixels; at most {most_pixels:,} are read: make it smaller")
     if image.mode.startswith(("I", "F")):
         raise InputError(f"{name} has more than 8 bits a channel ({image.mode}); convert it to 8 bits")
     return image

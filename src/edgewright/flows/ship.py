@@ -21,6 +21,7 @@ from edgewright.bundles.contracts import sketch_inputs
 from edgewright.core.candidate import Candidate
 from edgewright.core.errors import EngineError, InputError
 from edgewright.core.session import Arrays
+from edgewright.datasets.postprocessing import Postprocessing, Shares
 from edgewright.flows.outcome import Result
 from edgewright.flows.record import encode
 from edgewright.measurement.subject import requests
@@ -55,10 +56,29 @@ def content_of(result: Result, candidate: Candidate, evidence: dict[str, Any], n
         ),
         recipe=candidate.recipe,
         preprocessing=None if preprocessing is None else preprocessing.to_json(),
+        postprocessing=_postprocessing(result),
         labels=tuple(result.bound.classes),
         datasets=facts,
         evidence={file: encode(value) for file, value in evidence.items()},
     )
+
+
+def _postprocessing(result: Result) -> dict[str, Any] | None:
+    """How the judged output becomes classes, when the search judged classes by scores; and just as it judged them."""
+    choice = result.choice
+    if choice.metric.wants not in ("class", "scores") or choice.form not in ("scores", "single"):
+        return None
+    try:
+        if choice.form == "scores":
+            shares: Shares = "as_is" if choice.probabilities else "softmax"
+            made = Postprocessing(choice.output, "scores", shares=shares)
+        else:
+            shares = "sigmoid" if choice.threshold == 0 else "as_is"
+            made = Postprocessing(choice.output, "single", shares=shares, threshold=choice.threshold, pair=choice.pair)
+        made.fits(result.source.signature)
+    except InputError:  # a pair of labels that are no class indices, an output named as ours: nothing is declared
+        return None
+    return made.to_json()
 
 
 def _variants(result: Result, chosen: Candidate, calls: list[Arrays]) -> tuple[tuple[Variant, ...], Golden]:

@@ -40,10 +40,13 @@ class Runtime:
             raise
 
     def infer(
-        self, inputs: Arrays, model: str = "", *, deadline_ms: float | None = None, priority: int = PRIORITY,
+        self, inputs: Mapping[str, Any], model: str = "", *, deadline_ms: float | None = None, priority: int = PRIORITY,
         key: str | int | None = None,
     ) -> Arrays:  # fmt: skip
-        """The outputs by name. ``model``: which one, where several are served; ``name:version`` for one version.
+        """The outputs by name. ``inputs``: arrays by name; a model whose bundle declares a preprocessing also takes a
+        JPEG, PNG or BMP file's bytes, or a list of them, and then answers with classes besides.
+
+        ``model``: which one, where several are served; ``name:version`` for one version.
         ``key``: equal keys are answered by the same version, where versions share the requests.
 
         Raises BadRequest, NotFound, NotReady; with ``deadline_ms``, Infeasible, Expired or Overloaded instead of an
@@ -55,7 +58,8 @@ class Runtime:
             try:
                 splits = self._splits
                 served = splits.find(name, version, key) if splits else self.repository.find(name, version)
-                return self.desk.wait(served, inputs, timeout_s, priority)
+                asked = inputs if served.pipeline is None else served.pipeline.arrays(inputs)
+                return self.desk.wait(served, asked, timeout_s, priority)
             except Gone:  # replaced just now: its successor answers
                 continue
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -21,6 +21,9 @@ from edgewright.runtime.scheduling.batches import join, part, rows
 from edgewright.runtime.scheduling.scheduler import Job
 from edgewright.runtime.scheduling.times import RunTimes
 from edgewright.runtime.stats import Stats
+
+if TYPE_CHECKING:
+    from edgewright.runtime.pipeline import Pipeline
 
 Arrays = Mapping[str, NDArray[Any]]
 _now = time.perf_counter
@@ -38,12 +41,22 @@ class Batching:
 
 
 class Served:
-    """``session`` is this version's own, and so is ``folder``, where its files lie if they were prepared."""
+    """``session`` is this version's own, and so is ``folder``, where its files lie if they were prepared.
+
+    ``pipeline``: from image files and to classes, where a bundle declares it. Raises InputError when that does not fit.
+    """
 
     def __init__(
         self, source: Source, session: Session, batching: Batching | None = None, folder: Path | None = None
     ) -> None:
         self._folder = folder
+        self.pipeline: Pipeline | None = None
+        if source.preprocessing is not None or source.postprocessing is not None:
+            from edgewright.runtime.pipeline import Pipeline
+
+            self.pipeline = Pipeline.declared(
+                session.signature, source.preprocessing, source.postprocessing, source.labels
+            )
         self.source, self.session, self.number = source, session, next(_numbers)
         self.times, self.stats = RunTimes(), Stats()
         chosen = batching or Batching()
@@ -58,11 +71,21 @@ class Served:
         found: str = getattr(self.session, "reason", "")
         return found
 
+    def ask(self, inputs: Arrays) -> tuple[Arrays, float]:
+        """The outputs, uncounted, and what images took in s besides the model's own run. Raises as the session does."""
+        if self.pipeline is None:
+            return self.session.infer(inputs), 0.0
+        return self.pipeline.infer(self.session, inputs)
+
     def infer(self, inputs: Arrays) -> Arrays:
         """Run now, in this thread. Raises BadRequest, or Fault when the engine fails."""
         begin = _now()
+        beside = 0.0
         try:
-            outputs = self.session.infer(inputs)
+            if self.pipeline is None:
+                outputs: Arrays = self.session.infer(inputs)
+            else:
+                outputs, beside = self.pipeline.infer(self.session, inputs)
         except InputError as error:
             raise BadRequest(str(error)) from error
         except EngineError as error:
@@ -70,7 +93,7 @@ class Served:
         self.stats.last = end = _now()
         took = end - begin
         size = rows(inputs) if self.most_rows > 1 else 1
-        self.times.add(size, took)
+        self.times.add(size, took - beside)
         self.stats.ran(size, 1, took)
         return outputs
 
@@ -101,7 +124,7 @@ class Served:
             self._alone(jobs[0])
             return
         try:
-            outputs = self.session.infer(join([job.inputs for job in jobs]))
+            outputs, beside = self.ask(join([job.inputs for job in jobs]))
             answers = part(outputs, [job.rows for job in jobs])
         except (EngineError, InputError):
             for job in jobs:  # one of them may be at fault, and the others must not pay for it
@@ -115,7 +138,7 @@ class Served:
         self.stats.last = end = _now()
         took = end - start
         total = sum(job.rows for job in jobs)
-        self.times.add(total, took)
+        self.times.add(total, took - beside)
         self.stats.ran(total, len(jobs), took)
         for job, answer in zip(jobs, answers, strict=True):
             job.done(answer, None)

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.bundles import BundleContent, Contract, Variant, record_golden, seal
 from edgewright.core.model import Model
+from edgewright.core.session import EngineOptions
+from edgewright.datasets.postprocessing import Postprocessing
+from edgewright.datasets.preprocessing import Preprocessing
 from edgewright.engines import open_session
 from edgewright.testing.zoo import residual
 
@@ -19,6 +23,8 @@ OPTIMIZE = (
     "--max-accuracy-drop", "5", "-o", "out",
 )  # fmt: skip
 """A whole run of every part of the search, in the folder of ``write_tiny``; the same candidates on every machine."""
+
+TINY_PREPROCESSING = Preprocessing((12, 12), mean=(0.5,), std=(0.25,), fit="crop")
 
 
 def tiny_model() -> Model:
@@ -45,6 +51,25 @@ def tiny_data(samples: int = 96, seed: int = 0) -> dict[str, NDArray[Any]]:
         rank[rows[np.argsort(-margin[rows])]] = np.arange(rows.size)
     chosen = np.sort(np.lexsort((labels, rank))[:samples])
     return {"image": images[chosen], "labels": labels[chosen].astype(np.int64)}
+
+
+def seal_tiny(folder: Path, **declared: Any) -> Path:
+    """A bundle of the tiny model in ``folder`` that takes image files and answers with named classes.
+
+    ``declared`` replaces fields of its content: ``preprocessing``, ``postprocessing``, ``labels``.
+    """
+    model = tiny_model()
+    variant = Variant("onnxruntime", EngineOptions(), model)
+    calls = [{"image": row[None]} for row in tiny_data(16)["image"]]
+    fields: dict[str, Any] = {
+        "preprocessing": TINY_PREPROCESSING.to_json(),
+        "postprocessing": Postprocessing(model.signature.outputs[0].name, top=3, shares="softmax").to_json(),
+        "labels": ("ant", "bee", "cat", "dog", "elk"),
+    }
+    golden = record_golden([variant], calls, 2)
+    content = BundleContent("tiny", "1", model.digest, (variant,), golden, Contract("host"), **{**fields, **declared})
+    seal(content, folder)
+    return folder
 
 
 def write_tiny(folder: Path, samples: int = 96) -> tuple[Path, Path]:

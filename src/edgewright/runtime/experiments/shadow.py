@@ -122,23 +122,24 @@ class Shadows:
             self._shed[asked.shadow.model] += 1
             return 0.0
         count = rows(asked.inputs) if shadow.most_rows > 1 else 1
-        expected = shadow.times.mean(count) + _SPREADS * shadow.times.spread(count)
+        beside = 0.0 if shadow.pipeline is None else shadow.pipeline.expected_s(asked.inputs)
+        expected = shadow.times.mean(count) + _SPREADS * shadow.times.spread(count) + beside
         if not self._scheduler.idle() or not self.slack.fits(expected, now):
             self._queue.rotate(-1)  # another model's may be shorter
             return _LOOK_S
-        end = self._scheduler.enter(shadow)
+        end = self._scheduler.enter(shadow, beside)
         if not end:
             return _LOOK_S
         self._drop()
         begin, outputs = self._clock(), None
         try:
-            outputs = shadow.session.infer(asked.inputs)
+            outputs, beside = shadow.ask(asked.inputs)
         except (EngineError, InputError):
             pass
         finally:
             took = self._clock() - begin
             if outputs is not None:
-                shadow.times.add(count, took)
+                shadow.times.add(count, took - beside)
             self._scheduler.leave(shadow, end)
         threads = max(shadow.source.options.threads, 1)
         self._next = begin + max(took * threads / asked.shadow.share, took)

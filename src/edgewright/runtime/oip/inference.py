@@ -15,7 +15,7 @@ from edgewright.runtime.oip.encodings import chosen, inflate, packing
 from edgewright.runtime.oip.messages import Plan, Wanted, plan, reply
 from edgewright.runtime.oip.raw import raw_plan
 from edgewright.runtime.oip.regions import Regions
-from edgewright.runtime.oip.types import NUMPY, datatype
+from edgewright.runtime.oip.types import DATATYPES, NUMPY, datatype
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 
@@ -93,7 +93,8 @@ class Inference:
             self._later(lambda: answer(wire.fault(fault) if fault else self._checked(served, asked, outputs, wire)))
 
         try:
-            outputs = self._desk.at_once(served, inputs, timeout_s) if served.times.usual() < _SHORT_S else None
+            quick = served.times.usual() < _SHORT_S and (served.pipeline is None or not served.pipeline.takes(inputs))
+            outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None
             if outputs is None:
                 self._desk.later(served, inputs, done, timeout_s, priority or PRIORITY)
                 return
@@ -131,9 +132,11 @@ class Inference:
         for one in wanted:
             if one.name not in outputs:
                 raise BadRequest(f"the model has no output {one.name!r}; it has: {', '.join(outputs)}")
-        told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted)
+        if len(outputs) > len(kinds):  # what a pipeline adds
+            kinds |= {name: DATATYPES[array.dtype.name] for name, array in outputs.items() if name not in kinds}
+        told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted, source.labels)
         head = wire.head(told, len(told) + sum(map(len, tensors)), bool(tensors))
-        if len(asked.replies) < _MEMO_SHAPES and all(one.binary and kinds[one.name] in NUMPY for one in wanted):
+        if len(asked.replies) < _MEMO_SHAPES and all(_fixed(one, kinds) for one in wanted):
             names = [*outputs]  # all but the tensors depends on the shapes alone: ready for the next of this kind
             asked.replies[key] = head, [names.index(one.name) for one in wanted]
         return b"".join([head, *tensors])
@@ -157,3 +160,8 @@ class _Frames:
 
 
 HTTP, FRAMES = _Http(), _Frames()
+
+
+def _fixed(one: Wanted, kinds: Mapping[str, str]) -> bool:
+    """Whether an output's bytes are the tensor's own."""
+    return one.binary and one.place is None and not one.classes and kinds[one.name] in NUMPY

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgewright.core.strict import parse_json
 from edgewright.runtime.faults import BadRequest
+from edgewright.runtime.oip.classes import classified
 from edgewright.runtime.oip.regions import Place, Regions, place
 from edgewright.runtime.oip.types import NUMPY, narrow, read_bytes, widen, write_bytes
 from edgewright.runtime.oip.values import from_json, to_json
@@ -30,6 +31,8 @@ class Wanted:
     name: str
     binary: bool = False
     place: Place | None = None
+    classes: int = 0
+    """That many best classes instead of the tensor; 0: the tensor."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ def _wanted(told: Any, binary: bool, regions: Regions | None) -> Wanted:
         raise BadRequest("an output that is asked for has no 'name'")
     parameters = _object(told, "parameters")
     chosen = parameters.get("binary_data", binary)
-    return Wanted(told["name"], chosen is True, place(parameters, regions))
+    classes = _whole(parameters, "classification")
+    return Wanted(told["name"], chosen is True, place(parameters, regions), classes)
 
 
 def _object(told: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -195,12 +199,14 @@ def _timeout(parameters: Mapping[str, Any]) -> float | None:
 
 def reply(
     model: str, version: str, identity: str, outputs: Mapping[str, NDArray[Any]], kinds: Mapping[str, str],
-    wanted: Sequence[Wanted],
+    wanted: Sequence[Wanted], labels: Sequence[str] = (),
 ) -> tuple[bytes, list[bytes]]:  # fmt: skip
-    """A reply's JSON and the binary tensors behind it. ``kinds``: datatypes by output name."""
+    """A reply's JSON and the binary tensors behind it. ``kinds``: datatypes by output name; ``labels``: of classes."""
     told, tensors = [], []
     for one in wanted:
         array, kind = outputs[one.name], kinds[one.name]
+        if one.classes:
+            array, kind = classified(array, one.classes, labels, one.name), "BYTES"
         entry: dict[str, Any] = {"name": one.name, "datatype": kind, "shape": list(array.shape)}
         if one.place is not None:
             entry["parameters"] = one.place.write(_binary(array, kind))

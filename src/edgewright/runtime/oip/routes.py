@@ -111,7 +111,8 @@ class Routes:
         raise NotFound(f"there is nothing at {path[:100]}")
 
     def _server(self, body: bytes) -> dict[str, Any]:
-        extensions = ["binary_tensor_data", "statistics", "model_configuration", "schedule_policy", "parameters"]
+        extensions = ["binary_tensor_data", "statistics", "model_configuration", "schedule_policy", "parameters",
+                      "classification"]  # fmt: skip
         extensions += ["model_repository"] if self._control is not None else []
         extensions += ["system_shared_memory"] if self._regions is not None else []
         return {"name": "edgewright", "version": __version__, "extensions": extensions}
@@ -130,7 +131,8 @@ class Routes:
 
     def _metadata(self, body: bytes, name: str, version: str) -> dict[str, Any]:
         served = self._repository.find(name, version)
-        return metadata(name, self._repository.versions(name), platform(served), served.session.signature)
+        told = metadata(name, self._repository.versions(name), platform(served), served.session.signature)
+        return told if served.pipeline is None else {**told, "parameters": served.pipeline.told()}
 
     def _config(self, body: bytes, name: str, version: str) -> dict[str, Any]:
         return config(self._repository.find(name, version))

@@ -60,6 +60,8 @@ class Job:
     priority: int = 2
     rows: int = 0
     key: Any = None
+    beside_s: float = 0.0
+    """What this one is expected to take besides the model's run: decoding its images."""
     arrived: float = 0.0
     place: Waiting | None = field(default=None, repr=False)
 
@@ -85,17 +87,17 @@ class Scheduler:
         """How many wait."""
         return len(self._line)
 
-    def enter(self, model: Runs) -> float:
+    def enter(self, model: Runs, beside_s: float = 0.0) -> float:
         """Take an executor for a run of one row in this thread: its expected end, to be given to ``leave``.
 
-        0.0 when none is free, the model is busy or somebody waits: then ``submit``.
+        ``beside_s`` as a job has it. 0.0 when none is free, the model is busy or somebody waits: then ``submit``.
         """
         with self._lock:
             if not self._free or len(self._line) or model.running >= model.most_runs or not self._open:
                 return 0.0
             self._free -= 1
             model.running += 1
-            end = self._clock() + model.times.mean()
+            end = self._clock() + model.times.mean() + beside_s
             self._ends.append(end)
             return end
 
@@ -195,9 +197,9 @@ class Scheduler:
         times, most = job.model.times, job.model.most_rows
         if job.rows and most > job.rows and len(self._line):  # it will have company
             share = job.rows / most
-            return times.mean(most) * share, times.spread(most) * share
+            return times.mean(most) * share + job.beside_s, times.spread(most) * share
         alone = max(job.rows, 1)
-        return times.mean(alone), times.spread(alone)
+        return times.mean(alone) + job.beside_s, times.spread(alone)
 
     def _start(self) -> None:
         if not self._threads:
@@ -221,7 +223,8 @@ class Scheduler:
                 model = jobs[0].model
                 self._free -= 1
                 model.running += 1
-                end = self._clock() + model.times.mean(sum(j.rows for j in jobs) or 1)
+                beside = sum(j.beside_s for j in jobs)
+                end = self._clock() + model.times.mean(sum(j.rows for j in jobs) or 1) + beside
                 self._ends.append(end)
                 if self._free and len(self._line):
                     self._work.notify()
@@ -234,7 +237,7 @@ class Scheduler:
         if head is None:
             return [], None
         first: Job = head.job
-        chosen, rows = [head], first.rows
+        chosen, rows, beside = [head], first.rows, first.beside_s
         model = first.model
         if rows and model.most_rows > rows:
             latest = min(head.deadline, now + self._patience(first, now))
@@ -246,12 +249,14 @@ class Scheduler:
                         latest = min(latest, other.deadline - other.cost)
                     continue
                 together = rows + job.rows
-                if together > model.most_rows or now + model.times.mean(together) > min(latest, other.deadline):
+                end = now + model.times.mean(together) + beside + job.beside_s
+                if together > model.most_rows or end > min(latest, other.deadline):
                     continue
                 chosen.append(other)
                 rows, latest = together, min(latest, other.deadline)
+                beside += job.beside_s
             company = first.arrived + model.delay_s
-            patience = min(company, latest - model.times.mean(rows)) - now
+            patience = min(company, latest - model.times.mean(rows) - beside) - now
             if rows < model.most_rows and rows not in model.preferred and patience > 0 and self._open:
                 return [], patience
         for one in chosen:

@@ -13,7 +13,7 @@ from edgewright.runtime.oip.metadata import metadata
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 
-_EXTENSIONS = ("statistics", "model_configuration", "schedule_policy", "parameters")
+_EXTENSIONS = ("statistics", "model_configuration", "schedule_policy", "parameters", "classification")
 _TYPE = "TYPE_"
 _HARMLESS = frozenset({"unload_dependents"})
 """Parameters of loading and unloading that change nothing here: no model depends on another."""

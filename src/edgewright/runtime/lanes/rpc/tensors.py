@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from edgewright.runtime.faults import BadRequest
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
-from edgewright.runtime.oip.types import NUMPY, datatype, narrow, read_bytes, widen, write_bytes
+from edgewright.runtime.oip.classes import classified
+from edgewright.runtime.oip.types import DATATYPES, NUMPY, datatype, narrow, read_bytes, widen, write_bytes
 from edgewright.runtime.served import Served
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -31,13 +32,14 @@ _LISTS = {
     "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
 }  # fmt: skip
 """Where typed elements lie; FP16 and BF16 have no list and travel raw only."""
-_SHARED = "shared_memory_region"
+_SHARED, _CLASSES = "shared_memory_region", "classification"
 _NOT_SHARED = "shared memory is not offered over gRPC here; send the tensor itself"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An inference request, understood. ``outputs`` empty means all; ``timeout_s``: None without a deadline."""
+    """An inference request, understood. ``outputs`` empty means all; ``timeout_s``: None without a deadline;
+    ``classes``: how many best classes of an output are asked for instead of its tensor."""
 
     model: str
     version: str
@@ -46,6 +48,7 @@ class Asked:
     outputs: tuple[str, ...] = ()
     priority: int = 0
     timeout_s: float | None = None
+    classes: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse(kind: Any, raw: bytes) -> Any:
@@ -114,12 +117,13 @@ def read(raw: bytes) -> Asked:
             raise BadRequest(f"input {name!r} is given twice")
         inputs[name] = _array(tensor, name, pieces[number] if pieces else None)
     outputs = tuple(_output(one) for one in told.outputs) if told.outputs else ()
+    classes = {one.name: _whole(one.parameters, _CLASSES) for one in told.outputs if _CLASSES in one.parameters}
     if not told.parameters:
-        return Asked(told.model_name, told.model_version, told.id, inputs, outputs)
+        return Asked(told.model_name, told.model_version, told.id, inputs, outputs, classes=classes)
     timeout = _whole(told.parameters, "timeout")
     return Asked(
         told.model_name, told.model_version, told.id, inputs, outputs, _whole(told.parameters, "priority"),
-        timeout / 1e6 if timeout else None,
+        timeout / 1e6 if timeout else None, classes,
     )  # fmt: skip
 
 
@@ -207,7 +211,10 @@ def fill(made: Any, served: Served, asked: Asked, outputs: Arrays) -> None:
     for name in asked.outputs or outputs:
         if name not in outputs:
             raise BadRequest(f"the model has no output {name!r}; it has: {', '.join(outputs)}")
-        array, kind = outputs[name], datatype(kinds[name])
+        array = outputs[name]
+        kind = datatype(kinds[name]) if name in kinds else DATATYPES[array.dtype.name]  # else a pipeline added it
+        if asked.classes.get(name):
+            array, kind = classified(array, asked.classes[name], served.source.labels, name), "BYTES"
         made.outputs.add(name=name, datatype=kind, shape=array.shape)
         made.raw_output_contents.append(_raw(array, kind))
 
