@@ -50,17 +50,18 @@ def _flat(name: str, data: list[Any]) -> list[Any]:
     return data
 
 
-def to_json(name: str, array: NDArray[Any], kind: str) -> Sequence[Any]:
-    """The elements in row-major order. Raises BadRequest for BYTES that are no text: those travel as binary only."""
-    flat: list[Any] = array.ravel().tolist()
+def to_json(name: str, array: NDArray[Any], kind: str) -> Sequence[Any] | NDArray[Any]:
+    """The elements in row-major order; an array where orjson may write them itself, each float with the digits that
+    its own width needs. Raises BadRequest for BYTES that are no text: those travel as binary only."""
+    flat = array.ravel()
     if kind == "BYTES":
         try:
-            return [v.decode() if isinstance(v, bytes) else str(v) for v in flat]
+            return [v.decode() if isinstance(v, bytes) else str(v) for v in flat.tolist()]
         except UnicodeDecodeError as error:
             raise BadRequest(f"output {name!r} holds bytes that are no UTF-8: ask for it with binary_data") from error
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return [v if math.isfinite(v) else _spelled(v) for v in flat]
-    return flat
+        return [v if math.isfinite(v) else _spelled(v) for v in flat.tolist()]
+    return np.ascontiguousarray(flat)
 
 
 def _spelled(value: float) -> str:
