@@ -291,7 +291,7 @@ def test_a_call_without_a_deadline_has_none(place):
     made.desk.arrived()
     made.free()
     future.result()
-    assert made.desk.asked == [(None, 2)]
+    assert made.desk.asked == [(None, 0)]
 
 
 def test_a_call_that_is_cancelled_gives_its_place_up(place):
@@ -602,7 +602,7 @@ def test_the_program_serves_it_where_it_is_told_to(folder):
                 raw = channel.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG, wait_for_ready=True)
             np.testing.assert_array_equal(answer(raw), 2 * X)
             program.send_signal(signal.SIGTERM)
-            assert program.wait(LONG) == 0 and program.stderr.read() == ""
+            assert program.wait(LONG) == 0 and program.stderr.read() == "shutdown  served to the end\n"
         finally:
             program.kill()
     far = subprocess.run([*command, "--grpc", "0.0.0.0:0"], stderr=subprocess.PIPE, text=True, timeout=LONG)

@@ -21,6 +21,7 @@ from edgewright.datasets.postprocessing import Postprocessing
 from edgewright.datasets.preprocessing import Preprocessing
 from edgewright.engines import open_session
 from edgewright.runtime import Runtime
+from edgewright.runtime.config import ModelTable
 from edgewright.runtime.experiments.shadow import Shadow, Shadows
 from edgewright.runtime.faults import BadRequest, Fault
 from edgewright.runtime.loading.loader import Settings
@@ -29,7 +30,7 @@ from edgewright.runtime.loading.sources import read_source
 from edgewright.runtime.pipeline import MOST_IMAGES
 from edgewright.runtime.remote import Remote, Tensor
 from edgewright.runtime.scheduling.scheduler import Job, Scheduler
-from edgewright.runtime.served import Batching, Served
+from edgewright.runtime.served import Served
 from edgewright.runtime.server import Address, Server, serving
 from edgewright.testing.tiny import TINY_PREPROCESSING, seal_tiny, tiny_model
 
@@ -211,7 +212,7 @@ def test_what_a_program_may_get_wrong(bundle, inputs, says):
 
 def test_one_bad_image_of_a_batch_harms_nobody_else(bundle):
     source = source_of(bundle)
-    served = Served(source, open_session(source.model), Batching(8, 0.0))
+    served = Served(source, open_session(source.model), ModelTable(8, 0.0))
     answers = {}
 
     def job(name, file):

@@ -159,12 +159,12 @@ def test_a_body_in_another_encoding_or_cut_short_is_refused(started):
 def test_requests_in_pieces_in_chunks_and_one_behind_the_other(started):
     server = started()
     body = infer().encode()
-    head = b"POST /v2/models/double/infer HTTP/1.1\r\nHost: x\r\n"
+    head = b"POST /v2/models/double/infer HTTP/1.1\r\nHost: localhost\r\n"
     whole = head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(
         b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:10], body[10:])
     ) + b"0\r\n\r\n"  # fmt: skip
-    last = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    last = b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     found = said(server, whole + chunked + whole + last)
     assert found.count(b"HTTP/1.1 200 OK") == 4 and found.count(b'"data":[0.0,2.0,4.0') == 3
     address = server.addresses[0]
@@ -183,7 +183,7 @@ def test_requests_in_pieces_in_chunks_and_one_behind_the_other(started):
         (b"POST /v2/models/double/infer HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"POST /v2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n", 400),
         (b"POST /v2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-        (b"POST /v2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", 413),
+        (b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", 413),
         (b"POST /v2 HTTP/1.1\r\nContent-Length: -5\r\n\r\n", 400),
     ],
 )
@@ -224,7 +224,7 @@ def test_a_unix_socket_speaks_the_same_and_is_gone_afterwards(started, folder, t
         Server(Settings(folder), [Address(path=place)])
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(place))
-        sock.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        sock.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert sock.recv(65536).startswith(b"HTTP/1.1 200")
     server.stop()
 

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from edgewright.core.digests import canonical_json
 from edgewright.runtime.cache import Arrays, Cache, request_key, views
-from edgewright.runtime.desk import PRIORITY, Desk, Done, too_short
+from edgewright.runtime.desk import Desk, Done, too_short
 from edgewright.runtime.faults import Expired, Fault
 from edgewright.runtime.scheduling.alarms import Alarms
 from edgewright.runtime.scheduling.line import NEVER
@@ -99,7 +99,7 @@ class CachingDesk(Desk):
         return None
 
     def later(
-        self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = PRIORITY
+        self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0
     ) -> Job:
         """As the desk's. The job of one that follows another cannot be cancelled."""
         again = getattr(self._recent, "inputs", None) is inputs
@@ -107,6 +107,7 @@ class CachingDesk(Desk):
         self._recent.inputs = None
         if key is None:
             return super().later(served, inputs, done, timeout_s, priority)
+        timeout_s, priority = served.deadline_s if timeout_s is None else timeout_s, priority or served.priority
         deadline = NEVER if timeout_s is None else _now() + timeout_s
         mine = _Member(served, inputs, done, deadline, priority, key=key)
         follower = Job(served, inputs, done, deadline, priority)
@@ -116,7 +117,7 @@ class CachingDesk(Desk):
                 flight = self._flights.setdefault(key, _Flight())
                 follows = any(lead.covers(mine) for lead in flight.leading)
                 if follows and timeout_s is not None and served.times.usual() > timeout_s:
-                    raise self._count(served, too_short(served, timeout_s))
+                    raise self.count(served, too_short(served, timeout_s))
                 (flight.following if follows else flight.leading).append(mine)
         if found is not None:
             done(found, None)
@@ -130,7 +131,7 @@ class CachingDesk(Desk):
             self._lead(key, mine)
         except Fault as fault:
             if self._give_up(key, mine):
-                raise self._count(served, fault) from None
+                raise self.count(served, fault) from None
         return mine.job or follower
 
     def retire(self, served: Served, timeout_s: float) -> bool:
@@ -163,9 +164,10 @@ class CachingDesk(Desk):
     def _told(self, key: bytes, mine: _Member, outputs: Any, fault: Fault | None) -> None:
         """What became of one that leads; from an executor, the reaper, or who cancelled it."""
         if fault is None:
+            mine.served.stats.missed += _now() > mine.deadline
             self._land(key, mine.served, outputs)
         elif self._give_up(key, mine):
-            mine.done(None, self._count(mine.served, fault))
+            mine.done(None, self.count(mine.served, fault))
 
     def _land(self, key: bytes, served: Served, outputs: Arrays) -> Arrays:
         """Keep an answer and tell everybody who asked for it; the caller's own copy."""
@@ -204,7 +206,7 @@ class CachingDesk(Desk):
                     if heir not in flight.leading:
                         continue
                     flight.leading.remove(heir)
-                heir.done(None, self._count(heir.served, fault))
+                heir.done(None, self.count(heir.served, fault))
 
     def _late(self, mine: _Member) -> None:
         """Tell one whose deadline is now, if it still follows; the line tells those that lead."""
@@ -214,7 +216,7 @@ class CachingDesk(Desk):
                 return
             flight.following.remove(mine)
         why = Expired("its deadline passed while an equal request was being answered")
-        mine.done(None, self._count(mine.served, why))
+        mine.done(None, self.count(mine.served, why))
 
     def _key(self, served: Served, inputs: Arrays) -> bytes | None:
         name = self._names.get(served)

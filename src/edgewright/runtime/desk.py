@@ -18,8 +18,6 @@ from edgewright.runtime.served import Served
 Arrays = Mapping[str, NDArray[Any]]
 Done = Callable[[Any, Fault | None], None]
 """Called once, from any thread, with the outputs or with a fault."""
-PRIORITY = 2
-"""Of requests that name none; 1 is the most urgent."""
 _now = time.perf_counter
 
 
@@ -34,33 +32,49 @@ class Desk:
 
         Raises a Fault, counted.
         """
+        begin = 0.0
+        if timeout_s is None:
+            timeout_s = served.deadline_s
         beside_s = 0.0 if served.pipeline is None else served.pipeline.expected_s(inputs)
-        if timeout_s is not None and served.times.usual() + beside_s > timeout_s:
-            raise self._count(served, too_short(served, timeout_s, beside_s))
+        if timeout_s is not None:
+            if served.times.usual() + beside_s > timeout_s:
+                raise self.count(served, too_short(served, timeout_s, beside_s))
+            begin = _now()
         end = self.scheduler.enter(served, beside_s)
         if not end:
             return None
         try:
-            return served.infer(inputs)
+            outputs = served.infer(inputs)
         except Fault as fault:
-            raise self._count(served, fault) from fault.__cause__
+            raise self.count(served, fault) from fault.__cause__
         finally:
             self.scheduler.leave(served, end)
+        if timeout_s is not None and _now() - begin > timeout_s:
+            served.stats.missed += 1
+        return outputs
 
     def later(
-        self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = PRIORITY
+        self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0
     ) -> Job:
-        """Take a place in line; what ``Scheduler.cancel`` takes. Raises the Fault for which it was not let in."""
+        """Take a place in line; what ``Scheduler.cancel`` takes. Raises the Fault for which it was not let in.
+
+        ``timeout_s`` None and ``priority`` 0 are what the model's configuration says.
+        """
+        if timeout_s is None:
+            timeout_s = served.deadline_s
+        deadline = NEVER if timeout_s is None else _now() + timeout_s
 
         def counted(outputs: Any, fault: Fault | None) -> None:
             if fault is not None:
-                self._count(served, fault)
+                self.count(served, fault)
+            elif _now() > deadline:
+                served.stats.missed += 1
             done(outputs, fault)
 
         try:
-            return self._submit(served, inputs, counted, NEVER if timeout_s is None else _now() + timeout_s, priority)
+            return self._submit(served, inputs, counted, deadline, priority or served.priority)
         except Fault as fault:
-            raise self._count(served, fault) from None
+            raise self.count(served, fault) from None
 
     def _submit(self, served: Served, inputs: Arrays, done: Done, deadline: float, priority: int) -> Job:
         job = Job(served, inputs, done, deadline, priority)
@@ -71,7 +85,7 @@ class Desk:
         self.scheduler.submit(job)
         return job
 
-    def wait(self, served: Served, inputs: Arrays, timeout_s: float | None = None, priority: int = PRIORITY) -> Arrays:
+    def wait(self, served: Served, inputs: Arrays, timeout_s: float | None = None, priority: int = 0) -> Arrays:
         """The outputs, when it is this request's turn. Raises a Fault."""
         outputs = self.at_once(served, inputs, timeout_s)
         if outputs is not None:
@@ -103,7 +117,8 @@ class Desk:
         self.scheduler.close()
 
     @staticmethod
-    def _count(served: Served, fault: Fault) -> Fault:
+    def count(served: Served, fault: Fault) -> Fault:
+        """Count what became of a request of this model; the fault itself."""
         served.stats.faults[fault.kind] += 1
         if isinstance(fault, Expired | Infeasible):
             served.stats.missed += 1

@@ -10,6 +10,7 @@ from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.loading.places import newest
 from edgewright.runtime.providers import step_down
 from edgewright.runtime.served import Served
+from edgewright.runtime.stats import Totals
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Repository:
     """Versions by model. What a request sees is one reference in a dict: swapped whole, never half."""
 
     def __init__(self) -> None:
+        self.totals = Totals()
         self._lock = threading.Lock()
         self._latest: dict[str, Served] = {}
         self._versions: dict[tuple[str, str], Served] = {}

@@ -9,11 +9,12 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from edgewright.runtime.desk import PRIORITY
+from edgewright.runtime.config import Config, load_config
 from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.faults import Gone
 from edgewright.runtime.loading.loader import Loader, Settings
 from edgewright.runtime.repository import Repository
+from edgewright.runtime.safedesk import safe_desk
 from edgewright.runtime.scheduling.scheduler import Scheduler
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -22,17 +23,21 @@ Arrays = Mapping[str, NDArray[Any]]
 class Runtime:
     """Serves the bundle, model file or folder of them at ``path``, one run at a time.
 
-    ``experiments``: who answers where a model has several versions, and what is kept of answers.
+    ``experiments``: who answers where a model has several versions, and what is kept of answers. ``config``: a
+    ``runtime.toml``.
 
     Raises what keeps a single bundle or model from loading. Close it, or use it in a ``with``.
     """
 
-    def __init__(self, path: str | Path, experiments: Experiments | None = None) -> None:
+    def __init__(
+        self, path: str | Path, experiments: Experiments | None = None, *, config: str | Path | None = None
+    ) -> None:
+        told = Config() if config is None else load_config(Path(config))
         chosen = experiments or Experiments()
         self.repository, self.scheduler = Repository(), Scheduler()
-        self.desk = chosen.desk(self.repository, self.scheduler)
+        self.desk = safe_desk(chosen.desk(self.repository, self.scheduler), told)
         self._splits = chosen.drawing(self.repository)
-        self._loader = Loader(self.repository, self.desk, Settings(Path(path)))
+        self._loader = Loader(self.repository, self.desk, Settings(Path(path), config=told))
         try:
             self._loader.start()
         except BaseException:
@@ -40,7 +45,7 @@ class Runtime:
             raise
 
     def infer(
-        self, inputs: Mapping[str, Any], model: str = "", *, deadline_ms: float | None = None, priority: int = PRIORITY,
+        self, inputs: Mapping[str, Any], model: str = "", *, deadline_ms: float | None = None, priority: int = 0,
         key: str | int | None = None,
     ) -> Arrays:  # fmt: skip
         """The outputs by name. ``inputs``: arrays by name; a model whose bundle declares a preprocessing also takes a
@@ -48,6 +53,8 @@ class Runtime:
 
         ``model``: which one, where several are served; ``name:version`` for one version.
         ``key``: equal keys are answered by the same version, where versions share the requests.
+
+        ``deadline_ms`` and ``priority`` (1 is the most urgent): what the configuration says, where they are not given.
 
         Raises BadRequest, NotFound, NotReady; with ``deadline_ms``, Infeasible, Expired or Overloaded instead of an
         answer that comes too late.

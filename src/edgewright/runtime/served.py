@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,10 @@ from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError, NotAnswering
 from edgewright.core.session import Session
+from edgewright.runtime.config import ModelTable
+from edgewright.runtime.failsafe import FailSafe
 from edgewright.runtime.faults import BadRequest, Fault, NotReady
+from edgewright.runtime.finite import Finite
 from edgewright.runtime.loading.sources import Source
 from edgewright.runtime.scheduling.batches import join, part, rows
 from edgewright.runtime.scheduling.scheduler import Job
@@ -30,16 +32,6 @@ _now = time.perf_counter
 _numbers = count()
 
 
-@dataclass(frozen=True)
-class Batching:
-    """``most_rows`` in one run at most (1: none); the first of a batch waits ``delay_s`` for company at most, and for
-    nobody once its rows are one of ``preferred``."""
-
-    most_rows: int = 1
-    delay_s: float = 0.0
-    preferred: tuple[int, ...] = ()
-
-
 class Served:
     """``session`` is this version's own, and so is ``folder``, where its files lie if they were prepared.
 
@@ -47,8 +39,9 @@ class Served:
     """
 
     def __init__(
-        self, source: Source, session: Session, batching: Batching | None = None, folder: Path | None = None
+        self, source: Source, session: Session, table: ModelTable | None = None, folder: Path | None = None
     ) -> None:
+        chosen = table or ModelTable()
         self._folder = folder
         self.pipeline: Pipeline | None = None
         if source.preprocessing is not None or source.postprocessing is not None:
@@ -57,12 +50,15 @@ class Served:
             self.pipeline = Pipeline.declared(
                 session.signature, source.preprocessing, source.postprocessing, source.labels
             )
-        self.source, self.session, self.number = source, session, next(_numbers)
+        self.source, self.number = source, next(_numbers)
+        self.session = Finite(session) if chosen.finite else session
         self.times, self.stats = RunTimes(), Stats()
-        chosen = batching or Batching()
+        self.deadline_s = chosen.deadline_ms / 1e3 or None
+        self.priority = chosen.priority
+        self.fail_safe = FailSafe(chosen.fail_safe, session) if chosen.fail_safe else None
         open_batch = all(s.shape and not isinstance(s.shape[0], int) for s in session.signature.inputs)
-        self.most_rows = chosen.most_rows if open_batch else 1
-        self.delay_s, self.preferred = chosen.delay_s, chosen.preferred
+        self.most_rows = chosen.max_batch if open_batch else 1
+        self.delay_s, self.preferred = chosen.max_delay_ms / 1e3, chosen.preferred_batch
         self.running, self.most_runs = 0, 1
 
     @property

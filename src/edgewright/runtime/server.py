@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from edgewright.core.errors import InputError
+from edgewright.runtime import logs
+from edgewright.runtime.access import Access, Tokens, loopback
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.plan import Experiments
+from edgewright.runtime.front import Front, logged
+from edgewright.runtime.lanes.door import Door
 from edgewright.runtime.lanes.frames import FrameConnection, Greeting
-from edgewright.runtime.lanes.http import Connection, Heads, Limits
+from edgewright.runtime.lanes.http import Connection, Handler, Head, Heads
+from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import Stream
+from edgewright.runtime.lanes.tls import Certificate, TlsConnection
 from edgewright.runtime.loading.loader import Loader, Settings
-from edgewright.runtime.oip.routes import Routes
+from edgewright.runtime.logs import Rejections
+from edgewright.runtime.metrics import Family, Metrics
 from edgewright.runtime.repository import Repository
+from edgewright.runtime.safedesk import safe_desk
 from edgewright.runtime.scheduling.scheduler import Scheduler
 
 _SWITCH_S = 0.0005
@@ -34,11 +43,12 @@ _DRAIN_S = 10.0
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen: ``host`` and ``port`` (0: a free one), or ``path`` of a Unix socket."""
+    """Where to listen: ``host`` and ``port`` (0: a free one), with or without TLS, or ``path`` of a Unix socket."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     path: Path | None = None
+    tls: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -50,12 +60,24 @@ class Address:
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"unix:{self.path}" if self.path is not None else f"http://{host}:{self.port}"
+        return f"unix:{self.path}" if self.path is not None else f"http{'s' * self.tls}://{host}:{self.port}"
 
     @property
     def local(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.path is not None or self.host in ("127.0.0.1", "::1", "localhost")
+        return self.path is not None or loopback(self.host)
+
+
+@dataclass(frozen=True)
+class Safety:
+    """``certificate``: for addresses with TLS. ``tokens``: asked for at every TCP address. ``hosts``, ``origins``: see
+    ``Access``. ``access_log``: a line per request."""
+
+    certificate: Certificate | None = None
+    tokens: Tokens | None = None
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    access_log: bool = False
 
 
 class Lane(Protocol):
@@ -92,23 +114,27 @@ class Server:
 
     def __init__(
         self, settings: Settings, addresses: list[Address], limits: Limits | None = None,
-        beside: Sequence[Callable[[Repository, Desk, Loader], Lane]] = (),
+        safety: Safety | None = None, beside: Sequence[Callable[[Repository, Desk, Loader], Lane]] = (),
         experiments: Experiments | None = None, strict: bool = False,
     ) -> None:  # fmt: skip
-        self._limits = limits or Limits()
+        self._limits = limits or settings.config.limits
+        self._safety = safety or Safety()
         chosen = experiments or Experiments()
-        self._loop, self.repository = Loop(), Repository()
-        self._desk = chosen.desk(self.repository, Scheduler())
+        self._loop, self.repository, self._scheduler = Loop(), Repository(), Scheduler()
+        self._desk = safe_desk(chosen.desk(self.repository, self._scheduler), settings.config)
         self.loader = Loader(self.repository, self._desk, settings)
+        metrics, strict = Metrics(self.repository, self._told), strict or settings.config.server.strict_readiness
         drawing, local = chosen.drawing(self.repository), all(address.local for address in addresses)
-        self._routes = Routes(
-            self.repository, self._desk, self._loop.call, drawing, self.loader, strict, local
+        self._routes = Front(
+            self.repository, self._desk, self._loop.call, drawing, self.loader, strict, local, metrics=metrics
         )  # fmt: skip
-        self._heads = Heads(self._limits)
-        self._connections: set[Stream] = set()
-        self._forget = self._connections.discard
+        self._budget, self._rejections = Budget(self._limits.buffered_bytes), Rejections()
+        self._connections: dict[Stream, str] = {}
+        self._peers: Counter[str] = Counter()
+        self._admitted = self._turned_away = 0
         self._draining = 0.0
         self._listeners: list[socket.socket] = []
+        self._doors: list[Door] = []
         self.lanes: list[Lane] = []
         try:
             for address in addresses:
@@ -126,14 +152,23 @@ class Server:
             self._loop.close()
             raise
         self.addresses = [_bound(sock, address) for sock, address in zip(self._listeners, addresses, strict=True)]
+        self._heads = [Heads(self._limits, self._check(address)) for address in self.addresses]
+
+    def _check(self, address: Address) -> Callable[[Head], None] | None:
+        if address.path is not None:
+            return None  # who may use it is the file's mode
+        safety = self._safety
+        here = address.host if address.local and safety.tokens is None else ""
+        return Access(safety.tokens, here, safety.hosts, safety.origins).check
 
     def run(self) -> None:
         """Serve until ``stop`` is called; then answer what is going on and close everything."""
         before = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
         try:
-            for sock in self._listeners:
-                self._loop.watch(sock, _Door(sock, self._admit))
+            for sock, address, heads in zip(self._listeners, self.addresses, self._heads, strict=True):
+                self._doors.append(Door(sock, partial(self._admit, address, heads)))
+                self._loop.watch(sock, self._doors[-1])
             for lane in self.lanes:
                 lane.start()
             self._loop.later(1.0, self._sweep)
@@ -141,6 +176,24 @@ class Server:
         finally:
             sys.setswitchinterval(before)
             self.close()
+
+    def refresh(self) -> None:
+        """Look at the certificate, the tokens and the models' files again; from any thread or a signal handler."""
+        self.loader.rescan()
+        self._loop.call(partial(self._refresh, True))
+
+    def _refresh(self, certificate: bool = False) -> None:
+        safety = self._safety
+        try:
+            if safety.tokens is not None and safety.tokens.refresh():
+                for heads in self._heads:
+                    heads.forget()
+                logs.info("tokens", "read anew")
+            if certificate and safety.certificate is not None:
+                safety.certificate.reload()
+                logs.info("tls", "the certificate was read anew")
+        except InputError as error:
+            logs.warning("refresh", f"{error}; what was there before still holds")
 
     def stop(self) -> None:
         """Let nobody in any more, answer what was asked, end ``run``; from any thread or a signal handler."""
@@ -165,6 +218,8 @@ class Server:
             sock.close()
             if address.path is not None:
                 address.path.unlink(missing_ok=True)
+        for door in self._doors:
+            door.close()
         for connection in list(self._connections):
             connection.close()
         for lane in self.lanes:
@@ -174,24 +229,45 @@ class Server:
         self._routes.close()
         self._loop.close()
 
-    def _admit(self, sock: socket.socket) -> None:
-        if len(self._connections) >= self._limits.connections:
+    def _admit(self, address: Address, heads: Heads, sock: socket.socket, peer: str) -> None:
+        limits = self._limits
+        if len(self._connections) >= limits.connections or self._peers[peer] >= limits.connections_per_address:
+            self._turned_away += 1
             sock.close()
             return
-        if sock.family == socket.AF_UNIX:
-            self._connections.add(Greeting(sock, self._loop, (self._speak_http, self._speak_frames), self._forget))
-        else:
-            self._speak_http(sock)
+        self._admitted += 1
+        if peer:
+            self._peers[peer] += 1
+        if address.path is None:
+            self._speak_http(address, heads, peer, sock)
+            return
+        lanes = (partial(self._speak_http, address, heads, peer), self._speak_frames)
+        greeting = Greeting(sock, self._loop, lanes, limits, self._budget, self._forget)
+        self._connections[greeting] = peer
 
-    def _speak_http(self, sock: socket.socket) -> Stream:
-        connection = Connection(sock, self._loop, self._routes, self._heads, self._limits, self._forget)
-        self._connections.add(connection)
+    def _speak_http(self, address: Address, heads: Heads, peer: str, sock: socket.socket) -> Stream:
+        handler: Handler = logged(self._routes, peer) if self._safety.access_log else self._routes
+        rest = (self._loop, handler, heads, self._limits, self._budget, self._forget)
+        certificate = self._safety.certificate
+        if address.tls and certificate is not None:
+            connection: Stream = TlsConnection(sock, certificate, *rest)
+        else:
+            connection = Connection(sock, *rest)
+        self._connections[connection] = peer
         return connection
 
     def _speak_frames(self, sock: socket.socket) -> Stream:
-        connection = FrameConnection(sock, self._loop, self._routes.inference.frame, self._limits, self._forget)
-        self._connections.add(connection)
+        frame = self._routes.inference.frame
+        connection = FrameConnection(sock, self._loop, frame, self._limits, self._budget, self._forget)
+        self._connections[connection] = ""
         return connection
+
+    def _forget(self, connection: Stream) -> None:
+        peer = self._connections.pop(connection, "")
+        if peer:
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
 
     def _sweep(self) -> None:
         now = time.monotonic()
@@ -200,23 +276,27 @@ class Server:
                 connection.close()
         for lane in self.lanes:
             lane.sweep()
+        self._refresh()
+        self._rejections.tell(now, self._rejected())
         self._loop.later(1.0, self._sweep)
 
+    def _rejected(self) -> Counter[str]:
+        told = Counter({str(status): count for status, count in self._budget.refused.items()})
+        if self._turned_away:
+            told["connections"] = self._turned_away
+        return told
 
-class _Door:
-    """A listening socket on the loop."""
-
-    def __init__(self, sock: socket.socket, admit: Callable[[socket.socket], None]) -> None:
-        self._sock, self._admit = sock, admit
-
-    def ready(self, events: int) -> None:
-        """Let everybody in who is at the door."""
-        with contextlib.suppress(BlockingIOError, InterruptedError, ConnectionAbortedError):
-            while True:
-                sock, _ = self._sock.accept()
-                if sock.family != socket.AF_UNIX:
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._admit(sock)
+    def _told(self) -> Iterator[Family]:
+        yield "line_length", "gauge", "Requests that wait.", [("", {}, self._scheduler.waiting)]
+        cache = self._desk.report().get("cache")
+        if cache is not None:
+            yield "cache_bytes", "gauge", "Bytes of answers in the cache.", [("", {}, cache["bytes"])]
+        yield "connections", "gauge", "Clients that are connected.", [("", {}, len(self._connections))]
+        yield "accepted_total", "counter", "Clients that were let in.", [("", {}, self._admitted)]
+        yield "buffered_bytes", "gauge", "Unfinished requests and unread replies.", [("", {}, self._budget.held_bytes)]
+        rejected = sorted(self._rejected().items())
+        told = "Clients turned away before their request was looked at, by status or reason."
+        yield "rejected_total", "counter", told, [("", {"reason": reason}, count) for reason, count in rejected]
 
 
 def _listen(address: Address) -> socket.socket:
@@ -258,7 +338,11 @@ def _listen_at(path: Path) -> socket.socket:
 
 
 def _bound(sock: socket.socket, address: Address) -> Address:
-    return address if address.path is not None else Address(*sock.getsockname()[:2])
+    return (
+        address
+        if address.path is not None
+        else replace(address, host=sock.getsockname()[0], port=sock.getsockname()[1])
+    )
 
 
 def serving(server: Server) -> threading.Thread:

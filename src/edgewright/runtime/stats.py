@@ -42,15 +42,16 @@ class Times:
 
 
 class Stats:
-    """``queue`` and ``compute``: times in s. ``batches`` counts runs by their rows, ``faults`` by kind;
-    ``missed``: deadlines that were not met, by a late answer or none; ``hits`` and ``misses`` of the cache, where there
-    is one. ``last``: when a run last ended, by ``time.perf_counter``; 0.0 before the first."""
+    """``queue`` and ``compute``: times in s; ``parse`` and ``write``: of reading a request and writing its reply, of
+    some. ``batches`` counts runs by their rows, ``faults`` by kind; ``missed``: deadlines that were not met, by a late
+    answer, a fail-safe one (``safe``), or none; ``hits`` and ``misses`` of the cache, where there is one;
+    ``last``: when a run last ended, by ``time.perf_counter``; 0.0 before the first."""
 
     def __init__(self) -> None:
-        self.queue, self.compute = Times(), Times()
+        self.queue, self.compute, self.parse, self.write = Times(), Times(), Times(), Times()
         self.batches: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
-        self.requests = self.missed = self.hits = self.misses = 0
+        self.requests = self.missed = self.safe = self.hits = self.misses = 0
         self.last = 0.0
 
     @property
@@ -63,3 +64,12 @@ class Stats:
         self.requests += requests
         self.batches[rows] += 1
         self.compute.add(compute_s)
+
+
+class Totals:
+    """What is counted for the whole server. ``reloads`` by outcome (applied, refused, taken_back);
+    ``longest_pause_s``: for which a request waited because of one."""
+
+    def __init__(self) -> None:
+        self.reloads: Counter[str] = Counter()
+        self.longest_pause_s = 0.0

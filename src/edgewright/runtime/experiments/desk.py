@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from edgewright.runtime.desk import PRIORITY, Arrays, Desk, Done
+from edgewright.runtime.desk import Arrays, Desk, Done
 from edgewright.runtime.experiments.shadow import Shadows
 from edgewright.runtime.faults import Fault
 from edgewright.runtime.scheduling.line import NEVER
@@ -35,7 +35,7 @@ class ShadowDesk(Desk):
         return outputs
 
     def later(
-        self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = PRIORITY
+        self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0
     ) -> Job:
         """As the desk behind."""
 
@@ -64,6 +64,7 @@ class ShadowDesk(Desk):
         self._behind.close()
 
     def _asked(self, served: Served, timeout_s: float | None) -> None:
+        timeout_s = served.deadline_s if timeout_s is None else timeout_s
         self.shadows.slack.asked(_now(), NEVER if timeout_s is None else timeout_s - served.times.usual())
 
     def _answered(self, served: Served, inputs: Arrays, outputs: Arrays) -> None:

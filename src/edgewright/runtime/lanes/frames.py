@@ -27,7 +27,7 @@ from typing import Any
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.strict import parse_json
 from edgewright.runtime.faults import BadRequest, Fault
-from edgewright.runtime.lanes.http import Limits
+from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import Stream
 
@@ -35,6 +35,8 @@ MAGIC = b"EWF1"
 HEADER = struct.Struct("<4sBBHIII")
 INFER, ATTACH = 0, 1
 _SILENCE_S = 75.0
+_HANDLES = 4
+"""File descriptors that may have come and not been attached."""
 _REGIONS, _REGION_BYTES, _NAME = 16, 1 << 30, 128
 
 Regions = dict[str, mmap.mmap]
@@ -60,15 +62,15 @@ class FrameConnection(Stream):
     """One client: requests are answered in the order they came."""
 
     def __init__(self, sock: socket.socket, loop: Loop, handler: Handler, limits: Limits,
-                 closed: Callable[[Any], None]) -> None:  # fmt: skip
-        super().__init__(sock, loop, closed)
-        self._handler, self._limits = handler, limits
+                 budget: Budget, closed: Callable[[Any], None]) -> None:  # fmt: skip
+        super().__init__(sock, loop, closed, limits, budget)
+        self._handler = handler
         self._fds: list[int] = []
         self._regions: Regions = {}
 
-    def stale(self, now: float) -> bool:
-        """Whether a frame has been left unfinished, or a reply unread, for too long; an idle connection may stay."""
-        return (bool(self._in) or bool(self._out)) and not self._waiting and now - self.since > self._limits.request_s
+    def _asleep(self, now: float) -> bool:
+        """Whether a frame has been left unfinished for too long; an idle connection may stay."""
+        return bool(self._in) and now - self.since > self._limits.request_s
 
     def close(self) -> None:
         """End the connection and give its memory back. May be called twice."""
@@ -88,7 +90,7 @@ class FrameConnection(Stream):
         for level, kind, raw in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 self._fds += struct.unpack(f"{len(raw) // 4}i", raw[: len(raw) // 4 * 4])
-        if not data:
+        if not data or len(self._fds) > _HANDLES:
             self.close()
         return data
 
@@ -101,17 +103,19 @@ class FrameConnection(Stream):
             return
         if not self._in:
             self.since = time.monotonic()
-            if not self._waiting and len(data) == HEADER.size + int.from_bytes(data[16:20], "little"):
+            if not self.held_up and len(data) == HEADER.size + int.from_bytes(data[16:20], "little"):
                 self._ask(memoryview(data))  # the usual request lies in one piece: no copy into a buffer
                 return
         self._in += data
-        if self._waiting and len(self._in) > self._limits.body_bytes:
+        if self.held_up and len(self._in) > self._limits.body_bytes:
             self.close()
             return
         self._go_on()
+        if not self._account():
+            self.close()
 
-    def _go_on(self) -> None:
-        while not self._waiting and not self._ending and len(self._in) >= HEADER.size:
+    def _take(self) -> None:
+        while not self.held_up and len(self._in) >= HEADER.size:
             size = HEADER.size + HEADER.unpack_from(self._in)[6]
             if self._in[:4] == MAGIC and size <= self._limits.body_bytes and len(self._in) < size:
                 return
@@ -188,13 +192,14 @@ class Greeting(Stream):
     """A client of the Unix socket that has not said a word yet: its first byte tells what it speaks."""
 
     def __init__(
-        self, sock: socket.socket, loop: Loop, lanes: tuple[Lane, Lane], closed: Callable[[Any], None]
-    ) -> None:
-        super().__init__(sock, loop, closed)
+        self, sock: socket.socket, loop: Loop, lanes: tuple[Lane, Lane], limits: Limits, budget: Budget,
+        closed: Callable[[Any], None],
+    ) -> None:  # fmt: skip
+        super().__init__(sock, loop, closed, limits, budget)
         self._lanes = lanes
         """For HTTP, and for frames."""
 
-    def stale(self, now: float) -> bool:
+    def _asleep(self, now: float) -> bool:
         """Whether it has said nothing for too long."""
         return now - self.since > _SILENCE_S
 

@@ -11,28 +11,22 @@ from typing import Any
 
 import httptools
 
+from edgewright.runtime import logs
+from edgewright.runtime.lanes.chunks import BadChunk, Chunks
+from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import Stream
 
 _END = b"\r\n\r\n"
+_MOST_HEADERS = 128
 _MEMO = 256
 REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     408: "Request Timeout", 411: "Length Required", 413: "Content Too Large", 414: "URI Too Long",
-    415: "Unsupported Media Type", 431: "Request Header Fields Too Large", 499: "Client Closed Request",
-    500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable", 504: "Gateway Timeout",
+    415: "Unsupported Media Type", 421: "Misdirected Request", 431: "Request Header Fields Too Large",
+    499: "Client Closed Request", 500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
+    504: "Gateway Timeout",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bytes of a head and of a body, connections, and seconds: for a request to come whole, and between two."""
-
-    head_bytes: int = 32 * 1024
-    body_bytes: int = 64 * 2**20
-    connections: int = 1024
-    request_s: float = 30.0
-    idle_s: float = 75.0
 
 
 @dataclass(frozen=True)
@@ -50,11 +44,11 @@ class Head:
 
 
 class BadHead(Exception):  # noqa: N818 - caught at once and turned into a reply
-    """``status`` and what is wrong."""
+    """``status``, what is wrong, and further header lines for the reply (each ending in CRLF)."""
 
-    def __init__(self, status: int, why: str) -> None:
+    def __init__(self, status: int, why: str, more: bytes = b"") -> None:
         super().__init__(why)
-        self.status = status
+        self.status, self.more = status, more
 
 
 Reply = tuple[int, bytes, bytes] | bytes
@@ -65,7 +59,7 @@ Handler = Callable[[Head, bytes, Answer], None]
 JSON = b"Content-Type: application/json\r\n"
 
 
-def fault_reply(status: int, why: str) -> Reply:
+def fault_reply(status: int, why: str) -> tuple[int, bytes, bytes]:
     """The protocol's error."""
     return status, JSON, json.dumps({"error": why}).encode()
 
@@ -75,6 +69,10 @@ class _Collector:
 
     def __init__(self) -> None:
         self.target, self.headers = b"", list[tuple[bytes, bytes]]()
+        self.begun = 0
+
+    def on_message_begin(self) -> None:
+        self.begun += 1
 
     def on_url(self, url: bytes) -> None:
         self.target += url
@@ -93,6 +91,10 @@ def read_head(raw: bytes, limits: Limits) -> Head:
         pass
     except httptools.HttpParserError as error:
         raise BadHead(400, f"this is no HTTP/1.1 request: {error}") from error
+    if collector.begun != 1:
+        raise BadHead(400, "this is not one HTTP/1.1 request")
+    if len(collector.headers) > _MOST_HEADERS:
+        raise BadHead(431, f"a request may have {_MOST_HEADERS} headers")
     headers: dict[str, str] = {}
     for name, value in collector.headers:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
@@ -117,16 +119,27 @@ def read_head(raw: bytes, limits: Limits) -> Head:
 
 
 class Heads:
-    """Heads by their very bytes; the oldest are forgotten first."""
+    """Heads by their very bytes; the oldest are forgotten first.
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits, self._known = limits, dict[bytes, Head]()
+    ``check`` is asked about each new head and raises BadHead where its sender may not ask: what it let pass is let
+    pass again until ``forget``.
+    """
+
+    def __init__(self, limits: Limits, check: Callable[[Head], None] | None = None) -> None:
+        self._limits, self._check, self._known = limits, check, dict[bytes, Head]()
+
+    def forget(self) -> None:
+        """Check every head anew."""
+        self._known.clear()
 
     def find(self, raw: bytes) -> Head:
         """The head in ``raw``. Raises BadHead."""
         head = self._known.get(raw)
         if head is None:
-            head = self._known[raw] = read_head(raw, self._limits)
+            head = read_head(raw, self._limits)
+            if self._check is not None:
+                self._check(head)
+            self._known[raw] = head
             if len(self._known) > _MEMO:
                 del self._known[next(iter(self._known))]
         return head
@@ -136,17 +149,17 @@ class Connection(Stream):
     """One client. Requests are answered in the order they came; the next is read when the one before is answered."""
 
     def __init__(self, sock: socket.socket, loop: Loop, handler: Handler, heads: Heads, limits: Limits,
-                 closed: Callable[[Connection], None]) -> None:  # fmt: skip
-        super().__init__(sock, loop, closed)
-        self._handler, self._heads, self._limits = handler, heads, limits
+                 budget: Budget, closed: Callable[[Connection], None]) -> None:  # fmt: skip
+        super().__init__(sock, loop, closed, limits, budget)
+        self._handler, self._heads = handler, heads
         self._head: Head | None = None
         self._asked: Head
-        self._chunks = bytearray()
+        self._size = 0
+        """Of the body that is being answered, where it was buffered."""
+        self._chunks = Chunks(limits.body_bytes, limits.head_bytes)
 
-    def stale(self, now: float) -> bool:
+    def _asleep(self, now: float) -> bool:
         """Whether the client has kept a request unfinished, or said nothing at all, for too long."""
-        if self._waiting:
-            return False
         unfinished = bool(self._in) or self._head is not None
         return now - self.since > (self._limits.request_s if unfinished else self._limits.idle_s)
 
@@ -157,9 +170,11 @@ class Connection(Stream):
             return
         if not self._in and self._head is None:
             self.since = time.monotonic()  # of a request's first byte: trickling does not help
-        if self._waiting or self._ending:  # pipelined: kept until the one before is answered
+        if self._ending:
+            return  # nobody reads it: it is only taken so that the reply is not lost to a reset
+        if self._waiting or self._out:  # pipelined: kept until the one before is answered, and read
             self._in += data
-            if len(self._in) > self._limits.head_bytes + self._limits.body_bytes:
+            if len(self._in) > self._limits.head_bytes + self._limits.body_bytes or not self._account():
                 self.close()
             return
         if not self._in and self._head is None:
@@ -174,16 +189,21 @@ class Connection(Stream):
                     return
         self._in += data
         self._go_on()
+        if not self._account():
+            self._refuse(503, "all connections together hold as much as they may; ask again later")
+
+    def _holds(self) -> int:
+        return super()._holds() + len(self._chunks) + (self._size if self._waiting else 0)
 
     def _find(self, raw: bytes) -> Head | None:
         try:
             return self._heads.find(raw)
         except BadHead as error:
-            self._refuse(error.status, str(error))
+            self._refuse(error.status, str(error), error.more)
             return None
 
-    def _go_on(self) -> None:
-        while not (self._waiting or self._ending):
+    def _take(self) -> None:
+        while not self.held_up:
             if self._head is None:
                 end = self._in.find(_END, 0, self._limits.head_bytes)
                 if end < 0:
@@ -201,6 +221,7 @@ class Connection(Stream):
             if body is None:
                 return
             head, self._head = self._head, None
+            self._size = len(body)
             self._ask(head, body)
 
     def _body(self, head: Head) -> bytes | None:
@@ -211,32 +232,20 @@ class Connection(Stream):
             body = bytes(self._in[: head.length])
             del self._in[: head.length]
             return body
-        while True:
-            end = self._in.find(b"\r\n", 0, 64)
-            if end < 0:
-                if len(self._in) > 64:
-                    self._refuse(400, "a chunk's size is no number")
-                return None
-            try:
-                size = int(bytes(self._in[:end]).split(b";")[0].strip() or b"x", 16)
-            except ValueError:
-                self._refuse(400, "a chunk's size is no number")
-                return None
-            if size < 0 or len(self._chunks) + size > self._limits.body_bytes:
-                self._refuse(413, f"the body may have {self._limits.body_bytes:,} bytes")
-                return None
-            if len(self._in) < end + 2 + size + 2:
-                return None
-            self._chunks += self._in[end + 2 : end + 2 + size]
-            del self._in[: end + 2 + size + 2]
-            if not size:
-                body = bytes(self._chunks)
-                self._chunks.clear()
-                return body
+        try:
+            return self._chunks.take(self._in)
+        except BadChunk as error:
+            self._refuse(error.status, str(error))
+            return None
 
     def _ask(self, head: Head, body: bytes) -> None:
         self._waiting, self._asked = True, head
-        self._handler(head, body, self._answer)
+        try:
+            self._handler(head, body, self._answer)
+        except Exception:  # noqa: BLE001 - a fault of ours must cost its sender an error, and nobody else anything
+            logs.trouble("a request could not be answered")
+            if self._waiting:
+                self._answer(fault_reply(500, "the server has a fault; its log says which"))
 
     def _answer(self, reply: Reply) -> None:
         head = self._asked
@@ -244,6 +253,8 @@ class Connection(Stream):
         if not head.alive:
             self._ending = True
         self._send(reply if type(reply) is bytes and not self._ending else self._spelled(reply, head.method == "HEAD"))
+        if self._held:
+            self._account()
         if self._in and self._sock.fileno() >= 0:
             self._go_on()
 
@@ -256,6 +267,12 @@ class Connection(Stream):
         line = b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Unknown").encode())
         return b"%s%s%sContent-Length: %d\r\n\r\n%s" % (line, more, ending, len(body), b"" if head_only else body)
 
-    def _refuse(self, status: int, why: str) -> None:
-        self._ending = True
-        self._send(self._spelled(fault_reply(status, why), False))
+    def _refuse(self, status: int, why: str, more: bytes = b"") -> None:
+        self._budget.refused[status] += 1
+        self._in.clear()
+        self._chunks = Chunks(self._limits.body_bytes, self._limits.head_bytes)
+        self._account()
+        self._ending = self._lingering = True
+        self.since = time.monotonic()
+        _, kind, body = fault_reply(status, why)
+        self._send(self._spelled((status, kind + more, body), False))

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
+from edgewright.runtime import logs
+
 _EVENTS = 64
 _READ, _WRITE = select.EPOLLIN | select.EPOLLRDHUP, select.EPOLLOUT
 
@@ -114,13 +116,19 @@ class Loop:
             for fd, events in found:
                 end = ends.get(fd)
                 if end is not None:
-                    end.ready(events)
+                    try:
+                        end.ready(events)
+                    except Exception:  # noqa: BLE001 - whoever is at fault, the others are served
+                        logs.trouble("the loop goes on")
                 elif fd == self._wake:
                     os.eventfd_read(self._wake)
-            while calls:
-                calls.popleft()()
-            while timers and timers[0][0] <= time.monotonic():
-                heapq.heappop(timers)[2]()
+            try:
+                while calls:
+                    calls.popleft()()
+                while timers and timers[0][0] <= time.monotonic():
+                    heapq.heappop(timers)[2]()
+            except Exception:  # noqa: BLE001 - as above
+                logs.trouble("the loop goes on")
 
     def close(self) -> None:
         """Give back what the loop holds; the sockets are their owners'."""

@@ -8,15 +8,27 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from edgewright.runtime import logs
+from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
+
+_LINGER_S = 2.0
+"""How long a client that was refused in the middle of its request may take to read why."""
 
 
 class Stream:
-    """The lane's author writes ``_read`` (called when something came, with ``_receive`` to take it) and sets
-    ``_waiting`` while an answer is owed, ``_ending`` when the next thing sent is the last."""
+    """The lane's author writes ``_read`` (called when something came, with ``_receive`` to take it) and ``_take``
+    (answers what lies in ``_in``, but not while ``held_up``), and sets ``_waiting`` while an answer is owed,
+    ``_ending`` when the next thing sent is the last, ``_lingering`` when the client may still be sending then."""
 
-    def __init__(self, sock: socket.socket, loop: Loop, closed: Callable[[Any], None]) -> None:
+    def __init__(
+        self, sock: socket.socket, loop: Loop, closed: Callable[[Any], None], limits: Limits, budget: Budget
+    ) -> None:
         self._sock, self._loop, self._closed = sock, loop, closed
+        self._limits, self._budget, self._held = limits, budget, 0
+        self._lingering = self._going = False
+        self._until = 0.0
+        """When the reply that is on its way must have been read."""
         self._in = bytearray()
         self._out: list[memoryview] = []
         self._waiting = self._ending = False
@@ -28,19 +40,60 @@ class Stream:
     def _read(self) -> None:
         raise NotImplementedError
 
-    def stale(self, now: float) -> bool:
-        """Whether the client has kept us waiting for too long."""
+    def _take(self) -> None:
         raise NotImplementedError
+
+    def _asleep(self, now: float) -> bool:
+        """Whether the client has kept us waiting for its next request for too long."""
+        raise NotImplementedError
+
+    def stale(self, now: float) -> bool:
+        """Whether the client has kept us waiting for too long: with a request, or with reading a reply."""
+        if self._waiting:
+            return False
+        if self._out:
+            return now > self._until
+        return now > self.since + _LINGER_S if self._lingering else self._asleep(now)
+
+    def _go_on(self) -> None:
+        if self._going:  # further up: a thousand small requests in one piece are a loop, not a recursion
+            return
+        self._going = True
+        try:
+            self._take()
+        finally:
+            self._going = False
+
+    @property
+    def held_up(self) -> bool:
+        """Whether the next request must wait: for an answer, or for the client to read it."""
+        return self._waiting or self._ending or bool(self._out)
+
+    def _holds(self) -> int:
+        """Bytes in buffers, and of the request that is being answered."""
+        return len(self._in) + sum(map(len, self._out))
+
+    def _account(self) -> bool:
+        """Tell the budget what this connection holds. False when all of them hold too much."""
+        if self._sock.fileno() < 0:
+            return True
+        held = self._holds()
+        change, self._held = held - self._held, held
+        return self._budget.change(change)
 
     def ready(self, events: int) -> None:
         """Called by the loop."""
-        if events & (select.EPOLLERR | select.EPOLLHUP):
+        try:
+            if events & (select.EPOLLERR | select.EPOLLHUP):
+                self.close()
+                return
+            if events & select.EPOLLOUT:
+                self._flush()
+            if events & (select.EPOLLIN | select.EPOLLRDHUP):
+                self._read()
+        except Exception:  # noqa: BLE001 - a fault of ours must cost one client its connection, and nobody else anything
+            logs.trouble("a connection was given up")
             self.close()
-            return
-        if events & select.EPOLLOUT:
-            self._flush()
-        if events & (select.EPOLLIN | select.EPOLLRDHUP):
-            self._read()
 
     @property
     def busy(self) -> bool:
@@ -52,6 +105,8 @@ class Stream:
         if self._sock.fileno() >= 0:
             self._loop.forget(self._sock)
             self._sock.close()
+            self._budget.change(-self._held)
+            self._held = 0
             self._closed(self)
 
     def _receive(self, most: int) -> bytes:
@@ -79,12 +134,26 @@ class Stream:
                 return
             if sent == len(data):
                 if self._ending:
-                    self.close()
+                    self._finish()
                 return
             self._out.append(memoryview(data)[sent:])
+            self._until = self._limits.reply_until(time.monotonic(), len(data))
             self._loop.watch(self._sock, self, write=True)
         else:
             self._out.append(memoryview(data))
+        if not self._account():
+            self.close()
+
+    def _finish(self) -> None:
+        """End the connection after its last reply, which a client that is still sending must be able to read: closed
+        at once, the kernel would answer the rest of its request with a reset, and the reply be lost."""
+        if not self._lingering:
+            self.close()
+            return
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
 
     def _flush(self) -> None:
         while self._out:
@@ -99,7 +168,10 @@ class Stream:
                 del self._out[0]
             else:
                 self._out[0] = self._out[0][sent:]
+        self._loop.watch(self._sock, self)
+        self._account()
         if self._ending:
-            self.close()
-        else:
-            self._loop.watch(self._sock, self)
+            self._finish()
+        elif self._in:
+            self._go_on()
+            self._account()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import tempfile
 import threading
@@ -12,18 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.core.session import EngineOptions
+from edgewright.runtime import logs
+from edgewright.runtime.config import Config
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, NotFound
-from edgewright.runtime.loading.places import Place, find_places, is_model
+from edgewright.runtime.isolation import Isolation
+from edgewright.runtime.loading.places import BUNDLE, Place, find_places, is_model
 from edgewright.runtime.loading.preparing import check_golden, discard, prepare, requests
 from edgewright.runtime.loading.sources import Source, open_model, read_source, scattered
 from edgewright.runtime.loading.trial import Answers, judge
 from edgewright.runtime.providers import step_down
 from edgewright.runtime.repository import Repository
-from edgewright.runtime.served import Batching, Served
+from edgewright.runtime.served import Served
 from edgewright.trust import PublicKey
 
-_log = logging.getLogger("edgewright.runtime")
 _TICK_S, _DRAIN_S = 0.1, 60.0
 Done = Callable[[EdgewrightError | None], None]
 """Called once, on the loader's thread, with what went wrong or None."""
@@ -45,11 +47,11 @@ class Slot:
 
 @dataclass(frozen=True)
 class Settings:
-    """How models are found and opened. ``watch_s``: how often the files are looked at; 0 never."""
+    """How models are found, opened and served. ``watch_s``: how often the files are looked at; 0 never."""
 
     path: Path
     trusted: Sequence[PublicKey] | None = None
-    batching: Batching = field(default_factory=Batching)
+    config: Config = field(default_factory=Config)
     watch_s: float = 1.0
 
 
@@ -129,7 +131,7 @@ class Loader:
         try:
             work()
         except (EdgewrightError, OSError) as error:
-            _log.error("the models cannot be looked at: %s", error)
+            logs.error("models", f"they cannot be looked at: {error}")
 
     def _told(self, name: str, work: Callable[[str], None], done: Done) -> None:
         try:
@@ -200,10 +202,12 @@ class Loader:
         self._repository.note(name, slot.place.version)
         if before is None:
             slot.good = served
-            _log.info("model %s %s is ready", name, version)
+            logs.info("model", f"{name} {version} is ready", model=name, version=version)
             return
         self.reloads += 1
-        _log.info("model %s %s took the place of %s", name, version, before.source.version)
+        self._repository.totals.reloads["applied"] += 1
+        told = f"{name} {version} took the place of {before.source.version}"
+        logs.info("reload", told, model=name, version=version, before=before.source.version)
         slot.began = time.monotonic()
         if before.source.version != version:
             self._repository.remove(before)
@@ -227,7 +231,8 @@ class Loader:
             self._repository.remove(new)
         reason = f"version {new.source.version} was taken back: {verdict}; {old.source.version} answers again"
         self._repository.note(old.source.name, old.source.version, "READY", reason)
-        _log.error("model %s: %s", old.source.name, reason)
+        self._repository.totals.reloads["taken_back"] += 1
+        logs.error("reload", f"{old.source.name}: {reason}", model=old.source.name, version=old.source.version)
         self._retire(new)
 
     def _empty(self, slot: Slot, reason: str) -> None:
@@ -244,11 +249,13 @@ class Loader:
         state = "READY" if slot.served else "UNAVAILABLE"
         reason = f"new files were refused: {error}" if slot.served else str(error)
         self._repository.note(slot.place.name, version, state, reason)
-        _log.error("model %s: %s", slot.place.name, reason)
+        self._repository.totals.reloads["refused"] += slot.served is not None
+        logs.error("model", f"{slot.place.name}: {reason}", model=slot.place.name, reason=reason)
 
     def _retire(self, served: Served) -> None:
         if not self._desk.retire(served, _DRAIN_S):
-            _log.error("model %s %s did not come to rest", served.source.name, served.source.version)
+            name, version = served.source.name, served.source.version
+            logs.error("model", f"{name} {version} did not come to rest", model=name, version=version)
             return
         served.close()
 
@@ -256,18 +263,28 @@ class Loader:
         """At the start nobody waits: no child is needed, unless the weights lie in files that may change under us."""
         if scattered(place.path):
             return self._prepared(place, Path(tempfile.mkdtemp(dir=self._folder.name)))
-        return read_source(place, self._settings.trusted)
+        return read_source(place, self._settings.trusted, *self._asked(place))
+
+    def _asked(self, place: Place) -> tuple[str, EngineOptions | None]:
+        """The engine and its options that were configured; a bundle is opened as it was measured."""
+        if place.path.is_dir() or place.path.suffix == BUNDLE:
+            return "", None
+        table = self._settings.config.model(place.name)
+        return table.engine, table.options
 
     def _prepared(self, place: Place, folder: Path) -> Source:
-        return prepare(place, folder, None if self._settings.trusted is None else [*self._settings.trusted], "", None)
+        return prepare(
+            place, folder, None if self._settings.trusted is None else [*self._settings.trusted], *self._asked(place)
+        )
 
     def _open(self, source: Source, folder: Path | None = None) -> Served:
-        source, session = open_model(source)
+        table = self._settings.config.model(source.name)
+        source, session = open_model(source, Isolation() if table.isolated else None)
         if step_down(session):
-            _log.warning("model %s: %s", source.name, step_down(session))
+            logs.warning("provider", f"{source.name}: {step_down(session)}", model=source.name)
         try:
             check_golden(source, session)
-            return _warm(Served(source, session, self._settings.batching, folder))
+            return _warm(Served(source, session, table, folder))
         except BaseException:
             session.close()
             raise

@@ -12,13 +12,13 @@ from edgewright.runtime.lanes.http import Answer, Reply
 
 _WINDOW = {"gzip": 31, "deflate": 15}
 """What zlib calls them: deflate is zlib's own frame."""
-_INFLATED = 256 * 2**20
+INFLATED = 256 * 2**20
 _WORTHWHILE = 1024
 _ASIDE = 65536
 """Bodies from here on are packed beside the loop: a millisecond's work would keep everybody else waiting."""
 
 
-def inflate(body: bytes, encoding: str, most: int = _INFLATED) -> bytes:
+def inflate(body: bytes, encoding: str, most: int = INFLATED) -> bytes:
     """``body`` unpacked; ``encoding`` is gzip or deflate. Raises BadRequest, also beyond ``most`` bytes."""
     if encoding not in _WINDOW:
         raise BadRequest(f"Content-Encoding {encoding[:20]!r} is not known; use gzip or deflate")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from itertools import cycle
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from edgewright.runtime.desk import PRIORITY, Desk
+from edgewright.runtime.desk import Desk
+from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import BadRequest, Fault, Gone
 from edgewright.runtime.lanes.frames import frame_fault, frame_head
 from edgewright.runtime.lanes.http import JSON, Answer, Head, Reply, fault_reply
-from edgewright.runtime.oip.encodings import chosen, inflate, packing
+from edgewright.runtime.oip.encodings import INFLATED, chosen, inflate, packing
 from edgewright.runtime.oip.messages import Plan, Wanted, plan, reply
 from edgewright.runtime.oip.raw import raw_plan
 from edgewright.runtime.oip.regions import Regions
@@ -23,9 +26,12 @@ Arrays = Mapping[str, NDArray[Any]]
 _MIXED = b"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n"
 _SHORT_S = 0.0003
 """Runs below this happen on the loop's own thread: handing them over would take longer (facts: a hop costs 65 us)."""
+_SAMPLED = 16
+"""One request in 16 has its parsing and writing timed."""
 _MEMO = 256
 _MEMO_BYTES = 4096
 _MEMO_SHAPES = 16
+_now = time.perf_counter
 
 
 class Wire(Protocol):
@@ -50,6 +56,8 @@ class Inference:
     ) -> None:  # fmt: skip
         self._find, self._desk, self._later, self._regions = repository.find, desk, later, regions
         self._plans: dict[bytes, Plan] = {}
+        self._inflated = 0
+        self._turn = cycle(range(_SAMPLED)).__next__
 
     def handler(self, head: Head, name: str, version: str) -> Callable[[Head, bytes, Answer], None]:
         """What answers HTTP requests that have this very head. Raises BadRequest."""
@@ -60,9 +68,10 @@ class Inference:
         encoding = head.headers.get("content-encoding", "identity").lower()
         back = chosen(head.headers.get("accept-encoding", ""), near=self._regions is not None)
 
+        turn = self._turn
+
         def answer_one(head: Head, body: bytes, answer: Answer) -> None:
-            if encoding != "identity":
-                body = inflate(body, encoding)
+            begin = 0.0 if turn() else _now()
             size = len(body) if length is None else length
             if size > len(body):
                 raise BadRequest(f"Inference-Header-Content-Length is {size}, the body has {len(body)} bytes")
@@ -74,9 +83,30 @@ class Inference:
                 answer = packing(answer, back, self._later)
             request = asked.request
             binary = memoryview(body)[size:]
-            self._ask(name, version, asked, binary, request.timeout_s, request.priority, HTTP, answer)
+            self._ask(name, version, asked, binary, request.timeout_s, request.priority, HTTP, answer, begin)
 
-        return answer_one
+        if encoding == "identity":
+            return answer_one
+        return lambda head, body, answer: self._unpacked(encoding, head, body, answer, answer_one)
+
+    def _unpacked(self, encoding: str, head: Head, body: bytes, answer: Answer,
+                  plain: Callable[[Head, bytes, Answer], None]) -> None:  # fmt: skip
+        """A few compressed bytes can become many, and a thousand requests may wait: bounded are all together."""
+        body = inflate(body, encoding, max(INFLATED - self._inflated, 1))
+        held = [len(body)]
+        self._inflated += len(body)
+
+        def give_back(reply: Reply | None = None) -> None:
+            if held:
+                self._inflated -= held.pop()
+            if reply is not None:
+                answer(reply)
+
+        try:
+            plain(head, body, give_back)
+        except BaseException:
+            give_back()
+            raise
 
     def frame(self, body: memoryview, length: int, priority: int, timeout_s: float | None, answer: Answer) -> None:
         """Answer a frame, whose JSON also names the model (``model_name``, ``model_version``)."""
@@ -85,23 +115,35 @@ class Inference:
         self._ask(name, version, asked, body[length:], timeout_s, priority, FRAMES, answer)
 
     def _ask(self, name: str, version: str, asked: Plan, binary: memoryview, timeout_s: float | None, priority: int,
-             wire: Wire, answer: Answer) -> None:  # fmt: skip
+             wire: Wire, answer: Answer, begin: float = 0.0) -> None:  # fmt: skip
         served = self._find(name, version)
-        inputs = asked.inputs(binary)
+        try:
+            inputs = asked.inputs(binary)
+        except Fault as fault:
+            raise self._desk.count(served, fault) from fault.__cause__
+        if begin:
+            served.stats.parse.add(_now() - begin)
 
         def done(outputs: Any, fault: Fault | None) -> None:
-            self._later(lambda: answer(wire.fault(fault) if fault else self._checked(served, asked, outputs, wire)))
+            tell = self._checked if not begin else self._timed
+            self._later(lambda: answer(wire.fault(fault) if fault else tell(served, asked, outputs, wire)))
 
         try:
             quick = served.times.usual() < _SHORT_S and (served.pipeline is None or not served.pipeline.takes(inputs))
             outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None
             if outputs is None:
-                self._desk.later(served, inputs, done, timeout_s, priority or PRIORITY)
+                self._desk.later(served, inputs, done, timeout_s, priority)
                 return
         except Gone:  # replaced just now: its successor answers
             self._ask(name, version, asked, binary, timeout_s, priority, wire, answer)
             return
-        answer(self._reply(served, asked, outputs, wire))
+        answer((self._timed if begin else self._reply)(served, asked, outputs, wire))
+
+    def _timed(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
+        begin = _now()
+        made = self._checked(served, asked, outputs, wire)
+        served.stats.write.add(_now() - begin)
+        return made
 
     def _plan(self, raw: bytes) -> Plan:
         found = self._plans.get(raw)
@@ -121,7 +163,7 @@ class Inference:
 
     def _reply(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
         arrays = [*outputs.values()]
-        key = (served.number, wire, *[array.shape for array in arrays])
+        key = (served.number, wire, outputs.__class__, *[array.shape for array in arrays])
         known = asked.replies.get(key)
         if known is not None:
             head, order = known
@@ -134,7 +176,8 @@ class Inference:
                 raise BadRequest(f"the model has no output {one.name!r}; it has: {', '.join(outputs)}")
         if len(outputs) > len(kinds):  # what a pipeline adds
             kinds |= {name: DATATYPES[array.dtype.name] for name, array in outputs.items() if name not in kinds}
-        told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted, source.labels)
+        safe = isinstance(outputs, Safe)
+        told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted, source.labels, safe)
         head = wire.head(told, len(told) + sum(map(len, tensors)), bool(tensors))
         if len(asked.replies) < _MEMO_SHAPES and all(_fixed(one, kinds) for one in wanted):
             names = [*outputs]  # all but the tensors depends on the shapes alone: ready for the next of this kind

@@ -148,10 +148,12 @@ def _piece(told: Any, start: int, regions: Regions | None) -> Piece:
         raise BadRequest(f"input {name!r} has no datatype of the protocol: {str(kind)[:20]!r}")
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
         raise BadRequest(f"input {name!r} has no shape of whole numbers")
+    if len(shape) > _MOST_AXES:
+        raise BadRequest(f"input {name!r} has {len(shape)} dimensions, more than {_MOST_AXES}")
     count = math.prod(shape)
     # A size of 0 must not hide the others.
-    if len(shape) > _MOST_AXES or math.prod(size or 1 for size in shape) > _MOST_ELEMENTS:
-        raise BadRequest(f"input {name!r} has more than {_MOST_ELEMENTS:,} elements or {_MOST_AXES} dimensions")
+    if math.prod(size or 1 for size in shape) > _MOST_ELEMENTS:
+        raise BadRequest(f"input {name!r} has more than {_MOST_ELEMENTS:,} elements")
     parameters = _object(told, "parameters")
     shared, size = place(parameters, regions), parameters.get("binary_data_size")
     each = 2 if kind == "BF16" else 0 if kind == "BYTES" else NUMPY[kind].itemsize
@@ -209,9 +211,10 @@ def _timeout(parameters: Mapping[str, Any]) -> float | None:
 
 def reply(
     model: str, version: str, identity: str, outputs: Mapping[str, NDArray[Any]], kinds: Mapping[str, str],
-    wanted: Sequence[Wanted], labels: Sequence[str] = (),
+    wanted: Sequence[Wanted], labels: Sequence[str] = (), safe: bool = False,
 ) -> tuple[bytes, list[bytes]]:  # fmt: skip
-    """A reply's JSON and the binary tensors behind it. ``kinds``: datatypes by output name; ``labels``: of classes."""
+    """A reply's JSON and the binary tensors behind it. ``kinds``: datatypes by output name; ``labels``: of classes;
+    ``safe``: the outputs were declared for a missed deadline, not computed."""
     told, tensors = [], []
     for one in wanted:
         array, kind = outputs[one.name], kinds[one.name]
@@ -228,6 +231,8 @@ def reply(
             entry["data"] = to_json(one.name, array, kind)
         told.append(entry)
     head: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": told}
+    if safe:
+        head["parameters"] = {"fail_safe": True}
     if identity:
         head["id"] = identity
     return orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY), tensors

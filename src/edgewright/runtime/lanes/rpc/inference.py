@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from edgewright.runtime.desk import PRIORITY, Desk
+from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
@@ -56,7 +56,7 @@ class Inference:
             answer.extend((outputs, fault))
             over.set()
 
-        job = self._desk.later(served, asked.inputs, done, left, asked.priority or PRIORITY)
+        job = self._desk.later(served, asked.inputs, done, left, asked.priority)
         if not context.add_callback(lambda: self._cancel(job)):
             self._cancel(job)  # the call had ended already
         over.wait()

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -51,6 +52,14 @@ class RpcLimits:
     silence_s: float = 60.0
     pong_s: float = 20.0
     idle_s: float = 300.0
+
+
+def credentials(chain: Path, key: Path) -> Any:
+    """For TLS, with a certificate chain and its key in PEM; read once, when the server starts. Raises InputError."""
+    try:
+        return grpc.ssl_server_credentials([(key.read_bytes(), chain.read_bytes())])
+    except OSError as error:
+        raise InputError(f"cannot read the certificate {chain} or its key {key}: {error.strerror}") from error
 
 
 class GrpcLane:

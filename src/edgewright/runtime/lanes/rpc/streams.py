@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from edgewright.core.errors import EdgewrightError
-from edgewright.runtime.desk import PRIORITY, Desk
+from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone, NotReady
 from edgewright.runtime.lanes.rpc.inference import timeout
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
@@ -117,7 +117,7 @@ class Replies:
                 if outputs is not None:
                     done(outputs, None)
                 else:
-                    pending.job = self._desk.later(served, asked.inputs, done, left, asked.priority or PRIORITY)
+                    pending.job = self._desk.later(served, asked.inputs, done, left, asked.priority)
                 return
             except Gone:  # replaced just now: its successor answers
                 continue

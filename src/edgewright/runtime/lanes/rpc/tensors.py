@@ -11,6 +11,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import BadRequest
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.oip.classes import classified
@@ -207,6 +208,8 @@ def _whole(parameters: Any, key: str) -> int:
 def fill(made: Any, served: Served, asked: Asked, outputs: Arrays) -> None:
     """Write a ModelInferResponse, tensors raw. Raises BadRequest for an output that the model does not have."""
     made.model_name, made.model_version, made.id = served.source.name, served.source.version, asked.id
+    if isinstance(outputs, Safe):
+        made.parameters["fail_safe"].bool_param = True
     kinds = {spec.name: spec.dtype for spec in served.session.signature.outputs}
     for name in asked.outputs or outputs:
         if name not in outputs:

@@ -1,0 +1,42 @@
+"""Numbers only: a session that declines NaN and infinities."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.core.errors import InputError
+from edgewright.core.session import Arrays, Session
+
+
+class Finite:
+    """``session``, for finite inputs only."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.signature, self.requested, self.provider = session.signature, session.requested, session.provider
+        self.close = session.close
+
+    def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """As the session's. Raises InputError, too, for an input that holds NaN or an infinity."""
+        for name, array in inputs.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise InputError(f"input {name!r} holds NaN or an infinity, and this model takes finite numbers only")
+        return self._session.infer(inputs)
+
+    @property
+    def reason(self) -> str:
+        """Why the session does not answer, where it is one that may not (isolated), "" when it does."""
+        found: str = getattr(self._session, "reason", "")
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,43 @@
+"""What clients may take: bytes, connections, seconds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+_BYTES_A_SECOND = 128 * 1024
+"""The least pace at which a reply must be read, once ``reply_s`` are over."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes of a head and of a body, and of all that is buffered for all connections; connections in all and from one
+    address; seconds: for a TLS handshake, for a request to come whole, for a reply to be read, between two requests.
+    """
+
+    head_bytes: int = 32 * 1024
+    body_bytes: int = 64 * 2**20
+    buffered_bytes: int = 256 * 2**20
+    connections: int = 1024
+    connections_per_address: int = 256
+    handshake_s: float = 10.0
+    request_s: float = 30.0
+    reply_s: float = 30.0
+    idle_s: float = 75.0
+
+    def reply_until(self, now: float, size: int) -> float:
+        """When a reply of ``size`` bytes must have been read. A client that takes a byte now and then gains nothing."""
+        return now + self.reply_s + size / _BYTES_A_SECOND
+
+
+class Budget:
+    """What all connections together hold in buffers, and whom they were refused: ``refused`` counts by status."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes, self.held_bytes = most_bytes, 0
+        self.refused: Counter[int] = Counter()
+
+    def change(self, by: int) -> bool:
+        """Hold so many bytes more (or less). False when it is more than allowed: then give them back soon."""
+        self.held_bytes += by
+        return by <= 0 or self.held_bytes <= self.most_bytes
