@@ -9,6 +9,7 @@ WHO is ``edgewright`` or ``firstcome``. OUT becomes an .npz of ``arrivals.Fates`
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from contextlib import suppress
@@ -20,6 +21,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from edgewright.runtime import Runtime, server, serving
 from edgewright.runtime.desk import Desk
+from edgewright.runtime.experiments import plan
 from edgewright.runtime.faults import Expired, Fault, Infeasible, NotReady, Overloaded
 from serve.arrivals import EXPIRED, FAILED, OK, REFUSED
 from serve.firstcome import FirstCome
@@ -64,7 +66,7 @@ def write(out: Path) -> None:
 
 def over_http(who: str, model: Path, port: int, out: Path) -> None:
     """Serve. The only differences to ``edgewright serve`` are the book, and the scheduler of the baseline."""
-    server.Desk = Watched  # type: ignore[misc]
+    plan.Desk = Watched  # type: ignore[misc]
     if who == "firstcome":
         server.Scheduler = FirstCome  # type: ignore[misc,assignment]
     serving.main(["--models-dir", str(model), "--http", f"127.0.0.1:{port}"])
@@ -77,6 +79,8 @@ def inside(who: str, model: Path, schedule: Path, out: Path) -> None:
     feed = {"x": CNN.sample()}
     sys.setswitchinterval(SWITCH_S)
     with Runtime(model) as runtime:
+        gc.collect()
+        gc.freeze()  # as the server does, and as the runtime's page advises programs that keep deadlines
         scheduler = FirstCome() if who == "firstcome" else runtime.scheduler
         served, desk = runtime.repository.find(), Watched(scheduler)  # type: ignore[arg-type]
         begin = _now() + 0.05
