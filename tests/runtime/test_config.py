@@ -84,7 +84,7 @@ def test_all_of_it(write, tmp_path):
         ("[models.m]\nmax_bath = 1", r"\[models.\"m\"\] has no key 'max_bath'"),
         ("[models]\nm = 1", "not a table"),
         ("models = 1", "not a table"),
-        ('[models."*"]\nfail_safe = {}', "one model's own"),
+        ('[models."*"]\nfail_safe = {}', "is about one model"),
     ],
 )
 def test_what_is_wrong_is_named(write, text, says):

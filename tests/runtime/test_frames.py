@@ -1,6 +1,5 @@
 """The Unix socket's frames, by their client and byte by byte."""
 
-import fcntl
 import json
 import os
 import socket
@@ -133,14 +132,47 @@ def attach(sock, fd, name="r"):
     return answer(sock)
 
 
-def test_only_memory_that_cannot_shrink_is_attached(raw, tmp_path):
-    fd = os.memfd_create("test", os.MFD_ALLOW_SEALING)
-    os.ftruncate(fd, 4096)
+def test_memory_files_are_attached_and_nothing_else(raw, tmp_path):
+    fd = os.memfd_create("test")
     status, told, _ = attach(raw, fd)
-    assert status == 400 and "F_SEAL_SHRINK" in told["error"]
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    assert status == 400 and "a byte at least" in told["error"]
+    os.ftruncate(fd, 4096)
     assert attach(raw, fd)[0] == 200
     os.close(fd)
-    with (tmp_path / "plain").open("wb") as file:
-        status, told, _ = attach(raw, file.fileno())
-    assert status == 400 and "no memory file" in told["error"]
+    reading, writing = os.pipe()
+    assert attach(raw, reading)[0] == 400
+    os.close(reading)
+    os.close(writing)
+
+
+def test_inputs_in_shared_memory_are_not_sent(path):
+    with Client(path) as client, Client(path) as other:
+        memory = client.share(4096)
+        x = memory[64:96].view(np.float32).reshape(2, 4)
+        for factor in (1, 2, 3):
+            x[:] = factor * X
+            (doubled,) = client.infer({"x": x}).values()
+            np.testing.assert_array_equal(doubled, 2 * factor * X)
+        # The same request from a client that shares nothing: its memory is its own.
+        theirs = other.share(64)
+        assert theirs.nbytes == 64
+        with pytest.raises(Unanswered, match="has 64 bytes"):
+            other._place = lambda array: client._place(array)
+            other.infer({"x": x})
+
+
+def test_a_file_that_shrinks_costs_its_owner_a_request(raw):
+    fd = os.memfd_create("test")
+    os.ftruncate(fd, 4096)
+    assert attach(raw, fd)[0] == 200
+    place = {"shared_memory_region": "r", "shared_memory_byte_size": 32, "shared_memory_offset": 0}
+    told = asking()
+    told["inputs"][0]["parameters"] = place
+    os.pwrite(fd, X.tobytes(), 0)
+    raw.sendall(frame(told))
+    assert answer(raw)[2] == (2 * X).tobytes()
+    os.ftruncate(fd, 8)
+    raw.sendall(frame(told))
+    status, said, _ = answer(raw)
+    assert status == 400 and "made smaller" in said["error"]
+    os.close(fd)

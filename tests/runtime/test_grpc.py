@@ -506,7 +506,7 @@ def test_a_lane_stands_beside_http_and_goes_with_the_server(folder):
     server = Server(
         Settings(folder),
         [Address(port=0)],
-        beside=[lambda repository, desk, _: GrpcLane(repository, desk, "127.0.0.1", 0)],
+        beside=[lambda server: GrpcLane(server.repository, server.desk, "127.0.0.1", 0)],
     )
     thread = serving(server)
     (lane,) = server.lanes

@@ -26,7 +26,6 @@ from edgewright.testing.oip.wire import Target
 
 LONG = 60.0
 SIZES = b"Inference-Header-Content-Length"
-TO_COME = {"http.chunk-trailers"}
 """Until the lane reads trailers."""
 
 
@@ -97,7 +96,7 @@ def ours(folder):
 def test_our_server_conforms(ours, name):
     results = conform(ours, name, extensions=["trace", "logging"], timeout_s=LONG)
     assert len(results) == len(CHECKS)
-    assert {r.check.name: r.why for r in results if r.outcome == "failed" and r.check.name not in TO_COME} == {}
+    assert {r.check.name: r.why for r in results if r.outcome == "failed"} == {}
     skipped = {r.check.name for r in results if r.outcome == "skipped"}
     assert len(skipped) < (25 if name == "half" else 12), skipped
 
@@ -108,7 +107,7 @@ def test_nothing_is_skipped_everywhere(ours):
         passed |= {r.check.name for r in conform(ours, name, extensions=["trace", "logging"], timeout_s=LONG)
                    if r.outcome == "passed"}  # fmt: skip
     passed |= {r.check.name for r in conform(ours, "one", timeout_s=LONG, only="binary.raw") if r.outcome == "passed"}
-    assert set(CHECKS) - passed <= TO_COME
+    assert set(CHECKS) == passed
 
 
 def json_of(pattern, bend):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
+import os
 import socket
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EdgewrightError
-from edgewright.runtime.lanes.frames import HEADER, INFER, MAGIC
+from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC
 from edgewright.runtime.oip.types import NUMPY
 
 _KINDS = {dtype: name for name, dtype in NUMPY.items()}
@@ -41,6 +44,7 @@ class Client:
             self._sock.close()
             raise EdgewrightError(f"no server answers at {path}: {error.strerror or error}") from error
         self._heads: dict[Any, bytes] = {}
+        self._shared: dict[str, NDArray[np.uint8]] = {}
         self._replies: dict[bytes, list[tuple[str, np.dtype[Any], tuple[int, ...], int]]] = {}
 
     def infer(
@@ -50,24 +54,18 @@ class Client:
 
         Raises Unanswered for the server's errors, EdgewrightError when the connection breaks.
         """
-        head = self._head(model, inputs)
-        size = sum([array.nbytes for array in inputs.values()])
+        places = {name: self._place(array) for name, array in inputs.items()} if self._shared else {}
+        head = self._head(model, inputs, places)
+        sent = [array for name, array in inputs.items() if not places or not places[name]]
+        size = sum([array.nbytes for array in sent])
         first = HEADER.pack(MAGIC, INFER, priority, 0, int(deadline_ms * 1e3), len(head), len(head) + size)
         try:
-            self._sock.sendall(b"".join([first, head, *[array.tobytes() for array in inputs.values()]]))
-            reply = self._sock.recv(65536)
-            while len(reply) < HEADER.size or len(reply) < HEADER.size + int.from_bytes(reply[16:20], "little"):
-                more = self._sock.recv(1 << 20)
-                if not more:
-                    raise ConnectionResetError("the server closed the connection")
-                reply += more
+            self._sock.sendall(b"".join([first, head, *[array.tobytes() for array in sent]]))
         except OSError as error:
             self.close()
             raise EdgewrightError(f"the server did not answer: {error}") from error
-        _, _, _, _, status, length, _ = HEADER.unpack_from(reply)
+        reply, length = self._answer()
         told = reply[HEADER.size : HEADER.size + length]
-        if status != 200:
-            raise Unanswered(status, json.loads(told)["error"])
         known = self._replies.get(told)
         if known is None:
             known = self._understand(told)
@@ -78,14 +76,64 @@ class Client:
             start += nbytes
         return found
 
-    def _head(self, model: str, inputs: Mapping[str, NDArray[Any]]) -> bytes:
+    def _answer(self) -> tuple[bytes, int]:
+        """A reply, whole, and the length of its JSON. Raises Unanswered, EdgewrightError."""
+        try:
+            reply = self._sock.recv(65536)
+            while len(reply) < HEADER.size or len(reply) < HEADER.size + int.from_bytes(reply[16:20], "little"):
+                more = self._sock.recv(1 << 20)
+                if not more:
+                    raise ConnectionResetError("the server closed the connection")
+                reply += more
+        except OSError as error:
+            self.close()
+            raise EdgewrightError(f"the server did not answer: {error}") from error
+        _, _, _, _, status, length, _ = HEADER.unpack_from(reply)
+        if status != 200:
+            raise Unanswered(status, json.loads(reply[HEADER.size : HEADER.size + length])["error"])
+        return reply, length
+
+    def share(self, nbytes: int) -> NDArray[np.uint8]:
+        """Memory that the server can read, too: inputs that lie in it (views of it) are not sent. It lasts as long as
+        the connection. Raises as ``infer``."""
+        name = f"shared-{len(self._shared)}"
+        told = json.dumps({"name": name}).encode()
+        fd = os.memfd_create("edgewright", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(fd, nbytes)
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", fd))]
+            self._sock.sendmsg([HEADER.pack(MAGIC, ATTACH, 0, 0, 0, len(told), len(told)) + told], rights)
+            memory: NDArray[np.uint8] = np.frombuffer(mmap.mmap(fd, nbytes), np.uint8)
+        except OSError as error:
+            raise EdgewrightError(f"memory cannot be shared with the server: {error}") from error
+        finally:
+            os.close(fd)
+        self._answer()
+        self._shared[name] = memory
+        self._heads.clear()
+        return memory
+
+    def _place(self, array: NDArray[Any]) -> dict[str, Any]:
+        """Where the array lies in shared memory, as the protocol's parameters say it; {} when it does not."""
+        if array.flags.c_contiguous:
+            start = array.__array_interface__["data"][0]
+            for name, memory in self._shared.items():
+                offset = start - memory.__array_interface__["data"][0]
+                if offset >= 0 and offset + array.nbytes <= memory.nbytes:
+                    return {"shared_memory_region": name, "shared_memory_byte_size": array.nbytes,
+                            "shared_memory_offset": offset}  # fmt: skip
+        return {}
+
+    def _head(self, model: str, inputs: Mapping[str, NDArray[Any]], places: Mapping[str, dict[str, Any]]) -> bytes:
         key = (model, *[(name, array.dtype, array.shape) for name, array in inputs.items()])
+        if places:
+            key = (*key, *[tuple(place.items()) for place in places.values()])
         found = self._heads.get(key)
         if found is None:
             name, _, version = model.partition(":")
             told = [
                 {"name": tensor, "datatype": _KINDS[array.dtype], "shape": list(array.shape),
-                 "parameters": {"binary_data_size": array.nbytes}}
+                 "parameters": places.get(tensor) or {"binary_data_size": array.nbytes}}
                 for tensor, array in inputs.items()
             ]  # fmt: skip
             made = {"model_name": name, "model_version": version, "inputs": told}

@@ -26,6 +26,7 @@ class ServerTable:
     """``[server]``. ``http`` and ``grpc``: HOST:PORT; ``uds``: a Unix socket's path; ``certificate`` and ``key``: PEM
     files; ``tokens``: a file of hashed tokens; ``hosts`` and ``origins``: names it goes by and pages that may ask,
     besides its own; ``strict_readiness``: not ready while one model is not. Paths are relative to the file.
+    ``cache_mb``: MiB of answers that are kept; ``memory_mb``: MB that models may hold together (0: none, and no limit).
     """
 
     http: str = ""
@@ -37,6 +38,8 @@ class ServerTable:
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     strict_readiness: bool = False
+    cache_mb: float = 0.0
+    memory_mb: float = 0.0
     log_format: Literal["", "text", "json"] = ""
     access_log: bool = False
 
@@ -49,7 +52,8 @@ class ModelTable:
     ``preferred_batch``: rows at which it waits no longer. ``deadline_ms``, ``priority``: of requests that name none
     (0 ms: no deadline; 1 is the most urgent). ``engine`` to ``policy``: how a plain model file is opened; a bundle is
     opened as it was measured. ``fail_safe``: outputs given when a deadline is missed. ``finite``: refuse NaN and
-    infinities. ``isolated``: in a process of its own.
+    infinities. ``isolated``: in a process of its own. ``split``: weights by version, of requests that name none;
+    ``shadow``: a ``version`` that is asked as well in idle time, and the ``share`` of a core that it may take.
     """
 
     max_batch: int = 1
@@ -64,6 +68,8 @@ class ModelTable:
     fail_safe: Mapping[str, Any] = field(default_factory=dict)
     finite: bool = False
     isolated: bool = False
+    split: Mapping[str, Any] = field(default_factory=dict)
+    shadow: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> EngineOptions:
@@ -84,7 +90,8 @@ class Config:
         return self.models.get(name) or self.models.get(ALL) or ModelTable()
 
 
-_MAY_BE_ZERO = ("max_delay_ms", "deadline_ms")
+_MAY_BE_ZERO = ("max_delay_ms", "deadline_ms", "cache_mb", "memory_mb")
+_OWN = {"fail_safe", "split", "shadow"}
 
 
 def load_config(path: Path) -> Config:
@@ -109,10 +116,8 @@ def parse_config(told: Mapping[str, Any], path: Path) -> Config:
     limits = _table(Limits, told.get("limits", {}), f"{path}: [limits]", path.parent)
     tables = _object(told.get("models", {}), f"{path}: [models]")
     common = _object(tables.get(ALL, {}), f'{path}: [models."*"]')
-    if "fail_safe" in common:
-        raise InputError(
-            f"{path}: [models.\"*\"] fail_safe: it is one model's own output; put it into that model's table"
-        )
+    for key in sorted(_OWN & common.keys()):
+        raise InputError(f'{path}: [models."*"] {key}: it is about one model; put it into that model\'s table')
     models = {
         name: _table(ModelTable, {**common, **_object(one, f'{path}: [models."{name}"]')}, f'{path}: [models."{name}"]',
                      path.parent)

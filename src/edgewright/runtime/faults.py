@@ -6,10 +6,12 @@ from edgewright.core.errors import EdgewrightError
 
 
 class Fault(EdgewrightError):  # noqa: N818 - reads as what it says
-    """Base. ``status`` is HTTP's; ``kind`` names the fault in metrics."""
+    """Base. ``status`` is HTTP's; ``kind`` names the fault in metrics; ``retry_s``: when it is worth asking again (0:
+    unknown)."""
 
     status = 500
     kind = "failed"
+    retry_s = 0
 
 
 class BadRequest(Fault):
@@ -31,6 +33,7 @@ class NotReady(Fault):
 
     status = 503
     kind = "not_ready"
+    retry_s = 1
 
 
 class Gone(NotReady):
@@ -42,6 +45,7 @@ class Overloaded(Fault):
 
     status = 503
     kind = "overloaded"
+    retry_s = 1
 
 
 class Infeasible(Fault):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edgewright.runtime.faults import NotFound, NotReady
@@ -33,6 +33,8 @@ class Repository:
         self._latest: dict[str, Served] = {}
         self._versions: dict[tuple[str, str], Served] = {}
         self._notes: dict[tuple[str, str], Entry] = {}
+        self.wanted: Callable[[str], None] = lambda name: None
+        """Called when a model is asked for that does not answer; must not wait."""
 
     def put(self, served: Served) -> Served | None:
         """Serve this version from now on; the one that had its name and version before, if any."""
@@ -70,6 +72,7 @@ class Repository:
         found = self._versions.get((name, version))
         if found is not None:
             return found
+        self.wanted(name)
         raise self._missing(name, version)
 
     def _missing(self, name: str, version: str) -> NotFound | NotReady:

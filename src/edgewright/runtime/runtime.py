@@ -33,7 +33,7 @@ class Runtime:
         self, path: str | Path, experiments: Experiments | None = None, *, config: str | Path | None = None
     ) -> None:
         told = Config() if config is None else load_config(Path(config))
-        chosen = experiments or Experiments()
+        chosen = experiments or Experiments.of(told)
         self.repository, self.scheduler = Repository(), Scheduler()
         self.desk = safe_desk(chosen.desk(self.repository, self.scheduler), told)
         self._splits = chosen.drawing(self.repository)

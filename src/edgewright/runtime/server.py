@@ -18,7 +18,6 @@ from typing import Protocol
 from edgewright.core.errors import InputError
 from edgewright.runtime import logs
 from edgewright.runtime.access import Access, Tokens, loopback
-from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.front import Front, logged
 from edgewright.runtime.lanes.door import Door
@@ -115,19 +114,19 @@ class Server:
 
     def __init__(
         self, settings: Settings, addresses: list[Address], limits: Limits | None = None,
-        safety: Safety | None = None, beside: Sequence[Callable[[Repository, Desk, Loader], Lane]] = (),
+        safety: Safety | None = None, beside: Sequence[Callable[[Server], Lane]] = (),
         experiments: Experiments | None = None, strict: bool = False,
     ) -> None:  # fmt: skip
         self._limits = limits or settings.config.limits
         self._safety = safety or Safety()
-        chosen = experiments or Experiments()
+        chosen = experiments or Experiments.of(settings.config)
         self._loop, self.repository, self._scheduler = Loop(), Repository(), Scheduler()
-        self._desk = safe_desk(chosen.desk(self.repository, self._scheduler), settings.config)
-        self.loader = Loader(self.repository, self._desk, settings)
+        self.desk = safe_desk(chosen.desk(self.repository, self._scheduler), settings.config)
+        self.loader = Loader(self.repository, self.desk, settings)
         metrics, strict = Metrics(self.repository, self._told), strict or settings.config.server.strict_readiness
-        drawing, local = chosen.drawing(self.repository), all(address.local for address in addresses)
+        self.splits, local = chosen.drawing(self.repository), all(address.local for address in addresses)
         self._routes = Front(
-            self.repository, self._desk, self._loop.call, drawing, self.loader, strict, local, metrics=metrics
+            self.repository, self.desk, self._loop.call, self.splits, self.loader, strict, local, metrics=metrics
         )  # fmt: skip
         self._budget, self._rejections = Budget(self._limits.buffered_bytes), Rejections()
         self._connections: dict[Stream, str] = {}
@@ -141,14 +140,14 @@ class Server:
             for address in addresses:
                 self._listeners.append(_listen(address))
             for make in beside:
-                self.lanes.append(make(self.repository, self._desk, self.loader))
+                self.lanes.append(make(self))
             self.loader.start()
         except BaseException:
             for lane in self.lanes:
                 lane.close()
             for sock in self._listeners:
                 sock.close()
-            self._desk.close()
+            self.desk.close()
             self.loader.close()
             self._loop.close()
             raise
@@ -229,7 +228,7 @@ class Server:
             connection.close()
         for lane in self.lanes:
             lane.close()
-        self._desk.close()
+        self.desk.close()
         self.loader.close()
         self._routes.close()
         self._loop.close()
@@ -293,7 +292,7 @@ class Server:
 
     def _told(self) -> Iterator[Family]:
         yield "line_length", "gauge", "Requests that wait.", [("", {}, self._scheduler.waiting)]
-        cache = self._desk.report().get("cache")
+        cache = self.desk.report().get("cache")
         if cache is not None:
             yield "cache_bytes", "gauge", "Bytes of answers in the cache.", [("", {}, cache["bytes"])]
         yield "connections", "gauge", "Clients that are connected.", [("", {}, len(self._connections))]

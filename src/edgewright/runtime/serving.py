@@ -15,12 +15,10 @@ from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.runtime import logs
 from edgewright.runtime.access import Tokens, new_token
 from edgewright.runtime.config import ALL, Config, ServerTable, load_config
-from edgewright.runtime.desk import Desk
 from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.lanes.rpc import grpc_lane
 from edgewright.runtime.lanes.tls import Certificate
-from edgewright.runtime.loading.loader import Loader, Settings
-from edgewright.runtime.repository import Repository
+from edgewright.runtime.loading.loader import Settings
 from edgewright.runtime.server import Address, Lane, Safety, Server
 from edgewright.trust import load_public_key
 
@@ -117,19 +115,21 @@ def _listening(table: ServerTable, insecure: bool) -> tuple[list[Address], Addre
     return [http, *unix], rpc, Safety(certificate, tokens, table.hosts, table.origins, table.access_log)
 
 
-def _rpc(address: Address, config: Config, safety: Safety) -> Callable[[Repository, Desk, Loader], Lane]:
+def _rpc(address: Address, config: Config, safety: Safety) -> Callable[[Server], Lane]:
     """What makes the gRPC lane. Raises MissingExtra."""
     make = grpc_lane()
     from edgewright.runtime.lanes.rpc.lane import RpcLimits, credentials
+    from edgewright.runtime.loading.waited import Waited
 
     limits: Limits = config.limits
     bounds = RpcLimits(message_bytes=limits.body_bytes, request_s=limits.request_s, reply_s=limits.reply_s)
     secret = None if safety.certificate is None else credentials(safety.certificate.chain, safety.certificate.key)
     check = None if safety.tokens is None else safety.tokens.knows
     strict = config.server.strict_readiness
-    return lambda repository, desk, _: make(
-        repository, desk, address.host, address.port, limits=bounds, strict=strict, credentials=secret, check=check
-    )
+    return lambda server: make(
+        server.repository, server.desk, address.host, address.port, limits=bounds, control=Waited(server.loader),
+        strict=strict, credentials=secret, check=check, splits=server.splits,
+    )  # fmt: skip
 
 
 def _greet(server: Server, config: Config) -> None:

@@ -133,7 +133,9 @@ def _echo(head: Head, body: bytes, answer: Answer) -> None:
     answer((200, b"", body))
 
 
-def _echo_frame(body: memoryview, length: int, priority: int, timeout_s: float | None, answer: Answer) -> None:
+def _echo_frame(
+    body: memoryview, length: int, priority: int, timeout_s: float | None, regions: Any, answer: Answer
+) -> None:
     answer(frame_head(200, bytes(body[:length]), len(body)) + body[length:])
 
 

@@ -92,7 +92,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value; times in s."""
-        usual = {f"p{round(100 * q)}_s": self.latency.quantile(q) for q in (0.5, 0.99)} if self.compared else {}
+        usual = {f"p{round(100 * q)}_s": self.latency.quantile(q) for q in (0.5, 0.99)} if self.latency.count else {}
         outputs = {name: output.to_json() for name, output in sorted(self.outputs.items())}
         return {"compared": self.compared, "failed": self.failed, **usual, "latency": self.latency.to_json(),
                 "outputs": outputs}  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edgewright.runtime.cache import Cache
 from edgewright.runtime.caching import CachingDesk
+from edgewright.runtime.config import ALL, Config
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.desk import ShadowDesk
 from edgewright.runtime.experiments.shadow import Shadow, Shadows
@@ -22,6 +23,16 @@ class Experiments:
     splits: tuple[Split, ...] = ()
     shadows: tuple[Shadow, ...] = ()
     cache_mb: float = 0.0
+
+    @classmethod
+    def of(cls, config: Config) -> Experiments:
+        """What the configuration turns on. Raises InputError."""
+        tables = [(name, table) for name, table in config.models.items() if name != ALL]
+        return cls(
+            tuple(Split.from_toml(name, table.split) for name, table in tables if table.split),
+            tuple(Shadow.from_toml(name, table.shadow) for name, table in tables if table.shadow),
+            config.server.cache_mb,
+        )
 
     def desk(self, repository: Repository, scheduler: Scheduler) -> Desk:
         """The desk that does what is on. Raises InputError."""

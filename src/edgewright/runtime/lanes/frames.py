@@ -6,16 +6,14 @@ A request is 20 bytes, little-endian, and what an HTTP body would hold: the prot
     u32 timeout in us (0: none)      u32 bytes of JSON      u32 bytes in all
 
 A reply is the same with the HTTP status in place of the last two fields before the sizes. ``attach`` comes with one
-file descriptor (SCM_RIGHTS) of a memory file that can no longer shrink (F_SEAL_SHRINK), and names it in its JSON;
-tensors may then lie there: an input's ``shared_memory_region``, ``shared_memory_byte_size`` and
+file descriptor (SCM_RIGHTS) of a memory file (memfd_create), and names it in its JSON;
+tensors may then lie there: an input's or an output's ``shared_memory_region``, ``shared_memory_byte_size`` and
 ``shared_memory_offset``, as in Triton's extension, on this connection alone.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import mmap
 import os
 import select
 import socket
@@ -30,6 +28,7 @@ from edgewright.runtime.faults import BadRequest, Fault
 from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import Stream
+from edgewright.runtime.oip.regions import Regions
 
 MAGIC = b"EWF1"
 HEADER = struct.Struct("<4sBBHIII")
@@ -37,14 +36,12 @@ INFER, ATTACH = 0, 1
 _SILENCE_S = 75.0
 _HANDLES = 4
 """File descriptors that may have come and not been attached."""
-_REGIONS, _REGION_BYTES, _NAME = 16, 1 << 30, 128
 
-Regions = dict[str, mmap.mmap]
 Lane = Callable[[socket.socket], Stream]
 Answer = Callable[[Any], None]
 """Called once, on the loop's thread, with the whole reply."""
-Handler = Callable[[memoryview, int, int, float | None, Answer], None]
-"""Answers: JSON and tensors, the JSON's length, priority (0: the usual), timeout in s."""
+Handler = Callable[[memoryview, int, int, float | None, Regions | None, Answer], None]
+"""Answers: JSON and tensors, the JSON's length, priority (0: the usual), timeout in s, the client's own memory."""
 
 
 def frame_head(status: int, told: bytes, size: int) -> bytes:
@@ -66,7 +63,7 @@ class FrameConnection(Stream):
         super().__init__(sock, loop, closed, limits, budget)
         self._handler = handler
         self._fds: list[int] = []
-        self._regions: Regions = {}
+        self._regions: Regions | None = None
 
     def _asleep(self, now: float) -> bool:
         """Whether a frame has been left unfinished for too long; an idle connection may stay."""
@@ -77,7 +74,8 @@ class FrameConnection(Stream):
         for fd in self._fds:
             os.close(fd)
         self._fds.clear()
-        self._regions.clear()  # unmapped once no array refers to them
+        if self._regions is not None:
+            self._regions.close()
         super().close()
 
     def _receive(self, most: int) -> bytes:
@@ -133,7 +131,7 @@ class FrameConnection(Stream):
         try:
             if kind == INFER:
                 timeout_s = timeout_us / 1e6 if timeout_us else None
-                self._handler(frame[HEADER.size :], head, priority, timeout_s, self._answer)
+                self._handler(frame[HEADER.size :], head, priority, timeout_s, self._regions, self._answer)
             elif kind == ATTACH:
                 self._attach(bytes(frame[HEADER.size :]))
                 self._answer(frame_head(200, b"{}", 2))
@@ -152,11 +150,11 @@ class FrameConnection(Stream):
             except ValueError as error:
                 raise BadRequest(f"attach takes JSON: {error}") from error
             name = told.get("name") if isinstance(told, dict) else None
-            if not isinstance(name, str) or not 0 < len(name) <= _NAME or len(fds) != 1:
+            if not isinstance(name, str) or len(fds) != 1:
                 raise BadRequest("attach takes a 'name' and one file descriptor")
-            if len(self._regions) >= _REGIONS and name not in self._regions:
-                raise BadRequest(f"a connection has at most {_REGIONS} regions")
-            self._regions[name] = _map(fds[0])
+            if self._regions is None:
+                self._regions = Regions()
+            self._regions.adopt(name, fds.pop())
         finally:
             for fd in fds:
                 os.close(fd)
@@ -169,23 +167,6 @@ class FrameConnection(Stream):
 
 
 _SPACE = socket.CMSG_SPACE(4 * 4)
-
-
-def _map(fd: int) -> mmap.mmap:
-    """The memory file, mapped. A file that could shrink would let its owner end this process (SIGBUS)."""
-    try:
-        seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
-        size = os.fstat(fd).st_size
-    except OSError as error:
-        raise BadRequest("the descriptor is of no memory file; make it with memfd_create(MFD_ALLOW_SEALING)") from error
-    if not seals & fcntl.F_SEAL_SHRINK:
-        raise BadRequest("the memory file could shrink; seal it with F_SEAL_SHRINK")
-    if not 0 < size <= _REGION_BYTES:
-        raise BadRequest(f"a region has 1 to {_REGION_BYTES:,} bytes, not {size:,}")
-    try:
-        return mmap.mmap(fd, size)
-    except (OSError, ValueError) as error:
-        raise BadRequest(f"the memory file cannot be mapped: {error}") from error
 
 
 class Greeting(Stream):

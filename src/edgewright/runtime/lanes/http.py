@@ -59,9 +59,10 @@ Handler = Callable[[Head, bytes, Answer], None]
 JSON = b"Content-Type: application/json\r\n"
 
 
-def fault_reply(status: int, why: str) -> tuple[int, bytes, bytes]:
-    """The protocol's error."""
-    return status, JSON, json.dumps({"error": why}).encode()
+def fault_reply(status: int, why: str, retry_s: int = 0) -> tuple[int, bytes, bytes]:
+    """The protocol's error; ``retry_s``: when to ask again, 0 where that is not known to help."""
+    more = b"%sRetry-After: %d\r\n" % (JSON, retry_s) if retry_s else JSON
+    return status, more, json.dumps({"error": why}).encode()
 
 
 class _Collector:

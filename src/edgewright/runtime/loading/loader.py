@@ -17,10 +17,14 @@ from edgewright.runtime.config import Config
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, NotFound
 from edgewright.runtime.isolation import Isolation
+from edgewright.runtime.loading.budget import MemoryBudget, NoRoom
+from edgewright.runtime.loading.pause import Pause
 from edgewright.runtime.loading.places import BUNDLE, Place, find_places, is_model
 from edgewright.runtime.loading.preparing import check_golden, discard, prepare, requests
+from edgewright.runtime.loading.slots import Slot
 from edgewright.runtime.loading.sources import Source, open_model, read_source, scattered
 from edgewright.runtime.loading.trial import Answers, judge
+from edgewright.runtime.memory import anonymous_bytes, held_bytes
 from edgewright.runtime.providers import step_down
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
@@ -29,20 +33,6 @@ from edgewright.trust import PublicKey
 _TICK_S, _DRAIN_S = 0.1, 60.0
 Done = Callable[[EdgewrightError | None], None]
 """Called once, on the loader's thread, with what went wrong or None."""
-
-
-@dataclass(eq=False)
-class Slot:
-    """One place and what became of it. ``good`` is the last version that passed its trial, ``served`` the one before
-    the requests; ``began``: when its trial did, on the monotonic clock."""
-
-    place: Place
-    stamp: object = None
-    served: Served | None = None
-    good: Served | None = None
-    began: float = 0.0
-    held: bool = False
-    """Unloaded by request: only a request loads it again."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +55,10 @@ class Loader:
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._folder = tempfile.TemporaryDirectory(prefix="edgewright-serve-")
         self._thread = threading.Thread(target=self._work, name="edgewright-loader", daemon=True)
+        self._budget = MemoryBudget(settings.config.server.memory_mb)
         self.reloads = 0
         """Versions that took another one's place."""
+        repository.wanted = self._wanted
 
     def start(self) -> None:
         """Load everything, then go on watching. Raises InputError when there is nothing; for a single bundle or model
@@ -78,7 +70,9 @@ class Loader:
         for place in places:
             slot = self._slots[place.path] = Slot(place, place.stamp)
             try:
-                slot.served = slot.good = self._open(self._first(place))
+                slot.served = slot.good = self._opened(slot, self._first(place), keep=True)
+            except NoRoom as error:
+                self._cool(slot, str(error))
             except EdgewrightError as error:
                 if is_model(path):
                     raise
@@ -126,6 +120,7 @@ class Loader:
             for slot in list(self._slots.values()):
                 if slot.began:
                     self._try(slot)
+            self._budget.look(self._slots.values())
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -149,7 +144,7 @@ class Loader:
         if not slots:
             raise NotFound(f"there is no model {name!r} at {self._settings.path}")
         for slot in slots:
-            slot.held = False
+            slot.held = slot.cold = False
             error = self._refresh(slot)
             if error is not None:
                 raise error
@@ -165,7 +160,7 @@ class Loader:
     def _scan(self) -> None:
         self._find_new()
         for slot in list(self._slots.values()):
-            if not slot.held:
+            if not slot.held and not slot.cold:
                 self._refresh(slot)
 
     def _find_new(self) -> None:
@@ -185,9 +180,12 @@ class Loader:
         slot.stamp = stamp
         folder = Path(tempfile.mkdtemp(dir=self._folder.name))
         try:
-            served = self._open(self._prepared(slot.place, folder), folder)
+            served = self._opened(slot, self._prepared(slot.place, folder), folder)
         except (EdgewrightError, OSError) as error:
             discard(folder)
+            if isinstance(error, NoRoom) and slot.served is None:
+                self._cool(slot, str(error))
+                return error
             wrong = error if isinstance(error, EdgewrightError) else EdgewrightError(f"cannot prepare it: {error}")
             self._refuse(slot, wrong)
             return wrong
@@ -276,6 +274,36 @@ class Loader:
         return prepare(
             place, folder, None if self._settings.trusted is None else [*self._settings.trusted], *self._asked(place)
         )
+
+    def _opened(self, slot: Slot, source: Source, folder: Path | None = None, keep: bool = False) -> Served:
+        """``_open`` within the budget: others are unloaded for it, unless ``keep``. Raises NoRoom."""
+        for one in self._budget.room(slot, source.model, self._slots.values(), keep):
+            self._cool(one, "it was unloaded to make room for others within memory_mb")
+        before = anonymous_bytes()
+        if slot.served is None:
+            served = self._open(source, folder)
+        else:
+            with Pause() as pause:
+                served = self._open(source, folder)
+            totals = self._repository.totals
+            totals.longest_pause_s = max(totals.longest_pause_s, pause.longest_s)
+        grown = max(anonymous_bytes() - before, 0)
+        slot.size_bytes = held_bytes(source.model, grown, getattr(served.session, "pid", None))
+        return served
+
+    def _cool(self, slot: Slot, reason: str) -> None:
+        told = f"{reason}; it is loaded again when somebody asks for it"
+        if slot.served is None:
+            self._repository.note(slot.place.name, slot.place.version, "UNAVAILABLE", told)
+        self._empty(slot, told)
+        slot.cold = True
+        logs.info("model", f"{slot.place.name}: {reason}", model=slot.place.name)
+
+    def _wanted(self, name: str) -> None:
+        for slot in list(self._slots.values()):
+            if slot.cold and slot.place.name == name:
+                slot.cold = False  # one order is enough
+                self.load(name, lambda error: None)
 
     def _open(self, source: Source, folder: Path | None = None) -> Served:
         table = self._settings.config.model(source.name)

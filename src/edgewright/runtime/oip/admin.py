@@ -71,7 +71,7 @@ def _done(error: EdgewrightError | None) -> Reply:
     if error is None:
         return 200, b"", b""
     if isinstance(error, Fault):
-        return fault_reply(error.status, str(error))
+        return fault_reply(error.status, str(error), error.retry_s)
     return fault_reply(400 if isinstance(error, InputError | TrustError) else 500, str(error))
 
 

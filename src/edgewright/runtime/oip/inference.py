@@ -56,6 +56,7 @@ class Inference:
     ) -> None:  # fmt: skip
         self._find, self._desk, self._later, self._regions = repository.find, desk, later, regions
         self._plans: dict[bytes, Plan] = {}
+        self._no_regions = Regions()
         self._inflated = 0
         self._turn = cycle(range(_SAMPLED)).__next__
 
@@ -76,7 +77,7 @@ class Inference:
             if size > len(body):
                 raise BadRequest(f"Inference-Header-Content-Length is {size}, the body has {len(body)} bytes")
             if size or length is None:
-                asked = self._plan(body if size == len(body) else body[:size])
+                asked = self._plan(body if size == len(body) else body[:size], self._regions, self._plans)
             else:
                 asked = raw_plan(self._find(name, version), body)
             if back:
@@ -108,9 +109,14 @@ class Inference:
             give_back()
             raise
 
-    def frame(self, body: memoryview, length: int, priority: int, timeout_s: float | None, answer: Answer) -> None:
-        """Answer a frame, whose JSON also names the model (``model_name``, ``model_version``)."""
-        asked = self._plan(bytes(body[:length]))
+    def frame(
+        self, body: memoryview, length: int, priority: int, timeout_s: float | None, regions: Regions | None,
+        answer: Answer,
+    ) -> None:  # fmt: skip
+        """Answer a frame, whose JSON also names the model (``model_name``, ``model_version``); ``regions``: the memory
+        that this client has handed over, and no other's."""
+        own = self._no_regions if regions is None else regions
+        asked = self._plan(bytes(body[:length]), own, own.plans)
         name, version = asked.model
         self._ask(name, version, asked, body[length:], timeout_s, priority, FRAMES, answer)
 
@@ -145,14 +151,15 @@ class Inference:
         served.stats.write.add(_now() - begin)
         return made
 
-    def _plan(self, raw: bytes) -> Plan:
-        found = self._plans.get(raw)
+    @staticmethod
+    def _plan(raw: bytes, regions: Regions | None, known: dict[bytes, Plan]) -> Plan:
+        found = known.get(raw)
         if found is None:
-            found = plan(raw, self._regions)
+            found = plan(raw, regions)
             if len(raw) <= _MEMO_BYTES:
-                self._plans[raw] = found
-                if len(self._plans) > _MEMO:
-                    del self._plans[next(iter(self._plans))]
+                known[raw] = found
+                if len(known) > _MEMO:
+                    del known[next(iter(known))]
         return found
 
     def _checked(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
@@ -191,7 +198,7 @@ class _Http:
         return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (more, size, told)
 
     def fault(self, fault: Fault) -> Reply:
-        return fault_reply(fault.status, str(fault))
+        return fault_reply(fault.status, str(fault), fault.retry_s)
 
 
 class _Frames:

@@ -38,12 +38,14 @@ class Region:
 
 class Regions:
     """Registered regions by name; from any thread. ``folder`` is where the system keeps shared memory objects.
+    ``plans``: what is remembered of requests that name these very regions.
 
     Whoever may ask the server may name any object that the server may open: offer this to clients on this machine only.
     """
 
     def __init__(self, folder: Path = Path("/dev/shm")) -> None:  # noqa: S108 - where POSIX objects are on Linux
         self._folder, self._known, self._lock = folder, dict[str, Region](), threading.Lock()
+        self.plans: dict[bytes, Any] = {}
 
     def register(self, name: str, key: str, offset: int, size: int) -> None:
         """Open an object that its client has made. Raises BadRequest."""
@@ -67,6 +69,26 @@ class Regions:
                 os.close(descriptor)
                 raise BadRequest(f"{key!r} has {found.st_size} bytes, the region takes {size} from byte {offset}")
             self._known[name] = Region(name, key, offset, size, descriptor)
+
+    def adopt(self, name: str, descriptor: int) -> None:
+        """Use a memory file that a client handed over; it is closed with the region. Raises BadRequest, and closes it.
+
+        A name that is known is taken over.
+        """
+        try:
+            found = os.fstat(descriptor)
+            if not 0 < len(name) <= _MOST_NAME:
+                raise BadRequest(f"a region's name has 1 to {_MOST_NAME} characters")
+            if not stat.S_ISREG(found.st_mode) or not found.st_size:
+                raise BadRequest("the descriptor is of no memory file with a byte at least; make it with memfd_create")
+            self.unregister(name)
+            with self._lock:
+                if len(self._known) >= _MOST:
+                    raise BadRequest(f"{_MOST} regions are registered, which is the most; unregister some")
+                self._known[name] = Region(name, "", 0, found.st_size, descriptor)
+        except BadRequest:
+            os.close(descriptor)
+            raise
 
     def unregister(self, name: str = "") -> None:
         """Forget that region, or all; one that is not registered is forgotten already."""

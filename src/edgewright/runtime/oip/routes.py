@@ -127,6 +127,8 @@ class Routes:
 
     def _ready(self, body: bytes, name: str, version: str) -> dict[str, Any]:
         served = self._repository.find(name, version)
+        if served.reason:
+            raise NotReady(f"model {name!r} does not answer: {served.reason}")
         return {"name": name, "ready": True, "version": served.source.version}
 
     def _metadata(self, body: bytes, name: str, version: str) -> dict[str, Any]:
@@ -182,7 +184,7 @@ def _verb(head: Head, verbs: Mapping[str, Any] | tuple[str, ...]) -> str:
 
 
 def _error(fault: Fault) -> tuple[int, bytes, bytes]:
-    return fault.status, JSON, json.dumps({"error": str(fault)}).encode()
+    return fault_reply(fault.status, str(fault), fault.retry_s)
 
 
 def _json(value: Any) -> Reply:

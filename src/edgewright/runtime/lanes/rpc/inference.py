@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
-from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 
 _ENDLESS_S = 1e8
 """gRPC tells a call without a deadline that it has this long or longer (three years)."""
+Find = Callable[[Asked], Served]
+"""The version that answers a request. Raises NotFound, NotReady."""
 _Reply = MESSAGES["ModelInferResponse"]
 
 
@@ -28,15 +30,15 @@ def timeout(asked: Asked, context: Any) -> float | None:
 class Inference:
     """Each request asks in the thread it came with; what must wait does so in the scheduler's line."""
 
-    def __init__(self, repository: Repository, desk: Desk) -> None:
-        self._find, self._desk, self._cancel = repository.find, desk, desk.scheduler.cancel
+    def __init__(self, find: Find, desk: Desk) -> None:
+        self._find, self._desk, self._cancel = find, desk, desk.scheduler.cancel
 
     def infer(self, raw: bytes, context: Any) -> bytes:
         """The reply to the request in ``raw``. Raises a Fault."""
         asked = read(raw)
         left = timeout(asked, context)
         while True:
-            served = self._find(asked.model, asked.version)
+            served = self._find(asked)
             try:
                 outputs = self._desk.at_once(served, asked.inputs, left)
                 if outputs is None:

@@ -21,15 +21,17 @@ import grpc
 
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.runtime.desk import Desk
+from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import BadRequest
 from edgewright.runtime.lanes.rpc.answers import Answers, Control
 from edgewright.runtime.lanes.rpc.inference import Inference
 from edgewright.runtime.lanes.rpc.schema import CALLS
 from edgewright.runtime.lanes.rpc.statuses import Crowded, abort
 from edgewright.runtime.lanes.rpc.streams import Replies
-from edgewright.runtime.lanes.rpc.tensors import parse
+from edgewright.runtime.lanes.rpc.tensors import Asked, parse
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.line import NEVER
+from edgewright.runtime.served import Served
 
 _SERVICE = "inference.GRPCInferenceService"
 _OPEN = (f"/{_SERVICE}/ServerLive", f"/{_SERVICE}/ServerReady")
@@ -68,16 +70,24 @@ class GrpcLane:
 
     ``control`` loads and unloads models; ``strict``: ready only while all models are; ``credentials``, from
     ``grpc.ssl_server_credentials``, encrypt; ``check`` says whether a bearer token is known, which then every call
-    needs but those that ask whether the server is there. Raises InputError where nobody can listen.
+    needs but those that ask whether the server is there; ``splits`` choose among versions.
+    Raises InputError where nobody can listen.
     """
 
     def __init__(
         self, repository: Repository, desk: Desk, host: str, port: int, *, limits: RpcLimits | None = None,
         control: Control | None = None, strict: bool = False, credentials: Any = None,
-        check: Callable[[str], bool] | None = None,
+        check: Callable[[str], bool] | None = None, splits: Splits | None = None,
     ) -> None:  # fmt: skip
         self._limits = limits or RpcLimits()
-        self._repository, self._desk = repository, desk
+        self._desk = desk
+
+        def find(asked: Asked) -> Served:
+            if splits is not None:
+                return splits.find(asked.model, asked.version, asked.key)
+            return repository.find(asked.model, asked.version)
+
+        self._find = find
         self._streams: set[Replies] = set()
         self._room = threading.Lock()
         self._calls: set[_Call] = set()
@@ -86,7 +96,7 @@ class GrpcLane:
         self._pool = ThreadPoolExecutor(self._limits.calls + 4, "edgewright-grpc")
         plain = Answers(repository, control, strict).calls()
         handlers = {name: self._unary(_plain(call, CALLS[name][0])) for name, call in plain.items()}
-        handlers["ModelInfer"] = self._unary(Inference(repository, desk).infer)
+        handlers["ModelInfer"] = self._unary(Inference(find, desk).infer)
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
         self._server = grpc.server(
             self._pool,
@@ -174,7 +184,7 @@ class GrpcLane:
             with self._room:
                 if len(self._streams) >= self._limits.streams:
                     raise Crowded(f"{self._limits.streams} streams are open already; close one, or ask call by call")
-                stream = Replies(self._repository, self._desk, requests, context)
+                stream = Replies(self._find, self._desk, requests, context)
                 self._streams.add(stream)
             try:
                 if self._over is not None:

@@ -12,11 +12,10 @@ import grpc
 from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone, NotReady
-from edgewright.runtime.lanes.rpc.inference import timeout
+from edgewright.runtime.lanes.rpc.inference import Find, timeout
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.statuses import KIND, kind, sentence
 from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
-from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Job
 from edgewright.runtime.served import Served
 
@@ -46,8 +45,8 @@ class Replies:
     before ``drain``.
     """
 
-    def __init__(self, repository: Repository, desk: Desk, requests: Iterator[bytes], context: Any) -> None:
-        self._find, self._desk, self._requests, self._context = repository.find, desk, requests, context
+    def __init__(self, find: Find, desk: Desk, requests: Iterator[bytes], context: Any) -> None:
+        self._find, self._desk, self._requests, self._context = find, desk, requests, context
         self._changed = threading.Condition()
         self._line: deque[_Pending] = deque()
         self._last = self._draining = self._closed = False
@@ -110,7 +109,7 @@ class Replies:
 
         left = timeout(asked, self._context)
         while True:
-            served = pending.served = self._find(asked.model, asked.version)
+            served = pending.served = self._find(asked)
             try:
                 short = served.times.usual() < _SHORT_S
                 outputs = self._desk.at_once(served, asked.inputs, left) if short else None

@@ -50,6 +50,8 @@ class Asked:
     priority: int = 0
     timeout_s: float | None = None
     classes: Mapping[str, int] = field(default_factory=dict)
+    key: str | int | None = None
+    """Equal keys are answered by the same version, where versions share the requests."""
 
 
 def parse(kind: Any, raw: bytes) -> Any:
@@ -124,8 +126,14 @@ def read(raw: bytes) -> Asked:
     timeout = _whole(told.parameters, "timeout")
     return Asked(
         told.model_name, told.model_version, told.id, inputs, outputs, _whole(told.parameters, "priority"),
-        timeout / 1e6 if timeout else None, classes,
+        timeout / 1e6 if timeout else None, classes, _key(told.parameters),
     )  # fmt: skip
+
+
+def _key(parameters: Any) -> str | int | None:
+    told = parameters["key"].WhichOneof("parameter_choice") if "key" in parameters else None
+    found: str | int | None = None if told is None else getattr(parameters["key"], told)
+    return found
 
 
 def _array(tensor: Any, name: str, raw: bytes | None) -> NDArray[Any]:

@@ -1,0 +1,37 @@
+"""How long everybody else had to wait for the interpreter while something was done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+_NAP_S = 0.0005
+
+
+class Pause:
+    """``with Pause() as pause: ...``; then ``longest_s``: the longest time a thread that wanted to run did not get to,
+    on a machine with a core to spare: how much longer a nap took than it should. The shortest nap is 0.5 ms."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._nap, name="edgewright-pause", daemon=True)
+
+    def _nap(self) -> None:
+        begin = time.perf_counter()
+        while not self._over.wait(_NAP_S):
+            end = time.perf_counter()
+            self.longest_s = max(self.longest_s, end - begin - _NAP_S)
+            begin = end
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
