@@ -26,7 +26,6 @@ from edgewright.testing.oip.wire import Target
 
 LONG = 60.0
 SIZES = b"Inference-Header-Content-Length"
-"""Until the lane reads trailers."""
 
 
 def model(dtype="float32", inputs=1, shape=("n", 4)):

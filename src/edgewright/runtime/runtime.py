@@ -15,7 +15,7 @@ from edgewright.runtime.faults import Gone
 from edgewright.runtime.loading.loader import Loader, Settings
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.safedesk import safe_desk
-from edgewright.runtime.scheduling.scheduler import Scheduler
+from edgewright.runtime.scheduling.scheduler import Scheduler, spare_cores
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -34,7 +34,7 @@ class Runtime:
     ) -> None:
         told = Config() if config is None else load_config(Path(config))
         chosen = experiments or Experiments.of(told)
-        self.repository, self.scheduler = Repository(), Scheduler()
+        self.repository, self.scheduler = Repository(), Scheduler(spare_cores())
         self.desk = safe_desk(chosen.desk(self.repository, self.scheduler), told)
         self._splits = chosen.drawing(self.repository)
         self._loader = Loader(self.repository, self.desk, Settings(Path(path), config=told))

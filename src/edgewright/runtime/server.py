@@ -32,7 +32,7 @@ from edgewright.runtime.logs import Rejections
 from edgewright.runtime.metrics import Family, Metrics
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.safedesk import safe_desk
-from edgewright.runtime.scheduling.scheduler import Scheduler
+from edgewright.runtime.scheduling.scheduler import Scheduler, spare_cores
 
 _SWITCH_S = 0.0005
 """How long a thread may hold the interpreter while another wants it: the reaper must not be late by Python's 5 ms."""
@@ -120,7 +120,7 @@ class Server:
         self._limits = limits or settings.config.limits
         self._safety = safety or Safety()
         chosen = experiments or Experiments.of(settings.config)
-        self._loop, self.repository, self._scheduler = Loop(), Repository(), Scheduler()
+        self._loop, self.repository, self._scheduler = Loop(), Repository(), Scheduler(spare_cores())
         self.desk = safe_desk(chosen.desk(self.repository, self._scheduler), settings.config)
         self.loader = Loader(self.repository, self.desk, settings)
         metrics, strict = Metrics(self.repository, self._told), strict or settings.config.server.strict_readiness

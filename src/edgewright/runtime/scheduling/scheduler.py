@@ -7,6 +7,7 @@ its model, and is told the moment it can no longer be done in time, whatever is 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -66,8 +67,13 @@ class Job:
     place: Waiting | None = field(default=None, repr=False)
 
 
+def spare_cores() -> int:
+    """Executors that leave a core to whoever reads requests: the cores this process may use but one, 1 to 16."""
+    return min(max(len(os.sched_getaffinity(0)) - 1, 1), 16)
+
+
 class Scheduler:
-    """``executors``: how many runs at a time; ``most``: how many may wait."""
+    """``executors``: how many runs at a time, of different models; ``most``: how many may wait."""
 
     def __init__(self, executors: int = 1, most: int = 1024, clock: Clock = time.perf_counter) -> None:
         self._lock = threading.Lock()
