@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.core.closing import Closing
 from edgewright.core.errors import EngineError, InputError
 from edgewright.core.interruption import interrupting
 from edgewright.core.model import Signature, TensorSpec
 from edgewright.core.session import Arrays, EngineOptions, Session
 
 
-class BaseSession:
+class BaseSession(Closing):
     """The engine's author writes ``_run`` and ``_release``; this base enforces the Session contract.
 
     ``options`` are those the session was opened with: a measurement records them and compares like with like.
@@ -71,14 +71,6 @@ class BaseSession:
         if self._open:
             self._open = False
             self._release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def answer_within(session: Session, inputs: Arrays, seconds: float) -> dict[str, NDArray[Any]]:

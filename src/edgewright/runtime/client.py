@@ -10,12 +10,12 @@ import socket
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC
 from edgewright.runtime.oip.types import NUMPY
@@ -32,7 +32,7 @@ class Unanswered(EdgewrightError):  # noqa: N818 - reads as what it says
         self.status = status
 
 
-class Client:
+class Client(Closing):
     """One connection to ``edgewright serve --uds PATH``, for one thread at a time."""
 
     def __init__(self, path: str | Path, timeout_s: float | None = 60.0) -> None:
@@ -156,11 +156,3 @@ class Client:
     def close(self) -> None:
         """End the connection."""
         self._sock.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.core.closing import Closing
 from edgewright.core.errors import InputError
 from edgewright.core.session import Arrays, Session
 
 
-class Finite:
+class Finite(Closing):
     """``session``, for finite inputs only."""
 
     def __init__(self, session: Session) -> None:
@@ -32,11 +32,3 @@ class Finite:
         """Why the session does not answer, where it is one that may not (isolated), "" when it does."""
         found: str = getattr(self._session, "reason", "")
         return found
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

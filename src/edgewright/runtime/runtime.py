@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from numpy.typing import NDArray
 
+from edgewright.core.closing import Closing
 from edgewright.runtime.config import Config, load_config
 from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.faults import Gone
@@ -20,7 +20,7 @@ from edgewright.runtime.scheduling.scheduler import Scheduler, spare_cores
 Arrays = Mapping[str, NDArray[Any]]
 
 
-class Runtime:
+class Runtime(Closing):
     """Serves the bundle, model file or folder of them at ``path``, one run at a time.
 
     ``experiments``: who answers where a model has several versions, and what is kept of answers. ``config``: a
@@ -74,11 +74,3 @@ class Runtime:
         """Finish what waits, and close every model."""
         self.desk.close()
         self._loader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.core.closing import Closing
 from edgewright.core.errors import EngineError
 from edgewright.core.model import Signature, TensorSpec
 from edgewright.core.session import Arrays, EngineOptions
@@ -27,7 +27,7 @@ class FakeClock:
         return self.now
 
 
-class FakeSession:
+class FakeSession(Closing):
     """A session whose calls take ``duration(call number, now)`` ns of a FakeClock. ``seen`` keeps what it was asked."""
 
     signature = Signature((TensorSpec("x", "float32", (1,)),), (TensorSpec("y", "float32", (1,)),))
@@ -55,11 +55,3 @@ class FakeSession:
     def close(self) -> None:
         """From now on ``infer`` raises."""
         self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
