@@ -18,7 +18,10 @@ class Finite(Closing):
     def __init__(self, session: Session) -> None:
         self._session = session
         self.signature, self.requested, self.provider = session.signature, session.requested, session.provider
-        self.close = session.close
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session.close()
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """As the session's. Raises InputError, too, for an input that holds NaN or an infinity."""
@@ -31,4 +34,10 @@ class Finite(Closing):
     def reason(self) -> str:
         """Why the session does not answer, where it is one that may not (isolated), "" when it does."""
         found: str = getattr(self._session, "reason", "")
+        return found
+
+    @property
+    def pid(self) -> int | None:
+        """The process it runs in, where it is not this one."""
+        found: int | None = getattr(self._session, "pid", None)
         return found
