@@ -21,7 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Runtime(Closing):
-    """Serves the bundle, model file or folder of them at ``path``, one run at a time.
+    """Serves the bundle, model file or folder of them at ``path``, one run of a model at a time.
 
     ``experiments``: who answers where a model has several versions, and what is kept of answers. ``config``: a
     ``runtime.toml``.

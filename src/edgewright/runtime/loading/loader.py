@@ -171,13 +171,15 @@ class Loader:
             if not self._slots[path].place.stamp:
                 slot = self._slots.pop(path)
                 self._empty(slot, "")
+                self._repository.note(slot.place.name, slot.place.version)
+                logs.info("model", f"{slot.place.name}: its files are gone, and so is it", model=slot.place.name)
 
     def _refresh(self, slot: Slot) -> EdgewrightError | None:
         """Load the slot's files when they changed; what was wrong with them, if anything."""
         stamp = slot.place.stamp
         if stamp == slot.stamp or not stamp:
-            return None
-        slot.stamp = stamp
+            return slot.wrong
+        slot.stamp, slot.wrong = stamp, None
         folder = Path(tempfile.mkdtemp(dir=self._folder.name))
         try:
             served = self._opened(slot, self._prepared(slot.place, folder), folder)
@@ -234,7 +236,7 @@ class Loader:
         self._retire(new)
 
     def _empty(self, slot: Slot, reason: str) -> None:
-        slot.stamp, slot.began = None, 0.0
+        slot.stamp, slot.wrong, slot.began = None, None, 0.0
         for served in {slot.served, slot.good} - {None}:
             assert served is not None  # noqa: S101 - narrowing for the type checker
             self._repository.remove(served)
@@ -243,6 +245,7 @@ class Loader:
         slot.served = slot.good = None
 
     def _refuse(self, slot: Slot, error: EdgewrightError) -> None:
+        slot.wrong = error
         version = slot.served.source.version if slot.served else slot.place.version
         state = "READY" if slot.served else "UNAVAILABLE"
         reason = f"new files were refused: {error}" if slot.served else str(error)

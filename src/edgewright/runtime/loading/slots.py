@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.loading.places import Place
 from edgewright.runtime.served import Served
 
@@ -18,6 +19,8 @@ class Slot:
     served: Served | None = None
     good: Served | None = None
     began: float = 0.0
+    wrong: EdgewrightError | None = None
+    """Why the files that lie there were refused."""
     held: bool = False
     """Unloaded by request: only a request loads it again."""
     cold: bool = False
