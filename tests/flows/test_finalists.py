@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from edgewright.core.candidate import Candidate
+from edgewright.core.candidate import Candidate, Clause, Constraint
 from edgewright.core.measurement import Measurement
 from edgewright.core.session import EngineOptions
-from edgewright.flows.finals import choose, finalists, gains, one_of_each_engine, slower
+from edgewright.flows.finals import again, choose, finalists, gains, one_of_each_engine, shut_out, slower
 from edgewright.testing.graphs import zoo
 
 
@@ -84,3 +84,21 @@ def test_the_fastest_is_measured_even_where_others_score_better():
     ranked = [candidate(n, latency_ms=(v, 0.01)) for n, v in (("a", 2.0), ("b", 1.9), ("c", 1.5), ("d", 1.8))]
     assert [c.id for c in finalists(ranked, 2)] == ["a", "c"]
     assert [c.id for c in finalists([doubtful("e", latency_ms=(0.1, 0.01)), *ranked], 2)] == ["a", "c"]
+
+
+def final(name, engine, used):
+    limit = Constraint("ram_bytes", "max", 100.0, "B")
+    return replace(candidate(name, engine), clauses=(Clause(limit, used, limit.slack(used)),))
+
+
+def test_an_engine_that_holds_too_much_gives_its_places_to_others():
+    finals = [final("a", "openvino", 200.0), final("b", "openvino", 300.0), final("c", "onnxruntime", 50.0)]
+    assert shut_out(finals) == {"openvino"}
+    assert shut_out([*finals, final("d", "openvino", 90.0)]) == set()
+    scores = {"a": 1.0, "b": 2.0, "c": 5.0, "d": 3.0, "e": 4.0, "f": 6.0}
+    ranked = [candidate(name, "openvino" if name in "abd" else "onnxruntime") for name in "abdecf"]
+    chosen = again(ranked, finals, finals, finals[2], lambda c: scores[c.id])
+    assert [c.id for c in chosen] == ["e"], "the other engine's, and better than what was found"
+    assert [c.id for c in again(ranked, finals, finals, None, lambda c: 0.0)] == ["e", "f"]
+    kept = [final("c", "onnxruntime", 50.0)]
+    assert again(ranked, kept, kept, kept[0], lambda c: scores[c.id]) == [], "nobody's place was taken"

@@ -30,7 +30,7 @@ from edgewright.engines import unverified
 from edgewright.flows.bench import Bench
 from edgewright.flows.budget import HASTY, Budget
 from edgewright.flows.elsewhere import Elsewhere
-from edgewright.flows.finals import choose, finalists, gains, one_of_each_engine, rescaled, slower, tested
+from edgewright.flows.finals import again, choose, finalists, gains, one_of_each_engine, rescaled, slower, tested
 from edgewright.flows.limits import Limits
 from edgewright.flows.outcome import INTERRUPTED, NOTHING_WON, Result
 from edgewright.flows.settings import Progress, Settings, settle
@@ -185,10 +185,9 @@ class _Run:
         ranked = one_of_each_engine(sorted(filter(promising, self.tried.values()), key=self.score))
         seen: list[Candidate] = []
         measured: list[Candidate] = []
+        rest = ranked
         for last in (False, True):
             self._tell("finalists on held-out samples")
-            done = {c.id for c in seen}
-            rest = [c for c in ranked if c.id not in done]
             new = tested(self.bench, rest, time_left.finalists, self._late)
             seen += new
             chosen = finalists(new, time_left.finalists)
@@ -203,7 +202,8 @@ class _Run:
             timed = {c.id for c in measured}
             finals = [c for c in judged if c.id in timed]
             best = choose(finals, base, self.score)
-            if best is not None or self._late() or self._stopped == INTERRUPTED or len(seen) >= len(ranked):
+            rest = again(ranked, seen, finals, best, self.score)
+            if not rest or self._late() or self._stopped == INTERRUPTED:
                 break
         if best is None and measured and base.feasible:
             best = self.bench.as_it_came()

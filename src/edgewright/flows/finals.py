@@ -71,6 +71,24 @@ def one_of_each_engine(ranked: list[Candidate]) -> list[Candidate]:
     return [*heads, *(c for c in ranked if c not in heads)]
 
 
+def again(
+    ranked: list[Candidate], seen: list[Candidate], finals: list[Candidate], best: Candidate | None,
+    score: Callable[[Candidate], float],
+) -> list[Candidate]:  # fmt: skip
+    """Who deserves a second round: all others when nothing was feasible; and when an engine was shut out, those of
+    other engines that promise more than the best, whose places it had taken."""
+    known, shut = {c.id for c in seen}, shut_out(finals)
+    others = [c for c in ranked if c.id not in known and c.engine not in shut]
+    return others if best is None else [c for c in others if shut and score(c) < score(best)]
+
+
+def shut_out(finals: list[Candidate]) -> set[str]:
+    """Engines all of whose finalists break the limit on memory, which is measured there for the first time: what an
+    engine's library holds it holds for every candidate."""
+    over = {c.id for c in finals for clause in c.clauses if clause.constraint.metric == "ram_bytes" and not clause.kept}
+    return {c.engine for c in finals} - {c.engine for c in finals if c.id not in over}
+
+
 def rescaled(candidate: Candidate, base: Candidate, bench: Bench) -> Candidate:
     """A latency that was found as a ratio, told against the baseline's last and best figure."""
     found = candidate.metrics.get("latency_ms")
