@@ -12,11 +12,15 @@ import pytest
 from edgewright.core.errors import EngineError
 from edgewright.core.model import Signature, TensorSpec
 from edgewright.core.session import EngineOptions
+from edgewright.formats import save
+from edgewright.runtime import Runtime
 from edgewright.runtime.cache import Cache
 from edgewright.runtime.caching import CachingDesk
-from edgewright.runtime.faults import Cancelled, Expired, Fault, Gone, Infeasible
+from edgewright.runtime.experiments.plan import Experiments
+from edgewright.runtime.faults import BadRequest, Cancelled, Expired, Fault, Gone, Infeasible
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
+from edgewright.testing.build import Build
 
 LONG = 60.0
 
@@ -314,3 +318,13 @@ def test_in_a_crowd_everybody_is_answered_once_and_rightly():
     right = sum(one == value + 1 for one, (_, value) in zip(told, asked, strict=True))
     wrong = sum(not isinstance(one, type) and one != value + 1 for one, (_, value) in zip(told, asked, strict=True))
     assert right > 100 and not wrong and not desk._flights and not desk.scheduler.waiting
+
+
+def test_what_is_no_array_is_the_callers_fault(tmp_path):
+    build = Build()
+    build.output(build.node("Relu", build.input("x", ["n", 4])), ["n", 4])
+    save(build.model(), tmp_path / "m")
+    for experiments in (Experiments(), Experiments(cache_mb=1)):
+        runtime = Runtime(tmp_path / "m" / "model.onnx", experiments)
+        with runtime, pytest.raises(BadRequest, match=r"must be a numpy array, got list"):
+            runtime.infer({"x": [[1.0, 2.0, 3.0, 4.0]]})

@@ -20,14 +20,15 @@ from edgewright.datasets import dataset
 from edgewright.datasets.postprocessing import Postprocessing
 from edgewright.datasets.preprocessing import Preprocessing
 from edgewright.engines import open_session
-from edgewright.runtime import Runtime
+from edgewright.runtime import Runtime, pipeline
 from edgewright.runtime.config import ModelTable
+from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.experiments.shadow import Shadow, Shadows
 from edgewright.runtime.faults import BadRequest, Fault
 from edgewright.runtime.loading.loader import Settings
 from edgewright.runtime.loading.places import find_places
 from edgewright.runtime.loading.sources import read_source
-from edgewright.runtime.pipeline import MOST_IMAGES
+from edgewright.runtime.pipeline import MOST_IMAGES, _pixels
 from edgewright.runtime.remote import Remote, Tensor
 from edgewright.runtime.scheduling.scheduler import Job, Scheduler
 from edgewright.runtime.served import Served
@@ -356,3 +357,15 @@ def test_tritons_classification(server):
     told = {"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 3, 12, 12], "data": [0.0] * 432}]}
     status, found = post(server, json.dumps({**told, "outputs": [{"name": OUT, "parameters": {"classification": -1}}]}))
     assert status == 400 and "classification" in found["error"]
+
+
+def test_an_image_that_was_decoded_before_is_not_decoded_again(bundle, monkeypatch):
+    decoded = []
+    first, second = photo(1), photo(2)
+    with Runtime(bundle, Experiments(cache_mb=4)) as cached, Runtime(bundle) as plain:
+        monkeypatch.setattr(pipeline, "_pixels", lambda file, *rest: decoded.append(file) or _pixels(file, *rest))
+        for files in ([first], [first, second], [second, first, first]):
+            asked = cached.infer({"image": files}), plain.infer({"image": files})
+            for name in asked[0]:
+                np.testing.assert_array_equal(asked[0][name], asked[1][name])
+    assert decoded.count(first) == 1 + 4 and decoded.count(second) == 1 + 2, "once, and each time without a cache"

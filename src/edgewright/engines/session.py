@@ -103,6 +103,8 @@ def first_line(error: BaseException) -> str:
 
 def check_array(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
     """``array`` as contiguous memory if it fits ``spec``; InputError otherwise."""
+    if not isinstance(array, np.ndarray | np.generic):
+        raise InputError(f"input {spec.name!r} must be a numpy array, got {type(array).__name__}; use numpy.asarray")
     found = "str" if array.dtype.kind in "OSU" else array.dtype.name
     if found != spec.dtype:
         raise InputError(f"input {spec.name!r} must be {spec.dtype}, got {found}; convert it with .astype")

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import InputError
+from edgewright.runtime.faults import BadRequest
 
 Arrays = Mapping[str, NDArray[Any]]
 _SECRET = secrets.token_bytes(16)
@@ -41,6 +42,8 @@ def request_key(model: str, inputs: Arrays, outputs: Sequence[str] = ()) -> byte
     _tell(state.update, model.encode(), *(name.encode() for name in outputs))
     for name in sorted(inputs):
         array = inputs[name]
+        if not isinstance(array, np.ndarray | np.generic):
+            raise BadRequest(f"input {name!r} must be a numpy array, got {type(array).__name__}; use numpy.asarray")
         dtype = array.dtype
         _tell(state.update, name.encode(), dtype.str.encode(), dtype.name.encode(), str(array.shape).encode())
         if not dtype.hasobject:

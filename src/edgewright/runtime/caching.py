@@ -64,7 +64,7 @@ class CachingDesk(Desk):
 
     def __init__(self, scheduler: Scheduler, cache: Cache) -> None:
         super().__init__(scheduler)
-        self.cache = cache
+        self.cache: Cache = cache
         self._lock = threading.Lock()
         self._flights: dict[bytes, _Flight] = {}
         self._names: WeakKeyDictionary[Served, str] = WeakKeyDictionary()

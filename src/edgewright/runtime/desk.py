@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,9 @@ from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Job, Scheduler
 from edgewright.runtime.served import Served
 
+if TYPE_CHECKING:
+    from edgewright.runtime.cache import Cache
+
 Arrays = Mapping[str, NDArray[Any]]
 Done = Callable[[Any, Fault | None], None]
 """Called once, from any thread, with the outputs or with a fault."""
@@ -23,6 +26,9 @@ _now = time.perf_counter
 
 class Desk:
     """Hands requests to the scheduler, or runs them at once where nobody waits."""
+
+    cache: Cache | None = None
+    """What keeps answers, and what preprocessing makes of images, where that is on."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler

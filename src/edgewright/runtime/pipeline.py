@@ -24,6 +24,7 @@ from edgewright.datasets.conform import check_shape
 from edgewright.datasets.decode import FILE_LIMIT, PIXEL_LIMIT, decode, header_pixels
 from edgewright.datasets.postprocessing import INDICES, LABELS, SCORES, Postprocessing
 from edgewright.datasets.preprocessing import Preprocessing
+from edgewright.runtime.cache import Cache, image_key
 
 MOST_IMAGES = 256
 """In one request; all of them together decode to ``PIXEL_LIMIT`` pixels at most."""
@@ -57,6 +58,12 @@ class Pipeline:
         """Why image files cannot be read here, "" when they can."""
         self._rates: deque[float] = deque(maxlen=_WINDOW)
         self._rate = _RATE
+        self._cache: Cache | None = None
+        self._owner: object = None
+
+    def remember(self, cache: Cache, owner: object) -> None:
+        """Keep images that were decoded and fitted in ``cache``, until ``owner`` is forgotten there."""
+        self._cache, self._owner = cache, owner
 
     @classmethod
     def declared(
@@ -113,11 +120,25 @@ class Pipeline:
         made, fitted, left = self.preprocessing, [], PIXEL_LIMIT
         for place, file in enumerate(files.ravel().tolist()):
             name = f"image {place} of input {self.input.name!r}" if files.size > 1 else f"input {self.input.name!r}"
-            pixels = _pixels(_raw(file, name), made.channels, name, left)
-            left -= pixels.shape[0] * pixels.shape[1]
-            fitted.append(made.fitted(pixels, name))
+            image, seen = self._fitted(_raw(file, name), name, left)
+            left -= seen
+            fitted.append(image)
         batch = fitted[0][None] if len(fitted) == 1 else np.stack(fitted)
         return {self.input.name: made.finish(batch)}, PIXEL_LIMIT - left + _WORTH * len(fitted)
+
+    def _fitted(self, file: bytes, name: str, most: int) -> tuple[NDArray[Any], int]:
+        """An image of the declared size, still in pixels, and how many pixels were decoded for it."""
+        made = self.preprocessing
+        assert made is not None  # noqa: S101 - ``takes`` said so
+        key = b"" if self._cache is None else image_key(file, made.to_json())
+        known = None if self._cache is None else self._cache.find(key)
+        if known is not None:
+            return known["image"], 0
+        pixels = _pixels(file, made.channels, name, most)
+        image = made.fitted(pixels, name)
+        if self._cache is not None:
+            image = self._cache.keep(self._owner, key, {"image": image})["image"]
+        return image, pixels.shape[0] * pixels.shape[1]
 
     def infer(self, session: Session, inputs: Arrays) -> tuple[Arrays, float]:
         """The session's outputs, for image files with the declared decision among them, and how many s went by besides

@@ -315,7 +315,10 @@ class Loader:
             logs.warning("provider", f"{source.name}: {step_down(session)}", model=source.name)
         try:
             check_golden(source, session)
-            return _warm(Served(source, session, table, folder))
+            served = Served(source, session, table, folder)
+            if served.pipeline is not None and self._desk.cache is not None:
+                served.pipeline.remember(self._desk.cache, served)
+            return _warm(served)
         except BaseException:
             session.close()
             raise

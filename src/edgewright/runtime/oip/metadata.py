@@ -8,6 +8,7 @@ from typing import Any
 
 from edgewright.core.model import Signature, TensorSpec
 from edgewright.runtime.oip.types import datatype
+from edgewright.runtime.providers import provider_parameters
 from edgewright.runtime.served import Served
 
 
@@ -46,7 +47,7 @@ def config(served: Served) -> dict[str, Any]:
         "instance_group": [{"name": source.name, "kind": "KIND_CPU", "count": 1, "gpus": []}],
         "default_model_filename": source.model.main,
         "parameters": {
-            "provider": {"string_value": served.session.provider},
+            **{key: {"string_value": value} for key, value in provider_parameters(served.session).items()},
             "threads": {"string_value": str(source.options.threads)},
         },
     }
