@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core import sandbox as walls
-from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.core.errors import EdgewrightError, InputError, StorageError
+from edgewright.core.files import scratch
 
 _ANSWER_LIMIT = 16 * 2**20
 _TAIL = 8192
@@ -41,6 +42,10 @@ class ChildError(EdgewrightError):
     """The child died, ran past its time or its memory, or answered in no way we can read."""
 
 
+class ChildLost(ChildError):  # noqa: N818 - reads as what it says
+    """The child died: of what it did, or because somebody or the kernel ended it, and then it may do better later."""
+
+
 def run_child(
     function: str,
     argument: Any,
@@ -49,6 +54,7 @@ def run_child(
     memory_bytes: int | None = None,
     sandbox: bool = False,
     folder: Path | None = None,
+    stop: int | None = None,
 ) -> Any:
     """The JSON value ``function(argument)`` returns in a fresh interpreter whose working folder is ``folder``.
 
@@ -57,12 +63,15 @@ def run_child(
     it answers is still whatever a hostile file made it say, so check it. A layer that the kernel lacks is
     logged as a warning.
 
-    Raises the EdgewrightError family the function raised, or ChildError when the child died, ran past
-    ``timeout_s`` or went over ``memory_bytes`` of address space.
+    ``stop``: a descriptor; the child is ended as soon as something can be read from it.
+
+    Raises the EdgewrightError family the function raised, or ChildError when the child ran past ``timeout_s``, went
+    over ``memory_bytes`` of address space or was ended by ``stop``, and ChildLost when it died.
     """
-    with tempfile.TemporaryDirectory(prefix="edgewright-child-") as scratch:
-        place = Path(folder or scratch).resolve()
-        lines, status, last = _run(function, argument, timeout_s, memory_bytes or 0, place if sandbox else None, place)
+    with contextlib.ExitStack() as stack:
+        place = (folder or stack.enter_context(scratch("edgewright-child"))).resolve()
+        shut = place if sandbox else None
+        lines, status, last = _run(function, argument, timeout_s, memory_bytes or 0, shut, place, stop)
     if sandbox and lines:
         holes = walls.lacking(lines[0].get("layers", ()))
         if holes:
@@ -72,14 +81,23 @@ def run_child(
             )
     answer = lines[-1] if lines else {}
     if "error" in answer:
-        raise (InputError if answer.get("family") == "InputError" else EdgewrightError)(plain(str(answer["error"])))
+        family = {"InputError": InputError, "StorageError": StorageError}.get(
+            str(answer.get("family")), EdgewrightError
+        )
+        raise family(plain(str(answer["error"])))
     if "result" not in answer:
-        raise ChildError(f"{function} died in its child process ({_cause(status)}): {plain(last)}")
+        raise ChildLost(f"{function} died in its child process ({_cause(status)}): {plain(last)}")
     return answer["result"]
 
 
 def _run(
-    function: str, argument: Any, timeout_s: float, memory_bytes: int, shut: Path | None, place: Path
+    function: str,
+    argument: Any,
+    timeout_s: float,
+    memory_bytes: int,
+    shut: Path | None,
+    place: Path,
+    stop: int | None,
 ) -> tuple[list[dict[str, Any]], int, str]:
     """Start, feed, listen, end: the lines of the answer, the exit status and the last line of standard error."""
     answers, ours = os.pipe()
@@ -98,7 +116,7 @@ def _run(
         finally:
             os.close(ours)
         try:
-            answer, noise = _listen(child, listening, function, timeout_s)
+            answer, noise = _listen(child, listening, function, timeout_s, stop)
         finally:
             _end(child)
     last = (noise.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
@@ -109,7 +127,9 @@ def _run(
     return [line for line in lines if isinstance(line, dict)], child.returncode, last
 
 
-def _listen(child: subprocess.Popen[bytes], answers: Any, function: str, timeout_s: float) -> tuple[bytes, bytes]:
+def _listen(
+    child: subprocess.Popen[bytes], answers: Any, function: str, timeout_s: float, stop: int | None
+) -> tuple[bytes, bytes]:
     """All of the answer and the tail of the noise, until both ends close. Raises ChildError past a bound."""
     deadline = time.monotonic() + timeout_s
     answer, noise = bytearray(), bytearray()
@@ -117,12 +137,16 @@ def _listen(child: subprocess.Popen[bytes], answers: Any, function: str, timeout
     with selectors.DefaultSelector() as waiting:
         for stream in (answers, child.stdout):
             waiting.register(stream, selectors.EVENT_READ)
-        while waiting.get_map():
+        if stop is not None:
+            waiting.register(stop, selectors.EVENT_READ)
+        while len(waiting.get_map()) > (stop is not None):
             left = deadline - time.monotonic()
             ready = waiting.select(left) if left > 0 else []
             if not ready and time.monotonic() >= deadline:
                 raise ChildError(f"{function} was stopped after {timeout_s:g} s in its child process")
             for key, _ in ready:
+                if key.fd == stop:
+                    raise ChildError(f"{function} was given up in its child process: nobody needs it any more")
                 chunk = os.read(key.fd, 65536)
                 if not chunk:
                     waiting.unregister(key.fileobj)

@@ -99,9 +99,13 @@ def check_ours(folder: Path, names: Iterable[str], what: str) -> None:
 
 @contextlib.contextmanager
 def scratch(name: str) -> Iterator[Path]:
-    """An empty folder for temporary files, gone afterwards, with what killed processes left of the same ``name``."""
-    path = Path(tempfile.gettempdir()) / name
+    """An empty folder for temporary files, gone afterwards, with what killed processes left of the same ``name``.
+
+    Raises StorageError.
+    """
     with contextlib.ExitStack() as stack:
+        with storage(Path(name)):
+            path = Path(tempfile.gettempdir()) / name
         with storage(path):
             _sweep_beside(path)
             _, folder = stack.enter_context(_claim(path, "part", folder=True))

@@ -81,8 +81,12 @@ class OnnxRuntimeSession(BaseSession):
         return {name: np.asarray(value) for name, value in zip(self._names, outputs, strict=True)}
 
     def interrupt(self) -> None:
-        """End the call that runs now, between two operators, and every later one; from any thread."""
+        """End the call that runs now, between two operators, and every later one until ``resume``; from any thread."""
         self._run_options.terminate = True
+
+    def resume(self) -> None:
+        """Answer again after ``interrupt``."""
+        self._run_options.terminate = False
 
     def _release(self) -> None:
         self.raw = None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgewright.core.errors import EngineError, InputError, MissingExtra
 from edgewright.core.model import FilesIn, Model, Signature
 from edgewright.core.session import EngineOptions
+from edgewright.engines.altstack import kept
 from edgewright.engines.session import BaseSession, first_line
 
 # OpenVINO's CPU plugin chooses bf16 by itself where the CPU has it; asking keeps a comparison honest.
@@ -110,10 +111,12 @@ class OpenVino:
         """The library's release."""
         return str(_library().__version__).split("-")[0]
 
+    @kept()
     def providers(self) -> tuple[str, ...]:
         """Devices OpenVINO sees, in its own names and lower case (``cpu``, ``gpu``, ``npu``)."""
         return tuple(device.lower() for device in _library().Core().available_devices)
 
+    @kept()
     def open(self, model: Model, options: EngineOptions, more: Mapping[str, Any] | None = None) -> OpenVinoSession:
         """A session. Raises InputError for another format, EngineError when it cannot open.
 

@@ -91,6 +91,7 @@ class Config:
 
 
 _MAY_BE_ZERO = ("max_delay_ms", "deadline_ms", "cache_mb", "memory_mb")
+_MOST_THREADS = 512
 _OWN = {"fail_safe", "split", "shadow"}
 
 
@@ -175,6 +176,8 @@ def _number(kind: type, value: Any, where: str) -> Any:
     if type(value) is not int and (kind is int or type(value) is not float):
         raise InputError(f"{where} is not a {'whole ' if kind is int else ''}number")
     zero = where.endswith(_MAY_BE_ZERO)
+    if where.endswith("] threads") and value > _MOST_THREADS:
+        raise InputError(f"{where} must be {_MOST_THREADS} at most")
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
         raise InputError(f"{where} must be {'0 or more' if zero else 'more than 0'}")
     return kind(value)

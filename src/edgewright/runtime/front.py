@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from edgewright.runtime import logs
 from edgewright.runtime.lanes.http import Answer, Handler, Head, Reply
+from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.metrics import Metrics
 from edgewright.runtime.oip.routes import Routes
 
@@ -19,7 +19,7 @@ class Front(Routes):
         super().__init__(*told)
         self._metrics = metrics
 
-    def _route(self, head: Head) -> Callable[[Head, bytes, Answer], None]:
+    def _route(self, head: Head) -> Handler:
         if head.target.partition("?")[0].rstrip("/") == "/metrics" and head.method in ("GET", "HEAD"):
             return lambda head, body, answer: answer(self._metrics.reply())
         return super()._route(head)
@@ -28,7 +28,7 @@ class Front(Routes):
 def logged(handler: Handler, peer: str) -> Handler:
     """``handler``, each request with a line in the log: who, what, how it ended. No query, no header, no body."""
 
-    def handle(head: Head, body: bytes, answer: Answer) -> None:
+    def handle(head: Head, body: bytes, answer: Answer) -> GiveUp | None:
         begin = time.perf_counter()
 
         def told(reply: Reply) -> None:
@@ -42,6 +42,6 @@ def logged(handler: Handler, peer: str) -> Handler:
             logs.info("access", " ".join(str(value) for value in fields.values()), **fields)
             answer(reply)
 
-        handler(head, body, told)
+        return handler(head, body, told)
 
     return handle

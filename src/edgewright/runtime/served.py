@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError, NotAnswering
+from edgewright.core.model import Signature
 from edgewright.core.session import Session
+from edgewright.runtime import logs
 from edgewright.runtime.config import ModelTable
 from edgewright.runtime.failsafe import FailSafe
 from edgewright.runtime.faults import BadRequest, Fault, NotReady
@@ -50,6 +52,7 @@ class Served:
             self.pipeline = Pipeline.declared(
                 session.signature, source.preprocessing, source.postprocessing, source.labels
             )
+        self._raw = session
         self.source, self.number = source, next(_numbers)
         self.session = Finite(session) if chosen.finite else session
         self.times, self.stats = RunTimes(), Stats()
@@ -57,9 +60,14 @@ class Served:
         self.priority = chosen.priority
         self.fail_safe = FailSafe(chosen.fail_safe, session) if chosen.fail_safe else None
         open_batch = all(s.shape and not isinstance(s.shape[0], int) for s in session.signature.inputs)
+        open_batch = open_batch and _one_row_each(session.signature)
         self.most_rows = chosen.max_batch if open_batch else 1
         self.delay_s, self.preferred = chosen.max_delay_ms / 1e3, chosen.preferred_batch
         self.running, self.most_runs = 0, 1
+        self.at_work: tuple[float, Arrays] | None = None
+        """When the run that goes on began, by ``time.perf_counter``, and what it was given."""
+        self._hung, self.hangs = False, 0
+        """Runs that were ended because they would not: no more of it on the thread that reads requests."""
 
     @property
     def reason(self) -> str:
@@ -69,14 +77,21 @@ class Served:
 
     def ask(self, inputs: Arrays) -> tuple[Arrays, float]:
         """The outputs, uncounted, and what images took in s besides the model's own run. Raises as the session does."""
-        if self.pipeline is None:
-            return self.session.infer(inputs), 0.0
-        return self.pipeline.infer(self.session, inputs)
+        self.at_work = _now(), inputs
+        try:
+            if self.pipeline is None:
+                return self.session.infer(inputs), 0.0
+            return self.pipeline.infer(self.session, inputs)
+        except EngineError as error:
+            raise self._explained(error) from error
+        finally:
+            self.at_work = None
 
     def infer(self, inputs: Arrays) -> Arrays:
         """Run now, in this thread. Raises BadRequest, or Fault when the engine fails."""
         begin = _now()
         beside = 0.0
+        self.at_work = begin, inputs
         try:
             if self.pipeline is None:
                 outputs: Arrays = self.session.infer(inputs)
@@ -85,13 +100,35 @@ class Served:
         except InputError as error:
             raise BadRequest(str(error)) from error
         except EngineError as error:
-            raise (NotReady if isinstance(error, NotAnswering) else Fault)(str(error)) from error
+            told = self._explained(error)
+            raise (NotReady if isinstance(error, NotAnswering) else Fault)(str(told)) from error
+        finally:
+            self.at_work = None
         self.stats.last = end = _now()
         took = end - begin
         size = rows(inputs) if self.most_rows > 1 else 1
         self.times.add(size, took - beside)
         self.stats.ran(size, 1, took)
         return outputs
+
+    def interrupt(self) -> bool:
+        """End the run that goes on, from any thread: its caller gets a Fault. Whether the engine lets that be done."""
+        interrupt = getattr(self._raw, "interrupt", None)
+        if interrupt is None or hasattr(self._raw, "reason") or self._hung:
+            return False
+        self._hung, self.hangs = True, self.hangs + 1
+        interrupt()
+        return True
+
+    def _explained(self, error: EngineError) -> EngineError:
+        """Why a run failed, once more usable if it was interrupted."""
+        if not self._hung:
+            return error
+        getattr(self._raw, "resume", bool)()
+        self._hung = False
+        return EngineError(
+            "the run was ended: it took far longer than any other; does the model loop for ever on this?"
+        )
 
     def close(self) -> None:
         """Give the session and the files back."""
@@ -126,8 +163,9 @@ class Served:
             for job in jobs:  # one of them may be at fault, and the others must not pay for it
                 self._alone(job)
             return
-        except ValueError:
-            self.most_rows = 1  # its outputs are not one row a sample: never again
+        except Exception as error:  # noqa: BLE001 - each alone is told what is wrong
+            if isinstance(error, ValueError):
+                self.most_rows = 1  # its outputs are not one row a sample: never again
             for job in jobs:
                 self._alone(job)
             return
@@ -137,10 +175,32 @@ class Served:
         self.times.add(total, took - beside)
         self.stats.ran(total, len(jobs), took)
         for job, answer in zip(jobs, answers, strict=True):
-            job.done(answer, None)
+            _tell(job, answer, None)
 
     def _alone(self, job: Job) -> None:
         try:
-            job.done(self.infer(job.inputs), None)
+            outputs = self.infer(job.inputs)
         except Fault as fault:
-            job.done(None, fault)
+            _tell(job, None, fault)
+        except Exception:  # noqa: BLE001 - a fault of ours must cost its sender an error, and nobody else anything
+            logs.trouble(f"a run of {self.source.name} failed")
+            _tell(job, None, Fault("the server has a fault; its log says which"))
+        else:
+            _tell(job, outputs, None)
+
+
+def _tell(job: Job, outputs: Arrays | None, fault: Fault | None) -> None:
+    try:
+        job.done(outputs, fault)
+    except Exception:  # noqa: BLE001 - the others of its batch are told all the same
+        logs.trouble("an answer could not be handed over")
+
+
+def _one_row_each(signature: Signature) -> bool:
+    """Whether outputs can be one row a sample, as far as the signature tells: their first axis is as open as the
+    inputs', and no other axis grows with it (all pairs of a batch would be what its callers must not see)."""
+    axes = {spec.shape[0] for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], str)}
+    return all(
+        spec.shape and not isinstance(spec.shape[0], int) and not axes.intersection(spec.shape[1:])
+        for spec in signature.outputs
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import socket
@@ -54,7 +55,7 @@ class Address:
     def parse(cls, text: str) -> Address:
         """``host:port``, ``[v6]:port`` or ``:port``. Raises InputError."""
         host, colon, port = text.rpartition(":")
-        if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
+        if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
             raise InputError(f"{text!r} is no address; write it as 127.0.0.1:8000")
         return cls(host.strip("[]") or "127.0.0.1", int(port))
 
@@ -145,8 +146,10 @@ class Server:
         except BaseException:
             for lane in self.lanes:
                 lane.close()
-            for sock in self._listeners:
+            for sock, address in zip(self._listeners, addresses, strict=False):
                 sock.close()
+                if address.path is not None:
+                    address.path.unlink(missing_ok=True)
             self.desk.close()
             self.loader.close()
             self._loop.close()
@@ -228,6 +231,7 @@ class Server:
             connection.close()
         for lane in self.lanes:
             lane.close()
+        self.loader.end_all()  # who was still waited for was given the time of a drain
         self.desk.close()
         self.loader.close()
         self._routes.close()
@@ -310,9 +314,10 @@ def _listen(address: Address) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address.host, address.port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         sock.close()
-        raise InputError(f"cannot listen on {address.host}:{address.port}: {error.strerror}") from error
+        why = getattr(error, "strerror", None) or "that is no host's name"
+        raise InputError(f"cannot listen on {address.host}:{address.port}: {why}") from error
     sock.listen(1024)
     sock.setblocking(False)
     return sock
@@ -321,10 +326,9 @@ def _listen(address: Address) -> socket.socket:
 def _listen_at(path: Path) -> socket.socket:
     if path.is_socket():
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(str(path))
-            except OSError:
-                path.unlink()  # left behind by a server that was killed
+            probe.setblocking(False)  # one whose queue is full lives, too
+            if probe.connect_ex(str(path)) == errno.ECONNREFUSED:
+                path.unlink(missing_ok=True)  # left behind by a server that was killed
             else:
                 raise InputError(f"another server listens at {path}; stop it or choose another path")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -83,7 +83,12 @@ def _serve(path: Path, config: Config, arguments: argparse.Namespace) -> int:
     addresses, rpc, safety = _listening(config.server, arguments.insecure)
     beside = [] if rpc is None else [_rpc(rpc, config, safety)]
     keys = None if arguments.key is None else [load_public_key(key) for key in arguments.key]
-    server = Server(Settings(path, keys, config), addresses, safety=safety, beside=beside)
+    try:
+        with _signals({signal.SIGTERM: _give_up, signal.SIGHUP: None}):
+            server = Server(Settings(path, keys, config), addresses, safety=safety, beside=beside)
+    except KeyboardInterrupt:  # also SIGTERM
+        logs.info("shutdown", "stopped before it served")
+        return 0
     with _signals({signal.SIGINT: server.stop, signal.SIGTERM: server.stop, signal.SIGHUP: server.refresh}):
         _greet(server, config)
         for far in (a for a in (*server.addresses, *([rpc] if rpc else [])) if not a.local):
@@ -144,9 +149,17 @@ def _greet(server: Server, config: Config) -> None:
         logs.info("listening", str(address), address=str(address))
 
 
+def _give_up() -> None:
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def _signals(calls: dict[signal.Signals, Callable[[], None]]) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda *_, call=call: call()) for number, call in calls.items()}
+def _signals(calls: dict[signal.Signals, Callable[[], None] | None]) -> Iterator[None]:
+    """Call these when their signals come; None: nothing happens then."""
+    before = {
+        number: signal.signal(number, signal.SIG_IGN if call is None else lambda *_, call=call: call())
+        for number, call in calls.items()
+    }
     try:
         yield
     finally:

@@ -10,6 +10,8 @@ from edgewright.core.trend import Trend, Verdict, judge
 
 _LEAST_S = 1e-9
 _LATEST = 4096
+_EXACT = 512
+"""Rows from which on batches are counted by powers of two: clients choose them, and must not fill the memory."""
 
 
 class Times:
@@ -43,26 +45,23 @@ class Times:
 
 class Stats:
     """``queue`` and ``compute``: times in s; ``parse`` and ``write``: of reading a request and writing its reply, of
-    some. ``batches`` counts runs by their rows, ``faults`` by kind; ``missed``: deadlines that were not met, by a late
-    answer, a fail-safe one (``safe``), or none; ``hits`` and ``misses`` of the cache, where there is one;
-    ``last``: when a run last ended, by ``time.perf_counter``; 0.0 before the first."""
+    some. ``batches`` counts runs by their rows (from 512 on by the power of two below), ``rows`` all samples,
+    ``faults`` by kind; ``missed``: deadlines that were not met, by a late answer, a fail-safe one (``safe``), or none;
+    ``hits`` and ``misses`` of the cache, where there is one; ``last``: when a run last ended, by
+    ``time.perf_counter``; 0.0 before the first."""
 
     def __init__(self) -> None:
         self.queue, self.compute, self.parse, self.write = Times(), Times(), Times(), Times()
         self.batches: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
-        self.requests = self.missed = self.safe = self.hits = self.misses = 0
+        self.rows = self.requests = self.missed = self.safe = self.hits = self.misses = 0
         self.last = 0.0
-
-    @property
-    def rows(self) -> int:
-        """Samples answered."""
-        return sum(rows * runs for rows, runs in self.batches.items())
 
     def ran(self, rows: int, requests: int, compute_s: float) -> None:
         """One run answered so many requests."""
         self.requests += requests
-        self.batches[rows] += 1
+        self.rows += rows
+        self.batches[rows if rows < _EXACT else 1 << (rows.bit_length() - 1)] += 1
         self.compute.add(compute_s)
 
 

@@ -39,11 +39,10 @@ class Door:
                 sock.close()
 
     def _send_away(self) -> None:
-        os.close(self._spare)
-        try:
-            with contextlib.suppress(OSError):
-                self._sock.accept()[0].close()
-        finally:
+        self.close()  # and forgotten: should another thread be quicker to take it, it is not ours to close again
+        with contextlib.suppress(OSError):
+            self._sock.accept()[0].close()
+        with contextlib.suppress(OSError):
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ from edgewright.core.strict import parse_json
 from edgewright.runtime.faults import BadRequest, Fault
 from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
-from edgewright.runtime.lanes.stream import Stream
+from edgewright.runtime.lanes.stream import GiveUp, Stream
 from edgewright.runtime.oip.regions import Regions
 
 MAGIC = b"EWF1"
@@ -40,8 +40,9 @@ _HANDLES = 4
 Lane = Callable[[socket.socket], Stream]
 Answer = Callable[[Any], None]
 """Called once, on the loop's thread, with the whole reply."""
-Handler = Callable[[memoryview, int, int, float | None, Regions | None, Answer], None]
-"""Answers: JSON and tensors, the JSON's length, priority (0: the usual), timeout in s, the client's own memory."""
+Handler = Callable[[memoryview, int, int, float | None, Regions | None, Answer], GiveUp | None]
+"""Answers: JSON and tensors, the JSON's length, priority (0: the usual), timeout in s, the client's own memory. Returns
+what gives the request up, while it is not answered."""
 
 
 def frame_head(status: int, told: bytes, size: int) -> bytes:
@@ -131,7 +132,9 @@ class FrameConnection(Stream):
         try:
             if kind == INFER:
                 timeout_s = timeout_us / 1e6 if timeout_us else None
-                self._handler(frame[HEADER.size :], head, priority, timeout_s, self._regions, self._answer)
+                self._give_up = self._handler(
+                    frame[HEADER.size :], head, priority, timeout_s, self._regions, self._answer
+                )
             elif kind == ATTACH:
                 self._attach(bytes(frame[HEADER.size :]))
                 self._answer(frame_head(200, b"{}", 2))
@@ -160,7 +163,7 @@ class FrameConnection(Stream):
                 os.close(fd)
 
     def _answer(self, reply: bytes) -> None:
-        self._waiting = False
+        self._waiting, self._give_up = False, None
         self._send(reply)
         if self._in and self._sock.fileno() >= 0:
             self._go_on()

@@ -15,7 +15,7 @@ from edgewright.runtime import logs
 from edgewright.runtime.lanes.chunks import BadChunk, Chunks
 from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
-from edgewright.runtime.lanes.stream import Stream
+from edgewright.runtime.lanes.stream import GiveUp, Stream
 
 _END = b"\r\n\r\n"
 _MOST_HEADERS = 128
@@ -54,8 +54,9 @@ class BadHead(Exception):  # noqa: N818 - caught at once and turned into a reply
 Reply = tuple[int, bytes, bytes] | bytes
 """Status, further header lines (each ending in CRLF), body; or all of a reply of status 200 as it goes on the wire."""
 Answer = Callable[[Reply], None]
-Handler = Callable[[Head, bytes, Answer], None]
-"""Answers a request by calling the third argument once, at once or later, on the loop's thread."""
+Handler = Callable[[Head, bytes, Answer], GiveUp | None]
+"""Answers a request by calling the third argument once, at once or later, on the loop's thread; in the second case it
+may return what gives the request up."""
 JSON = b"Content-Type: application/json\r\n"
 
 
@@ -242,7 +243,7 @@ class Connection(Stream):
     def _ask(self, head: Head, body: bytes) -> None:
         self._waiting, self._asked = True, head
         try:
-            self._handler(head, body, self._answer)
+            self._give_up = self._handler(head, body, self._answer)
         except Exception:  # noqa: BLE001 - a fault of ours must cost its sender an error, and nobody else anything
             logs.trouble("a request could not be answered")
             if self._waiting:
@@ -250,7 +251,7 @@ class Connection(Stream):
 
     def _answer(self, reply: Reply) -> None:
         head = self._asked
-        self._waiting = False
+        self._waiting, self._give_up = False, None
         if not head.alive:
             self._ending = True
         self._send(reply if type(reply) is bytes and not self._ending else self._spelled(reply, head.method == "HEAD"))

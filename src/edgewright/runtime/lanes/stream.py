@@ -16,9 +16,14 @@ _LINGER_S = 2.0
 """How long a client that was refused in the middle of its request may take to read why."""
 
 
+GiveUp = Callable[[], object]
+"""Takes a request out of the line, if it is still there: nobody waits for its answer any more."""
+
+
 class Stream:
     """The lane's author writes ``_read`` (called when something came, with ``_receive`` to take it) and ``_take``
     (answers what lies in ``_in``, but not while ``held_up``), and sets ``_waiting`` while an answer is owed,
+    ``_give_up`` to what it can be given up with,
     ``_ending`` when the next thing sent is the last, ``_lingering`` when the client may still be sending then."""
 
     def __init__(
@@ -32,6 +37,7 @@ class Stream:
         self._in = bytearray()
         self._out: list[memoryview] = []
         self._waiting = self._ending = False
+        self._give_up: GiveUp | None = None
         self.since = time.monotonic()
         """When the request that is being read began, or the last one was answered."""
         sock.setblocking(False)
@@ -108,6 +114,8 @@ class Stream:
             self._budget.change(-self._held)
             self._held = 0
             self._closed(self)
+            if self._waiting and self._give_up is not None:
+                self._give_up()
 
     def _receive(self, most: int) -> bytes:
         """What has come, or nothing; closes when the client did."""

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.core.errors import EdgewrightError, InputError, StorageError
+from edgewright.core.files import scratch, storage
 from edgewright.core.session import EngineOptions
 from edgewright.runtime import logs
 from edgewright.runtime.config import Config
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, NotFound
+from edgewright.runtime.hangs import Hangs
 from edgewright.runtime.isolation import Isolation
 from edgewright.runtime.loading.budget import MemoryBudget, NoRoom
 from edgewright.runtime.loading.pause import Pause
 from edgewright.runtime.loading.places import BUNDLE, Place, find_places, is_model
-from edgewright.runtime.loading.preparing import check_golden, discard, prepare, requests
-from edgewright.runtime.loading.slots import Slot
+from edgewright.runtime.loading.preparing import FIRST_S, check_golden, discard, ended_in, prepare, requests
+from edgewright.runtime.loading.slots import Slot, Taken
 from edgewright.runtime.loading.sources import Source, open_model, read_source, scattered
 from edgewright.runtime.loading.trial import Answers, judge
 from edgewright.runtime.memory import anonymous_bytes, held_bytes
@@ -53,7 +58,11 @@ class Loader:
         self._repository, self._desk, self._settings = repository, desk, settings
         self._slots: dict[Path, Slot] = {}
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._folder = tempfile.TemporaryDirectory(prefix="edgewright-serve-")
+        self._folders, self._folder = contextlib.ExitStack(), Path()
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._complaint = ""
+        self._open_ones: set[Served] = set()
+        self._hangs = Hangs(self._open_ones.copy)
         self._thread = threading.Thread(target=self._work, name="edgewright-loader", daemon=True)
         self._budget = MemoryBudget(settings.config.server.memory_mb)
         self.reloads = 0
@@ -67,18 +76,21 @@ class Loader:
         places = find_places(path)
         if not places:
             raise InputError(f"{path} holds no bundle and no model; put NAME.onnx files or bundles there")
+        with contextlib.suppress(StorageError):  # until it is needed, nobody misses it; killed servers' are removed
+            self._whole()
         for place in places:
             slot = self._slots[place.path] = Slot(place, place.stamp)
             try:
-                slot.served = slot.good = self._opened(slot, self._first(place), keep=True)
+                slot.served = slot.good = self._opened(slot, *self._first(place), keep=True)
             except NoRoom as error:
                 self._cool(slot, str(error))
-            except EdgewrightError as error:
+            except Exception as error:
                 if is_model(path):
                     raise
-                self._refuse(slot, error)
+                self._refuse(slot, _explained(error))
             else:
                 self._repository.put(slot.served)
+        self._hangs.start()
         self._thread.start()
 
     def load(self, name: str, done: Done) -> None:
@@ -94,14 +106,23 @@ class Loader:
         self._orders.put(self._scan)
 
     def close(self) -> None:
-        """Stop looking, and close every model. Nothing may run any more."""
+        """Stop looking, give up what is being prepared, and close every model. Nothing may run any more."""
+        if self._stop < 0:
+            return
+        os.eventfd_write(self._stop, 1)
+        self._hangs.close()
         if self._thread.is_alive():
             self._orders.put(None)
             self._thread.join()
-        for slot in self._slots.values():
-            for served in {slot.served, slot.good} - {None}:
-                served.close()  # type: ignore[union-attr]
-        self._folder.cleanup()
+        os.close(self._stop)
+        self._stop = -1
+        for served in self._open_ones.copy():
+            self._close(served)
+        self._folders.close()
+
+    def end_all(self) -> None:
+        """End the runs that go on; from any thread."""
+        self._hangs.end_all()
 
     def _work(self) -> None:
         looked = time.monotonic()
@@ -119,22 +140,27 @@ class Loader:
                 self._guarded(order)
             for slot in list(self._slots.values()):
                 if slot.began:
-                    self._try(slot)
+                    self._guarded(partial(self._try, slot))
             self._budget.look(self._slots.values())
 
     def _guarded(self, work: Callable[[], None]) -> None:
+        complaint = ""
         try:
             work()
         except (EdgewrightError, OSError) as error:
-            logs.error("models", f"they cannot be looked at: {error}")
+            complaint = f"they cannot be looked at: {error}"
+            if complaint != self._complaint:  # once, not every second
+                logs.error("models", complaint)
+        except Exception:  # noqa: BLE001 - without this thread no file would ever be looked at again
+            logs.trouble("the models could not be looked at")
+        if work == self._scan:
+            self._complaint = complaint
 
     def _told(self, name: str, work: Callable[[str], None], done: Done) -> None:
         try:
             work(name)
-        except EdgewrightError as error:
-            done(error)
-        except OSError as error:
-            done(EdgewrightError(f"model {name!r} cannot be looked at: {error}"))
+        except Exception as error:  # noqa: BLE001 - whoever asked waits for an answer
+            done(_explained(error))
         else:
             done(None)
 
@@ -145,7 +171,7 @@ class Loader:
             raise NotFound(f"there is no model {name!r} at {self._settings.path}")
         for slot in slots:
             slot.held = slot.cold = False
-            error = self._refresh(slot)
+            error = self._refresh(slot, asked=True)
             if error is not None:
                 raise error
 
@@ -174,21 +200,31 @@ class Loader:
                 self._repository.note(slot.place.name, slot.place.version)
                 logs.info("model", f"{slot.place.name}: its files are gone, and so is it", model=slot.place.name)
 
-    def _refresh(self, slot: Slot) -> EdgewrightError | None:
-        """Load the slot's files when they changed; what was wrong with them, if anything."""
+    def _refresh(self, slot: Slot, asked: bool = False) -> EdgewrightError | None:
+        """Load the slot's files when they changed, or were refused and it is time (or somebody ``asked``) to try them
+        again; what was wrong with them, if anything."""
         stamp = slot.place.stamp
-        if stamp == slot.stamp or not stamp:
+        if not stamp:
+            missing = EdgewrightError(f"{slot.place.path} is not there, or not all that belongs to it")
+            if slot.served is None and slot.wrong is None:
+                self._refuse(slot, missing)
+            return missing
+        if stamp == slot.stamp and not (slot.wrong and asked) and time.monotonic() < slot.again:
             return slot.wrong
-        slot.stamp, slot.wrong = stamp, None
-        folder = Path(tempfile.mkdtemp(dir=self._folder.name))
+        if stamp != slot.stamp:
+            slot.accept()
+        slot.stamp = stamp
+        folder = None
         try:
+            folder = self._room()
             served = self._opened(slot, self._prepared(slot.place, folder), folder)
-        except (EdgewrightError, OSError) as error:
-            discard(folder)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others and the old one are served
+            if folder is not None:
+                discard(folder)
             if isinstance(error, NoRoom) and slot.served is None:
                 self._cool(slot, str(error))
                 return error
-            wrong = error if isinstance(error, EdgewrightError) else EdgewrightError(f"cannot prepare it: {error}")
+            wrong = _explained(error)
             self._refuse(slot, wrong)
             return wrong
         self._swap(slot, served)
@@ -196,6 +232,7 @@ class Loader:
 
     def _swap(self, slot: Slot, served: Served) -> None:
         before, slot.served = slot.served, served
+        slot.accept()
         self._repository.put(served)
         name, version = served.source.name, served.source.version
         self._repository.note(name, version)
@@ -231,40 +268,62 @@ class Loader:
             self._repository.remove(new)
         reason = f"version {new.source.version} was taken back: {verdict}; {old.source.version} answers again"
         self._repository.note(old.source.name, old.source.version, "READY", reason)
+        slot.refuse(EdgewrightError(reason), time.monotonic())
         self._repository.totals.reloads["taken_back"] += 1
         logs.error("reload", f"{old.source.name}: {reason}", model=old.source.name, version=old.source.version)
         self._retire(new)
 
     def _empty(self, slot: Slot, reason: str) -> None:
-        slot.stamp, slot.wrong, slot.began = None, None, 0.0
+        slot.stamp, slot.began = None, 0.0
         for served in {slot.served, slot.good} - {None}:
             assert served is not None  # noqa: S101 - narrowing for the type checker
             self._repository.remove(served)
             self._repository.note(served.source.name, served.source.version, "UNAVAILABLE" if reason else "", reason)
             self._retire(served)
         slot.served = slot.good = None
+        slot.accept()
 
     def _refuse(self, slot: Slot, error: EdgewrightError) -> None:
-        slot.wrong = error
         version = slot.served.source.version if slot.served else slot.place.version
         state = "READY" if slot.served else "UNAVAILABLE"
+        again = slot.wrong
+        slot.refuse(error, time.monotonic())
         reason = f"new files were refused: {error}" if slot.served else str(error)
         self._repository.note(slot.place.name, version, state, reason)
         self._repository.totals.reloads["refused"] += slot.served is not None
-        logs.error("model", f"{slot.place.name}: {reason}", model=slot.place.name, reason=reason)
+        if str(again) != str(error):  # once, however often it is tried
+            logs.error("model", f"{slot.place.name}: {reason}", model=slot.place.name, reason=reason)
 
     def _retire(self, served: Served) -> None:
         if not self._desk.retire(served, _DRAIN_S):
             name, version = served.source.name, served.source.version
             logs.error("model", f"{name} {version} did not come to rest", model=name, version=version)
             return
+        self._close(served)
+
+    def _close(self, served: Served) -> None:
+        self._open_ones.discard(served)
         served.close()
 
-    def _first(self, place: Place) -> Source:
+    def _room(self) -> Path:
+        """An empty folder for one version's files. Raises StorageError."""
+        whole = self._whole()
+        with storage(whole):
+            return Path(tempfile.mkdtemp(dir=whole))
+
+    def _whole(self) -> Path:
+        """The folder of these, removed in the end, by the next server if not by this one; made anew should somebody
+        have tidied it away. Raises StorageError."""
+        if self._folder == Path() or not self._folder.is_dir():
+            self._folder = self._folders.enter_context(scratch("edgewright-serve"))
+        return self._folder
+
+    def _first(self, place: Place) -> tuple[Source, Path | None]:
         """At the start nobody waits: no child is needed, unless the weights lie in files that may change under us."""
         if scattered(place.path):
-            return self._prepared(place, Path(tempfile.mkdtemp(dir=self._folder.name)))
-        return read_source(place, self._settings.trusted, *self._asked(place))
+            folder = self._room()
+            return self._prepared(place, folder), folder
+        return read_source(place, self._settings.trusted, *self._asked(place)), None
 
     def _asked(self, place: Place) -> tuple[str, EngineOptions | None]:
         """The engine and its options that were configured; a bundle is opened as it was measured."""
@@ -275,8 +334,9 @@ class Loader:
 
     def _prepared(self, place: Place, folder: Path) -> Source:
         return prepare(
-            place, folder, None if self._settings.trusted is None else [*self._settings.trusted], *self._asked(place)
-        )
+            place, folder, None if self._settings.trusted is None else [*self._settings.trusted], *self._asked(place),
+            stop=self._stop,
+        )  # fmt: skip
 
     def _opened(self, slot: Slot, source: Source, folder: Path | None = None, keep: bool = False) -> Served:
         """``_open`` within the budget: others are unloaded for it, unless ``keep``. Raises NoRoom."""
@@ -284,10 +344,10 @@ class Loader:
             self._cool(one, "it was unloaded to make room for others within memory_mb")
         before = anonymous_bytes()
         if slot.served is None:
-            served = self._open(source, folder)
+            served = self._open(slot, source, folder)
         else:
             with Pause() as pause:
-                served = self._open(source, folder)
+                served = self._open(slot, source, folder)
             totals = self._repository.totals
             totals.longest_pause_s = max(totals.longest_pause_s, pause.longest_s)
         grown = max(anonymous_bytes() - before, 0)
@@ -308,17 +368,32 @@ class Loader:
                 slot.cold = False  # one order is enough
                 self.load(name, lambda error: None)
 
-    def _open(self, source: Source, folder: Path | None = None) -> Served:
+    def _alone(self, slot: Slot, source: Source) -> None:
+        """Raise Taken when other files are served under this name and version."""
+        for other in self._slots.values():
+            for served in {other.served, other.good} - {None} if other is not slot else ():
+                assert served is not None  # noqa: S101 - narrowing for the type checker
+                if (served.source.name, served.source.version) == (source.name, source.version):
+                    raise Taken(
+                        f"{other.place.path.name} is served as {source.name} {source.version} already; remove one of "
+                        "the two, or give it another version"
+                    )
+
+    def _open(self, slot: Slot, source: Source, folder: Path | None = None) -> Served:
+        self._alone(slot, source)
         table = self._settings.config.model(source.name)
         source, session = open_model(source, Isolation() if table.isolated else None)
         if step_down(session):
             logs.warning("provider", f"{source.name}: {step_down(session)}", model=source.name)
         try:
-            check_golden(source, session)
-            served = Served(source, session, table, folder)
-            if served.pipeline is not None and self._desk.cache is not None:
-                served.pipeline.remember(self._desk.cache, served)
-            return _warm(served)
+            with ended_in(session, FIRST_S):
+                check_golden(source, session)
+                served = Served(source, session, table, folder)
+                if served.pipeline is not None and self._desk.cache is not None:
+                    served.pipeline.remember(self._desk.cache, served)
+                _warm(served)
+            self._open_ones.add(served)
+            return served
         except BaseException:
             session.close()
             raise
@@ -329,6 +404,16 @@ def _warm(served: Served) -> Served:
     if calls:
         served.warm(calls)
     return served
+
+
+def _explained(error: Exception) -> EdgewrightError:
+    """``error`` as one that can be told. What nobody thought of goes into the log, with its place."""
+    if isinstance(error, EdgewrightError):
+        return error
+    if isinstance(error, OSError):
+        return StorageError(f"cannot prepare it: {error}")
+    logs.trouble("a model could not be looked at")
+    return EdgewrightError(f"cannot prepare it: {type(error).__name__}: {error}")
 
 
 def _answers(served: Served) -> Answers:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from edgewright.bundles.names import MANIFEST, SIGNATURE
@@ -13,6 +16,10 @@ from edgewright.core.errors import InputError
 PLAIN = {".onnx": "onnxruntime", ".ort": "onnxruntime", ".xml": "openvino"}
 """Suffixes of model files, and the engine that opens them unless another is asked for."""
 BUNDLE = ".ewb"
+_MOST_DIGITS = 100
+_LOCATION = re.compile(rb"\x0a\x08location\x12[\x01-\x7f](.{1,127})", re.DOTALL)
+"""An entry of TensorProto.external_data: key and value with their lengths, protobuf's wire format."""
+_LENGTH, _MOST_DATA = 11, 64
 FIRST = "1"
 """The version of a model file that lies in no folder of versions."""
 
@@ -57,13 +64,17 @@ def find_places(path: Path) -> list[Place]:
         if is_model(entry):
             found.append(_place(entry.name if entry.is_dir() else entry.stem, entry))
         elif entry.is_dir():
-            found += _versions(entry)
+            with contextlib.suppress(InputError):  # somebody else's (lost+found): the others are served
+                found += _versions(entry)
     return found
 
 
 def is_model(path: Path) -> bool:
     """Whether one model lies there: a model file, a bundle's file or a bundle's folder."""
-    return (path / MANIFEST).is_file() or (path.is_file() and path.suffix in (*PLAIN, BUNDLE))
+    try:
+        return (path / MANIFEST).is_file() or (path.is_file() and path.suffix in (*PLAIN, BUNDLE))
+    except OSError:  # not to be looked into
+        return False
 
 
 def newest(versions: list[str]) -> str:
@@ -74,7 +85,10 @@ def newest(versions: list[str]) -> str:
 def _order(version: str) -> list[tuple[int, int, str]]:
     parts = re.findall(r"\d+|[^\d.]+", version)
     # 1.0-rc comes before 1.0, and that before 1.0.1.
-    return [*[(2, int(part), "") if part.isdigit() else (0, 0, part) for part in parts], (1, 0, "")]
+    return [
+        *[(2, int(part), "") if part.isdecimal() and len(part) <= _MOST_DIGITS else (0, 0, part) for part in parts],
+        (1, 0, ""),
+    ]
 
 
 def _place(name: str, path: Path, version: str = FIRST) -> Place:
@@ -99,7 +113,28 @@ def _listed(folder: Path) -> list[Path]:
         raise InputError(f"cannot look into {folder}: {error.strerror}") from error
 
 
+def data_files(path: Path) -> list[Path]:
+    """The files in which an ONNX file keeps weights, as found without reading ONNX. Raises OSError, ValueError."""
+    facts = path.stat()
+    return [path.parent / name for name in _data_names(path, facts.st_ino, facts.st_size, facts.st_mtime_ns)]
+
+
+@lru_cache(maxsize=256)
+def _data_names(path: Path, *stamp: int) -> tuple[str, ...]:
+    if not path.is_file() or not path.stat().st_size:
+        return ()
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as content:
+        found = {match[1][: match[0][_LENGTH]] for match in _LOCATION.finditer(content)}
+    names = sorted(os.fsdecode(name) for name in found if b"\0" not in name)
+    return tuple(names[:_MOST_DATA])
+
+
 def _beside(path: Path) -> list[Path]:
+    if path.suffix == ".onnx":
+        try:
+            return [path, *data_files(path)]
+        except (OSError, ValueError):  # gone, or being written
+            return [path]
     if path.suffix != ".xml":
         return [path]
     weights = path.with_suffix(".bin")

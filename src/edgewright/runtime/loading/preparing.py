@@ -9,9 +9,11 @@ figures of 2026-11-21). So the child leaves the graph and its weights apart.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +21,19 @@ from typing import Any
 from edgewright.bundles import compare_golden, too_far
 from edgewright.core.child import run_child
 from edgewright.core.errors import EdgewrightError, EngineError, InputError
+from edgewright.core.files import storage
+from edgewright.core.interruption import interrupting
 from edgewright.core.model import FilesIn, Model
 from edgewright.core.session import Arrays, EngineOptions, Session
 from edgewright.measurement.subject import drawn_requests
 from edgewright.runtime.loading.places import Place
 from edgewright.runtime.loading.prepared import model_folder, read_prepared, write_prepared
-from edgewright.runtime.loading.sources import Source, open_model, read_source
+from edgewright.runtime.loading.sources import Source, open_model, read_source, scattered
 from edgewright.trust import PublicKey
 
 _TIMEOUT_S = 600.0
+FIRST_S = 60.0
+"""For the first runs of a model: golden calls and warming up."""
 _NICE = 10
 _RUNS, _SECONDS = 30, 1.0
 _APART_BYTES = 256 * 1024
@@ -35,17 +41,18 @@ _APART_BYTES = 256 * 1024
 
 
 def prepare(place: Place, folder: Path, trusted: list[PublicKey] | None, engine: str,
-            options: EngineOptions | None) -> Source:  # fmt: skip
+            options: EngineOptions | None, stop: int | None = None) -> Source:  # fmt: skip
     """The source at ``place``, verified, tried out and laid out in ``folder`` by a child process.
 
-    Raises the EdgewrightError that the child did, ChildError when it died or hung.
+    ``stop``: a descriptor; what can be read from it ends the child. Raises the EdgewrightError that the child did,
+    ChildError when it died, hung or was stopped.
     """
     told = {
         "name": place.name, "version": place.version, "path": str(place.path.resolve()), "folder": str(folder),
         "trusted": None if trusted is None else [key.text() for key in trusted], "engine": engine,
         "options": None if options is None else options.to_json(),
     }  # fmt: skip
-    run_child(f"{__name__}:prepare_in_child", told, timeout_s=_TIMEOUT_S, folder=folder)
+    run_child(f"{__name__}:prepare_in_child", told, timeout_s=_TIMEOUT_S, folder=folder, stop=stop)
     return read_prepared(folder)
 
 
@@ -56,13 +63,34 @@ def prepare_in_child(told: dict[str, Any]) -> dict[str, Any]:
     options = None if told["options"] is None else EngineOptions(**told["options"])
     place = Place(told["name"], told["version"], Path(told["path"]))
     source, session = open_model(read_source(place, trusted, told["engine"], options))
-    with session:
+    with session, ended_in(session, FIRST_S):
         check_golden(source, session)
         check_latency(source, fastest_s(source, session))
     folder = Path(told["folder"])
-    source = _laid_out(source, model_folder(folder))
-    write_prepared(source, folder)
+    with storage(folder):
+        source = _laid_out(source, model_folder(folder), apart=scattered(place.path))
+        write_prepared(source, folder)
     return {"version": source.version}
+
+
+@contextlib.contextmanager
+def ended_in(session: Session, seconds: float) -> Iterator[None]:
+    """A block of first runs, of which nobody knows whether they end. Raises EngineError after ``seconds`` where the
+    engine lets itself be interrupted."""
+    interrupt = getattr(session, "interrupt", None)
+    if interrupt is None:
+        yield
+        return
+    with interrupting(interrupt, seconds) as watch:
+        try:
+            yield
+        except EngineError:
+            if not watch.late:
+                raise
+    if watch.late:
+        raise EngineError(
+            f"it did not answer its first requests within {seconds:.3g} s; look for a loop that never ends"
+        )
 
 
 def check_golden(source: Source, session: Session) -> None:
@@ -105,11 +133,11 @@ def fastest_s(source: Source, session: Session) -> float:
     return best if best < float("inf") else 0.0
 
 
-def _laid_out(source: Source, folder: Path) -> Source:
+def _laid_out(source: Source, folder: Path, apart: bool) -> Source:
     model = source.model
     folder.mkdir()
     size = sum(map(len, model.files.values()))
-    if source.engine == "onnxruntime" and model.format == "onnx" and size >= _APART_BYTES:
+    if source.engine == "onnxruntime" and model.format == "onnx" and (apart or size >= _APART_BYTES):
         _split(model, folder)
     else:
         for name, data in model.files.items():
@@ -128,7 +156,13 @@ def _split(model: Model, folder: Path) -> None:
     settings.optimized_model_filepath = str(folder / model.main)
     for key, value in (("file_name", "weights.bin"), ("min_size_in_bytes", "1024")):
         settings.add_session_config_entry(f"session.optimized_model_external_initializers_{key}", value)
-    OnnxRuntime().open(model, EngineOptions(), settings).close()
+    try:
+        OnnxRuntime().open(model, EngineOptions(), settings).close()
+    except EngineError:
+        # What ONNX Runtime says of a full disk names a line of its own source.
+        if shutil.disk_usage(folder).free < sum(map(len, model.files.values())):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+        raise
     if not (folder / model.main).is_file():
         raise EdgewrightError("ONNX Runtime did not write the model apart from its weights")
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgewright.core.errors import EdgewrightError
+from edgewright.core.child import ChildLost
+from edgewright.core.errors import EdgewrightError, StorageError
 from edgewright.runtime.loading.places import Place
 from edgewright.runtime.served import Served
+
+INFINITY = float("inf")
+_FIRST_S, _LONGEST_S = 2.0, 300.0
+
+
+class Taken(EdgewrightError):  # noqa: N818 - reads as what it says
+    """Other files are served under the same name and version."""
 
 
 @dataclass(eq=False)
@@ -19,11 +27,25 @@ class Slot:
     served: Served | None = None
     good: Served | None = None
     began: float = 0.0
-    wrong: EdgewrightError | None = None
-    """Why the files that lie there were refused."""
     held: bool = False
     """Unloaded by request: only a request loads it again."""
     cold: bool = False
     """Unloaded to make room: whoever asks for it has it loaded again."""
+    wrong: EdgewrightError | None = None
+    """Why the files that lie there are not served, None when they are."""
+    again: float = INFINITY
+    """When they are tried again by themselves, on the monotonic clock: what was wrong may have passed by then."""
+    tries: int = 0
     size_bytes: int = 0
     """What it held in memory when it was last open; 0 if it never was."""
+
+    def refuse(self, error: EdgewrightError, now: float) -> None:
+        """Remember why its files are not served, and when to try them again: soon, then ever later, where the reason
+        was not theirs (a full disk, a child that was killed, a name that was taken), else never."""
+        self.wrong, self.tries = error, self.tries + 1
+        passing = isinstance(error, ChildLost | StorageError | Taken)
+        self.again = now + min(_FIRST_S * 2.0 ** min(self.tries - 1, 60), _LONGEST_S) if passing else INFINITY
+
+    def accept(self) -> None:
+        """Its files are served."""
+        self.wrong, self.again, self.tries = None, INFINITY, 0

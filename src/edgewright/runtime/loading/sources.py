@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from edgewright.core.session import EngineOptions, Session
 from edgewright.engines import open_session
 from edgewright.formats import load
 from edgewright.runtime.isolation import Isolation, open_isolated
-from edgewright.runtime.loading.places import BUNDLE, PLAIN, Place
+from edgewright.runtime.loading.places import BUNDLE, PLAIN, Place, data_files
 from edgewright.trust import PublicKey
 
 
@@ -103,10 +102,7 @@ def open_model(source: Source, isolation: Isolation | None = None) -> tuple[Sour
 def scattered(path: Path) -> bool:
     """Whether a model file seems to keep weights in files beside it, which an engine would map: changed under it, they
     would end the process."""
-    if path.suffix != ".onnx" or not path.is_file() or not path.stat().st_size:
-        return False
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as content:
-        return content.find(b"\x0a\x08location") >= 0  # the key of an entry of TensorProto.external_data
+    return path.suffix == ".onnx" and path.is_file() and bool(data_files(path))
 
 
 def _in_place(path: Path) -> Model:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import cycle
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from edgewright.runtime import logs
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import BadRequest, Fault, Gone
 from edgewright.runtime.lanes.frames import frame_fault, frame_head
-from edgewright.runtime.lanes.http import JSON, Answer, Head, Reply, fault_reply
+from edgewright.runtime.lanes.http import JSON, Answer, Handler, Head, Reply, fault_reply
+from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.oip.encodings import INFLATED, chosen, inflate, packing
 from edgewright.runtime.oip.messages import Plan, Wanted, plan, reply
 from edgewright.runtime.oip.raw import raw_plan
@@ -60,7 +63,7 @@ class Inference:
         self._inflated = 0
         self._turn = cycle(range(_SAMPLED)).__next__
 
-    def handler(self, head: Head, name: str, version: str) -> Callable[[Head, bytes, Answer], None]:
+    def handler(self, head: Head, name: str, version: str) -> Handler:
         """What answers HTTP requests that have this very head. Raises BadRequest."""
         told = head.headers.get("inference-header-content-length")
         if told is not None and not (told.isascii() and told.isdigit() and len(told) < 16):
@@ -71,7 +74,7 @@ class Inference:
 
         turn = self._turn
 
-        def answer_one(head: Head, body: bytes, answer: Answer) -> None:
+        def answer_one(head: Head, body: bytes, answer: Answer) -> GiveUp | None:
             begin = 0.0 if turn() else _now()
             size = len(body) if length is None else length
             if size > len(body):
@@ -84,14 +87,14 @@ class Inference:
                 answer = packing(answer, back, self._later)
             request = asked.request
             binary = memoryview(body)[size:]
-            self._ask(name, version, asked, binary, request.timeout_s, request.priority, HTTP, answer, begin)
+            return self._ask(name, version, asked, binary, request.timeout_s, request.priority, HTTP, answer, begin)
 
         if encoding == "identity":
             return answer_one
         return lambda head, body, answer: self._unpacked(encoding, head, body, answer, answer_one)
 
     def _unpacked(self, encoding: str, head: Head, body: bytes, answer: Answer,
-                  plain: Callable[[Head, bytes, Answer], None]) -> None:  # fmt: skip
+                  plain: Handler) -> GiveUp | None:  # fmt: skip
         """A few compressed bytes can become many, and a thousand requests may wait: bounded are all together."""
         body = inflate(body, encoding, max(INFLATED - self._inflated, 1))
         held = [len(body)]
@@ -104,7 +107,7 @@ class Inference:
                 answer(reply)
 
         try:
-            plain(head, body, give_back)
+            return plain(head, body, give_back)
         except BaseException:
             give_back()
             raise
@@ -112,16 +115,16 @@ class Inference:
     def frame(
         self, body: memoryview, length: int, priority: int, timeout_s: float | None, regions: Regions | None,
         answer: Answer,
-    ) -> None:  # fmt: skip
+    ) -> GiveUp | None:  # fmt: skip
         """Answer a frame, whose JSON also names the model (``model_name``, ``model_version``); ``regions``: the memory
         that this client has handed over, and no other's."""
         own = self._no_regions if regions is None else regions
         asked = self._plan(bytes(body[:length]), own, own.plans)
         name, version = asked.model
-        self._ask(name, version, asked, body[length:], timeout_s, priority, FRAMES, answer)
+        return self._ask(name, version, asked, body[length:], timeout_s, priority, FRAMES, answer)
 
     def _ask(self, name: str, version: str, asked: Plan, binary: memoryview, timeout_s: float | None, priority: int,
-             wire: Wire, answer: Answer, begin: float = 0.0) -> None:  # fmt: skip
+             wire: Wire, answer: Answer, begin: float = 0.0) -> GiveUp | None:  # fmt: skip
         served = self._find(name, version)
         try:
             inputs = asked.inputs(binary)
@@ -135,15 +138,15 @@ class Inference:
             self._later(lambda: answer(wire.fault(fault) if fault else tell(served, asked, outputs, wire)))
 
         try:
-            quick = served.times.usual() < _SHORT_S and (served.pipeline is None or not served.pipeline.takes(inputs))
+            quick = served.times.usual() < _SHORT_S and not served.hangs
+            quick = quick and (served.pipeline is None or not served.pipeline.takes(inputs))
             outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None
             if outputs is None:
-                self._desk.later(served, inputs, done, timeout_s, priority)
-                return
+                return partial(self._desk.scheduler.cancel, self._desk.later(served, inputs, done, timeout_s, priority))
         except Gone:  # replaced just now: its successor answers
-            self._ask(name, version, asked, binary, timeout_s, priority, wire, answer)
-            return
+            return self._ask(name, version, asked, binary, timeout_s, priority, wire, answer)
         answer((self._timed if begin else self._reply)(served, asked, outputs, wire))
+        return None
 
     def _timed(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
         begin = _now()
@@ -167,6 +170,9 @@ class Inference:
             return self._reply(served, asked, outputs, wire)
         except Fault as fault:
             return wire.fault(fault)
+        except Exception:  # noqa: BLE001 - a client must not wait for ever because of a fault of ours
+            logs.trouble(f"an answer of {served.source.name} could not be written")
+            return wire.fault(Fault("the server has a fault; its log says which"))
 
     def _reply(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
         arrays = [*outputs.values()]

@@ -13,7 +13,8 @@ from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import Fault, NotFound, NotReady
-from edgewright.runtime.lanes.http import JSON, Answer, Head, Reply, fault_reply
+from edgewright.runtime.lanes.http import JSON, Answer, Handler, Head, Reply, fault_reply
+from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.oip.admin import Control, change, index, read_object, register, status
 from edgewright.runtime.oip.inference import Inference
 from edgewright.runtime.oip.metadata import config, metadata, platform, statistics
@@ -22,7 +23,6 @@ from edgewright.runtime.oip.settings import LOG, TRACE, Unsupported, settings
 from edgewright.runtime.oip.splitting import SplitInference
 from edgewright.runtime.repository import Repository
 
-Call = Callable[[Head, bytes, Answer], None]
 Endpoint = Callable[..., Any]
 """Given the body and what the path names, returns the JSON value of the reply."""
 _MODEL = r"/v2/models/([^/]+)(?:/versions/([^/]+))?"
@@ -71,13 +71,14 @@ class Routes:
         }
         self._table = [(re.compile(path), verbs) for path, verbs in table.items()]
 
-    def __call__(self, head: Head, body: bytes, answer: Answer) -> None:
+    def __call__(self, head: Head, body: bytes, answer: Answer) -> GiveUp | None:
         """Answer one request, at once or later."""
         call = head.memo.get("call")
         try:
             if call is None:
                 call = head.memo["call"] = self._route(head)
-            call(head, body, answer)
+            given: GiveUp | None = call(head, body, answer)
+            return given
         except _WrongVerb as fault:
             state, more, told = _error(fault)
             answer((state, more + b"Allow: %s\r\n" % ", ".join(fault.allowed).encode(), told))
@@ -85,13 +86,14 @@ class Routes:
             answer(_error(fault))
         except EdgewrightError as error:
             answer(fault_reply(500, str(error)))
+        return None
 
     def close(self) -> None:
         """Give back what clients registered."""
         if self._regions is not None:
             self._regions.close()
 
-    def _route(self, head: Head) -> Call:
+    def _route(self, head: Head) -> Handler:
         path = head.target.partition("?")[0].rstrip("/")
         found = re.fullmatch(_MODEL + "/infer", path)
         if found is not None:

@@ -9,7 +9,8 @@ from typing import Any
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import NotFound, NotReady
-from edgewright.runtime.lanes.http import Answer, Head
+from edgewright.runtime.lanes.http import Handler, Head
+from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.oip.inference import Inference
 from edgewright.runtime.oip.messages import Plan
 from edgewright.runtime.oip.regions import Regions
@@ -28,7 +29,7 @@ class SplitInference(Inference):
         super().__init__(repository, desk, later, regions)
         self._splits = splits
 
-    def handler(self, head: Head, name: str, version: str) -> Callable[[Head, bytes, Answer], None]:
+    def handler(self, head: Head, name: str, version: str) -> Handler:
         """What answers HTTP requests that have this very head. Raises BadRequest."""
         usual = super().handler
         key = head.headers.get(HEADER)
@@ -37,11 +38,11 @@ class SplitInference(Inference):
         # Drawn anew each time: versions come and go while heads are remembered.
         return lambda head, body, answer: usual(head, name, self._splits.version(name, key))(head, body, answer)
 
-    def _ask(self, name: str, version: str, asked: Plan, *rest: Any) -> None:
+    def _ask(self, name: str, version: str, asked: Plan, *rest: Any) -> GiveUp | None:
         chosen = version or self._splits.version(name, asked.request.parameters.get("key"))
         try:
-            super()._ask(name, chosen, asked, *rest)
+            return super()._ask(name, chosen, asked, *rest)
         except (NotFound, NotReady):
             if chosen == version:
                 raise
-            super()._ask(name, "", asked, *rest)  # it was taken away just now
+            return super()._ask(name, "", asked, *rest)  # it was taken away just now

@@ -11,6 +11,8 @@ from typing import Any
 from weakref import ref
 
 _FEW = 1024
+_LONGEST_S = 86400.0
+"""A thread sleeps a day at most, then looks again: the system refuses to wait for what a client may ask."""
 
 
 class Alarms:
@@ -52,7 +54,8 @@ class Alarms:
         while True:
             with self._news:
                 while self._open and (not self._heap or self._heap[0][0] > self._clock()):
-                    self._news.wait(max(self._heap[0][0] - self._clock(), 0.0) if self._heap else None)
+                    wait = min(max(self._heap[0][0] - self._clock(), 0.0), _LONGEST_S) if self._heap else None
+                    self._news.wait(wait)
                 if not self._open:
                     return
                 thing = heappop(self._heap)[2]()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
+from edgewright.runtime import logs
 from edgewright.runtime.faults import Cancelled, Expired, Fault, Gone, Infeasible, NotReady, Overloaded
 from edgewright.runtime.scheduling.admission import Admission
 from edgewright.runtime.scheduling.line import NEVER, Line, Waiting
@@ -23,6 +24,8 @@ from edgewright.runtime.scheduling.times import RunTimes
 
 Clock = Callable[[], float]
 _URGENT = 1
+_LONGEST_S = 86400.0
+"""A thread sleeps a day at most, then looks again: the system refuses to wait for what a client may ask."""
 _REMEMBERED = 64
 """Urgent requests whose slack is remembered when others are batched."""
 
@@ -101,9 +104,9 @@ class Scheduler:
         with self._lock:
             if not self._free or len(self._line) or model.running >= model.most_runs or not self._open:
                 return 0.0
+            end = self._clock() + model.times.mean() + beside_s
             self._free -= 1
             model.running += 1
-            end = self._clock() + model.times.mean() + beside_s
             self._ends.append(end)
             return end
 
@@ -225,16 +228,19 @@ class Scheduler:
                     if self._free and len(self._line):
                         jobs, wait = self._take(self._clock())
                     if not jobs:
-                        self._work.wait(wait)
+                        self._work.wait(None if wait is None else min(wait, _LONGEST_S))
                 model = jobs[0].model
-                self._free -= 1
-                model.running += 1
                 beside = sum(j.beside_s for j in jobs)
                 end = self._clock() + model.times.mean(sum(j.rows for j in jobs) or 1) + beside
+                self._free -= 1
+                model.running += 1
                 self._ends.append(end)
                 if self._free and len(self._line):
                     self._work.notify()
-            model.run(jobs)
+            try:
+                model.run(jobs)
+            except Exception:  # noqa: BLE001 - without this thread nobody in line would ever be answered
+                logs.trouble("an executor goes on")
             self.leave(model, end, jobs)
 
     def _take(self, now: float) -> tuple[list[Job], float | None]:
@@ -282,7 +288,8 @@ class Scheduler:
             with self._lock:
                 while self._open and self._line.next_deadline() > self._clock():
                     self._alarm = self._line.next_deadline()
-                    self._reap.wait(None if self._alarm == NEVER else max(self._alarm - self._clock(), 0.0))
+                    wait = min(max(self._alarm - self._clock(), 0.0), _LONGEST_S)
+                    self._reap.wait(None if self._alarm == NEVER else wait)
                 if not self._open:
                     return
                 now = self._clock()
@@ -292,4 +299,7 @@ class Scheduler:
                     if one.promised:
                         self._admission.learn(now + one.cost - one.promised)
             for one in late:
-                one.job.done(None, Expired("its deadline could not be met any more while it waited"))
+                try:
+                    one.job.done(None, Expired("its deadline could not be met any more while it waited"))
+                except Exception:  # noqa: BLE001 - the others are told, too, and those of tomorrow
+                    logs.trouble("the reaper goes on")

@@ -7,6 +7,8 @@ from collections import deque
 
 _WINDOW = 64
 _REFRESH = 32
+_SIZES = 256
+"""Numbers of rows that are told apart: clients choose them, and must not fill the memory."""
 
 
 class RunTimes:
@@ -25,9 +27,13 @@ class RunTimes:
         self._left = 0
 
     def add(self, rows: int, seconds: float) -> None:
-        """One run of ``rows`` took ``seconds``."""
+        """One run of ``rows`` took ``seconds``; of no rows counts as of one."""
+        rows = rows or 1
         kept = self._kept.get(rows)
         if kept is None:
+            if len(self._kept) >= _SIZES:
+                oldest = next(iter(self._kept))
+                del self._kept[oldest], self._known[oldest]
             kept = self._kept[rows] = deque(maxlen=_WINDOW)
         kept.append(seconds)
         self._left -= 1
@@ -36,6 +42,11 @@ class RunTimes:
             mean = sum(kept) / len(kept)
             spread = math.sqrt(sum([(x - mean) ** 2 for x in kept]) / len(kept))
             self._known[rows] = mean, spread, sorted(kept)[len(kept) // 2]
+
+    @property
+    def learned(self) -> bool:
+        """Whether any run was seen."""
+        return bool(self._known)
 
     def usual(self, rows: int = 1) -> float:
         """The median, in s: what one run more or less that took long does not change."""
@@ -53,9 +64,10 @@ class RunTimes:
         found = self._known.get(rows)
         if found is not None:
             return found
-        if not self._known:
+        known = self._known.copy()  # whole: another thread may learn a new size meanwhile
+        if not known:
             return self._guess * rows, self._guess, self._guess * rows
-        nearest = min(self._known, key=lambda known: abs(known - rows))
+        nearest = min(known, key=lambda size: abs(size - rows))
         scale = max(rows / nearest, 1.0)
-        mean, spread, usual = self._known[nearest]
+        mean, spread, usual = known[nearest]
         return mean * scale, spread * scale, usual * scale
