@@ -66,6 +66,10 @@ class Served:
         self.running, self.most_runs = 0, 1
         self.at_work: tuple[float, Arrays] | None = None
         """When the run that goes on began, by ``time.perf_counter``, and what it was given."""
+        self.rival: Served | None = None
+        """The version before, while this one is on trial: it answers where this one fails."""
+        self.worse = 0
+        """Runs in which this one failed and its rival did not."""
         self._hung, self.hangs = False, 0
         """Runs that were ended because they would not: no more of it on the thread that reads requests."""
 
@@ -101,6 +105,10 @@ class Served:
             raise BadRequest(str(error)) from error
         except EngineError as error:
             told = self._explained(error)
+            saved = None if self.rival is None else self.rival.saved(inputs)
+            if saved is not None:
+                self.worse += 1
+                return saved
             raise (NotReady if isinstance(error, NotAnswering) else Fault)(str(told)) from error
         finally:
             self.at_work = None
@@ -110,6 +118,13 @@ class Served:
         self.times.add(size, took - beside)
         self.stats.ran(size, 1, took)
         return outputs
+
+    def saved(self, inputs: Arrays) -> Arrays | None:
+        """The outputs, uncounted, for another version that could not give them; None when this one cannot either: then
+        the request is at fault."""
+        with suppress(EngineError, InputError):
+            return self.session.infer(inputs) if self.pipeline is None else self.pipeline.infer(self.session, inputs)[0]
+        return None
 
     def interrupt(self) -> bool:
         """End the run that goes on, from any thread: its caller gets a Fault. Whether the engine lets that be done."""

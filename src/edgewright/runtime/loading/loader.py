@@ -23,6 +23,7 @@ from edgewright.runtime.faults import Fault, NotFound
 from edgewright.runtime.hangs import Hangs
 from edgewright.runtime.isolation import Isolation
 from edgewright.runtime.loading.budget import MemoryBudget, NoRoom
+from edgewright.runtime.loading.independence import mixes_rows
 from edgewright.runtime.loading.pause import Pause
 from edgewright.runtime.loading.places import BUNDLE, Place, find_places, is_model
 from edgewright.runtime.loading.preparing import FIRST_S, check_golden, discard, ended_in, prepare, requests
@@ -246,6 +247,7 @@ class Loader:
         told = f"{name} {version} took the place of {before.source.version}"
         logs.info("reload", told, model=name, version=version, before=before.source.version)
         slot.began = time.monotonic()
+        served.rival = slot.good if slot.good is not None and _alike(served, slot.good) else None
         if before.source.version != version:
             self._repository.remove(before)
         if before is not slot.good:  # it never finished its own trial: the last good one stays behind it
@@ -257,7 +259,7 @@ class Loader:
         verdict = judge(_answers(new), _answers(old), new.source.latency_ms, time.monotonic() - slot.began)
         if verdict is None:
             return
-        slot.began = 0.0
+        slot.began, new.rival = 0.0, None
         if verdict is True:
             slot.good = new
             self._retire(old)
@@ -391,6 +393,8 @@ class Loader:
                 served = Served(source, session, table, folder)
                 if served.pipeline is not None and self._desk.cache is not None:
                     served.pipeline.remember(self._desk.cache, served)
+                if served.most_rows > 1:
+                    _check_batches(served)
                 _warm(served)
             self._open_ones.add(served)
             return served
@@ -399,11 +403,17 @@ class Loader:
             raise
 
 
-def _warm(served: Served) -> Served:
+def _warm(served: Served) -> None:
     calls = requests(served.source)
     if calls:
         served.warm(calls)
-    return served
+
+
+def _check_batches(served: Served) -> None:
+    why = mixes_rows(served.session)
+    if why:
+        served.most_rows, name = 1, served.source.name
+        logs.warning("batching", f"{name}: requests are not batched: {why}", model=name)
 
 
 def _explained(error: Exception) -> EdgewrightError:
@@ -418,4 +428,10 @@ def _explained(error: Exception) -> EdgewrightError:
 
 def _answers(served: Served) -> Answers:
     stats = served.stats
-    return Answers(stats.requests, stats.faults[Fault.kind], served.times.usual())
+    failed = stats.faults[Fault.kind] if served.rival is None else served.worse
+    return Answers(stats.requests, failed, served.times.usual())
+
+
+def _alike(one: Served, other: Served) -> bool:
+    """Whether either may answer for the other."""
+    return one.source.model.signature == other.source.model.signature
