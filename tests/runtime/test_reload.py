@@ -1,5 +1,6 @@
 """Models that change while they are served: nothing is dropped, and what is worse does not stay."""
 
+import json
 import shutil
 import threading
 from dataclasses import replace
@@ -14,6 +15,7 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone, NotFound, NotReady
 from edgewright.runtime.loading.loader import Loader, Settings
 from edgewright.runtime.loading.places import find_places, newest
+from edgewright.runtime.loading.sources import _unready
 from edgewright.runtime.loading.trial import Answers, judge
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
@@ -249,3 +251,12 @@ def test_models_that_mix_their_callers_are_not_batched(serve, tmp_path, mixing):
     save(build.model(), tmp_path / "models")
     served = serve(config=Config(models={"*": ModelTable(max_batch=8)}))
     assert served.repository.find().most_rows == (1 if mixing else 8)
+
+
+def test_gates_that_were_not_passed_are_told():
+    gates = [{"name": "load", "state": "failed"}, {"name": "size", "state": "passed"}]
+    told = json.dumps({"ready": False, "gates": gates}).encode()
+    assert _unready({"readiness.json": told}) == "load"
+    assert _unready({"readiness.json": told.replace(b"false", b"true")}) == "" == _unready({})
+    assert _unready({"readiness.json": b'{"ready": false, "gates": []}'}) == "its report says not ready"
+    assert _unready({"readiness.json": b"nonsense"}) == ""

@@ -387,6 +387,9 @@ class Loader:
         source, session = open_model(source, Isolation() if table.isolated else None)
         if step_down(session):
             logs.warning("provider", f"{source.name}: {step_down(session)}", model=source.name)
+        if source.unready:
+            told = f"{source.name} {source.version} did not pass these gates when it was sealed: {source.unready}"
+            logs.warning("gates", told, model=source.name, version=source.version)
         try:
             with ended_in(session, FIRST_S):
                 check_golden(source, session)

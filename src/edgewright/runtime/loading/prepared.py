@@ -20,7 +20,7 @@ def write_prepared(source: Source, folder: Path) -> None:
     """All of ``source`` but its model's files, which lie in ``folder / "model"`` already."""
     model, golden = source.model, source.golden
     about = {
-        **{key: getattr(source, key) for key in ("name", "version", "engine", "digest", "latency_ms")},
+        **{key: getattr(source, key) for key in ("name", "version", "engine", "digest", "latency_ms", "unready")},
         "labels": list(source.labels),
         "preprocessing": None if source.preprocessing is None else dict(source.preprocessing),
         "postprocessing": None if source.postprocessing is None else dict(source.postprocessing),

@@ -12,19 +12,22 @@ from edgewright.bundles import Golden, verify
 from edgewright.core.errors import EngineError, InputError
 from edgewright.core.model import FilesIn, Model, Signature
 from edgewright.core.session import EngineOptions, Session
+from edgewright.core.strict import parse_json
 from edgewright.engines import open_session
 from edgewright.formats import load
 from edgewright.runtime.isolation import Isolation, open_isolated
 from edgewright.runtime.loading.places import BUNDLE, PLAIN, Place, data_files
 from edgewright.trust import PublicKey
 
+_EVIDENCE_BYTES = 16 * 2**20
+
 
 @dataclass(frozen=True)
 class Source:
     """What is served: a model, how it is opened, and what a bundle told besides.
 
-    ``latency_ms``: what the bundle's contract promises as the 99th percentile on its target, or None. ``digest`` is the
-    bundle's, or the model file's.
+    ``unready``: which gates the bundle did not pass when it was sealed, "" when all. ``latency_ms``: what its contract
+    promises as the 99th percentile on its target, or None. ``digest`` is the bundle's, or the model file's.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Source:
     digest: str = ""
     golden: Golden | None = None
     latency_ms: float | None = None
+    unready: str = ""
 
 
 def read_source(
@@ -59,7 +63,7 @@ def read_source(
         return Source(
             place.name, content.version, variant.model, variant.engine, options or variant.options, content.labels,
             content.preprocessing, content.postprocessing, bundle.digest, content.golden,
-            promised[0] if promised else None,
+            promised[0] if promised else None, _unready(content.evidence),
         )  # fmt: skip
     if path.suffix not in PLAIN:
         raise InputError(f"{path} is neither a bundle nor a model: {', '.join(PLAIN)}")
@@ -103,6 +107,15 @@ def scattered(path: Path) -> bool:
     """Whether a model file seems to keep weights in files beside it, which an engine would map: changed under it, they
     would end the process."""
     return path.suffix == ".onnx" and path.is_file() and bool(data_files(path))
+
+
+def _unready(evidence: Mapping[str, bytes]) -> str:
+    try:
+        told = parse_json(evidence["readiness.json"], _EVIDENCE_BYTES)
+        failed = [str(gate["name"])[:60] for gate in told["gates"] if gate["state"] == "failed"]
+        return "" if told["ready"] is True else ", ".join(failed) or "its report says not ready"
+    except (KeyError, TypeError, ValueError):
+        return ""  # a bundle may have been sealed without gates
 
 
 def _in_place(path: Path) -> Model:
