@@ -19,7 +19,7 @@ from PIL import Image
 
 from edgewright.cli import main
 from edgewright.runtime import Runtime
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.server import Address, Server, serving
 from edgewright.testing.tiny import TINY_PREPROCESSING, seal_tiny, tiny_model
 

@@ -25,7 +25,8 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Cancelled, Expired, Fault
 from edgewright.runtime.hangs import Hangs, patience_s
 from edgewright.runtime.lanes.door import Door
-from edgewright.runtime.loading.loader import Loader, Settings
+from edgewright.runtime.loading.loader import Loader
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.loading.places import Place, find_places, newest
 from edgewright.runtime.loading.slots import INFINITY, Slot, Taken
 from edgewright.runtime.repository import Repository
@@ -350,7 +351,7 @@ def test_an_exception_nobody_thought_of_is_told_and_the_loader_lives(loaded, tmp
     one = loaded()
     doubling(tmp_path / "models" / "n.onnx")
     with monkeypatch.context() as patched:
-        patched.setattr("edgewright.runtime.loading.loader.prepare", lambda *_, **__: {}["missing"])
+        patched.setattr("edgewright.runtime.loading.opening.prepare", lambda *_, **__: {}["missing"])
         assert "KeyError" in str(one.load("n"))
     assert one.load("n") is None
 

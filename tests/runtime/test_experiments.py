@@ -16,7 +16,7 @@ from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.experiments.shadow import Shadow
 from edgewright.runtime.experiments.split import Split
 from edgewright.runtime.faults import BadRequest, NotFound
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.oip.inference import Inference
 from edgewright.runtime.oip.splitting import SplitInference
 from edgewright.runtime.repository import Repository

@@ -13,7 +13,7 @@ from edgewright.formats import save
 from edgewright.runtime.client import Client, Unanswered
 from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC
 from edgewright.runtime.lanes.http import Limits
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.server import Address, Server, serving
 from edgewright.testing.build import Build
 

@@ -22,7 +22,8 @@ from edgewright.formats import save
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import NotFound
 from edgewright.runtime.lanes.rpc import grpc_lane
-from edgewright.runtime.loading.loader import Loader, Settings
+from edgewright.runtime.loading.loader import Loader
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
@@ -87,7 +88,7 @@ class Place:
 
     def __init__(self, folder, most=1024, **more):
         self.repository, self.scheduler = Repository(), Scheduler(most=most)
-        self.loader = Loader(self.repository, self.scheduler, Settings(folder))
+        self.loader = Loader(self.repository, Desk(self.scheduler), Settings(folder))
         self.loader.start()
         self.desk = Watched(self.scheduler)
         self.lane = GrpcLane(self.repository, self.desk, "127.0.0.1", 0, **more)

@@ -25,7 +25,7 @@ from edgewright.runtime.config import ModelTable
 from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.experiments.shadow import Shadow, Shadows
 from edgewright.runtime.faults import BadRequest, Fault
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.loading.places import find_places
 from edgewright.runtime.loading.sources import read_source
 from edgewright.runtime.pipeline import MOST_IMAGES, _pixels

@@ -11,7 +11,7 @@ import pytest
 from edgewright.formats import save
 from edgewright.runtime import Runtime, logs
 from edgewright.runtime.config import load_config
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.metrics import BUCKETS_S, family, histogram
 from edgewright.runtime.server import Address, Safety, Server, serving
 from edgewright.runtime.stats import Times

@@ -10,8 +10,10 @@ from edgewright.bundles import BundleContent, Contract, Variant
 from edgewright.core.errors import EngineError
 from edgewright.core.session import EngineOptions
 from edgewright.engines import engine
+from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import NotReady
-from edgewright.runtime.loading.loader import Loader, Settings
+from edgewright.runtime.loading.loader import Loader
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.providers import provider_parameters, step_down
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
@@ -52,7 +54,7 @@ def repository(models):
 
     def serve(path=models.folder):
         repository, scheduler = Repository(), Scheduler()
-        loader = Loader(repository, scheduler, Settings(path, models.trusted, watch_s=0))
+        loader = Loader(repository, Desk(scheduler), Settings(path, models.trusted, watch_s=0))
         opened.append((scheduler, loader))
         loader.start()
         return repository

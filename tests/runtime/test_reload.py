@@ -13,7 +13,8 @@ from edgewright.formats import save
 from edgewright.runtime.config import Config, ModelTable
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone, NotFound, NotReady
-from edgewright.runtime.loading.loader import Loader, Settings
+from edgewright.runtime.loading.loader import Loader
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.loading.places import find_places, newest
 from edgewright.runtime.loading.sources import _unready
 from edgewright.runtime.loading.trial import Answers, judge

@@ -28,7 +28,7 @@ from edgewright.runtime.access import Access, Tokens, new_token
 from edgewright.runtime.lanes.http import BadHead, Head
 from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.lanes.tls import Certificate
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.server import Address, Safety, Server, serving
 from edgewright.testing.build import Build
 

@@ -17,7 +17,7 @@ from edgewright.formats import save
 from edgewright.runtime import Runtime
 from edgewright.runtime.faults import BadRequest, Infeasible, NotFound, NotReady
 from edgewright.runtime.lanes.http import Limits
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.server import Address, Server, serving
 from edgewright.testing.build import Build
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edgewright.formats import save
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.oip.encodings import split
 from edgewright.runtime.server import Address, Server, serving
 from edgewright.testing.build import Build

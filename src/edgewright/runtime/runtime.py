@@ -12,7 +12,8 @@ from edgewright.core.closing import Closing
 from edgewright.runtime.config import Config, load_config
 from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.faults import Gone
-from edgewright.runtime.loading.loader import Loader, Settings
+from edgewright.runtime.loading.loader import Loader
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.safedesk import safe_desk
 from edgewright.runtime.scheduling.scheduler import Scheduler, spare_cores

@@ -28,7 +28,8 @@ from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import Stream
 from edgewright.runtime.lanes.tls import Certificate, TlsConnection
-from edgewright.runtime.loading.loader import Loader, Settings
+from edgewright.runtime.loading.loader import Loader
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.logs import Rejections
 from edgewright.runtime.metrics import Family, Metrics
 from edgewright.runtime.repository import Repository

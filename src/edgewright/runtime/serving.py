@@ -18,7 +18,7 @@ from edgewright.runtime.config import ALL, Config, ServerTable, load_config
 from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.lanes.rpc import grpc_lane
 from edgewright.runtime.lanes.tls import Certificate
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.server import Address, Lane, Safety, Server
 from edgewright.trust import load_public_key
 

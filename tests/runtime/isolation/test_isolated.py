@@ -29,7 +29,7 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, NotReady
 from edgewright.runtime.isolation import Isolation, open_isolated
 from edgewright.runtime.isolation.restarts import Restarts
-from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.loading.places import Place
 from edgewright.runtime.loading.sources import Source, open_model, read_source
 from edgewright.runtime.repository import Repository

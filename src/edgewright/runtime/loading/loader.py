@@ -2,53 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
-from edgewright.core.files import scratch, storage
-from edgewright.core.session import EngineOptions
 from edgewright.runtime import logs
-from edgewright.runtime.config import Config
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, NotFound
 from edgewright.runtime.hangs import Hangs
-from edgewright.runtime.isolation import Isolation
 from edgewright.runtime.loading.budget import MemoryBudget, NoRoom
-from edgewright.runtime.loading.independence import mixes_rows
+from edgewright.runtime.loading.opening import Opener, Settings
 from edgewright.runtime.loading.pause import Pause
-from edgewright.runtime.loading.places import BUNDLE, Place, find_places, is_model
-from edgewright.runtime.loading.preparing import FIRST_S, check_golden, discard, ended_in, prepare, requests
+from edgewright.runtime.loading.places import find_places, is_model
+from edgewright.runtime.loading.preparing import discard
 from edgewright.runtime.loading.slots import Slot, Taken
-from edgewright.runtime.loading.sources import Source, open_model, read_source, scattered
+from edgewright.runtime.loading.sources import Source
 from edgewright.runtime.loading.trial import Answers, judge
 from edgewright.runtime.memory import anonymous_bytes, held_bytes
-from edgewright.runtime.providers import step_down
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
-from edgewright.trust import PublicKey
 
 _TICK_S, _DRAIN_S = 0.1, 60.0
 Done = Callable[[EdgewrightError | None], None]
 """Called once, on the loader's thread, with what went wrong or None."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How models are found, opened and served. ``watch_s``: how often the files are looked at; 0 never."""
-
-    path: Path
-    trusted: Sequence[PublicKey] | None = None
-    config: Config = field(default_factory=Config)
-    watch_s: float = 1.0
 
 
 class Loader:
@@ -59,9 +39,8 @@ class Loader:
         self._repository, self._desk, self._settings = repository, desk, settings
         self._slots: dict[Path, Slot] = {}
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._folders, self._folder = contextlib.ExitStack(), Path()
-        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
-        self._complaint = ""
+        self._opener = Opener(settings, desk.cache)
+        self._complaint, self._closed = "", False
         self._open_ones: set[Served] = set()
         self._hangs = Hangs(self._open_ones.copy)
         self._thread = threading.Thread(target=self._work, name="edgewright-loader", daemon=True)
@@ -77,12 +56,10 @@ class Loader:
         places = find_places(path)
         if not places:
             raise InputError(f"{path} holds no bundle and no model; put NAME.onnx files or bundles there")
-        with contextlib.suppress(StorageError):  # until it is needed, nobody misses it; killed servers' are removed
-            self._whole()
         for place in places:
             slot = self._slots[place.path] = Slot(place, place.stamp)
             try:
-                slot.served = slot.good = self._opened(slot, *self._first(place), keep=True)
+                slot.served = slot.good = self._opened(slot, *self._opener.first(place), keep=True)
             except NoRoom as error:
                 self._cool(slot, str(error))
             except Exception as error:
@@ -108,18 +85,17 @@ class Loader:
 
     def close(self) -> None:
         """Stop looking, give up what is being prepared, and close every model. Nothing may run any more."""
-        if self._stop < 0:
+        if self._closed:
             return
-        os.eventfd_write(self._stop, 1)
+        self._closed = True
+        self._opener.give_up()
         self._hangs.close()
         if self._thread.is_alive():
             self._orders.put(None)
             self._thread.join()
-        os.close(self._stop)
-        self._stop = -1
         for served in self._open_ones.copy():
             self._close(served)
-        self._folders.close()
+        self._opener.close()
 
     def end_all(self) -> None:
         """End the runs that go on; from any thread."""
@@ -217,8 +193,8 @@ class Loader:
         slot.stamp = stamp
         folder = None
         try:
-            folder = self._room()
-            served = self._opened(slot, self._prepared(slot.place, folder), folder)
+            source, folder = self._opener.prepared(slot.place)
+            served = self._opened(slot, source, folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others and the old one are served
             if folder is not None:
                 discard(folder)
@@ -307,51 +283,20 @@ class Loader:
         self._open_ones.discard(served)
         served.close()
 
-    def _room(self) -> Path:
-        """An empty folder for one version's files. Raises StorageError."""
-        whole = self._whole()
-        with storage(whole):
-            return Path(tempfile.mkdtemp(dir=whole))
-
-    def _whole(self) -> Path:
-        """The folder of these, removed in the end, by the next server if not by this one; made anew should somebody
-        have tidied it away. Raises StorageError."""
-        if self._folder == Path() or not self._folder.is_dir():
-            self._folder = self._folders.enter_context(scratch("edgewright-serve"))
-        return self._folder
-
-    def _first(self, place: Place) -> tuple[Source, Path | None]:
-        """At the start nobody waits: no child is needed, unless the weights lie in files that may change under us."""
-        if scattered(place.path):
-            folder = self._room()
-            return self._prepared(place, folder), folder
-        return read_source(place, self._settings.trusted, *self._asked(place)), None
-
-    def _asked(self, place: Place) -> tuple[str, EngineOptions | None]:
-        """The engine and its options that were configured; a bundle is opened as it was measured."""
-        if place.path.is_dir() or place.path.suffix == BUNDLE:
-            return "", None
-        table = self._settings.config.model(place.name)
-        return table.engine, table.options
-
-    def _prepared(self, place: Place, folder: Path) -> Source:
-        return prepare(
-            place, folder, None if self._settings.trusted is None else [*self._settings.trusted], *self._asked(place),
-            stop=self._stop,
-        )  # fmt: skip
-
     def _opened(self, slot: Slot, source: Source, folder: Path | None = None, keep: bool = False) -> Served:
         """``_open`` within the budget: others are unloaded for it, unless ``keep``. Raises NoRoom."""
         for one in self._budget.room(slot, source.model, self._slots.values(), keep):
             self._cool(one, "it was unloaded to make room for others within memory_mb")
+        self._alone(slot, source)
         before = anonymous_bytes()
         if slot.served is None:
-            served = self._open(slot, source, folder)
+            served = self._opener.open(source, folder)
         else:
             with Pause() as pause:
-                served = self._open(slot, source, folder)
+                served = self._opener.open(source, folder)
             totals = self._repository.totals
             totals.longest_pause_s = max(totals.longest_pause_s, pause.longest_s)
+        self._open_ones.add(served)
         grown = max(anonymous_bytes() - before, 0)
         slot.size_bytes = held_bytes(source.model, grown, getattr(served.session, "pid", None))
         return served
@@ -380,43 +325,6 @@ class Loader:
                         f"{other.place.path.name} is served as {source.name} {source.version} already; remove one of "
                         "the two, or give it another version"
                     )
-
-    def _open(self, slot: Slot, source: Source, folder: Path | None = None) -> Served:
-        self._alone(slot, source)
-        table = self._settings.config.model(source.name)
-        source, session = open_model(source, Isolation() if table.isolated else None)
-        if step_down(session):
-            logs.warning("provider", f"{source.name}: {step_down(session)}", model=source.name)
-        if source.unready:
-            told = f"{source.name} {source.version} did not pass these gates when it was sealed: {source.unready}"
-            logs.warning("gates", told, model=source.name, version=source.version)
-        try:
-            with ended_in(session, FIRST_S):
-                check_golden(source, session)
-                served = Served(source, session, table, folder)
-                if served.pipeline is not None and self._desk.cache is not None:
-                    served.pipeline.remember(self._desk.cache, served)
-                if served.most_rows > 1:
-                    _check_batches(served)
-                _warm(served)
-            self._open_ones.add(served)
-            return served
-        except BaseException:
-            session.close()
-            raise
-
-
-def _warm(served: Served) -> None:
-    calls = requests(served.source)
-    if calls:
-        served.warm(calls)
-
-
-def _check_batches(served: Served) -> None:
-    why = mixes_rows(served.session)
-    if why:
-        served.most_rows, name = 1, served.source.name
-        logs.warning("batching", f"{name}: requests are not batched: {why}", model=name)
 
 
 def _explained(error: Exception) -> EdgewrightError:
