@@ -106,7 +106,7 @@ def test_the_infeasible_the_expired_and_the_superfluous_are_not_let_in():
     model, answers = Held(takes=10.0), Answers(scheduler)
     answers.submit(model, "first")
     assert model.began.acquire(timeout=LONG)
-    with pytest.raises(Infeasible, match="0 wait and a run takes 1e"):
+    with pytest.raises(Infeasible, match="0 wait, and its run alone takes 1e"):
         answers.submit(model, "too tight", deadline=later(scheduler, 5))
     with pytest.raises(Expired):
         answers.submit(model, "too late", deadline=later(scheduler, -1))

@@ -144,9 +144,10 @@ class Scheduler:
             if job.deadline < NEVER or len(self._line):
                 place.promised = self._admission.finish(self._line, place, self._begins(now), now) or 0.0
             if job.deadline < NEVER and not place.promised:
+                alone = job.model.times.mean(max(job.rows, 1)) + job.beside_s
                 raise Infeasible(
-                    f"it could not be done within the {1e3 * (job.deadline - now):.3g} ms it has: "
-                    f"{len(self._line)} wait and a run takes {1e3 * cost:.3g} ms"
+                    f"it could not safely be done within the {1e3 * (job.deadline - now):.3g} ms it has: "
+                    f"{len(self._line)} wait, and its run alone takes {1e3 * alone:.3g} ms"
                 )
             job.place = place
             self._line.join(place, self._executors)
