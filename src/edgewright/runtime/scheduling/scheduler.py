@@ -243,6 +243,8 @@ class Scheduler:
             except Exception:  # noqa: BLE001 - without this thread nobody in line would ever be answered
                 logs.trouble("an executor goes on")
             self.leave(model, end, jobs)
+            if len(os.sched_getaffinity(0)) == 1:
+                time.sleep(0)  # whoever sends the answer has no other core: some 50 us of this one, or wait out a run
 
     def _take(self, now: float) -> tuple[list[Job], float | None]:
         """The next batch, out of the line; or nobody, and how long to wait for company (None: for a run to end)."""
