@@ -273,7 +273,7 @@ def test_plain_tar_writes_the_same_archive(packed: Path) -> None:
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_an_archive_that_is_not_the_one(packed: Path, key: SigningKey, what: str, kind: int) -> None:
     packed.write_bytes(_tar(ARCHIVES[what](_entries(packed)), kind))
-    with pytest.raises(TrustError, match=r"the archive (holds|is cut)"):
+    with pytest.raises(TrustError, match=r"the archive (holds|is cut)|is no bundle"):
         bundles.verify(packed, [key.public])
 
 
@@ -301,7 +301,7 @@ def test_other_archives(packed: Path, key: SigningKey, pristine: Path) -> None:
         archive.writestr("manifest.json", b"\0" * 10_000_000)
     for data in (bomb.getvalue(), gzip.compress(original), b"", b"\0" * 4096, os.urandom(4096)):
         packed.write_bytes(data)
-        with pytest.raises(TrustError, match=r"where manifest\.json"):
+        with pytest.raises(TrustError, match=r"is no bundle; pack one"):
             bundles.verify(packed, [key.public])
 
 
@@ -324,3 +324,12 @@ def test_where_there_is_no_bundle(tmp_path: Path, key: SigningKey) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="neither a folder nor a file"):
         bundles.verify(tmp_path / "pipe", [key.public])
+
+
+@pytest.mark.parametrize("size", [0, 25, 5000])
+def test_a_file_that_is_no_archive_is_no_bundle_and_its_content_is_not_shown(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "notes.ewb"
+    path.write_bytes((b"secret words " * 400)[:size])
+    with pytest.raises(TrustError, match=r"notes\.ewb is no bundle; pack one with") as caught:
+        bundles.verify(path, [SigningKey.generate().public])
+    assert "secret" not in str(caught.value)

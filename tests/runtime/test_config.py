@@ -85,6 +85,11 @@ def test_all_of_it(write, tmp_path):
         ("[models]\nm = 1", "not a table"),
         ("models = 1", "not a table"),
         ('[models."*"]\nfail_safe = {}', "is about one model"),
+        ("[models.m]\nfail_safe = {}", "fail_safe is empty"),
+        ("[models.m]\nsplit = {}", "split is empty"),
+        ("[models.m]\nmax_batch = 4\npreferred_batch = [4, 8]", "preferred_batch holds 8, above max_batch, which is 4"),
+        ('[models."*"]\npreferred_batch = [2]', "above max_batch, which is 1"),
+        ('[models."*"]\npreferred_batch = [4]\nmax_batch = 4\n[models.m]\nmax_batch = 2', r'"m"\] preferred_batch'),
     ],
 )
 def test_what_is_wrong_is_named(write, text, says):
@@ -110,6 +115,15 @@ def model(tmp_path):
 def output(model):
     with Runtime(model) as runtime:
         return runtime.repository.find().session.signature.outputs[0].name
+
+
+def test_inputs_that_are_no_arrays_by_name(model):
+    with Runtime(model) as runtime:
+        for inputs in (X, [X], None):
+            with pytest.raises(BadRequest, match="inputs are arrays by name, got"):
+                runtime.infer(inputs)
+        with pytest.raises(BadRequest, match="must be a numpy array, got list"):
+            runtime.infer({"x": X.tolist()})
 
 
 def test_numbers_that_are_none_are_refused_where_it_is_said_so(model, write):

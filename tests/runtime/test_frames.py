@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from edgewright.core.errors import EdgewrightError
+from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.formats import save
 from edgewright.runtime.client import Client, Unanswered
 from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC
@@ -176,3 +176,69 @@ def test_a_file_that_shrinks_costs_its_owner_a_request(raw):
     status, said, _ = answer(raw)
     assert status == 400 and "made smaller" in said["error"]
     os.close(fd)
+
+
+@pytest.fixture
+def words(tmp_path):
+    """Where a server of two models listens: one that repeats words, and one that takes words and numbers."""
+    (tmp_path / "models").mkdir()
+    for name, numbers in (("echo", False), ("both", True)):
+        build = Build()
+        build.output(build.node("Identity", build.input("text", ["n"], "str")), ["n"], dtype="str")
+        if numbers:
+            build.output(build.node("Identity", build.input("x", ["n", 4])), ["n", 4])
+        save(build.model(), tmp_path / name)
+        (tmp_path / name / "model.onnx").rename(tmp_path / "models" / f"{name}.onnx")
+    server = Server(Settings(tmp_path / "models"), [Address(path=tmp_path / "s")], Limits())
+    thread = serving(server)
+    yield tmp_path / "s"
+    server.stop()
+    thread.join(LONG)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("kind", [object, str, bytes, None])
+def test_strings(words, kind):
+    texts = {str: ["spam", "ä"], bytes: [b"spam", "ä".encode()], None: [b"spam", "ä"]}.get(kind, ["spam", "ä"])
+    array = np.array(texts, dtype=kind or object)
+    with Client(words) as client:
+        for _ in range(2):
+            (said,) = client.infer({"text": array}, "echo").values()
+            assert said.tolist() == [b"spam", "ä".encode()] and said.shape == (2,)
+        (said,) = client.infer({"text": np.array(["", "x" * 5000], object)}, "echo").values()
+        assert said.tolist() == [b"", b"x" * 5000]  # the same dtype and shape, another size
+
+
+def test_strings_beside_numbers_and_shared_memory(words):
+    with Client(words) as client:
+        memory = client.share(32 + 8)
+        memory[:32] = X.view(np.uint8).ravel()
+        memory[32:] = np.frombuffer(b"eggsham ", np.uint8)
+        shared = memory[:32].view(np.float32).reshape(2, 4)
+        for x in (X, shared):
+            said, same = client.infer({"text": memory[32:].view("S4"), "x": x}, "both").values()
+            assert said.tolist() == [b"eggs", b"ham "]
+            np.testing.assert_array_equal(same, X)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ({"x": [[1.0] * 4]}, "'x' must be a numpy array, got list; use numpy.asarray"),
+        ({"x": X.astype(">f4")}, "'x' is >f4, which cannot be sent"),
+        ({"x": X.astype(complex)}, "'x' is complex128, which cannot be sent"),
+        ({"x": np.array([1, "a"], object)}, "'x' holds int among its objects"),
+        ({"x": np.array(["\ud800"], object)}, "'x' holds a string that is no Unicode text"),
+        (X, "inputs are arrays by name, got ndarray"),
+    ],
+)
+def test_what_cannot_be_sent_is_told_here(path, inputs, why):
+    with Client(path) as client:
+        for _ in range(2):
+            with pytest.raises(InputError, match=why):
+                client.infer(inputs, "model")
+        client.share(64)
+        with pytest.raises(InputError, match=why):
+            client.infer(inputs, "model")
+        (doubled,) = client.infer({"x": X}, "model").values()
+        np.testing.assert_array_equal(doubled, 2 * X)

@@ -240,6 +240,8 @@ def test_where_models_lie(tmp_path):
     assert found == {("a", "1"): "a.onnx", ("b", "1"): "b/1.onnx", ("b", "2"): "b/2/model.onnx", ("c", "1"): "c.xml"}
     with pytest.raises(InputError, match="there is nothing at"):
         find_places(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"notes.txt is neither a bundle nor a model; taken are bundles \(.ewb"):
+        find_places(tmp_path / "notes.txt")
     assert newest(["9", "10", "1.5"]) == "10" and newest(["1.9", "2.0"]) == "2.0" and newest(["1.0-rc", "1.0"]) == "1.0"
 
 

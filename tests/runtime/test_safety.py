@@ -1,9 +1,7 @@
 """Who may ask: TLS, tokens, names, pages in browsers; and what clients may take."""
 
-import datetime
 import gzip
 import http.client
-import ipaddress
 import json
 import os
 import select
@@ -17,10 +15,6 @@ import threading
 
 import numpy as np
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from edgewright.core.errors import InputError
 from edgewright.formats import save
@@ -31,35 +25,11 @@ from edgewright.runtime.lanes.tls import Certificate
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.server import Address, Safety, Server, serving
 from edgewright.testing.build import Build
+from edgewright.testing.certificates import make_certificate
 
 LONG = 60.0
 OPEN = []  # clients' connections, closed after each test
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
-
-
-def make_certificate(folder, name="one"):
-    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "chain.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(private)
-    return folder / "chain.pem", folder / "key.pem"
 
 
 @pytest.fixture
@@ -150,6 +120,14 @@ def test_plain_words_old_versions_and_silence_do_not_get_through_tls(started, tm
     place = (server.addresses[0].host, server.addresses[0].port)
     with socket.create_connection(place, LONG) as sock:
         sock.sendall(b"GET /v2 HTTP/1.1\r\n\r\n")
+        told = ends(sock)
+        assert told.startswith(b"HTTP/1.1 400 ") and b"this port speaks https" in told and b"edgewright" not in told
+    plain = http.client.HTTPConnection(*place, timeout=LONG)
+    OPEN.append(plain)
+    status, raw, answer = ask(plain, "POST", "/v2/models/double/infer", b"0" * 1_000_000)
+    assert status == 400 and "https://" in json.loads(raw)["error"] and answer.headers["Connection"] == "close"
+    with socket.create_connection(place, LONG) as sock:
+        sock.sendall(b"\x00\x01 no word")
         assert not ends(sock).startswith(b"HTTP")
     with socket.create_connection(place, LONG) as sock:
         assert ends(sock) == b"", "whoever does not shake hands is sent away"
@@ -195,7 +173,11 @@ def test_a_token_is_needed_and_a_revoked_one_stops_working(started, tmp_path):
         ):
             status, raw, answer = ask(connect(server), "GET", target, headers=headers)
             assert status == 401 and answer.headers["WWW-Authenticate"].startswith("Bearer")
-            assert "token" in json.loads(raw)["error"]
+            told = json.loads(raw)["error"]
+            if headers.get("Authorization") == "Bearer wrong":
+                assert "this token is not known here" in told and "invalid_token" in answer.headers["WWW-Authenticate"]
+            else:
+                assert "a token is needed" in told and "invalid_token" not in answer.headers["WWW-Authenticate"]
     held = connect(server)
     told = {"Authorization": f"Bearer {first}"}
     for _ in range(3):
@@ -440,8 +422,10 @@ def test_grpc_speaks_tls_and_asks_for_the_same_tokens(model, tmp_path):
         client = rpc.InferenceServerClient(place, ssl=True, root_certificates=str(chain))
         told = {"authorization": f"Bearer {token}"}
         assert client.is_server_live() and client.is_model_ready("double", headers=told)
-        with pytest.raises(Exception, match="token"):
+        with pytest.raises(Exception, match="asks for a token"):
             client.get_model_metadata("double")
+        with pytest.raises(Exception, match="this token is not known here"):
+            client.get_model_metadata("double", headers={"authorization": "Bearer wrong"})
         client.close()
         child.send_signal(signal.SIGTERM)
         child.stderr.read()

@@ -162,3 +162,16 @@ def test_grpc_loads_unloads_and_splits(start, tmp_path):
         assert connection.is_model_ready("m")
         with pytest.raises(client.InferenceServerException, match="no model 'nothing'"):
             connection.load_model("nothing")
+
+
+def test_what_the_configuration_names_and_is_not_there_is_told_at_the_start(start, tmp_path):
+    for version in ("1", "2"):
+        multiply(tmp_path / "models" / "m" / f"{version}.onnx", 2)
+    text = "[models.m]\nsplit = {1 = 1, 7 = 1}\nshadow = {version = '9'}\n[models.other]\nsplit = {1 = 1}\n"
+    program = start(text)
+    warned = [line.split("warning: ", 1)[1].strip() for line in program.said if "warning: " in line]
+    assert warned == [
+        "[models.'other'] is about a model that is not there",
+        "[models.'m'] split names version 7, which is not there",
+        "[models.'m'] shadow names version 9, which is not there",
+    ]

@@ -14,10 +14,14 @@ import numpy as np
 import pytest
 
 from edgewright.formats import save
+from edgewright.runtime.access import Tokens, new_token
+from edgewright.runtime.config import Config, ModelTable
+from edgewright.runtime.lanes.tls import Certificate
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.oip.encodings import split
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Address, Safety, Server, serving
 from edgewright.testing.build import Build
+from edgewright.testing.certificates import make_certificate
 from edgewright.testing.oip import CHECKS, conform
 from edgewright.testing.oip.__main__ import main
 from edgewright.testing.oip.case import Case
@@ -355,6 +359,56 @@ def test_the_program_tells_by_its_exit_status(ours, folder, tmp_path, capsys):
     ):
         assert main(arguments) == 2
         assert capsys.readouterr().err
+
+
+@contextmanager
+def serving_at(safety=None, config=None, folder=None):
+    made = Server(Settings(folder, config=config or Config()), [Address(port=0, tls=bool(safety))], safety=safety)
+    thread = serving(made)
+    try:
+        yield str(made.addresses[0])
+    finally:
+        made.stop()
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
+def test_what_cannot_be_checked_is_one_sentence(ours, folder, tmp_path, capsys):
+    chain, key = make_certificate(tmp_path)
+    (tmp_path / "other").mkdir()
+    other, _ = make_certificate(tmp_path / "other")
+    token = new_token(tmp_path / "tokens")
+    with serving_at(Safety(Certificate(chain, key), Tokens(tmp_path / "tokens")), folder=folder) as url:
+        few = ["--model", "one", "--only", "health.*"]
+        assert main([url, "--ca", str(chain), "--token", token, *few]) == 0
+        capsys.readouterr()
+        for arguments, says in (
+            ([url, "--ca", str(other), "--token", token], "its certificate is not trusted"),
+            ([url, "--ca", str(tmp_path / "tokens")], "holds no certificates"),
+            ([url, "--ca", str(tmp_path / "none")], "No such file"),
+            ([url], "answers 401 (a token is needed"),
+            ([url, "--token", "wrong"], "answers 401 (this token is not known here"),
+            (["http://127.0.0.1:1"], "nobody listens there"),
+            (["http://127.0.0.1:1", "--ca", str(chain)], "are for https"),
+            ([ours, "--model", "nonesuch"], "cannot check the model 'nonesuch': no model is named 'nonesuch'"),
+        ):
+            assert main([*arguments, "--model", "one"] if "--model" not in arguments else arguments) == 2
+            out, err = capsys.readouterr()
+            assert says in err and err.count("\n") == 1 and not out, err
+
+
+def test_a_model_whose_versions_share_the_requests_is_told_once(tmp_path, capsys):
+    for version in (1, 2):
+        build = Build()
+        build.output(build.node("Add", build.input("x", ["n", 4]), build.constant(np.float32(version))), ["n", 4])
+        save(build.model(), tmp_path / "made")
+        (tmp_path / "models" / "m").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "made" / "model.onnx").rename(tmp_path / "models" / "m" / f"{version}.onnx")
+    config = Config(models={"m": ModelTable(split={"1": 50, "2": 50})})
+    with serving_at(config=config, folder=tmp_path / "models") as url:
+        assert main([url]) == 0, capsys.readouterr().out
+        out = capsys.readouterr().out
+    assert out.count("its answers differ between equal requests") == 1, out
 
 
 def test_inputs_may_be_given(ours, tmp_path):

@@ -66,6 +66,11 @@ def stated_size(block: bytes) -> int | None:
     return int(digits, 8) if len(digits) == 11 and not digits.strip(b"01234567") else None
 
 
+def begun(block: bytes) -> bool:
+    """Whether it could be an archive's header at all."""
+    return len(block) == BLOCK and block[257:262] == b"ustar"
+
+
 def describe(block: bytes) -> str:
     """What a header that is not the expected one seems to be, for an error."""
     if len(block) < BLOCK:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from edgewright.bundles import archive
+from edgewright.bundles.names import MANIFEST
 from edgewright.core.errors import InputError, TrustError
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -46,7 +47,7 @@ def open_source(path: Path) -> Iterator[Source]:
             yield FolderSource(handle)
         elif stat.S_ISREG(kind):
             with os.fdopen(os.dup(handle), "rb") as stream:
-                yield ArchiveSource(stream)
+                yield ArchiveSource(stream, path.name)
         else:
             raise InputError(f"{path} is neither a folder nor a file; pass a bundle")
     except OSError as error:
@@ -121,14 +122,16 @@ def _open(segment: str, flags: int, where: int, name: str) -> int:
 class ArchiveSource:
     """The single-file form, read from front to end."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: BinaryIO, name: str = "the file") -> None:
+        self._stream, self._name = stream, name
 
     def read(self, name: str, limit_bytes: int, size: int | None = None) -> bytes:
         """The whole file ``name``, which must come next. Raises TrustError."""
         block = self._stream.read(archive.BLOCK)
         stated = archive.stated_size(block) if size is None else size
         if stated is None or block != archive.header(name, stated):
+            if name == MANIFEST and not archive.begun(block):
+                raise TrustError(f"{self._name} is no bundle; pack one with: edgewright bundle pack FOLDER")
             there = archive.describe(block)
             if there == f"an entry {name!r}":
                 raise TrustError(

@@ -25,7 +25,8 @@ _OPEN = ("/v2/health/live", "/v2/health/ready")
 """Paths that need no token: they tell nothing, and whoever looks after the machine asks them."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MOST_BYTES = 1 << 20
-_CHALLENGE = b'WWW-Authenticate: Bearer realm="edgewright"\r\n'
+_CHALLENGE = b'WWW-Authenticate: Bearer realm="edgewright"%b\r\n'
+"""RFC 6750, section 3."""
 
 
 class Tokens:
@@ -131,8 +132,11 @@ class Access:
         if self._tokens is None or head.target.partition("?")[0] in _OPEN:
             return
         scheme, _, token = head.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not self._tokens.knows(token.strip()):
-            raise BadHead(401, "a token is needed: Authorization: Bearer TOKEN", _CHALLENGE)
+        if scheme.lower() != "bearer" or not token.strip():
+            raise BadHead(401, "a token is needed: Authorization: Bearer TOKEN", _CHALLENGE % b"")
+        if not self._tokens.knows(token.strip()):
+            why = "this token is not known here: it was revoked, or is another server's; ask for a new one"
+            raise BadHead(401, why, _CHALLENGE % b', error="invalid_token"')
 
     def _known(self, host: str) -> bool:
         name = _name(host)

@@ -16,12 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.closing import Closing
-from edgewright.core.errors import EdgewrightError
+from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC
-from edgewright.runtime.oip.types import NUMPY
+from edgewright.runtime.oip.types import NUMPY, read_bytes, write_bytes
 
 _KINDS = {dtype: name for name, dtype in NUMPY.items()}
 _MEMO = 64
+_TEXT = "OSU"
+"""Kinds of arrays that travel as BYTES."""
+_Output = tuple[str, np.dtype[Any] | None, tuple[int, ...], int]
+"""Name, dtype (None: BYTES), shape, size in bytes."""
 
 
 class Unanswered(EdgewrightError):  # noqa: N818 - reads as what it says
@@ -45,22 +49,33 @@ class Client(Closing):
             raise EdgewrightError(f"no server answers at {path}: {error.strerror or error}") from error
         self._heads: dict[Any, bytes] = {}
         self._shared: dict[str, NDArray[np.uint8]] = {}
-        self._replies: dict[bytes, list[tuple[str, np.dtype[Any], tuple[int, ...], int]]] = {}
+        self._replies: dict[bytes, list[_Output]] = {}
 
     def infer(
         self, inputs: Mapping[str, NDArray[Any]], model: str = "", *, deadline_ms: float = 0.0, priority: int = 0
     ) -> dict[str, NDArray[Any]]:
-        """The outputs by name, read-only; ``model`` is a name, or ``name:version``. Numbers and booleans only.
+        """The outputs by name, read-only; ``model`` is a name, or ``name:version``. Strings go as arrays of str, bytes
+        or objects that are one of the two, and come back as objects that are bytes.
 
-        Raises Unanswered for the server's errors, EdgewrightError when the connection breaks.
+        Raises InputError for what cannot be sent, Unanswered for the server's errors, EdgewrightError when the
+        connection breaks.
         """
-        places = {name: self._place(array) for name, array in inputs.items()} if self._shared else {}
-        head = self._head(model, inputs, places)
-        sent = [array for name, array in inputs.items() if not places or not places[name]]
-        size = sum([array.nbytes for array in sent])
+        try:
+            places = {name: self._place(array) for name, array in inputs.items()} if self._shared else {}
+            head = self._head(model, inputs, places)
+        except AttributeError:  # no arrays: looked for only once something is wrong
+            _check(inputs)
+            raise
+        if head:
+            sent = [array.tobytes() for name, array in inputs.items() if not places or not places[name]]
+        else:  # strings: what they take is known only once they are written
+            written = {name: _written(name, array) for name, array in inputs.items()}
+            head = _telling(model, inputs, places, {name: len(raw) for name, raw in written.items()})
+            sent = [raw for name, raw in written.items() if not places or not places[name]]
+        size = sum(map(len, sent))
         first = HEADER.pack(MAGIC, INFER, priority, 0, int(deadline_ms * 1e3), len(head), len(head) + size)
         try:
-            self._sock.sendall(b"".join([first, head, *[array.tobytes() for array in sent]]))
+            self._sock.sendall(b"".join([first, head, *sent]))
         except OSError as error:
             self.close()
             raise EdgewrightError(f"the server did not answer: {error}") from error
@@ -72,7 +87,10 @@ class Client(Closing):
         start = HEADER.size + length
         found = {}
         for name, dtype, shape, nbytes in known:
-            found[name] = np.frombuffer(reply, dtype, math.prod(shape), start).reshape(shape)
+            if dtype is not None:
+                found[name] = np.frombuffer(reply, dtype, math.prod(shape), start).reshape(shape)
+            else:
+                found[name] = _text(reply[start : start + nbytes], shape)
             start += nbytes
         return found
 
@@ -115,7 +133,7 @@ class Client(Closing):
 
     def _place(self, array: NDArray[Any]) -> dict[str, Any]:
         """Where the array lies in shared memory, as the protocol's parameters say it; {} when it does not."""
-        if array.flags.c_contiguous:
+        if array.flags.c_contiguous and array.dtype.kind not in _TEXT:
             start = array.__array_interface__["data"][0]
             for name, memory in self._shared.items():
                 offset = start - memory.__array_interface__["data"][0]
@@ -125,29 +143,29 @@ class Client(Closing):
         return {}
 
     def _head(self, model: str, inputs: Mapping[str, NDArray[Any]], places: Mapping[str, dict[str, Any]]) -> bytes:
+        """The request's JSON; b"" where there are strings in it. Raises InputError, AttributeError."""
         key = (model, *[(name, array.dtype, array.shape) for name, array in inputs.items()])
         if places:
             key = (*key, *[tuple(place.items()) for place in places.values()])
         found = self._heads.get(key)
         if found is None:
-            name, _, version = model.partition(":")
-            told = [
-                {"name": tensor, "datatype": _KINDS[array.dtype], "shape": list(array.shape),
-                 "parameters": places.get(tensor) or {"binary_data_size": array.nbytes}}
-                for tensor, array in inputs.items()
-            ]  # fmt: skip
-            made = {"model_name": name, "model_version": version, "inputs": told}
-            found = json.dumps({**made, "parameters": {"binary_data_output": True}}, separators=(",", ":")).encode()
+            _check(inputs)
+            if any(array.dtype.kind in _TEXT for array in inputs.values()):
+                return b""
+            found = _telling(model, inputs, places, {name: array.nbytes for name, array in inputs.items()})
             if len(self._heads) > _MEMO:
                 self._heads.clear()
             self._heads[key] = found
         return found
 
-    def _understand(self, told: bytes) -> list[tuple[str, np.dtype[Any], tuple[int, ...], int]]:
+    def _understand(self, told: bytes) -> list[_Output]:
         known = []
         for output in json.loads(told)["outputs"]:
             size = output["parameters"]["binary_data_size"]
-            known.append((output["name"], NUMPY[output["datatype"]], tuple(output["shape"]), size))
+            kind, shape = output["datatype"], tuple(output["shape"])
+            if kind != "BYTES" and kind not in NUMPY:
+                raise EdgewrightError(f"output {output['name']!r} is {kind}, which numpy has not; ask over HTTP")
+            known.append((output["name"], NUMPY.get(kind), shape, size))
         if len(self._replies) > _MEMO:
             self._replies.clear()
         self._replies[told] = known
@@ -156,3 +174,47 @@ class Client(Closing):
     def close(self) -> None:
         """End the connection."""
         self._sock.close()
+
+
+def _check(inputs: Any) -> None:
+    """Raise InputError unless these can be sent."""
+    if not isinstance(inputs, Mapping):
+        raise InputError(f"inputs are arrays by name, got {type(inputs).__name__}; write {{'NAME': array}}")
+    for name, array in inputs.items():
+        if not isinstance(array, np.ndarray | np.generic):
+            raise InputError(f"input {name!r} must be a numpy array, got {type(array).__name__}; use numpy.asarray")
+        if array.dtype.kind not in _TEXT and array.dtype not in _KINDS:
+            raise InputError(f"input {name!r} is {array.dtype}, which cannot be sent; convert it with .astype")
+
+
+def _telling(
+    model: str, inputs: Mapping[str, NDArray[Any]], places: Mapping[str, dict[str, Any]], sizes: Mapping[str, int]
+) -> bytes:
+    """The request's JSON; ``sizes`` in bytes."""
+    name, _, version = model.partition(":")
+    told = [
+        {"name": tensor, "datatype": _KINDS.get(array.dtype, "BYTES"), "shape": list(array.shape),
+         "parameters": places.get(tensor) or {"binary_data_size": sizes[tensor]}}
+        for tensor, array in inputs.items()
+    ]  # fmt: skip
+    made = {"model_name": name, "model_version": version, "inputs": told}
+    return json.dumps({**made, "parameters": {"binary_data_output": True}}, separators=(",", ":")).encode()
+
+
+def _written(name: str, array: NDArray[Any]) -> bytes:
+    """An array's bytes as they travel. Raises InputError."""
+    if array.dtype.kind not in _TEXT:
+        return array.tobytes()
+    odd = next((v for v in array.ravel().tolist() if not isinstance(v, bytes | str)), None)
+    if odd is not None:
+        raise InputError(f"input {name!r} holds {type(odd).__name__} among its objects; strings are str or bytes")
+    try:
+        return write_bytes(array)
+    except UnicodeEncodeError as error:
+        raise InputError(f"input {name!r} holds a string that is no Unicode text: {error.reason}") from error
+
+
+def _text(raw: bytes, shape: tuple[int, ...]) -> NDArray[Any]:
+    found = read_bytes(raw, math.prod(shape)).reshape(shape)
+    found.flags.writeable = False
+    return found

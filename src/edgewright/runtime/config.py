@@ -124,6 +124,12 @@ def parse_config(told: Mapping[str, Any], path: Path) -> Config:
                      path.parent)
         for name, one in tables.items()
     }  # fmt: skip
+    for name, table in models.items():
+        if any(size > table.max_batch for size in table.preferred_batch):
+            raise InputError(
+                f'{path}: [models."{name}"] preferred_batch holds {max(table.preferred_batch)}, above max_batch, which '
+                f"is {table.max_batch}: no batch gets that large; raise max_batch"
+            )
     if (server.certificate is None) != (server.key is None):
         raise InputError(f"{path}: [server] certificate and key belong together; give both")
     return Config(server, limits, models)
@@ -169,7 +175,9 @@ def _value(kind: Any, value: Any, where: str, folder: Path) -> Any:
         return value
     if kind is int or kind is float:
         return _number(kind, value, where)
-    return _object(value, where)
+    if not _object(value, where):
+        raise InputError(f"{where} is empty; say something in it, or leave it out")
+    return value
 
 
 def _number(kind: type, value: Any, where: str) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgewright.core.closing import Closing
 from edgewright.runtime.config import Config, load_config
 from edgewright.runtime.experiments.plan import Experiments
-from edgewright.runtime.faults import Gone
+from edgewright.runtime.faults import BadRequest, Gone
 from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.repository import Repository
@@ -60,6 +60,8 @@ class Runtime(Closing):
         Raises BadRequest, NotFound, NotReady; with ``deadline_ms``, Infeasible, Expired or Overloaded instead of an
         answer that comes too late.
         """
+        if type(inputs) is not dict and not isinstance(inputs, Mapping):
+            raise BadRequest(f"inputs are arrays by name, got {type(inputs).__name__}; write {{'NAME': array}}")
         name, _, version = model.partition(":")
         timeout_s = None if deadline_ms is None else deadline_ms / 1e3
         while True:

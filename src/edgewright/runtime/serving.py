@@ -138,13 +138,19 @@ def _rpc(address: Address, config: Config, safety: Safety) -> Callable[[Server],
 
 
 def _greet(server: Server, config: Config) -> None:
-    names = set()
+    there: dict[str, set[str]] = {}
     for entry in server.repository.index():
-        names.add(entry.name)
+        there.setdefault(entry.name, set()).add(entry.version)
         if entry.state == "READY":  # of the others the loader has told
             logs.info("model", f"{entry.name} {entry.version}", model=entry.name, version=entry.version)
-    for name in sorted(config.models.keys() - names - {ALL}):
+    for name in sorted(config.models.keys() - there.keys() - {ALL}):
         logs.warning("config", f"[models.{name!r}] is about a model that is not there")
+    for name, table in sorted(config.models.items()):
+        told = [("split", version) for version in table.split]
+        told += [("shadow", str(table.shadow["version"]))] if table.shadow else []
+        for key, version in told:
+            if name in there and version not in there[name]:
+                logs.warning("config", f"[models.{name!r}] {key} names version {version}, which is not there")
     for address in (*server.addresses, *server.lanes):
         logs.info("listening", str(address), address=str(address))
 

@@ -52,7 +52,7 @@ class TlsConnection(Connection):
     """A Connection that shakes hands first."""
 
     def __init__(self, sock: socket.socket, certificate: Certificate, *others: Any) -> None:
-        self._shaking = True
+        self._shaking, self._silent = True, True
         self._tls = certificate.context.wrap_socket(
             sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
         )
@@ -62,6 +62,8 @@ class TlsConnection(Connection):
         """Called by the loop."""
         if not self._shaking:
             super().ready(events)
+            return
+        if self._silent and self._plain():
             return
         try:
             self._tls.do_handshake()
@@ -79,6 +81,22 @@ class TlsConnection(Connection):
         self._loop.watch(self._sock, self)
         self.since = time.monotonic()
         super().ready(select.EPOLLIN)  # what came with the handshake's end lies in the session: epoll does not see it
+
+    def _plain(self) -> bool:
+        """Tell a client that speaks HTTP without TLS so, in plain text; whether it was one."""
+        try:
+            first = socket.socket.recv(self._tls, 1, socket.MSG_PEEK)
+        except OSError:  # nothing has come; or gone, as the handshake will find
+            return False
+        self._silent = not first
+        if not first.isalpha():
+            return False
+        self._shaking = False
+        plain = socket.socket(fileno=self._tls.detach())
+        plain.setblocking(False)
+        self._sock = plain
+        self._refuse(400, "this port speaks https, not http; write https:// in the address")
+        return True
 
     def stale(self, now: float) -> bool:
         """As a Connection's, and when the handshake takes too long."""

@@ -58,6 +58,11 @@ def find_places(path: Path) -> list[Place]:
     if is_model(path):
         return [_place(path.name if path.is_dir() else path.stem, path)]
     if not path.is_dir():
+        if path.exists():
+            raise InputError(
+                f"{path} is neither a bundle nor a model; taken are bundles ({BUNDLE} or their folder), model files "
+                f"({', '.join(PLAIN)}), and folders of these"
+            )
         raise InputError(f"there is nothing at {path}; name a bundle, a model file, or a folder of them")
     found: list[Place] = []
     for entry in _listed(path):

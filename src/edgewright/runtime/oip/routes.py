@@ -110,7 +110,7 @@ class Routes:
                 endpoint = verbs[_verb(head, verbs)]
                 parts = [unquote(part or "") for part in found.groups()]
                 return lambda head, body, answer: answer(_json(endpoint(body, *parts)))
-        raise NotFound(f"there is nothing at {path[:100]}")
+        raise NotFound(f"there is nothing at {path[:100] or '/'}; the protocol's paths begin with /v2")
 
     def _server(self, body: bytes) -> dict[str, Any]:
         extensions = ["binary_tensor_data", "statistics", "model_configuration", "schedule_policy", "parameters",

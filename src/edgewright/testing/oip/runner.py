@@ -10,22 +10,25 @@ from typing import Any
 from edgewright.testing.oip import checks
 from edgewright.testing.oip.case import Arrays, Case
 from edgewright.testing.oip.contract import CHECKS, PROBED, REQUIRED, Check, Failed, Result, Skipped
-from edgewright.testing.oip.wire import Target
+from edgewright.testing.oip.wire import Reply, Target
 
-__all__ = ["checks", "conform", "discover", "run", "table"]
+__all__ = ["checks", "conform", "discover", "run", "table", "unknown"]
 
 
 def discover(target: Target, timeout_s: float) -> tuple[dict[str, Any], list[str]]:
     """The server's metadata (empty when it tells none) and the models that its index says are ready.
 
-    Raises OSError when nobody listens.
+    Raises OSError when nobody listens, PermissionError (one, too) when it wants another token.
     """
     case = Case(target, "", ())
     case.timeout_s = timeout_s
     told: dict[str, Any] = {}
     found: list[str] = []
     try:
-        metadata = case.ask("GET", "/v2").json()
+        first = case.ask("GET", "/v2")
+        if first.status in (401, 403):
+            raise PermissionError(f"it answers {first.status} ({_words(first)}); pass a token it takes")
+        metadata = first.json()
         told = metadata if isinstance(metadata, dict) else {}
         index = case.post("/v2/repository/index", {"ready": True}).json()
         entries = [entry for entry in index if isinstance(entry, dict) and entry.get("state", "READY") == "READY"]
@@ -33,6 +36,24 @@ def discover(target: Target, timeout_s: float) -> tuple[dict[str, Any], list[str
     except (Failed, KeyError, TypeError):
         pass  # the checks say what is wrong; without an index the model must be named
     return told, found
+
+
+def unknown(case: Case) -> str:
+    """Why the server has no such model, in its own words; "" when it has, or does not say."""
+    try:
+        reply = case.ask("GET", case.path)
+    except Failed:
+        return ""
+    return _words(reply) if reply.status in (400, 404) else ""
+
+
+def _words(reply: Reply) -> str:
+    try:
+        told = reply.json()
+    except Failed:
+        told = None
+    said = told.get("error") if isinstance(told, dict) else None
+    return " ".join(said.split())[:200] if isinstance(said, str) and said.strip() else f"status {reply.status}"
 
 
 def conform(

@@ -24,9 +24,11 @@ class Target:
     unix: str = ""
     prefix: str = ""
     token: str = ""
+    ca: str = ""
+    """A file of certificates that vouch for the server's; where it is given the server must have one of theirs."""
 
     @classmethod
-    def parse(cls, url: str, token: str = "") -> Target:
+    def parse(cls, url: str, token: str = "", ca: str = "") -> Target:
         """Raises ValueError."""
         if url.startswith("unix:"):
             return cls("localhost", 0, unix=url.removeprefix("unix:"), token=token)
@@ -35,7 +37,9 @@ class Target:
             raise ValueError(f"{url!r} is no address; write it as http://127.0.0.1:8000")
         tls = parts.scheme == "https"
         prefix = parts.path.rstrip("/").removesuffix("/v2")
-        return cls(parts.hostname, parts.port or (443 if tls else 80), tls, "", prefix, token)
+        if ca and not tls:
+            raise ValueError("certificates are for https; leave --ca out, or write https://")
+        return cls(parts.hostname, parts.port or (443 if tls else 80), tls, "", prefix, token, ca)
 
     @property
     def local(self) -> bool:
@@ -49,14 +53,21 @@ class Target:
             sock.settimeout(timeout_s)
             sock.connect(self.unix)
             return sock
+        context = self._context() if self.tls else None
         sock = socket.create_connection((self.host, self.port), timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not self.tls:
+        if context is None:
             return sock
-        context = ssl.create_default_context()
-        if self.local:  # a server on this machine may have signed for itself
+        if self.local and not self.ca:  # a server on this machine may have signed for itself
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context.wrap_socket(sock, server_hostname=self.host)
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self.ca or None)
+        except OSError as error:
+            why = "holds no certificates" if isinstance(error, ssl.SSLError) else str(error.strerror)
+            raise ValueError(f"{self.ca} cannot be trusted in: {why}") from error
 
 
 @dataclass(frozen=True)

@@ -227,10 +227,8 @@ class _Guard(grpc.ServerInterceptor):  # type: ignore[misc]
 
     def __init__(self, check: Callable[[str], bool]) -> None:
         self._check = check
-        refusal = "this server asks for a token; send the metadata 'authorization: Bearer TOKEN'"
-        self._refuse = grpc.unary_unary_rpc_method_handler(
-            lambda request, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, refusal)
-        )
+        self._refuse = _refusing("this server asks for a token; send the metadata 'authorization: Bearer TOKEN'")
+        self._unknown = _refusing("this token is not known here: it was revoked, or is another server's")
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         """What answers the call: its own handler, or a refusal."""
@@ -238,8 +236,15 @@ class _Guard(grpc.ServerInterceptor):  # type: ignore[misc]
             return continuation(details)
         told = [value for key, value in details.invocation_metadata or () if key == "authorization"]
         scheme, _, token = told[0].partition(" ") if len(told) == 1 else ("", "", "")
-        known = scheme.lower() == "bearer" and self._check(token.strip())
-        return continuation(details) if known else self._refuse
+        if scheme.lower() != "bearer" or not token.strip():
+            return self._refuse
+        return continuation(details) if self._check(token.strip()) else self._unknown
+
+
+def _refusing(why: str) -> Any:
+    return grpc.unary_unary_rpc_method_handler(
+        lambda request, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, why)
+    )
 
 
 def _options(limits: RpcLimits) -> list[tuple[str, int]]:
