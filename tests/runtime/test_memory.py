@@ -99,6 +99,18 @@ def test_what_a_model_holds(tmp_path):
     assert held_bytes(mapped) == 0
 
 
+def test_what_others_took_meanwhile_is_not_put_down_to_a_small_model():
+    small = Model("onnx", "m.onnx", {"m.onnx": b"x" * 538}, Signature((), ()))
+    large = Model("onnx", "m.onnx", {"m.onnx": bytes(10_000_000)}, Signature((), ()))
+    assert held_bytes(small, 10_000_000) == 538 + 2 * 538 + 2_000_000
+    assert held_bytes(large, 15_000_000) == 25_000_000
+
+
+def test_small_figures_are_told_in_kilobytes():
+    said = make_room([], 2_690, 1_000).refused
+    assert "it needs 2.7 kB, more than the 1.0 kB" in said
+
+
 def test_memory_that_is_taken_is_seen():
     before = anonymous_bytes()
     taken = bytearray(b"x" * (64 << 20))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import re
 import signal
 import subprocess
@@ -14,7 +15,11 @@ import pytest
 
 from edgewright.formats import save
 from edgewright.runtime import Runtime
+from edgewright.runtime.config import load_config
 from edgewright.runtime.faults import NotReady
+from edgewright.runtime.loading import loader
+from edgewright.runtime.loading.loader import Settings
+from edgewright.runtime.server import Server
 from edgewright.testing.build import Build
 
 LONG = 120.0
@@ -128,6 +133,7 @@ def test_models_that_do_not_fit_take_turns(start, tmp_path):
     assert "memory_mb" in index["b"]["reason"] and "loaded again" in index["b"]["reason"]
     status, told, headers = program.infer("b")
     assert status == 503 and "memory_mb" in told["error"] and headers["Retry-After"] == "1"
+    assert "it is being loaded now" in told["error"] and "when somebody asks" not in told["error"]
     while (answered := program.infer("b"))[0] != 200:
         assert answered[0] == 503, answered
     assert answered[1]["outputs"][0]["data"] == [0, 3, 6, 9]
@@ -140,6 +146,40 @@ def test_a_model_larger_than_the_budget_is_refused(tmp_path):
     serving = Runtime(tmp_path / "models", config=tmp_path / "runtime.toml")
     with serving, pytest.raises(NotReady, match="raise memory_mb or serve a smaller model"):
         serving.infer({"x": X}, "a")
+
+
+def test_what_is_measured_counts(tmp_path, monkeypatch):
+    for name, factor in (("a", 2), ("b", 3)):
+        multiply(tmp_path / "models" / f"{name}.onnx", factor, ballast=100_000)  # 1.6 MB, and 5 when open
+    (tmp_path / "runtime.toml").write_text("[server]\nmemory_mb = 9\n")
+    sizes = iter([10_000_000, 5_000_000])
+    monkeypatch.setattr(loader, "held_bytes", lambda *_: next(sizes, 5_000_000))
+    serving = Runtime(tmp_path / "models", config=tmp_path / "runtime.toml")
+    with serving:
+        index = {entry.name: entry for entry in serving.repository.index()}
+        assert index["a"].state == "UNAVAILABLE"
+        assert index["a"].reason.startswith("it needs 10.0 MB, more than the 9.0 MB that memory_mb allows")
+        assert "when somebody asks" not in index["a"].reason
+        assert serving.infer({"x": X}, "b")
+
+
+def test_when_it_is_open_the_coldest_make_room(tmp_path, monkeypatch):
+    multiply(tmp_path / "models" / "a.onnx", 2, ballast=100_000)
+    (tmp_path / "runtime.toml").write_text("[server]\nmemory_mb = 9\n")
+    sizes = iter([5_000_000, 6_000_000])
+    monkeypatch.setattr(loader, "held_bytes", lambda *_: next(sizes))
+    settings = Settings(tmp_path / "models", config=load_config(tmp_path / "runtime.toml"), watch_s=0.0)
+    server = Server(settings, [])
+    try:
+        multiply(tmp_path / "models" / "b.onnx", 3, ballast=100_000)  # said to take 3.2 MB, until it is open
+        told = queue.SimpleQueue()
+        server.loader.load("b", told.put)
+        assert told.get(timeout=LONG) is None
+        index = {entry.name: entry for entry in server.repository.index()}
+        assert index["b"].state == "READY" and index["a"].state == "UNAVAILABLE"
+        assert index["a"].reason.startswith("it was unloaded to make room for others")
+    finally:
+        server.close()
 
 
 def test_grpc_loads_unloads_and_splits(start, tmp_path):

@@ -100,10 +100,11 @@ def stop(handler: logging.Handler) -> None:
 
 
 class Rejections:
-    """Says who was turned away in one line now and then, however many they are."""
+    """Says who was turned away, or what was ``refused``, in one line now and then, however many they are."""
 
-    def __init__(self, every_s: float = 10.0) -> None:
+    def __init__(self, every_s: float = 10.0, event: str = "rejected", text: str = "were turned away") -> None:
         self._every_s, self._next, self._told = every_s, 0.0, Counter[str]()
+        self._event, self._text = event, text
 
     def tell(self, now: float, totals: Counter[str]) -> None:
         """``totals``: how many so far, by reason; ``now`` in s."""
@@ -111,5 +112,7 @@ class Rejections:
             return
         news = totals - self._told
         self._next, self._told = now + self._every_s, Counter(totals)
+        if not news:  # a model was replaced, and its counters began anew
+            return
         what = ", ".join(f"{reason}: {count}" for reason, count in sorted(news.items()))
-        warning("rejected", f"{sum(news.values())} were turned away ({what})", **news)
+        warning(self._event, f"{sum(news.values())} {self._text} ({what})", **news)

@@ -10,6 +10,8 @@ from pathlib import Path
 from edgewright.core.model import FilesIn, Model
 
 _MB = 1e6
+_TIMES, _BESIDE = 2, 2_000_000
+"""Of a model's bytes, and beside them: the most growth that is put down to it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Room:
 
     unload: tuple[Hashable, ...] = ()
     refused: str = ""
+    alone: bool = False
+    """Whether it was refused because of its own size, so that asking again later is of no use."""
 
 
 def make_room(held: Iterable[Holding], need_bytes: int, budget_bytes: int) -> Room:
@@ -43,7 +47,7 @@ def make_room(held: Iterable[Holding], need_bytes: int, budget_bytes: int) -> Ro
         return Room()
     if need_bytes > budget_bytes:
         return Room(refused=f"it needs {_mb(need_bytes)}, more than the {_mb(budget_bytes)} that memory_mb allows all "
-                    "models together; raise memory_mb or serve a smaller model")  # fmt: skip
+                    "models together; raise memory_mb or serve a smaller model", alone=True)  # fmt: skip
     chosen: list[Hashable] = []
     for one in sorted((one for one in there if not one.pinned), key=lambda one: one.used):
         chosen.append(one.name)
@@ -85,11 +89,16 @@ def held_bytes(model: Model, grown_bytes: int = 0, pid: int | None = None) -> in
     (``pid``) the process's proportional set size, interpreter and all; for one in this process what anonymous memory
     grew by while it was opened (``grown_bytes``, see ``anonymous_bytes``), but no less than the model's bytes, for the
     allocator may have had room left from before. Files that the engine maps where they lie count once, though the
-    system may take their pages back. What else happened meanwhile is in it, too.
+    system may take their pages back.
+
+    What else the process took meanwhile is in the growth, too, so no more than twice the model's bytes and 2 MB of
+    it are put down to the model: engines keep weights once or twice, packed and as they came, and a session takes some
+    hundred kB of its own. A small model whose activations are larger than that holds more than is said here.
 
     Measured (ONNX Runtime 1.31, 48 MB of MatMul weights): it grew by twice the weights, by 0.8 times in OpenVINO.
     """
     size, kept = _size(model), not isinstance(model.files, FilesIn)
+    grown_bytes = min(grown_bytes, _TIMES * size + _BESIDE)
     own = _proportional(pid) if pid is not None else None
     if own is not None:
         return own + (size if kept else 0)
@@ -125,4 +134,4 @@ def _field(path: Path, name: str) -> int | None:
 
 
 def _mb(size: int) -> str:
-    return f"{size / _MB:,.1f} MB"
+    return f"{size / _MB:,.1f} MB" if size >= _MB / 10 else f"{size / 1e3:,.1f} kB"

@@ -78,6 +78,7 @@ class Repository:
     def _missing(self, name: str, version: str) -> NotFound | NotReady:
         reasons = [e.reason for e in self._notes.values() if e.name == name and version in ("", e.version)]
         if reasons and (version or name not in self._latest):
+            self.totals.asleep[name] += 1
             return NotReady(f"model {name!r} is not ready: {reasons[0]}")
         there = ", ".join(sorted(self._latest)) or "none"
         if not name:

@@ -20,6 +20,7 @@ from edgewright.core.errors import InputError
 from edgewright.runtime import logs
 from edgewright.runtime.access import Access, Tokens, loopback
 from edgewright.runtime.experiments.plan import Experiments
+from edgewright.runtime.faults import Infeasible, NotReady, Overloaded
 from edgewright.runtime.front import Front, logged
 from edgewright.runtime.lanes.door import Door
 from edgewright.runtime.lanes.frames import FrameConnection, Greeting
@@ -38,6 +39,9 @@ from edgewright.runtime.scheduling.scheduler import Scheduler, spare_cores
 
 _SWITCH_S = 0.0005
 """How long a thread may hold the interpreter while another wants it: the reaper must not be late by Python's 5 ms."""
+
+_REFUSED_S, _REFUSED = 60.0, (Overloaded.kind, Infeasible.kind, NotReady.kind)
+"""How often refusals are told in the log at most, in s, and which."""
 
 _DRAIN_S = 10.0
 """How long requests that are being answered are waited for at the end."""
@@ -131,6 +135,7 @@ class Server:
             self.repository, self.desk, self._loop.call, self.splits, self.loader, strict, local, metrics=metrics
         )  # fmt: skip
         self._budget, self._rejections = Budget(self._limits.buffered_bytes), Rejections()
+        self._refusals = Rejections(_REFUSED_S, "refused", "requests were refused")
         self._connections: dict[Stream, str] = {}
         self._peers: Counter[str] = Counter()
         self._admitted = self._turned_away = 0
@@ -208,14 +213,19 @@ class Server:
         self._loop.call(self._drain)
 
     def _drain(self) -> None:
+        now = time.monotonic()
         if not self._draining:
-            self._draining = time.monotonic() + _DRAIN_S
-            for sock in self._listeners:
+            self._draining = now
+            for sock, door in zip(self._listeners, self._doors, strict=True):
+                door.ready(0)  # who knocked already is let in: closing the door would reset them
                 self._loop.forget(sock)
+                sock.close()
             for lane in self.lanes:
                 lane.drain(_DRAIN_S)
-        busy = any(c.busy for c in self._connections) or any(lane.busy for lane in self.lanes)
-        if busy and time.monotonic() < self._draining:
+        for connection in list(self._connections):
+            connection.drain(self._draining, now)
+        busy = bool(self._connections) or any(lane.busy for lane in self.lanes)
+        if busy and now < self._draining + _DRAIN_S:
             self._loop.later(0.005, self._drain)
         else:
             self._loop.stop()
@@ -287,12 +297,24 @@ class Server:
             lane.sweep()
         self._refresh()
         self._rejections.tell(now, self._rejected())
+        self._refusals.tell(now, self._refused())
         self._loop.later(1.0, self._sweep)
 
     def _rejected(self) -> Counter[str]:
         told = Counter({str(status): count for status, count in self._budget.refused.items()})
         if self._turned_away:
             told["connections"] = self._turned_away
+        return told
+
+    def _refused(self) -> Counter[str]:
+        """Requests that a model's owner should know of, by model and kind, since the model was loaded."""
+        told: Counter[str] = Counter()
+        for served in self.repository.ready():
+            for kind in _REFUSED:
+                if count := served.stats.faults[kind]:
+                    told[f"{served.source.name} {kind}"] += count
+        for name, count in self.repository.totals.asleep.copy().items():
+            told[f"{name} {NotReady.kind}"] += count
         return told
 
     def _told(self) -> Iterator[Family]:

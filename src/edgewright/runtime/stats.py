@@ -67,8 +67,10 @@ class Stats:
 
 class Totals:
     """What is counted for the whole server. ``reloads`` by outcome (applied, refused, taken_back);
-    ``longest_pause_s``: for which a request waited because of one."""
+    ``longest_pause_s``: for which a request waited because of one; ``asleep``: how often a model was asked for, by
+    anybody, that is known and does not answer."""
 
     def __init__(self) -> None:
         self.reloads: Counter[str] = Counter()
         self.longest_pause_s = 0.0
+        self.asleep: Counter[str] = Counter()

@@ -432,3 +432,21 @@ def test_the_server_goes_on_without_a_model_that_crashes(misbehaving, tmp_path):
     thread.join(LONG)
     assert not thread.is_alive()
     bad.close()
+
+
+def test_a_death_between_requests_is_told_in_the_log_and_to_whoever_asks_next(nothing_left, caplog):
+    caplog.set_level("INFO", "edgewright.runtime")
+    with open_isolated(turning(), isolation=Isolation(name="turning")) as session:
+        pid = session.pid
+        os.kill(pid, signal.SIGKILL)
+        try:
+            turns(session, 1)
+        except NotAnswering as told:
+            assert "gone before it was asked" in str(told) or "being started again" in str(told)
+            assert told.retry_after_s == 1.0
+        until(lambda: any("is back" in record.message for record in caplog.records), "a new worker")
+        assert session.pid != pid and turns(session, 2) == 2
+    said = [record for record in caplog.records if record.event == "worker"]
+    assert [record.fields for record in said] == [{"model": "turning"}] * 2
+    assert said[0].message.startswith("turning: its process is gone: it was killed by SIGKILL")
+    assert said[1].message == "turning: its process is back, and it answers again"

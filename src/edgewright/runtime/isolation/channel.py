@@ -25,6 +25,10 @@ class ClosedError(Exception):
     """The other side is gone."""
 
 
+class UnreadError(ClosedError):
+    """The other side is gone, and had not read all that was sent to it."""
+
+
 class SilentError(Exception):
     """Nothing came in time."""
 
@@ -56,7 +60,7 @@ class Channel:
             raise ClosedError from error
 
     def receive(self, within_s: float | None = None) -> bytes:
-        """The next message. Raises ClosedError, SilentError after ``within_s`` (None: never)."""
+        """The next message. Raises ClosedError (UnreadError), SilentError after ``within_s`` (None: never)."""
         begin = _now()
         if not (self._look and self._looked(begin + _LOOK_S)) and not self._poll(
             None if within_s is None else max(within_s * 1000, 0.0)
@@ -68,6 +72,8 @@ class Channel:
             self._look = self._may_look and _now() - begin < _LOOK_S
         try:
             count = self._sock.recv_into(self._buffer)
+        except ConnectionResetError as error:
+            raise UnreadError from error
         except OSError as error:
             raise ClosedError from error
         if not count:

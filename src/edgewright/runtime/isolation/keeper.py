@@ -12,20 +12,22 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EdgewrightError, EngineError, NotAnswering
+from edgewright.runtime import logs
 from edgewright.runtime.isolation.order import Order
-from edgewright.runtime.isolation.process import Facts, LostError, Worker
+from edgewright.runtime.isolation.process import Facts, GoneError, LostError, Worker
 from edgewright.runtime.isolation.restarts import Restarts
 
 Arrays = Mapping[str, NDArray[Any]]
 _now = time.monotonic
+_SOON_S = 1.0
 
 
 class Keeper:
     """``start`` first. ``reason`` says why there is no worker, "" when there is one; ``restarts`` counts."""
 
-    def __init__(self, order: Order, restarts: Restarts, load_s: float) -> None:
+    def __init__(self, order: Order, restarts: Restarts, load_s: float, name: str = "") -> None:
         self.reason, self.restarts = "its process is being started", 0
-        self._order, self._rule, self._load_s = order, restarts, load_s
+        self._order, self._rule, self._load_s, self._name = order, restarts, load_s, name
         self._retry_after_s: float | None = load_s
         self._lock, self._calls = threading.Lock(), threading.Lock()
         self._ready: Worker | None = None
@@ -71,6 +73,9 @@ class Keeper:
                 worker.kill()
                 worker.ended.wait()
                 why = str(lost) or worker.how
+                if isinstance(lost, GoneError):
+                    said = f"the model's process was gone before it was asked: {why}; it is being started again"
+                    raise NotAnswering(said, self._retry_after_s) from lost
                 raise EngineError(f"the model's process was lost with this request: {why}") from lost
             except BaseException:  # its answer is still to come and would be taken for the next one's
                 self._ready, self.reason = None, "its process is being started again"
@@ -114,10 +119,12 @@ class Keeper:
                         f"its process ended {len(deaths)} times within {self._rule.window_s:g} s and is not started "
                         f"again; the last time: {why}. Load the model again when that is mended"
                     )
+                    self._log(logs.error, self.reason)
                     return
-                self._retry_after_s = max(delay, 1.0)
+                self._retry_after_s = max(delay, _SOON_S)
                 self.reason = f"its process is being started again: {why}"
                 self.restarts += 1
+            self._log(logs.warning, f"its process is gone: {why}; another is being started")
             if delay:
                 self._sleep(delay)
 
@@ -137,8 +144,10 @@ class Keeper:
             with self._lock:
                 self._facts = self._facts or facts
                 if self._open:
-                    self.reason, self._ready = "", worker
+                    self.reason, self._ready, self._retry_after_s = "", worker, _SOON_S
             self._first.set()
+            if self.restarts:
+                self._log(logs.warning, "its process is back, and it answers again")
             self._watch(worker)
         except EdgewrightError as error:
             return self._failed(error, first)
@@ -157,6 +166,9 @@ class Keeper:
             said = f"the model's process was lost while it opened the model: {why}"
             return self._failed(EngineError(said), first)
         return why
+
+    def _log(self, say: Callable[..., None], text: str) -> None:
+        say("worker", f"{self._name or 'a model'}: {text}", model=self._name)
 
     def _failed(self, error: EdgewrightError, first: bool) -> str:
         """What ``_one`` returns when no model was opened."""

@@ -25,7 +25,7 @@ from edgewright.core.files import scratch
 from edgewright.core.model import Signature
 from edgewright.core.strict import parse_json
 from edgewright.formats.hostile import checked_signature
-from edgewright.runtime.isolation.channel import ClosedError, SilentError, channels
+from edgewright.runtime.isolation.channel import ClosedError, SilentError, UnreadError, channels
 from edgewright.runtime.isolation.order import Order
 from edgewright.runtime.isolation.regions import filled, make_region
 from edgewright.runtime.isolation.tensors import HEADER_BYTES, Reader, TooSmallError, Writer
@@ -49,6 +49,10 @@ class Facts:
 
 class LostError(Exception):
     """The worker is of no more use; the message says why where the worker itself did not die of it."""
+
+
+class GoneError(LostError):
+    """The worker had ended before it was asked."""
 
 
 class Worker:
@@ -116,7 +120,8 @@ class Worker:
         return Facts(signature, plain(str(ready.get("requested"))), plain(str(ready.get("provider"))), names)
 
     def run(self, inputs: Arrays, within_s: float) -> dict[str, NDArray[Any]]:
-        """Outputs by name, copies. Raises EngineError for a run that failed, LostError for a worker that did."""
+        """Outputs by name, copies. Raises EngineError for a run that failed, LostError for a worker that did,
+        GoneError where that was before it had heard of this run."""
         try:
             header = self._writer.write(inputs)
         except TooSmallError as small:
@@ -127,8 +132,13 @@ class Worker:
         try:
             self._channel.send(header)
         except ClosedError as error:
-            raise LostError from error
-        answer = self._hear(within_s)
+            raise GoneError from error
+        try:
+            answer = self._hear(within_s)
+        except LostError as lost:
+            if isinstance(lost.__cause__, UnreadError):
+                raise GoneError from lost
+            raise
         if answer[:1] != b"[":
             need = self._told(answer).get("need")
             if type(need) is not int or not self._sizes["out"] < need <= _MOST_BYTES:
@@ -205,7 +215,7 @@ class Worker:
             self._channel.send(side.encode())
             self._channel.send(b"memory", handle)
         except ClosedError as error:
-            raise LostError from error
+            raise (GoneError if side == "in" else LostError) from error
         finally:
             os.close(handle)
         self._sizes[side] = len(memory)

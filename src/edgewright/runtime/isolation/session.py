@@ -28,13 +28,15 @@ _now = time.perf_counter
 class Isolation:
     """``memory_bytes``: address space the model may take beyond what the engine's library maps (0: no limit).
     ``hang_s``: a run that takes longer has hung (None: see ``Patience``). ``confined``: no network, programs or files
-    for the worker; for providers other than the CPU this is left out, since their drivers are files.
+    for the worker; for providers other than the CPU this is left out, since their drivers are files. ``name``: the
+    model's, for the log.
     """
 
     memory_bytes: int = 0
     hang_s: float | None = None
     confined: bool = True
     restarts: Restarts = field(default_factory=Restarts)
+    name: str = ""
 
 
 class IsolatedSession(BaseSession):
@@ -95,7 +97,7 @@ def open_isolated(
     chosen, walls = options or EngineOptions(), isolation or Isolation()
     on_cpu = chosen.provider in ("", "cpu")
     order = Order.of(model, name, chosen, walls.confined and on_cpu, walls.memory_bytes)
-    keeper = Keeper(order, walls.restarts, _LOAD_S)
+    keeper = Keeper(order, walls.restarts, _LOAD_S, walls.name)
     facts = keeper.start()
     session = IsolatedSession(keeper, facts, walls.hang_s)
     session.options = chosen

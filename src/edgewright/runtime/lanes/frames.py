@@ -98,7 +98,7 @@ class FrameConnection(Stream):
         if len(self._in) >= HEADER.size:
             wanted = max(HEADER.size + HEADER.unpack_from(self._in)[6] - len(self._in), wanted)
         data = self._receive(min(wanted, 1 << 20))
-        if not data:
+        if not data or self._ending:
             return
         if not self._in:
             self.since = time.monotonic()
@@ -164,6 +164,10 @@ class FrameConnection(Stream):
 
     def _answer(self, reply: bytes) -> None:
         self._waiting, self._give_up = False, None
+        if not self._fits(len(reply)):
+            reply = frame_fault(503, self._budget.too_large(len(reply)))
+        if self._draining and not self._in:
+            self._part()
         self._send(reply)
         if self._in and self._sock.fileno() >= 0:
             self._go_on()
@@ -199,4 +203,5 @@ class Greeting(Stream):
             return
         self._loop.forget(self._sock)
         self._closed(self)
+        self._ending = True  # the socket is another's now
         self._lanes[first == MAGIC[:1]](self._sock).ready(select.EPOLLIN)

@@ -15,7 +15,7 @@ from edgewright.runtime import logs
 from edgewright.runtime.lanes.chunks import BadChunk, Chunks
 from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
-from edgewright.runtime.lanes.stream import GiveUp, Stream
+from edgewright.runtime.lanes.stream import SMALL, GiveUp, Stream
 
 _END = b"\r\n\r\n"
 _MOST_HEADERS = 128
@@ -197,6 +197,10 @@ class Connection(Stream):
     def _holds(self) -> int:
         return super()._holds() + len(self._chunks) + (self._size if self._waiting else 0)
 
+    @property
+    def _between(self) -> bool:
+        return self._head is None and super()._between
+
     def _find(self, raw: bytes) -> Head | None:
         try:
             return self._heads.find(raw)
@@ -252,8 +256,13 @@ class Connection(Stream):
     def _answer(self, reply: Reply) -> None:
         head = self._asked
         self._waiting, self._give_up = False, None
+        size = len(reply) if isinstance(reply, bytes) else len(reply[2])
+        if size > SMALL and not self._fits(size):
+            reply = fault_reply(503, self._budget.too_large(size), retry_s=1)
         if not head.alive:
             self._ending = True
+        elif self._draining and not self._in:
+            self._part()
         self._send(reply if type(reply) is bytes and not self._ending else self._spelled(reply, head.method == "HEAD"))
         if self._held:
             self._account()

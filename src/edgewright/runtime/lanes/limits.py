@@ -37,6 +37,19 @@ class Budget:
         self.most_bytes, self.held_bytes = most_bytes, 0
         self.refused: Counter[int] = Counter()
 
+    def fits(self, size: int) -> bool:
+        """Whether so many bytes more are allowed."""
+        return self.held_bytes + size <= self.most_bytes
+
+    def too_large(self, size: int) -> str:
+        """Why a reply of so many bytes is not sent, and what to do."""
+        if size > self.most_bytes:
+            return (
+                f"the reply has {size:,} bytes, and the server may buffer {self.most_bytes:,}; ask for less, or "
+                "raise buffered_bytes"
+            )
+        return f"the reply has {size:,} bytes, more than can be buffered now; ask again later"
+
     def change(self, by: int) -> bool:
         """Hold so many bytes more (or less). False when it is more than allowed: then give them back soon."""
         self.held_bytes += by

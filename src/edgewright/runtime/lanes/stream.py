@@ -15,6 +15,13 @@ from edgewright.runtime.lanes.loop import Loop
 _LINGER_S = 2.0
 """How long a client that was refused in the middle of its request may take to read why."""
 
+_QUIET_S, _LEAVE_S = 0.1, 0.5
+"""When the server ends: how long a client that is between two requests is waited for, and how long one that was told of
+the end may take to hang up, too. What it sends meanwhile is read: a reset would be the answer otherwise."""
+
+SMALL = 64 * 1024
+"""Bytes of a reply that always fits: most often the kernel takes it whole."""
+
 
 GiveUp = Callable[[], object]
 """Takes a request out of the line, if it is still there: nobody waits for its answer any more."""
@@ -31,7 +38,7 @@ class Stream:
     ) -> None:
         self._sock, self._loop, self._closed = sock, loop, closed
         self._limits, self._budget, self._held = limits, budget, 0
-        self._lingering = self._going = False
+        self._lingering = self._going = self._draining = False
         self._until = 0.0
         """When the reply that is on its way must have been read."""
         self._in = bytearray()
@@ -60,6 +67,39 @@ class Stream:
         if self._out:
             return now > self._until
         return now > self.since + _LINGER_S if self._lingering else self._asleep(now)
+
+    @property
+    def _between(self) -> bool:
+        """Whether nothing of a request has come that is not answered."""
+        return not self._waiting and not self._in and not self._out
+
+    def drain(self, begun: float, now: float) -> None:
+        """The server ends, since ``begun``: answer what has come, with the last answer say so, and hang up when the
+        client has read it. To be called again and again, until the connection is closed."""
+        self._draining = True
+        if self._ending:
+            if self._lingering and not self._out and now > self.since + _LEAVE_S:
+                self.close()
+        elif self._between and now > begun + _QUIET_S:
+            self._read()
+            if self._between and not self._ending and self._sock.fileno() >= 0:
+                self._part()
+                self._finish()
+
+    def _part(self) -> None:
+        """The next thing sent is the last, and the client need not know that yet."""
+        self._ending = self._lingering = True
+        self.since = time.monotonic()
+
+    def _fits(self, size: int) -> bool:
+        """Whether a reply of so many bytes may be begun: one that is begun is sent to its end."""
+        if size <= SMALL:
+            return True
+        self._account()  # without the request that is answered
+        if self._budget.fits(size):
+            return True
+        self._budget.refused[503] += 1
+        return False
 
     def _go_on(self) -> None:
         if self._going:  # further up: a thousand small requests in one piece are a loop, not a recursion
@@ -100,11 +140,6 @@ class Stream:
         except Exception:  # noqa: BLE001 - a fault of ours must cost one client its connection, and nobody else anything
             logs.trouble("a connection was given up")
             self.close()
-
-    @property
-    def busy(self) -> bool:
-        """Whether an answer is owed or on its way."""
-        return self._waiting or bool(self._out)
 
     def close(self) -> None:
         """End the connection. May be called twice."""
@@ -149,8 +184,7 @@ class Stream:
             self._loop.watch(self._sock, self, write=True)
         else:
             self._out.append(memoryview(data))
-        if not self._account():
-            self.close()
+        self._account()  # it was asked whether it fits before its first byte
 
     def _finish(self) -> None:
         """End the connection after its last reply, which a client that is still sending must be able to read: closed
@@ -158,6 +192,7 @@ class Stream:
         if not self._lingering:
             self.close()
             return
+        self.since = time.monotonic()
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError:

@@ -98,6 +98,11 @@ class TlsConnection(Connection):
         self._refuse(400, "this port speaks https, not http; write https:// in the address")
         return True
 
+    def drain(self, begun: float, now: float) -> None:
+        """As a Connection's, once hands are shaken."""
+        if not self._shaking:
+            super().drain(begun, now)
+
     def stale(self, now: float) -> bool:
         """As a Connection's, and when the handshake takes too long."""
         return now - self.since > self._limits.handshake_s if self._shaking else super().stale(now)

@@ -13,7 +13,11 @@ from edgewright.runtime.memory import Holding, Uses, held_bytes, make_room
 
 
 class NoRoom(NotReady):
-    """A model does not fit into the memory that models may hold."""
+    """A model does not fit into the memory that models may hold; ``alone``: not even without the others."""
+
+    def __init__(self, why: str, alone: bool = False) -> None:
+        super().__init__(why)
+        self.alone = alone
 
 
 class MemoryBudget:
@@ -28,8 +32,13 @@ class MemoryBudget:
             counts: dict[Hashable, int] = {s.place.path: s.served.stats.requests for s in slots if s.served}
             self._uses.look(counts, time.monotonic())
 
-    def room(self, slot: Slot, model: Model, slots: Collection[Slot], keep: bool) -> list[Slot]:
+    def room(
+        self, slot: Slot, model: Model, slots: Collection[Slot], keep: bool, measured_bytes: int = 0
+    ) -> list[Slot]:
         """Which slots must be emptied for ``slot``'s ``model``: those asked least recently, none if ``keep``.
+
+        Asked before it is opened, with an estimate, or what these very files held the last time; and once more when it
+        is open, with ``measured_bytes``.
 
         What is about to be replaced stays until its successor has passed its trial, and so counts. Raises NoRoom.
         """
@@ -41,9 +50,10 @@ class MemoryBudget:
             Holding(path, one.size_bytes, self._uses.used(path), keep or one is slot or _running(one))
             for path, one in open_ones.items()
         ]
-        room = make_room(held, slot.size_bytes or held_bytes(model), self._bytes)
+        known = slot.size_bytes if slot.sized == slot.stamp else 0
+        room = make_room(held, measured_bytes or known or held_bytes(model), self._bytes)
         if room.refused:
-            raise NoRoom(room.refused)
+            raise NoRoom(room.refused, room.alone)
         return [one for path, one in open_ones.items() if path in room.unload]
 
 

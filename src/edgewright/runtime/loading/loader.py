@@ -61,7 +61,7 @@ class Loader:
             try:
                 slot.served = slot.good = self._opened(slot, *self._opener.first(place), keep=True)
             except NoRoom as error:
-                self._cool(slot, str(error))
+                self._cool(slot, str(error), again=not error.alone)
             except Exception as error:
                 if is_model(path):
                     raise
@@ -199,7 +199,7 @@ class Loader:
             if folder is not None:
                 discard(folder)
             if isinstance(error, NoRoom) and slot.served is None:
-                self._cool(slot, str(error))
+                self._cool(slot, str(error), again=not asked and not error.alone)
                 return error
             wrong = _explained(error)
             self._refuse(slot, wrong)
@@ -285,8 +285,7 @@ class Loader:
 
     def _opened(self, slot: Slot, source: Source, folder: Path | None = None, keep: bool = False) -> Served:
         """``_open`` within the budget: others are unloaded for it, unless ``keep``. Raises NoRoom."""
-        for one in self._budget.room(slot, source.model, self._slots.values(), keep):
-            self._cool(one, "it was unloaded to make room for others within memory_mb")
+        self._make_room(slot, source, keep)
         self._alone(slot, source)
         before = anonymous_bytes()
         if slot.served is None:
@@ -298,14 +297,27 @@ class Loader:
             totals.longest_pause_s = max(totals.longest_pause_s, pause.longest_s)
         self._open_ones.add(served)
         grown = max(anonymous_bytes() - before, 0)
-        slot.size_bytes = held_bytes(source.model, grown, getattr(served.session, "pid", None))
+        size = held_bytes(source.model, grown, getattr(served.session, "pid", None))
+        try:
+            self._make_room(slot, source, keep, size)
+        except NoRoom:
+            if slot.served is None:
+                slot.size_bytes, slot.sized = size, slot.stamp
+            self._close(served)
+            raise
+        slot.size_bytes, slot.sized = size, slot.stamp
         return served
 
-    def _cool(self, slot: Slot, reason: str) -> None:
-        told = f"{reason}; it is loaded again when somebody asks for it"
-        if slot.served is None:
-            self._repository.note(slot.place.name, slot.place.version, "UNAVAILABLE", told)
+    def _make_room(self, slot: Slot, source: Source, keep: bool, measured_bytes: int = 0) -> None:
+        for one in self._budget.room(slot, source.model, self._slots.values(), keep, measured_bytes):
+            self._cool(one, "it was unloaded to make room for others within memory_mb")
+
+    def _cool(self, slot: Slot, reason: str, again: bool = True) -> None:
+        told = f"{reason}; it is loaded again when somebody asks for it" if again else reason
+        served = slot.served
+        slot.why, slot.version = reason, served.source.version if served else slot.version or slot.place.version
         self._empty(slot, told)
+        self._repository.note(slot.place.name, slot.version, "UNAVAILABLE", told)
         slot.cold = True
         logs.info("model", f"{slot.place.name}: {reason}", model=slot.place.name)
 
@@ -313,6 +325,7 @@ class Loader:
         for slot in list(self._slots.values()):
             if slot.cold and slot.place.name == name:
                 slot.cold = False  # one order is enough
+                self._repository.note(name, slot.version, "LOADING", f"it is being loaded now; before, {slot.why}")
                 self.load(name, lambda error: None)
 
     def _alone(self, slot: Slot, source: Source) -> None:

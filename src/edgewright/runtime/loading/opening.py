@@ -65,7 +65,7 @@ class Opener:
     def open(self, source: Source, folder: Path | None) -> Served:
         """The version, checked and warm; ``folder`` is its own from then on. Raises EngineError, InputError."""
         table = self._settings.config.model(source.name)
-        source, session = open_model(source, Isolation() if table.isolated else None)
+        source, session = open_model(source, Isolation(name=source.name) if table.isolated else None)
         if step_down(session):
             logs.warning("provider", f"{source.name}: {step_down(session)}", model=source.name)
         if source.unready:

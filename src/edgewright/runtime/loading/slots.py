@@ -38,6 +38,12 @@ class Slot:
     tries: int = 0
     size_bytes: int = 0
     """What it held in memory when it was last open; 0 if it never was."""
+    sized: object = None
+    """The stamp of the files that did."""
+    why: str = ""
+    """Why it is cold."""
+    version: str = ""
+    """The version that is."""
 
     def refuse(self, error: EdgewrightError, now: float) -> None:
         """Remember why its files are not served, and when to try them again: soon, then ever later, where the reason
