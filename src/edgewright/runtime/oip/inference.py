@@ -31,6 +31,7 @@ _SHORT_S = 0.0003
 """Runs below this happen on the loop's own thread: handing them over would take longer (facts: a hop costs 65 us)."""
 _SAMPLED = 16
 """One request in 16 has its parsing and writing timed."""
+_FORGET, _MOST_LAG = 0.999, 0.25
 _MEMO = 256
 _MEMO_BYTES = 4096
 _MEMO_SHAPES = 16
@@ -59,6 +60,8 @@ class Inference:
     ) -> None:  # fmt: skip
         self._find, self._desk, self._later, self._regions = repository.find, desk, later, regions
         self._plans: dict[bytes, Plan] = {}
+        self._lag = 0.0
+        """How long answers have lately waited to be sent, at the worst, in s."""
         self._no_regions = Regions()
         self._inflated = 0
         self._turn = cycle(range(_SAMPLED)).__next__
@@ -134,14 +137,22 @@ class Inference:
             served.stats.parse.add(_now() - begin)
 
         def done(outputs: Any, fault: Fault | None) -> None:
-            tell = self._checked if not begin else self._timed
-            self._later(lambda: answer(wire.fault(fault) if fault else tell(served, asked, outputs, wire)))
+            write = self._checked if not begin else self._timed
+            ready = _now()
+
+            def tell() -> None:
+                answer(wire.fault(fault) if fault else write(served, asked, outputs, wire))
+                self._lag = max(_now() - ready, self._lag * _FORGET)
+
+            self._later(tell)
 
         try:
             quick = served.times.usual() < _SHORT_S and not served.hangs
             quick = quick and (served.pipeline is None or not served.pipeline.takes(inputs))
             outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None
             if outputs is None:
+                if timeout_s is not None:  # by its deadline the answer must be sent, not found
+                    timeout_s -= min(self._lag, _MOST_LAG * timeout_s)
                 return partial(self._desk.scheduler.cancel, self._desk.later(served, inputs, done, timeout_s, priority))
         except Gone:  # replaced just now: its successor answers
             return self._ask(name, version, asked, binary, timeout_s, priority, wire, answer)
