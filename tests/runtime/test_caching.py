@@ -328,3 +328,7 @@ def test_what_is_no_array_is_the_callers_fault(tmp_path):
         runtime = Runtime(tmp_path / "m" / "model.onnx", experiments)
         with runtime, pytest.raises(BadRequest, match=r"must be a numpy array, got list"):
             runtime.infer({"x": [[1.0, 2.0, 3.0, 4.0]]})
+    (tmp_path / "runtime.toml").write_text('[models."*"]\nmax_batch = 4\n')
+    runtime = Runtime(tmp_path / "m" / "model.onnx", config=tmp_path / "runtime.toml")
+    with runtime, pytest.raises(BadRequest, match="must be numpy arrays"):
+        runtime.desk.later(runtime.repository.find(), {"x": [[1.0]]}, lambda *answer: None)

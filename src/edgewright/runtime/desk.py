@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.runtime.faults import Expired, Fault, Infeasible
+from edgewright.runtime.faults import BadRequest, Expired, Fault, Infeasible
 from edgewright.runtime.scheduling.batches import key, rows
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Job, Scheduler
@@ -85,6 +86,8 @@ class Desk:
     def _submit(self, served: Served, inputs: Arrays, done: Done, deadline: float, priority: int) -> Job:
         job = Job(served, inputs, done, deadline, priority)
         if served.most_rows > 1:
+            if not all(isinstance(array, np.ndarray) for array in inputs.values()):
+                raise BadRequest("inputs must be numpy arrays; use numpy.asarray")
             job.rows, job.key = rows(inputs), key(inputs)
         if served.pipeline is not None:
             job.beside_s = served.pipeline.expected_s(inputs)
