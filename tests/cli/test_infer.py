@@ -179,7 +179,7 @@ def test_a_model_without_classes_shows_its_tensors_and_large_batches_are_cut(say
         (["MODELS", "tiny", "cut.jpg"], 2, "input 'image' is truncated"),
         (["MODELS", "tiny", "one.npy", "--deadline-ms", "0"], 1, "it has 0.001 ms"),
         (["MODELS", "tiny", "one.npy", "--token-file", "token"], 2, "is no URL"),
-        (["photo.jpg", "tiny", "one.npy"], 2, "name a bundle, a model file"),
+        (["photo.jpg", "tiny", "one.npy"], 2, "is neither a bundle nor a model"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
