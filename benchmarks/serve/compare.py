@@ -50,7 +50,7 @@ class Plan:
     starts: int = 3
 
 
-FULL = Plan({"one core": 4, "two cores": 2, "not pinned": 2}, 0.5)
+FULL = Plan({"one core": 2, "two cores": 2, "not pinned": 1}, 0.5)
 QUICK = Plan({"one core": 1}, 0.25, (1, 8), 1)
 
 
@@ -218,7 +218,7 @@ def _rounds(
         print(f"round {number + 1}: {len(due)} turns", file=sys.stderr)
         for cell in due:
             lane, place = cells[cell], where[cell.placement]
-            rate = turns[cell][-1]["rate"] if turns[cell] else 0.0
+            rate = turns[cell][-1].get("rate", 0.0) if turns[cell] else 0.0  # in process there is none
             try:
                 if lane is None:
                     _pin(inside.pid, place.server)
