@@ -112,7 +112,7 @@ def test_requests_go_on_while_the_model_is_replaced(serve, models, size):
     stop.set()
     for asker in askers:
         asker.join(LONG)
-    assert not wrong and seen <= {2, 3, 4, 5} and served.loader.reloads == 3
+    assert not wrong and seen <= {2, 3, 4, 5} and served.repository.totals.reloads["applied"] == 3
 
 
 def test_files_that_did_not_change_are_not_loaded_again(serve, models):

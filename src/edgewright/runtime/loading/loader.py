@@ -45,8 +45,6 @@ class Loader:
         self._hangs = Hangs(self._open_ones.copy)
         self._thread = threading.Thread(target=self._work, name="edgewright-loader", daemon=True)
         self._budget = MemoryBudget(settings.config.server.memory_mb)
-        self.reloads = 0
-        """Versions that took another one's place."""
         repository.wanted = self._wanted
 
     def start(self) -> None:
@@ -218,7 +216,6 @@ class Loader:
             slot.good = served
             logs.info("model", f"{name} {version} is ready", model=name, version=version)
             return
-        self.reloads += 1
         self._repository.totals.reloads["applied"] += 1
         told = f"{name} {version} took the place of {before.source.version}"
         logs.info("reload", told, model=name, version=version, before=before.source.version)
