@@ -21,6 +21,9 @@ from itertools import cycle
 from typing import Any
 
 GOOD = b"200"
+PIECE = 65536
+"""Bytes to read at once. Python makes room for all of them first: 256 kB, which the allocator maps and gives back each
+time, would add 15 us to every figure."""
 
 
 def http_missing(data: bytes) -> int:
@@ -68,9 +71,9 @@ def alone(
 
         def ask() -> bool:
             send(following())
-            data = recv(262144)
+            data = recv(PIECE)
             while missing(data) > 0:
-                more = recv(262144)
+                more = recv(PIECE)
                 if not more:
                     raise SystemExit("the server closed the connection")
                 data += more
@@ -106,7 +109,7 @@ def several(
     while True:
         for fd, _ in epoll.poll():
             entry = socks[fd]
-            data = entry[0].recv(262144)
+            data = entry[0].recv(PIECE)
             if not data:
                 raise SystemExit("the server closed a connection")
             data = entry[1] + data

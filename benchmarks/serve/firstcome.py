@@ -24,7 +24,7 @@ class FirstCome:
         self._thread = threading.Thread(target=self._execute, daemon=True)
         self._thread.start()
 
-    def enter(self, model: Any) -> float:
+    def enter(self, model: Any, beside_s: float = 0.0) -> float:
         return 0.0
 
     def submit(self, job: Any) -> None:

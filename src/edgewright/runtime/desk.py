@@ -44,7 +44,7 @@ class Desk:
             timeout_s = served.deadline_s
         beside_s = 0.0 if served.pipeline is None else served.pipeline.expected_s(inputs)
         if timeout_s is not None:
-            if served.times.usual() + beside_s > timeout_s:
+            if served.times.usual_s + beside_s > timeout_s:
                 raise self.count(served, too_short(served, timeout_s, beside_s))
             begin = _now()
         end = self.scheduler.enter(served, beside_s)

@@ -40,9 +40,9 @@ _HANDLES = 4
 Lane = Callable[[socket.socket], Stream]
 Answer = Callable[[Any], None]
 """Called once, on the loop's thread, with the whole reply."""
-Handler = Callable[[memoryview, int, int, float | None, Regions | None, Answer], GiveUp | None]
-"""Answers: JSON and tensors, the JSON's length, priority (0: the usual), timeout in s, the client's own memory. Returns
-what gives the request up, while it is not answered."""
+Handler = Callable[[bytes, int, int, int, float | None, Regions | None, Answer], GiveUp | None]
+"""Answers: the frame, where its JSON starts and ends, priority (0: the usual), timeout in s, the client's own memory.
+Returns what gives the request up, while it is not answered."""
 
 
 def frame_head(status: int, told: bytes, size: int) -> bytes:
@@ -103,7 +103,7 @@ class FrameConnection(Stream):
         if not self._in:
             self.since = time.monotonic()
             if not self.held_up and len(data) == HEADER.size + int.from_bytes(data[16:20], "little"):
-                self._ask(memoryview(data))  # the usual request lies in one piece: no copy into a buffer
+                self._ask(data)  # the usual request lies in one piece: no copy into a buffer
                 return
         self._in += data
         if self.held_up and len(self._in) > self._limits.body_bytes:
@@ -118,11 +118,11 @@ class FrameConnection(Stream):
             size = HEADER.size + HEADER.unpack_from(self._in)[6]
             if self._in[:4] == MAGIC and size <= self._limits.body_bytes and len(self._in) < size:
                 return
-            frame = memoryview(bytes(self._in[:size]))
+            frame = bytes(self._in[:size])
             del self._in[:size]
             self._ask(frame)
 
-    def _ask(self, frame: memoryview) -> None:
+    def _ask(self, frame: bytes) -> None:
         magic, kind, priority, zero, timeout_us, head, size = HEADER.unpack_from(frame)
         if magic != MAGIC or zero or head > size or size > self._limits.body_bytes:
             self._ending = True
@@ -133,10 +133,10 @@ class FrameConnection(Stream):
             if kind == INFER:
                 timeout_s = timeout_us / 1e6 if timeout_us else None
                 self._give_up = self._handler(
-                    frame[HEADER.size :], head, priority, timeout_s, self._regions, self._answer
+                    frame, HEADER.size, HEADER.size + head, priority, timeout_s, self._regions, self._answer
                 )
             elif kind == ATTACH:
-                self._attach(bytes(frame[HEADER.size :]))
+                self._attach(frame[HEADER.size :])
                 self._answer(frame_head(200, b"{}", 2))
             else:
                 raise BadRequest(f"there is no kind {kind} of frame")

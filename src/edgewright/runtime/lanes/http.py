@@ -121,29 +121,29 @@ def read_head(raw: bytes, limits: Limits) -> Head:
 
 
 class Heads:
-    """Heads by their very bytes; the oldest are forgotten first.
+    """Heads by their very bytes (``known``, another dict after ``forget``); the oldest are forgotten first.
 
     ``check`` is asked about each new head and raises BadHead where its sender may not ask: what it let pass is let
     pass again until ``forget``.
     """
 
     def __init__(self, limits: Limits, check: Callable[[Head], None] | None = None) -> None:
-        self._limits, self._check, self._known = limits, check, dict[bytes, Head]()
+        self._limits, self._check, self.known = limits, check, dict[bytes, Head]()
 
     def forget(self) -> None:
         """Check every head anew."""
-        self._known.clear()
+        self.known = {}
 
     def find(self, raw: bytes) -> Head:
         """The head in ``raw``. Raises BadHead."""
-        head = self._known.get(raw)
+        head = self.known.get(raw)
         if head is None:
             head = read_head(raw, self._limits)
             if self._check is not None:
                 self._check(head)
-            self._known[raw] = head
-            if len(self._known) > _MEMO:
-                del self._known[next(iter(self._known))]
+            self.known[raw] = head
+            if len(self.known) > _MEMO:
+                del self.known[next(iter(self.known))]
         return head
 
 
@@ -155,6 +155,8 @@ class Connection(Stream):
         super().__init__(sock, loop, closed, limits, budget)
         self._handler, self._heads = handler, heads
         self._head: Head | None = None
+        self._last: tuple[bytes, Head, dict[bytes, Head]] | None = None
+        """The last head, its bytes, and what it was found in: most clients send the same again and again."""
         self._asked: Head
         self._size = 0
         """Of the body that is being answered, where it was buffered."""
@@ -181,13 +183,21 @@ class Connection(Stream):
             return
         if not self._in and self._head is None:
             # The usual request lies in one piece: no copy into a buffer.
+            last = self._last
+            if last is not None and last[2] is self._heads.known and data.startswith(last[0]):
+                raw, head, _ = last
+                if len(data) == len(raw) + head.length:
+                    self._ask(head, data[len(raw) :])
+                    return
             end = data.find(_END)
             if end >= 0:
-                head = self._find(data[: end + 4])
-                if head is None:
+                raw = data[: end + 4]
+                found = self._find(raw)
+                if found is None:
                     return
-                if not head.chunked and len(data) == end + 4 + head.length:
-                    self._ask(head, data[end + 4 :])
+                if not found.chunked and len(data) == end + 4 + found.length:
+                    self._last = raw, found, self._heads.known
+                    self._ask(found, data[end + 4 :])
                     return
         self._in += data
         self._go_on()

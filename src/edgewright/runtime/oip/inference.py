@@ -34,7 +34,7 @@ _SAMPLED = 16
 _FORGET, _MOST_LAG = 0.999, 0.25
 _MEMO = 256
 _MEMO_BYTES = 4096
-_MEMO_SHAPES = 16
+_MEMO_REPLIES = 16
 _now = time.perf_counter
 
 
@@ -89,8 +89,7 @@ class Inference:
             if back:
                 answer = packing(answer, back, self._later)
             request = asked.request
-            binary = memoryview(body)[size:]
-            return self._ask(name, version, asked, binary, request.timeout_s, request.priority, HTTP, answer, begin)
+            return self._ask(name, version, asked, body, size, request.timeout_s, request.priority, HTTP, answer, begin)
 
         if encoding == "identity":
             return answer_one
@@ -116,25 +115,40 @@ class Inference:
             raise
 
     def frame(
-        self, body: memoryview, length: int, priority: int, timeout_s: float | None, regions: Regions | None,
+        self, body: bytes, start: int, end: int, priority: int, timeout_s: float | None, regions: Regions | None,
         answer: Answer,
     ) -> GiveUp | None:  # fmt: skip
-        """Answer a frame, whose JSON also names the model (``model_name``, ``model_version``); ``regions``: the memory
-        that this client has handed over, and no other's."""
+        """Answer a frame, whose JSON (``start`` to ``end`` of ``body``) also names the model (``model_name``,
+        ``model_version``); ``regions``: the memory that this client has handed over, and no other's."""
         own = self._no_regions if regions is None else regions
-        asked = self._plan(bytes(body[:length]), own, own.plans)
+        asked = self._plan(body[start:end], own, own.plans)
         name, version = asked.model
-        return self._ask(name, version, asked, body[length:], timeout_s, priority, FRAMES, answer)
+        return self._ask(name, version, asked, body, end, timeout_s, priority, FRAMES, answer)
 
-    def _ask(self, name: str, version: str, asked: Plan, binary: memoryview, timeout_s: float | None, priority: int,
+    def _ask(self, name: str, version: str, asked: Plan, body: bytes, at: int, timeout_s: float | None, priority: int,
              wire: Wire, answer: Answer, begin: float = 0.0) -> GiveUp | None:  # fmt: skip
+        """Answer what was ``asked``, its binary part ``at`` that place of ``body``."""
         served = self._find(name, version)
         try:
-            inputs = asked.inputs(binary)
+            inputs = asked.inputs(body, at)
         except Fault as fault:
             raise self._desk.count(served, fault) from fault.__cause__
         if begin:
             served.stats.parse.add(_now() - begin)
+        try:
+            quick = served.times.usual_s < _SHORT_S and not served.hangs
+            quick = quick and (served.pipeline is None or not served.pipeline.takes(inputs))
+            outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None
+            if outputs is None:
+                return self._queue(served, asked, inputs, timeout_s, priority, wire, answer, begin)
+        except Gone:  # replaced just now: its successor answers
+            return self._ask(name, version, asked, body, at, timeout_s, priority, wire, answer)
+        answer((self._timed if begin else self._reply)(served, asked, outputs, wire))
+        return None
+
+    def _queue(self, served: Served, asked: Plan, inputs: Arrays, timeout_s: float | None, priority: int,
+               wire: Wire, answer: Answer, begin: float) -> GiveUp:  # fmt: skip
+        """Take a place in line; what gives it up."""
 
         def done(outputs: Any, fault: Fault | None) -> None:
             write = self._checked if not begin else self._timed
@@ -146,18 +160,9 @@ class Inference:
 
             self._later(tell)
 
-        try:
-            quick = served.times.usual() < _SHORT_S and not served.hangs
-            quick = quick and (served.pipeline is None or not served.pipeline.takes(inputs))
-            outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None
-            if outputs is None:
-                if timeout_s is not None:  # by its deadline the answer must be sent, not found
-                    timeout_s -= min(self._lag, _MOST_LAG * timeout_s)
-                return partial(self._desk.scheduler.cancel, self._desk.later(served, inputs, done, timeout_s, priority))
-        except Gone:  # replaced just now: its successor answers
-            return self._ask(name, version, asked, binary, timeout_s, priority, wire, answer)
-        answer((self._timed if begin else self._reply)(served, asked, outputs, wire))
-        return None
+        if timeout_s is not None:  # by its deadline the answer must be sent, not found
+            timeout_s -= min(self._lag, _MOST_LAG * timeout_s)
+        return partial(self._desk.scheduler.cancel, self._desk.later(served, inputs, done, timeout_s, priority))
 
     def _timed(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
         begin = _now()
@@ -186,12 +191,18 @@ class Inference:
             return wire.fault(Fault("the server has a fault; its log says which"))
 
     def _reply(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
-        arrays = [*outputs.values()]
-        key = (served.number, wire, outputs.__class__, *[array.shape for array in arrays])
+        key = served.number, wire, outputs.__class__
         known = asked.replies.get(key)
         if known is not None:
             head, order = known
-            return b"".join([head, *[arrays[i].tobytes() for i in order]])
+            parts = [head]
+            for name, shape in order:
+                array = outputs[name]
+                if array.shape != shape:
+                    break
+                parts.append(array.tobytes())
+            else:
+                return b"".join(parts)
         request, source = asked.request, served.source
         kinds = {spec.name: datatype(spec.dtype) for spec in served.session.signature.outputs}
         wanted = request.outputs or tuple(Wanted(name, request.binary) for name in outputs)
@@ -203,9 +214,11 @@ class Inference:
         safe = isinstance(outputs, Safe)
         told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted, source.labels, safe)
         head = wire.head(told, len(told) + sum(map(len, tensors)), bool(tensors))
-        if len(asked.replies) < _MEMO_SHAPES and all(_fixed(one, kinds) for one in wanted):
-            names = [*outputs]  # all but the tensors depends on the shapes alone: ready for the next of this kind
-            asked.replies[key] = head, [names.index(one.name) for one in wanted]
+        if all(_fixed(one, kinds) for one in wanted):
+            # All but the tensors depends on the shapes alone: ready for the next of this kind.
+            if len(asked.replies) >= _MEMO_REPLIES:
+                asked.replies.clear()  # of versions that are gone, most likely
+            asked.replies[key] = head, [(one.name, outputs[one.name].shape) for one in wanted]
         return b"".join([head, *tensors])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ _SMALL = 4096
 of the time, and differs in two ways (of two equal keys the last counts; whole numbers of more than 64 bits are floats,
 which no integer tensor takes)."""
 _MOST_ELEMENTS = 2**31
+_array = np.ndarray
 _MOST_AXES = 32
 """As many as every numpy can have."""
 
@@ -52,6 +54,10 @@ class InferRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+Plain = tuple[str, tuple[int, ...], np.dtype[Any], int, int, int]
+"""Name, shape and dtype of an array, its bytes' start and end, and the bits of a place that is not aligned for it."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """Where an input lies: ``size`` bytes at ``start`` of the binary part, or, as ``data`` says, in the JSON's own list
@@ -64,11 +70,19 @@ class Piece:
     size: int
     data: list[Any] | Place | None = None
 
-    def read(self, binary: memoryview) -> NDArray[Any]:
-        """The array; a view of ``binary`` where its alignment allows that. Raises BadRequest."""
+    @property
+    def plain(self) -> Plain | None:
+        """Where its bytes are the array's own, None otherwise."""
+        if self.data is not None or self.datatype in ("BYTES", "BF16", "BOOL"):
+            return None
+        dtype = NUMPY[self.datatype]
+        return self.name, self.shape, dtype, self.start, self.start + self.size, dtype.itemsize - 1
+
+    def read(self, body: bytes, at: int) -> NDArray[Any]:
+        """The array; the binary part begins ``at`` that place of ``body``. Raises BadRequest."""
         count = math.prod(self.shape)
         if self.data is None:
-            part = binary[self.start : self.start + self.size]
+            part = memoryview(body)[at + self.start : at + self.start + self.size]
         elif isinstance(self.data, list):
             return from_json(self.name, self.datatype, self.shape, self.data)
         else:
@@ -92,14 +106,26 @@ class Plan:
     request: InferRequest
     model: tuple[str, str] = ("", "")
     """Name and version, where the JSON tells them (in frames: HTTP has them in the path)."""
-    replies: dict[Any, tuple[bytes, list[int]]] = field(default_factory=dict, compare=False)
-    """What the lane keeps of replies to this very head: all that comes before the tensors, and their order."""
+    replies: dict[Any, tuple[bytes, list[tuple[str, tuple[int, ...]]]]] = field(default_factory=dict, compare=False)
+    """What the lane keeps of replies to this very head: all that comes before the tensors, their names and shapes."""
 
-    def inputs(self, binary: memoryview) -> dict[str, NDArray[Any]]:
-        """The request's arrays. Raises BadRequest when the binary part is not as long as the head says."""
-        if len(binary) != self.size:
-            raise BadRequest(f"the inputs announce {self.size} bytes of binary data, {len(binary)} came")
-        return {piece.name: piece.read(binary) for piece in self.pieces}
+    @cached_property
+    def _plain(self) -> list[Plain]:
+        found = [piece.plain for piece in self.pieces]
+        return [] if None in found else [one for one in found if one is not None]
+
+    def inputs(self, body: bytes, at: int) -> dict[str, NDArray[Any]]:
+        """The request's arrays; the binary part begins ``at`` that place of ``body``: arrays are views of it where
+        they lie aligned. Raises BadRequest when it is not as long as the head says."""
+        if len(body) - at != self.size:
+            raise BadRequest(f"the inputs announce {self.size} bytes of binary data, {len(body) - at} came")
+        found: dict[str, NDArray[Any]] = {}
+        for name, shape, dtype, start, end, odd in self._plain:
+            if (at + start) & odd:  # a slice is a copy, which begins at a multiple of 16 as all bytes do
+                found[name] = _array(shape, dtype, body[at + start : at + end])
+            else:
+                found[name] = _array(shape, dtype, body, at + start)
+        return found or {piece.name: piece.read(body, at) for piece in self.pieces}
 
 
 def plan(head: bytes, regions: Regions | None = None) -> Plan:

@@ -36,16 +36,16 @@ class Waiting:
 
 
 class Line:
-    """Requests in the order in which they run."""
+    """Requests in the order in which they run: ``waiting``, to be changed through ``join`` and ``leave`` alone."""
 
     def __init__(self) -> None:
-        self._waiting: list[Waiting] = []
+        self.waiting: list[Waiting] = []
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def __iter__(self) -> Iterator[Waiting]:
-        return iter(self._waiting)
+        return iter(self.waiting)
 
     def finish(self, new: Waiting, free: Sequence[float], spreads: float = 0.0, margin: float = 0.0) -> float | None:
         """When ``new`` would be done if it joined now; ``free``: when each executor can begin something.
@@ -54,11 +54,11 @@ class Line:
         lower priorities were promised less: they are looked at again before they run. Late is what ends after the
         deadline by ``spreads`` standard deviations of all runs until then (their variances add) and ``margin`` s.
         """
-        place = bisect_left(self._waiting, new)
+        place = bisect_left(self.waiting, new)
         heap = list(free)
         heapify(heap)
         variance = 0.0
-        for ahead in self._waiting[:place]:
+        for ahead in self.waiting[:place]:
             heapreplace(heap, heap[0] + ahead.cost)
             variance += ahead.spread**2
         done = heap[0] + new.cost
@@ -66,7 +66,7 @@ class Line:
         if done + spreads * math.sqrt(variance) + margin > new.deadline:
             return None
         heapreplace(heap, done)
-        for behind in self._waiting[place:]:
+        for behind in self.waiting[place:]:
             if behind.priority != new.priority:
                 break
             end = heap[0] + behind.cost
@@ -78,25 +78,25 @@ class Line:
 
     def join(self, new: Waiting, executors: int = 1) -> None:
         """Take a place; those behind it will be done so much later."""
-        place = bisect_left(self._waiting, new)
-        for behind in self._waiting[place:]:
+        place = bisect_left(self.waiting, new)
+        for behind in self.waiting[place:]:
             if behind.promised:
                 behind.promised += new.cost / executors
-        self._waiting.insert(place, new)
+        self.waiting.insert(place, new)
 
     def leave(self, one: Waiting) -> None:
         """Give a place up. Nothing happens when it is not in line."""
-        place = bisect_left(self._waiting, one)
-        if place < len(self._waiting) and self._waiting[place] is one:
-            del self._waiting[place]
+        place = bisect_left(self.waiting, one)
+        if place < len(self.waiting) and self.waiting[place] is one:
+            del self.waiting[place]
 
     def hopeless(self, now: float) -> list[Waiting]:
         """Those that can no longer be done in time even if they ran at once, taken out of the line."""
-        found = [w for w in self._waiting if now + w.cost > w.deadline]
+        found = [w for w in self.waiting if now + w.cost > w.deadline]
         for one in found:
             self.leave(one)
         return found
 
     def next_deadline(self) -> float:
         """When the first of those in line will be hopeless; infinity when none will."""
-        return min((w.deadline - w.cost for w in self._waiting), default=NEVER)
+        return min((w.deadline - w.cost for w in self.waiting), default=NEVER)

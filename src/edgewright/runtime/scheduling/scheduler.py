@@ -102,9 +102,9 @@ class Scheduler:
         ``beside_s`` as a job has it. 0.0 when none is free, the model is busy or somebody waits: then ``submit``.
         """
         with self._lock:
-            if not self._free or len(self._line) or model.running >= model.most_runs or not self._open:
+            if not self._free or self._line.waiting or model.running >= model.most_runs or not self._open:
                 return 0.0
-            end = self._clock() + model.times.mean() + beside_s
+            end = self._clock() + model.times.mean_s + beside_s
             self._free -= 1
             model.running += 1
             self._ends.append(end)
@@ -119,7 +119,7 @@ class Scheduler:
             self._free += 1
             model.running -= 1
             self._ends.remove(end)
-            if len(self._line):
+            if self._line.waiting:
                 self._work.notify()
             if self._retiring:
                 self._rest.notify_all()

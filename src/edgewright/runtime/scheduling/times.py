@@ -18,10 +18,12 @@ class RunTimes:
     rows at once have never been dearer than one after the other.
     """
 
-    __slots__ = ("_guess", "_kept", "_known", "_left")
+    __slots__ = ("_guess", "_kept", "_known", "_left", "mean_s", "usual_s")
 
     def __init__(self, guess_s: float = 0.001) -> None:
         self._guess = guess_s
+        self.mean_s = self.usual_s = guess_s
+        """Of one row: ``mean()`` and ``usual()``, for who asks at each request."""
         self._kept: dict[int, deque[float]] = {}
         self._known: dict[int, tuple[float, float, float]] = {}
         self._left = 0
@@ -42,6 +44,7 @@ class RunTimes:
             mean = sum(kept) / len(kept)
             spread = math.sqrt(sum([(x - mean) ** 2 for x in kept]) / len(kept))
             self._known[rows] = mean, spread, sorted(kept)[len(kept) // 2]
+            self.mean_s, _, self.usual_s = self._of(1)
 
     @property
     def learned(self) -> bool:
