@@ -64,7 +64,7 @@ def request(data: bytes) -> Any:
     """An inference request: JSON up to the first zero byte, tensors behind it."""
     told, _, binary = data.partition(b"\0")
     try:
-        return plan(told).inputs(memoryview(binary))
+        return plan(told).inputs(binary, 0)
     except BadRequest as error:
         return str(error)
 
@@ -134,9 +134,9 @@ def _echo(head: Head, body: bytes, answer: Answer) -> None:
 
 
 def _echo_frame(
-    body: memoryview, length: int, priority: int, timeout_s: float | None, regions: Any, answer: Answer
+    body: bytes, start: int, end: int, priority: int, timeout_s: float | None, regions: Any, answer: Answer
 ) -> None:
-    answer(frame_head(200, bytes(body[:length]), len(body)) + body[length:])
+    answer(frame_head(200, body[start:end], len(body) - start) + body[end:])
 
 
 TARGETS: Mapping[str, Callable[[bytes], Any]] = {

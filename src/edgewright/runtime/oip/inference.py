@@ -18,10 +18,12 @@ from edgewright.runtime.lanes.frames import frame_fault, frame_head
 from edgewright.runtime.lanes.http import JSON, Answer, Handler, Head, Reply, fault_reply
 from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.oip.encodings import INFLATED, chosen, inflate, packing
-from edgewright.runtime.oip.messages import Plan, Wanted, plan, reply
+from edgewright.runtime.oip.messages import Plan, Wanted, reply
+from edgewright.runtime.oip.plans import find_plan
 from edgewright.runtime.oip.raw import raw_plan
 from edgewright.runtime.oip.regions import Regions
-from edgewright.runtime.oip.types import DATATYPES, NUMPY, datatype
+from edgewright.runtime.oip.templates import template
+from edgewright.runtime.oip.types import DATATYPES, datatype
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 
@@ -33,7 +35,6 @@ _SAMPLED = 16
 """One request in 16 has its parsing and writing timed."""
 _FORGET, _MOST_LAG = 0.999, 0.25
 _MEMO = 256
-_MEMO_BYTES = 4096
 _MEMO_REPLIES = 16
 _now = time.perf_counter
 
@@ -60,6 +61,7 @@ class Inference:
     ) -> None:  # fmt: skip
         self._find, self._desk, self._later, self._regions = repository.find, desk, later, regions
         self._plans: dict[bytes, Plan] = {}
+        self._known: dict[int, dict[str, str]] = {}
         self._lag = 0.0
         """How long answers have lately waited to be sent, at the worst, in s."""
         self._no_regions = Regions()
@@ -83,13 +85,16 @@ class Inference:
             if size > len(body):
                 raise BadRequest(f"Inference-Header-Content-Length is {size}, the body has {len(body)} bytes")
             if size or length is None:
-                asked = self._plan(body if size == len(body) else body[:size], self._regions, self._plans)
+                told = body if size == len(body) else body[:size]
+                asked, numbers = find_plan(told, self._regions, self._plans, length is None)
             else:
-                asked = raw_plan(self._find(name, version), body)
+                asked, numbers = raw_plan(self._find(name, version), body), b""
             if back:
                 answer = packing(answer, back, self._later)
             request = asked.request
-            return self._ask(name, version, asked, body, size, request.timeout_s, request.priority, HTTP, answer, begin)
+            return self._ask(
+                name, version, asked, (body, size, numbers), request.timeout_s, request.priority, HTTP, answer, begin
+            )
 
         if encoding == "identity":
             return answer_one
@@ -121,16 +126,16 @@ class Inference:
         """Answer a frame, whose JSON (``start`` to ``end`` of ``body``) also names the model (``model_name``,
         ``model_version``); ``regions``: the memory that this client has handed over, and no other's."""
         own = self._no_regions if regions is None else regions
-        asked = self._plan(body[start:end], own, own.plans)
+        asked, numbers = find_plan(body[start:end], own, own.plans, inline=False)
         name, version = asked.model
-        return self._ask(name, version, asked, body, end, timeout_s, priority, FRAMES, answer)
+        return self._ask(name, version, asked, (body, end, numbers), timeout_s, priority, FRAMES, answer)
 
-    def _ask(self, name: str, version: str, asked: Plan, body: bytes, at: int, timeout_s: float | None, priority: int,
-             wire: Wire, answer: Answer, begin: float = 0.0) -> GiveUp | None:  # fmt: skip
-        """Answer what was ``asked``, its binary part ``at`` that place of ``body``."""
+    def _ask(self, name: str, version: str, asked: Plan, body: tuple[bytes, int, bytes], timeout_s: float | None,
+             priority: int, wire: Wire, answer: Answer, begin: float = 0.0) -> GiveUp | None:  # fmt: skip
+        """Answer what was ``asked``; ``body`` as ``Plan.inputs`` takes it."""
         served = self._find(name, version)
         try:
-            inputs = asked.inputs(body, at)
+            inputs = asked.inputs(*body)
         except Fault as fault:
             raise self._desk.count(served, fault) from fault.__cause__
         if begin:
@@ -142,7 +147,7 @@ class Inference:
             if outputs is None:
                 return self._queue(served, asked, inputs, timeout_s, priority, wire, answer, begin)
         except Gone:  # replaced just now: its successor answers
-            return self._ask(name, version, asked, body, at, timeout_s, priority, wire, answer)
+            return self._ask(name, version, asked, body, timeout_s, priority, wire, answer)
         answer((self._timed if begin else self._reply)(served, asked, outputs, wire))
         return None
 
@@ -170,17 +175,6 @@ class Inference:
         served.stats.write.add(_now() - begin)
         return made
 
-    @staticmethod
-    def _plan(raw: bytes, regions: Regions | None, known: dict[bytes, Plan]) -> Plan:
-        found = known.get(raw)
-        if found is None:
-            found = plan(raw, regions)
-            if len(raw) <= _MEMO_BYTES:
-                known[raw] = found
-                if len(known) > _MEMO:
-                    del known[next(iter(known))]
-        return found
-
     def _checked(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
         try:
             return self._reply(served, asked, outputs, wire)
@@ -190,35 +184,39 @@ class Inference:
             logs.trouble(f"an answer of {served.source.name} could not be written")
             return wire.fault(Fault("the server has a fault; its log says which"))
 
+    def _kinds(self, served: Served) -> dict[str, str]:
+        """The outputs' datatypes by name."""
+        kinds = self._known.get(served.number)
+        if kinds is None:
+            if len(self._known) >= _MEMO:
+                self._known.clear()  # of versions that are gone, most likely
+            kinds = {spec.name: datatype(spec.dtype) for spec in served.session.signature.outputs}
+            self._known[served.number] = kinds
+        return kinds
+
     def _reply(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
         key = served.number, wire, outputs.__class__
         known = asked.replies.get(key)
         if known is not None:
-            head, order = known
-            parts = [head]
-            for name, shape in order:
-                array = outputs[name]
-                if array.shape != shape:
-                    break
-                parts.append(array.tobytes())
-            else:
-                return b"".join(parts)
+            filled: bytes | None = known.fill(outputs)
+            if filled is not None:
+                return filled
         request, source = asked.request, served.source
-        kinds = {spec.name: datatype(spec.dtype) for spec in served.session.signature.outputs}
+        kinds = self._kinds(served)
         wanted = request.outputs or tuple(Wanted(name, request.binary) for name in outputs)
         for one in wanted:
             if one.name not in outputs:
                 raise BadRequest(f"the model has no output {one.name!r}; it has: {', '.join(outputs)}")
         if len(outputs) > len(kinds):  # what a pipeline adds
-            kinds |= {name: DATATYPES[array.dtype.name] for name, array in outputs.items() if name not in kinds}
+            kinds = {name: DATATYPES[array.dtype.name] for name, array in outputs.items()} | kinds
         safe = isinstance(outputs, Safe)
         told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted, source.labels, safe)
         head = wire.head(told, len(told) + sum(map(len, tensors)), bool(tensors))
-        if all(_fixed(one, kinds) for one in wanted):
-            # All but the tensors depends on the shapes alone: ready for the next of this kind.
+        made = template(told, outputs, kinds, wanted, wire.head)
+        if made is not None:
             if len(asked.replies) >= _MEMO_REPLIES:
                 asked.replies.clear()  # of versions that are gone, most likely
-            asked.replies[key] = head, [(one.name, outputs[one.name].shape) for one in wanted]
+            asked.replies[key] = made
         return b"".join([head, *tensors])
 
 
@@ -240,8 +238,3 @@ class _Frames:
 
 
 HTTP, FRAMES = _Http(), _Frames()
-
-
-def _fixed(one: Wanted, kinds: Mapping[str, str]) -> bool:
-    """Whether an output's bytes are the tensor's own."""
-    return one.binary and one.place is None and not one.classes and kinds[one.name] in NUMPY

@@ -5,32 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from edgewright.core.strict import parse_json
 from edgewright.runtime.faults import BadRequest
 from edgewright.runtime.oip.classes import classified
 from edgewright.runtime.oip.regions import Place, Regions, place
 from edgewright.runtime.oip.types import NUMPY, narrow, read_bytes, widen, write_bytes
-from edgewright.runtime.oip.values import from_json, to_json
+from edgewright.runtime.oip.values import from_json, from_numbers, to_json
 
 _MOST_JSON = 64 * 2**20
-_SMALL = 4096
-"""Bytes of JSON that are read by the strict reader. What is larger holds a tensor in JSON: the fast one takes a tenth
-of the time, and differs in two ways (of two equal keys the last counts; whole numbers of more than 64 bits are floats,
-which no integer tensor takes)."""
 _MOST_ELEMENTS = 2**31
 _array = np.ndarray
 _MOST_AXES = 32
 """As many as every numpy can have."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Wanted:
     """An output as it was asked for; ``place``: where in shared memory it is to be laid, and not sent."""
 
@@ -41,7 +35,7 @@ class Wanted:
     """That many best classes instead of the tensor; 0: the tensor."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class InferRequest:
     """``outputs`` empty means all of them, as ``binary`` says. ``timeout_s``: None without a deadline."""
 
@@ -58,7 +52,7 @@ Plain = tuple[str, tuple[int, ...], np.dtype[Any], int, int, int]
 """Name, shape and dtype of an array, its bytes' start and end, and the bits of a place that is not aligned for it."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Piece:
     """Where an input lies: ``size`` bytes at ``start`` of the binary part, or, as ``data`` says, in the JSON's own list
     or in shared memory."""
@@ -78,12 +72,15 @@ class Piece:
         dtype = NUMPY[self.datatype]
         return self.name, self.shape, dtype, self.start, self.start + self.size, dtype.itemsize - 1
 
-    def read(self, body: bytes, at: int) -> NDArray[Any]:
-        """The array; the binary part begins ``at`` that place of ``body``. Raises BadRequest."""
+    def read(self, body: bytes, at: int, numbers: bytes = b"") -> NDArray[Any]:
+        """The array; the binary part begins ``at`` that place of ``body``. ``numbers``: the JSON of the
+        list that was taken out of ``data``, if any. Raises BadRequest."""
         count = math.prod(self.shape)
         if self.data is None:
             part = memoryview(body)[at + self.start : at + self.start + self.size]
         elif isinstance(self.data, list):
+            if numbers and not self.data:
+                return from_numbers(self.name, self.datatype, self.shape, numbers)
             return from_json(self.name, self.datatype, self.shape, self.data)
         else:
             part = memoryview(self.data.read())
@@ -97,7 +94,7 @@ class Piece:
         return array if array.flags.aligned else array.copy()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Plan:
     """A JSON head, understood once: equal heads are looked up and not parsed again."""
 
@@ -106,17 +103,23 @@ class Plan:
     request: InferRequest
     model: tuple[str, str] = ("", "")
     """Name and version, where the JSON tells them (in frames: HTTP has them in the path)."""
-    replies: dict[Any, tuple[bytes, list[tuple[str, tuple[int, ...]]]]] = field(default_factory=dict, compare=False)
-    """What the lane keeps of replies to this very head: all that comes before the tensors, their names and shapes."""
+    replies: dict[Any, Any] = field(default_factory=dict, compare=False)
+    """What the lane keeps of replies to this very head."""
+    inline: bool = field(init=False)
+    """Whether tensors lie in the JSON."""
+    _plain: list[Plain] = field(init=False)
 
-    @cached_property
-    def _plain(self) -> list[Plain]:
+    def __post_init__(self) -> None:
         found = [piece.plain for piece in self.pieces]
-        return [] if None in found else [one for one in found if one is not None]
+        self._plain = [] if None in found else [one for one in found if one is not None]
+        self.inline = any(isinstance(piece.data, list) for piece in self.pieces)
 
-    def inputs(self, body: bytes, at: int) -> dict[str, NDArray[Any]]:
+    def inputs(self, body: bytes, at: int, numbers: bytes = b"") -> dict[str, NDArray[Any]]:
         """The request's arrays; the binary part begins ``at`` that place of ``body``: arrays are views of it where
-        they lie aligned. Raises BadRequest when it is not as long as the head says."""
+        they lie aligned. ``numbers``: the JSON of what its one list lacks, if it is without.
+
+        Raises BadRequest when the binary part is not as long as the head says.
+        """
         if len(body) - at != self.size:
             raise BadRequest(f"the inputs announce {self.size} bytes of binary data, {len(body) - at} came")
         found: dict[str, NDArray[Any]] = {}
@@ -125,13 +128,13 @@ class Plan:
                 found[name] = _array(shape, dtype, body[at + start : at + end])
             else:
                 found[name] = _array(shape, dtype, body, at + start)
-        return found or {piece.name: piece.read(body, at) for piece in self.pieces}
+        return found or {piece.name: piece.read(body, at, numbers) for piece in self.pieces}
 
 
 def plan(head: bytes, regions: Regions | None = None) -> Plan:
     """What a request's JSON says; ``regions``: the shared memory it may name. Raises BadRequest naming the field."""
     try:
-        told = parse_json(head, _MOST_JSON, unsigned=True) if len(head) <= _SMALL else _parse(head)
+        told = _parse(head)
     except ValueError as error:
         raise BadRequest(f"the request is no JSON that can be read: {error}") from error
     if not isinstance(told, dict):
@@ -161,6 +164,8 @@ def plan(head: bytes, regions: Regions | None = None) -> Plan:
 
 
 def _parse(head: bytes) -> Any:
+    # Not core.strict, which takes ten times as long. It differs in two ways: of two equal keys the last counts, and
+    # whole numbers of more than 64 bits are floats, which no integer tensor takes.
     if len(head) > _MOST_JSON:
         raise ValueError(f"it has {len(head):,} bytes, more than the {_MOST_JSON:,} allowed")
     return orjson.loads(head)

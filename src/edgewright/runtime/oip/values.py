@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from edgewright.runtime.faults import BadRequest
@@ -15,30 +16,45 @@ from edgewright.runtime.oip.types import NUMPY
 _NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 """JSON has no such numbers (RFC 8259, section 6). They travel as strings, as in protobuf's JSON mapping: numpy and
 Python's ``float`` read them back."""
+_OBJECT = np.dtype(object)
 _TYPES: dict[str, set[type]] = {"b": {bool}, "f": {int, float}, "i": {int}, "u": {int}}
 
 
 def from_json(name: str, kind: str, shape: tuple[int, ...], data: list[Any]) -> NDArray[Any]:
     """The array of that datatype and shape; ``data`` is flat or in rows. Raises BadRequest."""
     flat = _flat(name, data)
-    if len(flat) != math.prod(shape):
-        raise BadRequest(f"input {name!r} has {len(flat)} elements, its shape {list(shape)} takes {math.prod(shape)}")
     types = set(map(type, flat))
     if kind == "BYTES":
         if not types <= {str}:
             raise BadRequest(f"input {name!r} is BYTES, whose elements are strings in JSON")
-        made = np.empty(len(flat), object)
-        made[:] = flat
-        return made.reshape(shape)
-    dtype = np.dtype("<f4") if kind == "BF16" else NUMPY[kind]
-    strings = str in types and dtype.kind == "f" and {v for v in flat if isinstance(v, str)} <= _NOT_FINITE
-    if not (types - {str} if strings else types) <= _TYPES[dtype.kind]:
+        return _array(name, kind, shape, flat)
+    family = "f" if kind == "BF16" else NUMPY[kind].kind
+    strings = str in types and family == "f" and {v for v in flat if isinstance(v, str)} <= _NOT_FINITE
+    if not (types - {str} if strings else types) <= _TYPES[family]:
         raise BadRequest(f"input {name!r} holds an element that is no {kind}")
+    return _array(name, kind, shape, [float(v) for v in flat] if strings else flat)
+
+
+def _array(name: str, kind: str, shape: tuple[int, ...], flat: list[Any]) -> NDArray[Any]:
+    if len(flat) != math.prod(shape):
+        raise BadRequest(f"input {name!r} has {len(flat)} elements, its shape {list(shape)} takes {math.prod(shape)}")
+    dtype = np.dtype("<f4") if kind == "BF16" else NUMPY.get(kind, _OBJECT)
     try:
         with np.errstate(over="raise"):
-            return np.array([float(v) for v in flat] if strings else flat, dtype).reshape(shape)
+            return np.array(flat, dtype).reshape(shape)
     except (OverflowError, ValueError, FloatingPointError) as error:
         raise BadRequest(f"input {name!r} holds a number that {kind} cannot: {error}") from error
+
+
+def from_numbers(name: str, kind: str, shape: tuple[int, ...], numbers: bytes) -> NDArray[Any]:
+    """As ``from_json``, of the JSON of a flat list that holds nothing but numbers. Raises BadRequest."""
+    try:
+        flat = orjson.loads(numbers)
+    except ValueError as error:
+        raise BadRequest(f"the request is no JSON that can be read: {error}, in 'data' of input {name!r}") from error
+    if kind not in NUMPY or NUMPY[kind].kind != "f":
+        return from_json(name, kind, shape, flat)
+    return _array(name, kind, shape, flat)
 
 
 def _flat(name: str, data: list[Any]) -> list[Any]:
@@ -59,10 +75,20 @@ def to_json(name: str, array: NDArray[Any], kind: str) -> Sequence[Any] | NDArra
             return [v.decode() if isinstance(v, bytes) else str(v) for v in flat.tolist()]
         except UnicodeDecodeError as error:
             raise BadRequest(f"output {name!r} holds bytes that are no UTF-8: ask for it with binary_data") from error
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return [v if math.isfinite(v) else _spelled(v) for v in flat.tolist()]
+    if not finite(array):
+        return [v if math.isfinite(v) else _word(v) for v in flat.tolist()]
     return np.ascontiguousarray(flat)
 
 
-def _spelled(value: float) -> str:
+def finite(array: NDArray[Any]) -> bool:
+    """Whether JSON has all the numbers in ``array``."""
+    return array.dtype.kind != "f" or np.count_nonzero(np.isfinite(array)) == array.size  # all() takes twice as long
+
+
+def spelled(array: NDArray[Any]) -> bytes:
+    """Finite numbers as the JSON of a flat list, as ``to_json`` has them spelled."""
+    return orjson.dumps(np.ascontiguousarray(array.ravel()), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _word(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
