@@ -77,9 +77,11 @@ def test_equal_heads_with_other_numbers_are_one_plan():
 @pytest.mark.parametrize(
     ("text", "kind", "why"),
     [
-        ("[1,,2]", "FP32", "no JSON"), ("[01]", "FP32", "no JSON"), ("[1e999]", "FP32", "no JSON"), ("[1 2]", "FP32", "no JSON"),
+        ("[1,,2]", "FP32", "no JSON"), ("[01]", "FP32", "no JSON"), ("[1e999]", "FP32", "no JSON"),
+        ("[1 2]", "FP32", "no JSON"),
         ("[1e39]", "FP32", "cannot"), ("[70000]", "FP16", "cannot"), ("[1, 2]", "FP32", "2 elements"),
-        ("[1.5]", "INT32", "no INT32"), ("[300]", "UINT8", "cannot"), ("[1]", "BOOL", "no BOOL"), ("[1]", "BYTES", "strings"),
+        ("[1.5]", "INT32", "no INT32"), ("[300]", "UINT8", "cannot"),
+        ("[1]", "BOOL", "no BOOL"), ("[1]", "BYTES", "strings"),
     ],
 )  # fmt: skip
 def test_wrong_numbers_are_declined(text, kind, why):
