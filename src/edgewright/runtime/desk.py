@@ -67,6 +67,14 @@ class Desk:
 
         ``timeout_s`` None and ``priority`` 0 are what the model's configuration says.
         """
+        job = self.job(served, inputs, done, timeout_s, priority)
+        try:
+            return self._submit(served, inputs, job.done, job.deadline, job.priority)
+        except Fault as fault:
+            raise self.count(served, fault) from None
+
+    def job(self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0) -> Job:
+        """As ``later``, but in no line yet: it counts what becomes of it once it is there."""
         if timeout_s is None:
             timeout_s = served.deadline_s
         deadline = NEVER if timeout_s is None else _now() + timeout_s
@@ -78,10 +86,7 @@ class Desk:
                 served.stats.missed += 1
             done(outputs, fault)
 
-        try:
-            return self._submit(served, inputs, counted, deadline, priority or served.priority)
-        except Fault as fault:
-            raise self.count(served, fault) from None
+        return Job(served, inputs, counted, deadline, priority or served.priority, arrived=_now())
 
     def _submit(self, served: Served, inputs: Arrays, done: Done, deadline: float, priority: int) -> Job:
         job = Job(served, inputs, done, deadline, priority)

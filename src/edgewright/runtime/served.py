@@ -164,16 +164,22 @@ class Served:
                     self.times.add(1, _now() - begin)
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Answer the jobs, together where there are several; when they fail together, each on its own."""
+        """Answer jobs that waited in line: as ``answer``, each with outputs of its own."""
         start = _now()
         for job in jobs:
             self.stats.queue.add(start - job.arrived)
+        self.answer(jobs)
+
+    def answer(self, jobs: Sequence[Job], views: bool = False) -> None:
+        """Answer the jobs, together where there are several; when they fail together, each on its own. ``views``: of
+        outputs that they share, for who writes them down at once."""
+        start = _now()
         if len(jobs) == 1:
             self._alone(jobs[0])
             return
         try:
             outputs, beside = self.ask(join([job.inputs for job in jobs]))
-            answers = part(outputs, [job.rows for job in jobs])
+            answers = part(outputs, [job.rows for job in jobs], views)
         except (EngineError, InputError):
             for job in jobs:  # one of them may be at fault, and the others must not pay for it
                 self._alone(job)

@@ -132,7 +132,7 @@ class Server:
         metrics, strict = Metrics(self.repository, self._told), strict or settings.config.server.strict_readiness
         self.splits, local = chosen.drawing(self.repository), all(address.local for address in addresses)
         self._routes = Front(
-            self.repository, self.desk, self._loop.call, self.splits, self.loader, strict, local, metrics=metrics
+            self.repository, self.desk, self._loop, self.splits, self.loader, strict, local, metrics=metrics
         )  # fmt: skip
         self._budget, self._rejections = Budget(self._limits.buffered_bytes), Rejections()
         self._refusals = Rejections(_REFUSED_S, "refused", "requests were refused")

@@ -71,6 +71,8 @@ class Loop:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, select.EPOLLIN)
         self._open, self._sleeping = True, False
+        self.found = 0
+        """How many ends were ready in the look that is being answered."""
 
     def watch(self, sock: socket.socket, end: Endpoint, write: bool = False) -> None:
         """Call ``end.ready`` when ``sock`` can be read (and written, if ``write``)."""
@@ -113,6 +115,7 @@ class Loop:
                     0.0 if calls else timeout, _EVENTS
                 )  # one may have come between the look and the flag
                 self._sleeping = False
+            self.found = len(found)
             for fd, events in found:
                 end = ends.get(fd)
                 if end is not None:

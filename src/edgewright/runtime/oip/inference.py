@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from itertools import cycle
 from typing import Any, Protocol
@@ -11,11 +11,13 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from edgewright.runtime import logs
+from edgewright.runtime.company import SHORT_S, Company
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import BadRequest, Fault, Gone
 from edgewright.runtime.lanes.frames import frame_fault, frame_head
 from edgewright.runtime.lanes.http import JSON, Answer, Handler, Head, Reply, fault_reply
+from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.oip.encodings import INFLATED, chosen, inflate, packing
 from edgewright.runtime.oip.messages import Plan, Wanted, reply
@@ -25,12 +27,11 @@ from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.oip.templates import template
 from edgewright.runtime.oip.types import DATATYPES, datatype
 from edgewright.runtime.repository import Repository
+from edgewright.runtime.scheduling.batches import key, rows
 from edgewright.runtime.served import Served
 
 Arrays = Mapping[str, NDArray[Any]]
 _MIXED = b"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n"
-_SHORT_S = 0.0003
-"""Runs below this happen on the loop's own thread: handing them over would take longer (facts: a hop costs 65 us)."""
 _SAMPLED = 16
 """One request in 16 has its parsing and writing timed."""
 _FORGET, _MOST_LAG = 0.999, 0.25
@@ -52,14 +53,12 @@ class Wire(Protocol):
 
 
 class Inference:
-    """``later`` runs a function on the thread that answers (the loop's ``call``); ``regions``: the shared memory that
-    clients may use."""
+    """``loop``: whose thread answers; ``regions``: the shared memory that clients may use."""
 
-    def __init__(
-        self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None],
-        regions: Regions | None = None,
-    ) -> None:  # fmt: skip
-        self._find, self._desk, self._later, self._regions = repository.find, desk, later, regions
+    def __init__(self, repository: Repository, desk: Desk, loop: Loop, regions: Regions | None = None) -> None:
+        self._find, self._desk, self._loop, self._regions = repository.find, desk, loop, regions
+        self._later = loop.call
+        self._company = Company(desk, loop.call) if type(desk) is Desk else None  # the others look at each request
         self._plans: dict[bytes, Plan] = {}
         self._known: dict[int, dict[str, str]] = {}
         self._lag = 0.0
@@ -141,8 +140,12 @@ class Inference:
         if begin:
             served.stats.parse.add(_now() - begin)
         try:
-            quick = served.times.usual_s < _SHORT_S and not served.hangs
+            quick = served.times.usual_s < SHORT_S and not served.hangs
             quick = quick and (served.pipeline is None or not served.pipeline.takes(inputs))
+            if quick and served.most_rows > 1 and self._loop.found > 1 and self._company is not None:
+                request = name, version, asked, body, timeout_s, priority, wire, answer
+                if self._joined(self._company, served, inputs, request, begin):
+                    return None
             outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None
             if outputs is None:
                 return self._queue(served, asked, inputs, timeout_s, priority, wire, answer, begin)
@@ -168,6 +171,33 @@ class Inference:
         if timeout_s is not None:  # by its deadline the answer must be sent, not found
             timeout_s -= min(self._lag, _MOST_LAG * timeout_s)
         return partial(self._desk.scheduler.cancel, self._desk.later(served, inputs, done, timeout_s, priority))
+
+    def _joined(self, company: Company, served: Served, inputs: Arrays, request: tuple[Any, ...], begin: float) -> bool:
+        """Let others that came in this look share the run; False for one that cannot."""
+        asked, timeout_s, priority, wire, answer = request[2], *request[4:]
+        if asked.batch is None:
+            asked.batch = rows(inputs), key(inputs)
+        if not asked.batch[0]:
+            return False
+
+        def done(outputs: Any, fault: Fault | None) -> None:
+            if isinstance(fault, Gone):
+                self._later(lambda: self._again(request))
+                return
+            write = self._checked if not begin else self._timed
+            answer(wire.fault(fault) if fault else write(served, asked, outputs, wire))
+
+        job = self._desk.job(served, inputs, done, timeout_s, priority)
+        job.rows, job.key = asked.batch
+        company.join(job)
+        return True
+
+    def _again(self, request: tuple[Any, ...]) -> None:
+        """Ask the successor of a version that was just replaced."""
+        try:
+            self._ask(*request)
+        except Fault as fault:
+            request[-1](request[-2].fault(fault))
 
     def _timed(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
         begin = _now()
@@ -195,8 +225,8 @@ class Inference:
         return kinds
 
     def _reply(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
-        key = served.number, wire, outputs.__class__
-        known = asked.replies.get(key)
+        kind = served.number, wire, outputs.__class__
+        known = asked.replies.get(kind)
         if known is not None:
             filled: bytes | None = known.fill(outputs)
             if filled is not None:
@@ -216,7 +246,7 @@ class Inference:
         if made is not None:
             if len(asked.replies) >= _MEMO_REPLIES:
                 asked.replies.clear()  # of versions that are gone, most likely
-            asked.replies[key] = made
+            asked.replies[kind] = made
         return b"".join([head, *tensors])
 
 

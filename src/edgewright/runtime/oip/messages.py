@@ -105,6 +105,8 @@ class Plan:
     """Name and version, where the JSON tells them (in frames: HTTP has them in the path)."""
     replies: dict[Any, Any] = field(default_factory=dict, compare=False)
     """What the lane keeps of replies to this very head."""
+    batch: tuple[int, Any] | None = field(default=None, compare=False)
+    """Its rows, and what must be equal of requests in one batch (``scheduling.batches``), once that was asked."""
     inline: bool = field(init=False)
     """Whether tensors lie in the JSON."""
     _plain: list[Plain] = field(init=False)

@@ -14,6 +14,7 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import Fault, NotFound, NotReady
 from edgewright.runtime.lanes.http import JSON, Answer, Handler, Head, Reply, fault_reply
+from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.oip.admin import Control, change, index, read_object, register, status
 from edgewright.runtime.oip.inference import Inference
@@ -30,7 +31,7 @@ _SYSTEM, _CUDA = (rf"/v2/{kind}sharedmemory(?:/region/([^/]+))?" for kind in ("s
 
 
 class Routes:
-    """Answers requests. ``later`` runs a function on the thread that answers (the loop's ``call``).
+    """Answers requests, on the thread of ``loop``.
 
     ``splits``: how models with several versions are shared out. ``control`` loads and unloads models, where that is
     wanted. ``strict``: the server is ready only while all its models are. ``local``: only this machine can reach it,
@@ -38,15 +39,15 @@ class Routes:
     """
 
     def __init__(
-        self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None],
+        self, repository: Repository, desk: Desk, loop: Loop,
         splits: Splits | None = None, control: Control | None = None, strict: bool = False, local: bool = False,
     ) -> None:  # fmt: skip
         self._desk = desk
-        self._repository, self._later, self._control, self._strict = repository, later, control, strict
+        self._repository, self._later, self._control, self._strict = repository, loop.call, control, strict
         self._regions = Regions() if local else None
         self.inference = (
-            SplitInference(repository, desk, later, splits, self._regions)
-            if splits else Inference(repository, desk, later, self._regions)
+            SplitInference(repository, desk, loop, splits, self._regions)
+            if splits else Inference(repository, desk, loop, self._regions)
         )  # fmt: skip
         table: dict[str, Mapping[str, Endpoint]] = {
             r"/v2": {"GET": self._server},

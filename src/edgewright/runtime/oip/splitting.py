@@ -3,13 +3,13 @@ HTTP, in a header."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.lanes.http import Handler, Head
+from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.oip.inference import Inference
 from edgewright.runtime.oip.messages import Plan
@@ -23,10 +23,9 @@ class SplitInference(Inference):
     """As Inference; a request that names no version gets the one its key draws, and the reply tells which."""
 
     def __init__(
-        self, repository: Repository, desk: Desk, later: Callable[[Callable[[], None]], None], splits: Splits,
-        regions: Regions | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(repository, desk, later, regions)
+        self, repository: Repository, desk: Desk, loop: Loop, splits: Splits, regions: Regions | None = None
+    ) -> None:
+        super().__init__(repository, desk, loop, regions)
         self._splits = splits
 
     def handler(self, head: Head, name: str, version: str) -> Handler:

@@ -31,8 +31,9 @@ def join(requests: Sequence[Arrays]) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate([request[name] for request in requests]) for name in requests[0]}
 
 
-def part(outputs: Arrays, counts: Sequence[int]) -> list[dict[str, NDArray[Any]]]:
-    """Each request's own rows of the outputs, in order.
+def part(outputs: Arrays, counts: Sequence[int], views: bool = False) -> list[dict[str, NDArray[Any]]]:
+    """Each request's own rows of the outputs, in order: copies, or ``views``, which keep everybody's rows alive and
+    hand them to whoever looks at their base.
 
     Raises ValueError when an output does not have the batch as its first axis: such a model must not be batched.
     """
@@ -42,7 +43,7 @@ def part(outputs: Arrays, counts: Sequence[int]) -> list[dict[str, NDArray[Any]]
             raise ValueError(f"output {name!r} has shape {list(array.shape)} for a batch of {total}")
     parts, start = [], 0
     for count in counts:
-        # A copy: a view would keep everybody's rows alive, and hand them to whoever looks at its base.
-        parts.append({name: array[start : start + count].copy() for name, array in outputs.items()})
+        mine = {name: array[start : start + count] for name, array in outputs.items()}
+        parts.append(mine if views else {name: array.copy() for name, array in mine.items()})
         start += count
     return parts

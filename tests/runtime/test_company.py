@@ -1,0 +1,196 @@
+"""Requests that come in the same look at the sockets share a run: each gets its own rows, in time, whatever is run."""
+
+import json
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+from edgewright.formats import save
+from edgewright.runtime.company import SHORT_S, batches
+from edgewright.runtime.config import Config, ModelTable
+from edgewright.runtime.loading.opening import Settings
+from edgewright.runtime.scheduling.line import NEVER
+from edgewright.runtime.scheduling.scheduler import Job
+from edgewright.runtime.scheduling.times import RunTimes
+from edgewright.runtime.server import Address, Server, serving
+from edgewright.testing.build import Build
+
+LONG = 60.0
+
+
+class Model:
+    most_rows = 8
+
+    def __init__(self, seconds=1e-5):
+        self.times = RunTimes()
+        for rows in range(1, 33):
+            self.times.add(rows, seconds * rows)
+
+
+def job(model, rows=1, deadline=NEVER, priority=2):
+    return Job(model, {}, print, deadline, priority, rows)
+
+
+def test_a_run_has_at_most_the_models_rows_and_each_job_is_in_one():
+    model = Model()
+    jobs = [job(model, rows) for rows in (3, 3, 3, 1, 8, 2)]
+    found = list(batches(jobs, 0.0))
+    assert [one for batch in found for one in batch] == jobs
+    assert all(sum(one.rows for one in batch) <= 8 for batch in found)
+    assert [len(batch) for batch in found] == [2, 2, 1, 1]
+
+
+def test_a_run_does_not_keep_the_loop_for_long():
+    model = Model(SHORT_S / 3)
+    assert [len(batch) for batch in batches([job(model) for _ in range(7)], 0.0)] == [3, 3, 1]
+
+
+def test_the_urgent_run_first_and_nobody_is_late_for_company():
+    model = Model()
+    late, usual, first = job(model, deadline=1.5e-5), job(model), job(model, priority=1)
+    assert list(batches([usual, late, first], 0.0)) == [[first], [late], [usual]]
+    late.deadline = 3.5e-5
+    assert list(batches([usual, late, first], 0.0)) == [[usual, late, first]]
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A server whose one quick model is batched; every row is summed up beside being doubled."""
+    build = Build()
+    x = build.input("x", ["n", 4])
+    build.output(build.node("Mul", x, build.constant(np.float32(2))), ["n", 4])
+    save(build.model(), tmp_path / "made")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "made" / "model.onnx").rename(tmp_path / "models" / "double.onnx")
+    config = Config(models={"double": ModelTable(max_batch=64)})
+    server = Server(Settings(tmp_path / "models", config=config), [Address(port=0)])
+    thread = serving(server)
+    yield server
+    server.stop()
+    thread.join(LONG)
+    assert not thread.is_alive()
+
+
+def request(x, binary=True, **parameters):
+    entry = {"name": "x", "shape": list(x.shape), "datatype": "FP32"}
+    if not binary:
+        told = json.dumps({"inputs": [{**entry, "data": x.ravel().tolist()}], "parameters": parameters}).encode()
+        return (
+            b"POST /v2/models/double/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(told) + told
+        )
+    entry["parameters"] = {"binary_data_size": x.nbytes}
+    told = json.dumps({"inputs": [entry], "parameters": {"binary_data_output": True, **parameters}}).encode()
+    head = b"POST /v2/models/double/infer HTTP/1.1\r\nHost: localhost\r\nInference-Header-Content-Length: %d\r\n" % len(
+        told
+    )
+    return head + b"Content-Length: %d\r\n\r\n" % (len(told) + x.nbytes) + told + x.tobytes()
+
+
+def at_one_look(server, raws):
+    """The replies to requests that are all there when the loop looks next."""
+    address = server.addresses[0]
+    socks = [socket.create_connection((address.host, address.port), LONG) for _ in raws]
+    try:
+        for sock in socks:  # let in, and at rest
+            sock.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert whole(sock)[0] == 200
+        reached, go = threading.Event(), threading.Event()
+        server._loop.call(lambda: (reached.set(), go.wait(LONG)))
+        assert reached.wait(LONG)
+        for sock, raw in zip(socks, raws, strict=True):
+            sock.sendall(raw)
+        go.set()
+        return [whole(sock) for sock in socks]
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def whole(sock):
+    """Status and body of one reply."""
+    data = b""
+    while (end := data.find(b"\r\n\r\n")) < 0:
+        data += sock.recv(65536)
+    length = int(data[:end].lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(data) < end + 4 + length:
+        data += sock.recv(65536)
+    return int(data[9:12]), data[end + 4 :]
+
+
+def runs(server):
+    return server.repository.find("double").stats.batches
+
+
+def test_each_gets_its_own_rows(served):
+    asked = [np.full((1 + i % 3, 4), i, np.float32) for i in range(12)]
+    replies = at_one_look(served, [request(x, binary=i % 2 == 0) for i, x in enumerate(asked)])
+    for i, (x, (status, body)) in enumerate(zip(asked, replies, strict=True)):
+        assert status == 200
+        if i % 2 == 0:
+            np.testing.assert_array_equal(np.frombuffer(body[-x.nbytes :], np.float32), 2 * x.ravel())
+        else:
+            told = json.loads(body)["outputs"][0]
+            assert told["shape"] == list(x.shape) and told["data"] == (2 * x.ravel()).tolist()
+    assert dict(runs(served)) == {24: 1}
+    assert served.repository.find("double").stats.requests == 12
+
+
+def test_one_that_is_wrong_fails_alone(served):
+    good, wrong = np.ones((1, 4), np.float32), np.ones((1, 5), np.float32)
+    replies = at_one_look(served, [request(x) for x in (good, wrong, good)])
+    assert [status for status, _ in replies] == [200, 400, 200]
+    assert b"shape" in replies[1][1]
+    assert served.repository.find("double").stats.faults["bad_request"] == 1
+
+
+def test_while_somebody_else_runs_they_wait_in_line(served):
+    scheduler, double = served.desk.scheduler, served.repository.find("double")
+    end = scheduler.enter(double)
+    assert end
+    x = np.ones((1, 4), np.float32)
+    address, found = served.addresses[0], []
+    threads = [threading.Thread(target=lambda: found.extend(at_one_look(served, [request(x)] * 3)))]
+    threads[0].start()
+    with socket.create_connection((address.host, address.port), LONG) as sock:
+        while scheduler.waiting < 3:  # the loop answers others meanwhile
+            sock.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert whole(sock)[0] == 200
+    scheduler.leave(double, end)
+    threads[0].join(LONG)
+    assert [status for status, _ in found] == [200] * 3
+
+
+def test_one_that_has_no_time_is_told_so(served):
+    x = np.ones((1, 4), np.float32)
+    double = served.repository.find("double")
+    for _ in range(100):
+        double.times.add(1, SHORT_S / 2)
+    replies = at_one_look(served, [request(x, timeout=1), request(x), request(x, timeout=60_000_000)])
+    assert [status for status, _ in replies] == [503, 200, 200] or replies[0][0] == 504
+    assert double.stats.missed == 1
+
+
+def test_requests_for_a_version_that_is_replaced_are_answered_by_its_successor(served):
+    double = served.repository.find("double")
+    x = np.ones((1, 4), np.float32)
+    double.most_runs = 0  # retired, and still the one that is found
+    successor = []
+
+    def swap():
+        double.most_runs = 1
+        successor.append(True)
+
+    find = served.repository.find
+    asked = []
+
+    def found(name="", version=""):
+        asked.append(name)
+        if len(asked) == 4:
+            swap()
+        return find(name, version)
+
+    served._routes.inference._find = found
+    replies = at_one_look(served, [request(x)] * 3)
+    assert [status for status, _ in replies] == [200] * 3 and successor
