@@ -114,6 +114,12 @@ def _edgewright(models: Path, address: Address) -> list[str | Path]:
     return [*command, "--http", f"127.0.0.1:{address.port}", *(["--uds", address.sock] if address.sock else [])]
 
 
+def _batching(models: Path, address: Address) -> list[str | Path]:
+    told = models.parent / "batching.toml"
+    told.write_text('[models."*"]\nmax_batch = 32\n')
+    return [*_edgewright(models, address), "--config", told]
+
+
 def _over_http(make: Callable[[str, Array], Request]) -> Ask:
     return lambda kind, x, address, clients: Target(address.http, make(kind.name, x))
 
@@ -138,6 +144,11 @@ EDGEWRIGHT = Subject(
     peer=False, variables={"PYTHONPATH": os.environ.get("PYTHONPATH", str(SOURCE))},
     missing={} if HAS_FRAMES else {"frames, Unix socket": "not in this checkout"},
 )  # fmt: skip
+BATCHING = Subject(
+    "Edgewright, batches of 32", _batching, "/v2/health/ready",
+    (Lane("HTTP", "binary", _over_http(v2_binary)), Lane("HTTP", "JSON", _over_http(v2_json))),
+    peer=False, variables=EDGEWRIGHT.variables,
+)  # fmt: skip
 ECHO = Subject(
     "echo", lambda models, address: [sys.executable, PEERS / "echo.py", models, str(address.port)], "",
     (Lane("HTTP", "binary", _echo, checked=False),), peer=False,
@@ -145,6 +156,7 @@ ECHO = Subject(
 SUBJECTS = (
     ECHO,
     EDGEWRIGHT,
+    BATCHING,
     Subject(
         "FastAPI", _peer("fastapi"), "/ready",
         (

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SHORT_S = 0.0003
 """Runs below this happen on the loop's own thread: handing them over would take longer (facts: a hop costs 65 us)."""
 
+CROWD = 4
+"""Sockets that are ready at once from which on it pays to look for company: sharing has a price of its own."""
+
 
 class Company:
     """``later`` runs a function once all that was found in this look is read (the loop's ``call``)."""

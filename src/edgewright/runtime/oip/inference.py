@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from edgewright.runtime import logs
-from edgewright.runtime.company import SHORT_S, Company
+from edgewright.runtime.company import CROWD, SHORT_S, Company
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import BadRequest, Fault, Gone
@@ -142,7 +142,7 @@ class Inference:
         try:
             quick = served.times.usual_s < SHORT_S and not served.hangs
             quick = quick and (served.pipeline is None or not served.pipeline.takes(inputs))
-            if quick and served.most_rows > 1 and self._loop.found > 1 and self._company is not None:
+            if quick and served.most_rows > 1 and self._loop.found >= CROWD and self._company is not None:
                 request = name, version, asked, body, timeout_s, priority, wire, answer
                 if self._joined(self._company, served, inputs, request, begin):
                     return None
