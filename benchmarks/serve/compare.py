@@ -246,7 +246,7 @@ def _turn(
     server.resume()
     try:
         target = running.target(lane, KINDS[cell.model], cell.clients)
-        warm = load.closed(target, cell.clients, 0.03, place.client, rate)  # after a pause everything is cold
+        warm = load.closed(target, cell.clients, 0.03, place.client, rate, each=2)  # after a pause everything is cold
         before = server.cpu_s()
         result = load.closed(target, cell.clients, seconds, place.client, rate or warm.rate)
         cpu = server.cpu_s() - before

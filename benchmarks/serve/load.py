@@ -24,6 +24,9 @@ from serve.wire import Place, Request, write_body
 HERE = Path(__file__).resolve().parent
 SCRATCH = Path("/dev/shm") if Path("/dev/shm").is_dir() else HERE / "work"
 _LIMIT_S = 60
+EACH = 20
+"""Requests of each connection at least. All begin at once, and the first of them wait less than those that follow: of
+two servers of equal speed the one that lets some starve would look the better."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,14 @@ def pinned(cpus: Sequence[int], command: Sequence[str]) -> list[str]:
     return ["taskset", "-c", ",".join(map(str, cpus)), *command]
 
 
-def closed(target: Target, clients: int, seconds: float, cpus: Sequence[int], rate: float) -> Result:
-    """Closed loop. ``rate``: what to expect, in requests a second (0: unknown). Raises RuntimeError."""
+def closed(target: Target, clients: int, seconds: float, cpus: Sequence[int], rate: float, each: int = EACH) -> Result:
+    """Closed loop, for ``seconds``, or ``each`` requests on each connection where that is more. ``rate``: what to expect, in requests a
+    second (0: unknown). Raises RuntimeError."""
     if clients == 1 or target.frame or not has_h2load():
         return _lean(target, clients, seconds, cpus)
     if not rate:
         rate = _h2load(target, clients, 2 * clients, cpus).rate
-    return _h2load(target, clients, max(int(rate * seconds), 2 * clients), cpus)
+    return _h2load(target, clients, max(int(rate * seconds), each * clients), cpus)
 
 
 def _lean(target: Target, clients: int, seconds: float, cpus: Sequence[int]) -> Result:

@@ -77,7 +77,7 @@ def main() -> int:
     runs: Mapping[str, Callable[[], dict[str, Any]]] = {
         "compare": lambda: compare.run(compare.QUICK if quick else compare.FULL, cpus, subjects, asked.seed),
         "tiles": lambda: tiles.run(cpus, 1.0 if quick else 4.0),
-        "overload": lambda: overload.run(cpus, 2.0 if quick else 6.0, 1 if quick else 2, asked.seed),
+        "overload": lambda: overload.run(cpus, 2.0 if quick else 3.0, 1 if quick else 4, asked.seed),
         "reloads": lambda: reloads.run(cpus, 1000, 20.0 if quick else asked.reload_limit),
     }
     mark = "".join(("-quick" * quick, "-part" * bool(asked.only)))

@@ -121,9 +121,11 @@ def _overload(overload: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"## Deadlines under {overload['load']:g} times saturation"
     yield ""
-    saturation = ", ".join(f"{rate:,.0f}/s {name}" for name, rate in overload["saturation"].items())
+    saturation = ", ".join(f"{row['saturation']:,.0f}/s {row['where']} ({row['who']})"
+                           for row in overload["rows"] if row["clock"] == "server")  # fmt: skip
     seconds = f"{overload['seconds']:g} s each"
-    yield f"Poisson arrivals, deadlines of 3 to 10 service times, {seconds}; saturation {saturation}."
+    yield f"Poisson arrivals, deadlines of 3 to 10 service times, {seconds}."
+    yield f"Saturation, measured before and after each turn: {saturation}."
     yield ""
     head = ("where", "who", "seen by", "requests", "admitted", "met of admitted", "answered late", "expired",
             "goodput/s", "of saturation", "No after the deadline, ms: p50", "p99.9", "failed")  # fmt: skip
