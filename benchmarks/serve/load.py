@@ -65,8 +65,8 @@ def pinned(cpus: Sequence[int], command: Sequence[str]) -> list[str]:
 
 
 def closed(target: Target, clients: int, seconds: float, cpus: Sequence[int], rate: float, each: int = EACH) -> Result:
-    """Closed loop, for ``seconds``, or ``each`` requests on each connection where that is more. ``rate``: what to expect, in requests a
-    second (0: unknown). Raises RuntimeError."""
+    """Closed loop, for ``seconds``, or ``each`` requests on each connection where that is more. ``rate``: what to
+    expect, in requests a second (0: unknown). Raises RuntimeError."""
     if clients == 1 or target.frame or not has_h2load():
         return _lean(target, clients, seconds, cpus)
     if not rate:

@@ -105,8 +105,8 @@ def test_reload_pauses_are_ratios():
 
 def overloaded(who, clock, share):
     return {"where": "HTTP", "who": who, "clock": clock, "requests": 10, "admitted": 9, "met_of_admitted": share,
-            "answered_late": 0, "expired": 1, "goodput": 1.0, "goodput_share": 0.95, "saturation": 3.0, "late_p50_ms": 0.0,
-            "late_p999_ms": 0.4, "failed": 0}  # fmt: skip
+            "answered_late": 0, "expired": 1, "goodput": 1.0, "goodput_share": 0.95, "saturation": 3.0,
+            "late_p50_ms": 0.0, "late_p999_ms": 0.4, "failed": 0}  # fmt: skip
 
 
 def test_deadlines_are_judged_as_the_client_saw_them():
