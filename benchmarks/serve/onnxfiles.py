@@ -58,8 +58,8 @@ class _Graph:
 
     def save(self, path: Path, shape: tuple[int, ...], classes: int) -> None:
         self.nodes[-1].output[0] = "y"
-        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, list(shape))
-        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], classes])
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape[1:]])  # open: who can may batch
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", classes])
         graph = helper.make_graph(self.nodes, "benchmark", [x], [y], self.weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
         onnx.checker.check_model(model)

@@ -14,7 +14,7 @@ import bentoml
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from session import open_all
+from session import one_row, open_all
 
 
 @bentoml.service(
@@ -30,7 +30,7 @@ class Service:
     @bentoml.api
     async def infer(self, name: str, x: np.ndarray) -> np.ndarray:
         session = self.sessions[name]
-        shape = session.get_inputs()[0].shape
+        shape = one_row(session.get_inputs()[0])
         return session.run(None, {"x": x.astype(np.float32, copy=False).reshape(shape)})[0]
 
 

@@ -17,10 +17,10 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from PIL import Image
 from pydantic import BaseModel
-from session import open_all
+from session import one_row, open_all
 
 SESSIONS = open_all(Path(sys.argv[1]))
-SHAPES = {name: session.get_inputs()[0].shape for name, session in SESSIONS.items()}
+SHAPES = {name: one_row(session.get_inputs()[0]) for name, session in SESSIONS.items()}
 app = FastAPI()
 
 

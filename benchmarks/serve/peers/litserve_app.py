@@ -11,7 +11,7 @@ from pathlib import Path
 
 import litserve as ls
 import numpy as np
-from session import open_model
+from session import one_row, open_model
 
 
 class Served(ls.LitAPI):
@@ -23,7 +23,7 @@ class Served(ls.LitAPI):
 
     def setup(self, device: str) -> None:
         self.session = open_model(self.path)
-        self.shape = self.session.get_inputs()[0].shape
+        self.shape = one_row(self.session.get_inputs()[0])
 
     def decode_request(self, request):
         return np.array(request["x"], np.float32).reshape(self.shape)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
-from session import open_all
+from session import one_row, open_all
 
 
 def serve(folder: Path, port: int) -> None:
@@ -20,15 +20,15 @@ def serve(folder: Path, port: int) -> None:
                           metrics_port=port + 2, log_verbose=0)  # fmt: skip
     with Triton(config=config) as triton:
         for name, session in open_all(folder).items():
-            shape = session.get_inputs()[0].shape
+            shape = one_row(session.get_inputs()[0])
 
             def run(requests, session=session):
                 return [{"y": session.run(None, {"x": request["x"]})[0]} for request in requests]
 
             triton.bind(
                 model_name=name, infer_func=run, config=ModelConfig(batching=False),
-                inputs=[Tensor(name="x", dtype=np.float32, shape=tuple(shape))],
-                outputs=[Tensor(name="y", dtype=np.float32, shape=tuple(session.get_outputs()[0].shape))],
+                inputs=[Tensor(name="x", dtype=np.float32, shape=shape)],
+                outputs=[Tensor(name="y", dtype=np.float32, shape=one_row(session.get_outputs()[0]))],
             )  # fmt: skip
         triton.serve()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnxruntime as ort
 
@@ -19,3 +20,8 @@ def open_model(path: Path) -> ort.InferenceSession:
 def open_all(folder: Path) -> dict[str, ort.InferenceSession]:
     """Sessions by name."""
     return {path.stem: open_model(path) for path in sorted(folder.glob("*.onnx"))}
+
+
+def one_row(value: Any) -> tuple[int, ...]:
+    """The shape of an input or output for a single row."""
+    return (1, *value.shape[1:])
