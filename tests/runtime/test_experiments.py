@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import math
 import threading
 import time
 
@@ -13,6 +14,7 @@ from edgewright.runtime import Runtime
 from edgewright.runtime.caching import CachingDesk
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.plan import Experiments
+from edgewright.runtime.experiments.series import series
 from edgewright.runtime.experiments.shadow import Shadow
 from edgewright.runtime.experiments.split import Split
 from edgewright.runtime.faults import BadRequest, NotFound
@@ -123,6 +125,73 @@ def test_a_shadow_is_told_of_in_the_statistics(start):
     assert output["choices"] >= 1 and output["other_choices"] == 0 and output["relative"]["positive"]
 
 
+def scraped(server):
+    """What Prometheus's parser reads, by sample and labels."""
+    parser = pytest.importorskip("prometheus_client.parser")
+    address = server.addresses[0]
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=LONG)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    families = [*parser.text_string_to_metric_families(text)]
+    names = [family.name for family in families]
+    assert len(names) == len(set(names)), "each family once"
+    return {(s.name.removeprefix("edgewright_"), *s.labels.values()): s.value for f in families for s in f.samples}
+
+
+def test_prometheus_reads_who_drew_which_version(start):
+    server = start(Experiments(splits=(Split("m", {"1": 1, "2": 3, "gone": 0}),)))
+    before = scraped(server)
+    assert [before["split_requests_total", "m", v] for v in ("1", "2", "gone", "none")] == [0, 0, 0, 0]
+    assert [before["split_share", "m", v] for v in ("1", "2", "gone")] == [0.25, 0.75, 0]
+    answered = [infer(server, parameters={"key": n}) for n in range(24)]
+    infer(server, "/v2/models/m/versions/2/infer")
+    found = scraped(server)
+    drawn = {v: found["split_requests_total", "m", v] for v in ("1", "2", "none")}
+    assert drawn == {"1": answered.count("1"), "2": answered.count("2"), "none": 0}, "who names a version draws none"
+    assert found["arm_seconds_count", "m", "2", "answers"] == drawn["2"] + 1
+    assert found["arm_seconds_sum", "m", "1", "answers"] > 0 < found["arm_seconds", "m", "1", "answers", "0.99"]
+    assert ask(server, "GET", "/v2/models/m/stats")[1]["splits"][0]["drawn"]["2"] == drawn["2"]
+    for served in server.repository.ready():
+        server.repository.remove(served)
+    told = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0] * 4}]}
+    assert ask(server, "POST", "/v2/models/m/infer", told)[0] == 404
+    assert scraped(server)["split_requests_total", "m", "none"] == 1
+    assert not [key for key in found if key[0].startswith("shadow")]
+
+
+def test_prometheus_reads_what_a_shadow_did(start, models):
+    build = Build()
+    build.output(build.node("Mul", build.input("x", ["n", 4]), build.constant(np.float32(-1))), ["n", 4])
+    save(build.model(), models.parent / "made")
+    (models.parent / "made" / "model.onnx").replace(models / "m" / "1.onnx")
+    server = start(Experiments(shadows=(Shadow("m", "1"),)))
+    shadow, until = ("m", "1"), time.monotonic() + LONG
+    found = scraped(server)
+    assert found["shadow_runs_total", *shadow, "compared"] == 0
+    assert math.isnan(found["shadow_difference", *shadow, "0.5"]), "nothing was seen"
+    runs = 0
+    while time.monotonic() < until and (not runs or found["shadow_disagreements_total", *shadow, "choice"] != runs):
+        assert infer(server, parameters={"timeout": 60_000_000}) == "2"
+        found = scraped(server)  # perhaps while an answer is being compared
+        runs = found["shadow_runs_total", *shadow, "compared"]
+    assert found["shadow_choices_total", *shadow] == found["shadow_disagreements_total", *shadow, "choice"] == runs
+    assert found["shadow_difference_count", *shadow] == found["arm_seconds_count", *shadow, "shadow"] == runs >= 1
+    assert found["shadow_runs_total", *shadow, "failed"] == found["shadow_disagreements_total", *shadow, "unlike"] == 0
+    assert found["shadow_difference", *shadow, "0.5"] == pytest.approx(1.5, rel=0.02)
+    assert found["arm_seconds", *shadow, "shadow", "0.5"] > 0 < found["arm_seconds_sum", *shadow, "shadow"]
+    assert found["arm_seconds_count", "m", "2", "answers"] >= runs > found["arm_seconds_count", *shadow, "answers"] == 0
+
+
+def test_what_a_shadow_is_not_asked_is_told_with_its_reason(start):
+    server, shed, until = start(Experiments(shadows=(Shadow("m", "9"),))), 0, time.monotonic() + LONG
+    while not shed and time.monotonic() < until:
+        infer(server, parameters={"timeout": 60_000_000})
+        found = scraped(server)
+        shed = found["shadow_shed_total", "m", "9", "missing"]
+    assert shed and found["shadow_shed_total", "m", "9", "full"] == 0
+
+
 def test_in_process_a_key_says_which_version_answers(models):
     with Runtime(models, HALVES) as runtime:
         first = [
@@ -163,4 +232,5 @@ def test_what_is_off_is_not_there(models):
     assert Inference._ask is not SplitInference._ask
     with Runtime(models) as runtime:
         assert type(runtime.desk) is Desk and runtime.desk.report() == {}
+        assert list(series(runtime.repository, None, runtime.desk.shadows)) == []
         assert float(next(iter(runtime.infer({"x": X}, key="unused").values()))[0, 1]) == 2.0

@@ -8,11 +8,12 @@ import logging
 import numpy as np
 import pytest
 
+from edgewright.core.sketches import Sketch
 from edgewright.formats import save
 from edgewright.runtime import Runtime, logs
 from edgewright.runtime.config import load_config
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.metrics import BUCKETS_S, family, histogram
+from edgewright.runtime.metrics import BUCKETS_S, family, histogram, summary
 from edgewright.runtime.server import Address, Safety, Server, serving
 from edgewright.runtime.stats import Times
 from edgewright.testing.build import Build
@@ -110,6 +111,22 @@ def test_a_histogram_holds_each_time_once_and_below_its_bound():
     for bound in BUCKETS_S:
         assert (made <= bound / 1.03).sum() <= counts[f"{bound:g}"] <= (made <= bound).sum()
     assert {s.name: s.value for s in told}["t_sum"] == pytest.approx(made.sum())
+
+
+def test_a_summary_knows_what_is_infinitely_far_and_what_was_never_seen():
+    sketch = Sketch()
+    sketch.add([1.0] * 6 + [2.0] * 3 + [np.inf])
+    told = read("".join(family("d", "summary", "apart", summary(sketch, {"m": "a"}))))["d"].samples
+    assert {s.labels.get("quantile", s.name): s.value for s in told} == pytest.approx(
+        {"0.5": 1.0, "0.9": 2.0, "0.99": 2.0, "d_count": 10.0}, rel=0.02
+    )
+    sketch.add([np.inf] * 10)
+    assert {s.value for s in summary_values(sketch)} == {np.inf, 20}
+    assert all(np.isnan(s.value) for s in summary_values(Sketch())[:3])
+
+
+def summary_values(sketch):
+    return read("".join(family("d", "summary", "apart", summary(sketch, {}))))["d"].samples
 
 
 def test_strict_readiness_waits_for_every_model(started, folder):

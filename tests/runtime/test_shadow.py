@@ -78,7 +78,8 @@ def test_comparisons_merge_to_the_whole(pairs, cut):
         for one in (whole, parts[number >= cut]):
             one.add({"y": first}, {"y": second}, 0.001 * (number + 1))
     parts[0].merge(parts[1])
-    assert parts[0].to_json() == whole.to_json()
+    assert parts[0].to_json() == whole.to_json() and parts[0].total_ns == whole.total_ns
+    assert whole.as_one().outputs[""].unlike == sum(output.unlike for output in whole.outputs.values())
     json.dumps(whole.to_json(), allow_nan=False)
 
 
@@ -233,6 +234,22 @@ def test_versions_that_were_replaced_are_told_apart_and_forgotten_in_time():
         place.shadows.step()
     found = [c["answered_by"] for c in place.report()["comparisons"]]
     assert found == ["old 2", "old 3", "old 4", "old 5"]
+
+
+def test_what_is_counted_never_falls_however_many_versions_were_replaced():
+    place = Place(version("2", 1.5))
+    for number in range(9):
+        place.now += 10
+        place.offer(1.0, version(f"old {number}", 1.0))
+        place.shadows.step()
+    place.held.clear()
+    place.offer(1.0)
+    place.now += 10
+    place.shadows.step()
+    (totals,) = place.shadows.totals()
+    assert (totals.model, totals.version, totals.whole.compared, totals.whole.latency.count) == ("m", "2", 9, 9)
+    assert totals.whole.outputs[""].relative.count == 9 and totals.shed == {"full": 0, "missing": 1}
+    assert len(place.report()["comparisons"]) == 4 and place.report()["shed"] == 1
 
 
 def test_a_desk_with_a_shadow_answers_as_without_and_the_thread_does_the_rest():

@@ -109,6 +109,17 @@ def test_versions_share_requests_by_key_and_a_third_watches(start, tmp_path):
     assert "shadows" in program.ask("/v2/models/stats")[1]
 
 
+def test_the_access_log_of_a_server_has_all_lanes(start, tmp_path):
+    triton = pytest.importorskip("tritonclient.grpc")
+    multiply(tmp_path / "models" / "m.onnx", 2)
+    program = start("", "--grpc", "127.0.0.1:0", "--access-log")
+    assert program.infer("m")[0] == 200
+    assert program.child.stderr.readline().startswith("access    http 127.0.0.1 POST /v2/models/m/infer 200 ")
+    with triton.InferenceServerClient(f"127.0.0.1:{program.ports[1]}") as client:
+        assert client.is_model_ready("m")
+    assert program.child.stderr.readline().startswith("access    grpc 127.0.0.1 ModelReady m OK ")
+
+
 def test_an_isolated_model_is_served_from_a_process_of_its_own(start, tmp_path):
     multiply(tmp_path / "models" / "m.onnx", 2)
     multiply(tmp_path / "models" / "n.onnx", 3)

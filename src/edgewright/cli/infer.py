@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgewright.cli._server import URLS, add_access, connected
 from edgewright.core.errors import InputError
 
 if TYPE_CHECKING:
     from edgewright.runtime.local import Local
     from edgewright.runtime.remote import Remote
-
-_URLS = ("http://", "https://", "unix:")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON alone on standard output")
     parser.add_argument("--deadline-ms", type=float, metavar="MS", help="an answer that comes later is an error")
     parser.add_argument("--priority", type=int, metavar="N", help="1 is the most urgent")
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help="holds the token that the server wants")
-    parser.add_argument("--ca", type=Path, metavar="FILE", help="trust these certificates, and not the system's")
+    add_access(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,7 +82,7 @@ def _only(names: list[str]) -> str:
 
 @contextlib.contextmanager
 def _peer(arguments: argparse.Namespace) -> Iterator[Remote | Local]:
-    if not arguments.server.startswith(_URLS):
+    if not arguments.server.startswith(URLS):
         if arguments.token_file is not None or arguments.ca is not None:
             raise InputError(f"--token-file and --ca are for servers, and {arguments.server} is no URL")
         from edgewright.runtime.local import Local
@@ -94,16 +92,5 @@ def _peer(arguments: argparse.Namespace) -> Iterator[Remote | Local]:
         with Local(Path(arguments.server)) as local:
             yield local
         return
-    from edgewright.core.files import read_file
-    from edgewright.runtime.remote import Remote
-
-    token = ""
-    if arguments.token_file is not None:
-        token = read_file(arguments.token_file, 4096).decode("ascii", "replace").strip()
-        if not token.isprintable() or not token.isascii() or not token or " " in token:
-            raise InputError(f"{arguments.token_file} holds no token: one line of printable characters")
-    client = Remote(arguments.server, token, arguments.ca)
-    try:
+    with connected(arguments) as client:
         yield client
-    finally:
-        client.close()

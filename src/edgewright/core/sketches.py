@@ -81,7 +81,7 @@ class Sketch:
         if (self.accuracy, self.bins) != (other.accuracy, other.bins):
             raise ValueError("only sketches of the same accuracy and bins can be merged")
         for mine, theirs in ((self.positive, other.positive), (self.negative, other.negative)):
-            for index, n in theirs.items():
+            for index, n in theirs.copy().items():  # another thread may be adding to it
                 mine[index] = mine.get(index, 0) + n
             self._collapse(mine)
         self.zeros += other.zeros

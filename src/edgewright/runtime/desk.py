@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.faults import BadRequest, Expired, Fault, Infeasible
 from edgewright.runtime.scheduling.batches import key, rows
 from edgewright.runtime.scheduling.line import NEVER
@@ -18,6 +20,7 @@ from edgewright.runtime.served import Served
 
 if TYPE_CHECKING:
     from edgewright.runtime.cache import Cache
+    from edgewright.runtime.experiments.shadow import Shadows
 
 Arrays = Mapping[str, NDArray[Any]]
 Done = Callable[[Any, Fault | None], None]
@@ -30,9 +33,13 @@ class Desk:
 
     cache: Cache | None = None
     """What keeps answers, and what preprocessing makes of images, where that is on."""
+    shadows: Shadows | None = None
+    """What asks other versions as well, where that is on."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
+        self.strays: Counter[str] = Counter()
+        """Requests by kind of fault that reached no model: not understood, or for one that is not there."""
 
     def at_once(self, served: Served, inputs: Arrays, timeout_s: float | None = None) -> Arrays | None:
         """The outputs, run in this thread, or None when somebody waits or runs: then ``later`` or ``wait``.
@@ -130,16 +137,23 @@ class Desk:
         """Finish what waits, and let nobody in any more."""
         self.scheduler.close()
 
+    def stray(self, error: EdgewrightError) -> None:
+        """Count a request that is told of this, unless its model's statistics have it already."""
+        if not getattr(error, "counted", False):
+            self.strays[error.kind if isinstance(error, Fault) else Fault.kind] += 1
+
     @staticmethod
     def count(served: Served, fault: Fault) -> Fault:
         """Count what became of a request of this model; the fault itself."""
         served.stats.faults[fault.kind] += 1
+        fault.counted = True
         if isinstance(fault, Expired | Infeasible):
             served.stats.missed += 1
+            served.stats.alone += fault.alone
         return fault
 
 
 def too_short(served: Served, timeout_s: float, beside_s: float = 0.0) -> Infeasible:
     """The fault of one whose run alone takes longer than it has; ``beside_s``: what it takes besides the model's."""
     takes_s = served.times.usual() + beside_s
-    return Infeasible(f"a run takes {1e3 * takes_s:.3g} ms, it has {1e3 * timeout_s:.3g} ms")
+    return Infeasible(f"a run takes {1e3 * takes_s:.3g} ms, it has {1e3 * timeout_s:.3g} ms", alone=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from edgewright.core.errors import EdgewrightError
+from edgewright.core.errors import EdgewrightError, InputError, TrustError
 
 
 class Fault(EdgewrightError):  # noqa: N818 - reads as what it says
     """Base. ``status`` is HTTP's; ``kind`` names the fault in metrics; ``retry_s``: when it is worth asking again (0:
-    unknown)."""
+    unknown); ``counted``: a model's statistics have it."""
 
     status = 500
     kind = "failed"
     retry_s = 0
+    counted = False
 
 
 class BadRequest(Fault):
@@ -49,10 +50,14 @@ class Overloaded(Fault):
 
 
 class Infeasible(Fault):
-    """It could not be done by its deadline, and so was not begun."""
+    """It could not be done by its deadline, and so was not begun. ``alone``: not even with nobody before it."""
 
     status = 503
     kind = "infeasible"
+
+    def __init__(self, why: str, alone: bool = False) -> None:
+        super().__init__(why)
+        self.alone = alone
 
 
 class Expired(Fault):
@@ -60,6 +65,7 @@ class Expired(Fault):
 
     status = 504
     kind = "expired"
+    alone = False
 
 
 class Cancelled(Fault):
@@ -67,3 +73,8 @@ class Cancelled(Fault):
 
     status = 499
     kind = "cancelled"
+
+
+def status_of(error: EdgewrightError) -> int:
+    """HTTP's status for it: a fault's own, else 400 for what was given and 500 for what is ours."""
+    return error.status if isinstance(error, Fault) else 400 if isinstance(error, InputError | TrustError) else 500

@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-from edgewright.runtime import logs
-from edgewright.runtime.lanes.http import Answer, Handler, Head, Reply
-from edgewright.runtime.lanes.stream import GiveUp
+from edgewright.core.trend import Verdict
+from edgewright.runtime.diagnosis.whys import Whys
+from edgewright.runtime.lanes.http import Handler, Head
 from edgewright.runtime.metrics import Metrics
 from edgewright.runtime.oip.routes import Routes
+from edgewright.runtime.served import Served
 
 
 class Front(Routes):
-    """Adds ``/metrics``. Costs the other routes nothing: a route is looked up once per head."""
+    """Adds ``/metrics``, and to the statistics why a model is slow or refuses. Costs the other routes nothing: a route
+    is looked up once per head."""
 
-    def __init__(self, *told: Any, metrics: Metrics) -> None:
+    def __init__(self, *told: Any, metrics: Metrics, whys: Whys) -> None:
         super().__init__(*told)
-        self._metrics = metrics
+        self._metrics, self._whys = metrics, whys
+
+    def _stats(self, body: bytes, name: str = "", version: str = "") -> dict[str, Any]:
+        return {**super()._stats(body, name, version), "server": self._whys.server()}
+
+    def _told(self, served: Served) -> dict[str, Any]:
+        told = super()._told(served)
+        return {**told, "why": self._whys.of(served, Verdict(**told["latency_trend"]))}
 
     def _route(self, head: Head) -> Handler:
         if head.target.partition("?")[0].rstrip("/") == "/metrics" and head.method in ("GET", "HEAD"):
             return lambda head, body, answer: answer(self._metrics.reply())
         return super()._route(head)
-
-
-def logged(handler: Handler, peer: str) -> Handler:
-    """``handler``, each request with a line in the log: who, what, how it ended. No query, no header, no body."""
-
-    def handle(head: Head, body: bytes, answer: Answer) -> GiveUp | None:
-        begin = time.perf_counter()
-
-        def told(reply: Reply) -> None:
-            path, took_ms = head.target.partition("?")[0], 1e3 * (time.perf_counter() - begin)
-            # Ready to be sent (HTTP/1.1 200 OK...), or in its parts.
-            status, size = (int(reply[9:12]), len(reply)) if isinstance(reply, bytes) else (reply[0], len(reply[2]))
-            fields: dict[str, Any] = {
-                "peer": peer or "unix", "method": head.method, "path": path[:200],
-                "status": status, "ms": round(took_ms, 3), "bytes": size,
-            }  # fmt: skip
-            logs.info("access", " ".join(str(value) for value in fields.values()), **fields)
-            answer(reply)
-
-        return handler(head, body, told)
-
-    return handle

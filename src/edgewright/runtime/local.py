@@ -10,7 +10,7 @@ from typing import Any, Self
 from edgewright.core.errors import InputError
 from edgewright.runtime.faults import Fault
 from edgewright.runtime.oip.answers import Answered
-from edgewright.runtime.oip.metadata import metadata
+from edgewright.runtime.oip.metadata import metadata, parameters
 from edgewright.runtime.oip.types import datatype
 from edgewright.runtime.remote import Tensor
 from edgewright.runtime.runtime import Runtime
@@ -36,7 +36,7 @@ class Local:
         except Fault as error:
             raise InputError(str(error)) from error
         told = metadata(model, repository.versions(model), served.source.engine, served.session.signature)
-        return told if served.pipeline is None else {**told, "parameters": served.pipeline.told()}
+        return {**told, "parameters": parameters(served)}
 
     def infer(
         self, model: str, inputs: Mapping[str, Tensor], version: str = "", *,

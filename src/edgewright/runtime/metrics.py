@@ -24,6 +24,7 @@ from edgewright.runtime.served import Served
 from edgewright.runtime.stats import Times
 
 TYPE = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+QUANTILES = (0.5, 0.9, 0.99)
 BUCKETS_S = (*(factor * 10.0**power for power in range(-6, 1) for factor in (1, 2, 5)), 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _STARTED = time.time()
@@ -78,6 +79,17 @@ def histogram(times: Times, labels: Labels) -> Iterator[Sample]:
     yield "_count", labels, total
 
 
+def summary(sketch: Sketch, labels: Labels) -> Iterator[Sample]:
+    """The quantiles and the count of what a sketch has seen since the start; NaN where that is nothing."""
+    finite = sketch.count
+    count = finite + sketch.infinities
+    for q in QUANTILES:
+        rank = math.floor(q * (count - 1))
+        value = math.nan if not count else math.inf if rank >= finite else sketch.quantile(rank / max(finite - 1, 1))
+        yield "", {**labels, "quantile": f"{q:g}"}, value
+    yield "_count", labels, count
+
+
 def _last(sketch: Sketch, bound: float) -> int:
     """The last of the sketch's bins that lies below ``bound`` as a whole."""
     log_gamma = math.log1p(sketch.accuracy) - math.log1p(-sketch.accuracy)
@@ -124,6 +136,11 @@ def _batches(served: Served, labels: Labels) -> Iterator[Sample]:
 def _of_all(repository: Repository) -> Iterator[Family]:
     totals = repository.totals
     index = [({"model": e.name, "version": e.version, "state": e.state}, 1.0) for e in repository.index()]
+    yield "model_info", "gauge", "1 for each version that answers: what runs, of which files.", [
+        ("", {**_labels(served), "engine": served.source.engine, "provider": served.session.provider,
+              "digest": served.source.digest}, 1)
+        for served in repository.ready()
+    ]  # fmt: skip
     yield "build_info", "gauge", "Always 1.", [("", {"version": __version__, "python": sys.version.split()[0]}, 1)]
     yield "model_state", "gauge", "1 for each version in the index.", [("", labels, one) for labels, one in index]
     reloads = [("", {"outcome": outcome}, float(n)) for outcome, n in sorted(totals.reloads.items())]
@@ -155,4 +172,6 @@ def _escaped(text: str, quotes: bool = True) -> str:
 
 
 def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else repr(float(value)) if math.isfinite(value) else "NaN"
+    if isinstance(value, int):
+        return str(value)
+    return repr(value) if math.isfinite(value) else "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

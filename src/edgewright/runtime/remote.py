@@ -65,11 +65,19 @@ class Remote:
 
     def models(self) -> list[str]:
         """Names in the server's index that are ready. Raises ServerError where it has none."""
+        ready = [one for one in self.index() if one.get("state", "READY") == "READY"]
+        return sorted({str(entry.get("name", "")) for entry in ready})
+
+    def index(self) -> list[dict[str, Any]]:
+        """The server's index. Raises ServerError where it has none."""
         found = self._json(*self._ask("POST", "/v2/repository/index", b"{}"))
         if not isinstance(found, list):
             raise ServerError(f"{self._url} answers with no list of models")
-        ready = [one for one in found if isinstance(one, dict) and one.get("state", "READY") == "READY"]
-        return sorted({str(entry.get("name", "")) for entry in ready})
+        return [one for one in found if isinstance(one, dict)]
+
+    def statistics(self, model: str = "", version: str = "") -> dict[str, Any]:
+        """The statistics of a model's versions, of one, or of all models that are ready. Raises as ``metadata``."""
+        return self._get(f"{_path(model, version)}/stats" if model else "/v2/models/stats")
 
     def metadata(self, model: str, version: str = "") -> dict[str, Any]:
         """The model's metadata: ``inputs`` and ``outputs`` are lists of objects with name, datatype and shape.

@@ -16,12 +16,14 @@ from edgewright.runtime.stats import Totals
 @dataclass(frozen=True)
 class Entry:
     """One version in the index. ``state``: READY, LOADING or UNAVAILABLE; ``reason``: why it is not ready, what
-    became of files that were to replace it, or which provider runs it where another was asked for."""
+    became of files that were to replace it, or which provider runs it where another was asked for; ``digest``: of the
+    files that answer, "" where none do."""
 
     name: str
     version: str
     state: str
     reason: str = ""
+    digest: str = ""
 
 
 class Repository:
@@ -102,7 +104,8 @@ class Repository:
             note = notes.pop((name, version), None)
             served = versions[name, version]
             reason = served.reason or (note.reason if note else step_down(served.session))
-            yield Entry(name, version, "UNAVAILABLE" if served.reason else "READY", reason)
+            state = "UNAVAILABLE" if served.reason else "READY"
+            yield Entry(name, version, state, reason, served.source.digest)
         yield from (notes[key] for key in sorted(notes))
 
     def _choose(self, name: str) -> None:

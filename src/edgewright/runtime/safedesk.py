@@ -21,7 +21,7 @@ class SafeDesk(Desk):
 
     def __init__(self, behind: Desk) -> None:
         super().__init__(behind.scheduler)
-        self.cache = behind.cache
+        self.cache, self.shadows = behind.cache, behind.shadows
         self._behind = behind
 
     def at_once(self, served: Served, inputs: Arrays, timeout_s: float | None = None) -> Arrays | None:

@@ -101,6 +101,8 @@ class Served:
                 outputs: Arrays = self.session.infer(inputs)
             else:
                 outputs, beside = self.pipeline.infer(self.session, inputs)
+                if beside:
+                    self.stats.beside.add(beside)
         except InputError as error:
             raise BadRequest(str(error)) from error
         except EngineError as error:
@@ -192,6 +194,8 @@ class Served:
             return
         self.stats.last = end = _now()
         took = end - start
+        if beside:
+            self.stats.beside.add(beside)
         total = sum(job.rows for job in jobs)
         self.times.add(total, took - beside)
         self.stats.ran(total, len(jobs), took)

@@ -19,11 +19,15 @@ from typing import Protocol
 from edgewright.core.errors import InputError
 from edgewright.runtime import logs
 from edgewright.runtime.access import Access, Tokens, loopback
+from edgewright.runtime.accesslog import logged_frames, logged_http
+from edgewright.runtime.diagnosis.whys import Whys
 from edgewright.runtime.experiments.plan import Experiments
+from edgewright.runtime.experiments.series import series
 from edgewright.runtime.faults import Infeasible, NotReady, Overloaded
-from edgewright.runtime.front import Front, logged
+from edgewright.runtime.front import Front
 from edgewright.runtime.lanes.door import Door
 from edgewright.runtime.lanes.frames import FrameConnection, Greeting
+from edgewright.runtime.lanes.frames import Handler as Frames
 from edgewright.runtime.lanes.http import Connection, Handler, Head, Heads
 from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
@@ -131,8 +135,10 @@ class Server:
         self.loader = Loader(self.repository, self.desk, settings)
         metrics, strict = Metrics(self.repository, self._told), strict or settings.config.server.strict_readiness
         self.splits, local = chosen.drawing(self.repository), all(address.local for address in addresses)
+        self._whys = Whys(self.repository, self.desk, self._rejected)
         self._routes = Front(
-            self.repository, self.desk, self._loop, self.splits, self.loader, strict, local, metrics=metrics
+            self.repository, self.desk, self._loop, self.splits, self.loader, strict, local,
+            metrics=metrics, whys=self._whys,
         )  # fmt: skip
         self._budget, self._rejections = Budget(self._limits.buffered_bytes), Rejections()
         self._refusals = Rejections(_REFUSED_S, "refused", "requests were refused")
@@ -265,7 +271,7 @@ class Server:
         self._connections[greeting] = peer
 
     def _speak_http(self, address: Address, heads: Heads, peer: str, sock: socket.socket) -> Stream:
-        handler: Handler = logged(self._routes, peer) if self._safety.access_log else self._routes
+        handler: Handler = logged_http(self._routes, peer) if self._safety.access_log else self._routes
         rest = (self._loop, handler, heads, self._limits, self._budget, self._forget)
         certificate = self._safety.certificate
         if address.tls and certificate is not None:
@@ -276,7 +282,8 @@ class Server:
         return connection
 
     def _speak_frames(self, sock: socket.socket) -> Stream:
-        frame = self._routes.inference.frame
+        frame: Frames = self._routes.inference.frame
+        frame = logged_frames(frame) if self._safety.access_log else frame
         connection = FrameConnection(sock, self._loop, frame, self._limits, self._budget, self._forget)
         self._connections[connection] = ""
         return connection
@@ -296,6 +303,7 @@ class Server:
         for lane in self.lanes:
             lane.sweep()
         self._refresh()
+        self._whys.look()
         self._rejections.tell(now, self._rejected())
         self._refusals.tell(now, self._refused())
         self._loop.later(1.0, self._sweep)
@@ -318,6 +326,7 @@ class Server:
         return told
 
     def _told(self) -> Iterator[Family]:
+        yield from series(self.repository, self.splits, self.desk.shadows)
         yield "line_length", "gauge", "Requests that wait.", [("", {}, self._scheduler.waiting)]
         cache = self.desk.report().get("cache")
         if cache is not None:
@@ -325,6 +334,8 @@ class Server:
         yield "connections", "gauge", "Clients that are connected.", [("", {}, len(self._connections))]
         yield "accepted_total", "counter", "Clients that were let in.", [("", {}, self._admitted)]
         yield "buffered_bytes", "gauge", "Unfinished requests and unread replies.", [("", {}, self._budget.held_bytes)]
+        strays = [("", {"outcome": kind}, count) for kind, count in sorted(self.desk.strays.copy().items())]
+        yield "stray_requests_total", "counter", "Requests that reached no model, by what they were told.", strays
         rejected = sorted(self._rejected().items())
         told = "Clients turned away before their request was looked at, by status or reason."
         yield "rejected_total", "counter", told, [("", {"reason": reason}, count) for reason, count in rejected]

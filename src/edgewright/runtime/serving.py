@@ -19,6 +19,7 @@ from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.lanes.rpc import grpc_lane
 from edgewright.runtime.lanes.tls import Certificate
 from edgewright.runtime.loading.opening import Settings
+from edgewright.runtime.loading.sources import titled
 from edgewright.runtime.server import Address, Lane, Safety, Server
 from edgewright.trust import load_public_key
 
@@ -133,7 +134,7 @@ def _rpc(address: Address, config: Config, safety: Safety) -> Callable[[Server],
     strict = config.server.strict_readiness
     return lambda server: make(
         server.repository, server.desk, address.host, address.port, limits=bounds, control=Waited(server.loader),
-        strict=strict, credentials=secret, check=check, splits=server.splits,
+        strict=strict, credentials=secret, check=check, splits=server.splits, access_log=safety.access_log,
     )  # fmt: skip
 
 
@@ -142,7 +143,8 @@ def _greet(server: Server, config: Config) -> None:
     for entry in server.repository.index():
         there.setdefault(entry.name, set()).add(entry.version)
         if entry.state == "READY":  # of the others the loader has told
-            logs.info("model", f"{entry.name} {entry.version}", model=entry.name, version=entry.version)
+            title = titled(entry.name, entry.version, entry.digest)
+            logs.info("model", title, model=entry.name, version=entry.version, digest=entry.digest)
     for name in sorted(config.models.keys() - there.keys() - {ALL}):
         logs.warning("config", f"[models.{name!r}] is about a model that is not there")
     for name, table in sorted(config.models.items()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 
 from edgewright.core.sketches import Sketch
@@ -10,6 +11,8 @@ from edgewright.core.trend import Trend, Verdict, judge
 
 _LEAST_S = 1e-9
 _LATEST = 4096
+SAMPLED = 16
+"""One request over HTTP in so many has its reading and its writing timed."""
 _EXACT = 512
 """Rows from which on batches are counted by powers of two: clients choose them, and must not fill the memory."""
 
@@ -44,18 +47,20 @@ class Times:
 
 
 class Stats:
-    """``queue`` and ``compute``: times in s; ``parse`` and ``write``: of reading a request and writing its reply, of
-    some. ``batches`` counts runs by their rows (from 512 on by the power of two below), ``rows`` all samples,
-    ``faults`` by kind; ``missed``: deadlines that were not met, by a late answer, a fail-safe one (``safe``), or none;
-    ``hits`` and ``misses`` of the cache, where there is one; ``last``: when a run last ended, by
-    ``time.perf_counter``; 0.0 before the first."""
+    """``queue`` and ``compute``: times in s; ``beside``: what runs took for images and classes besides the model's own
+    part; ``parse`` and ``write``: of reading a request and writing its reply, over HTTP, of one in ``SAMPLED``.
+    ``batches`` counts runs by their rows (from 512 on by the power of two below), ``rows`` all samples, ``faults`` by
+    kind; ``alone``: of the infeasible ones those whose run alone takes longer than they had; ``missed``: deadlines that
+    were not met, by a late answer, a fail-safe one (``safe``), or none; ``hits`` and ``misses`` of the cache, where
+    there is one. By ``time.perf_counter`` ``began``: when counting did, and ``last``: when a run last ended; 0.0 before
+    the first."""
 
     def __init__(self) -> None:
-        self.queue, self.compute, self.parse, self.write = Times(), Times(), Times(), Times()
+        self.queue, self.compute, self.beside, self.parse, self.write = (Times() for _ in range(5))
         self.batches: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
-        self.rows = self.requests = self.missed = self.safe = self.hits = self.misses = 0
-        self.last = 0.0
+        self.rows = self.requests = self.missed = self.safe = self.hits = self.misses = self.alone = 0
+        self.began, self.last = time.perf_counter(), 0.0
 
     def ran(self, rows: int, requests: int, compute_s: float) -> None:
         """One run answered so many requests."""

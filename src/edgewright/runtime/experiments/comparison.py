@@ -64,17 +64,19 @@ class OutputComparison:
 
 
 class Comparison:
-    """All outputs, and what the second version's runs took in s."""
+    """All outputs, and what the second version's runs took in s; ``total_ns`` is their sum, whole so that parts merge
+    to it in any order."""
 
     def __init__(self) -> None:
         self.outputs: dict[str, OutputComparison] = {}
         self.latency = Sketch(bins=_BINS)
-        self.compared = self.failed = 0
+        self.compared = self.failed = self.total_ns = 0
 
     def add(self, first: Arrays, second: Arrays, seconds: float) -> None:
         """One answer of each. An output that only one of them has is unlike every time."""
         self.compared += 1
         self.latency.add(seconds)
+        self.total_ns += round(1e9 * seconds)
         for name in first.keys() | second.keys():
             one = self.outputs.setdefault(name, OutputComparison())
             if name in first and name in second:
@@ -87,8 +89,18 @@ class Comparison:
         self.compared += other.compared
         self.failed += other.failed
         self.latency.merge(other.latency)
-        for name, output in other.outputs.items():
+        self.total_ns += other.total_ns
+        for name, output in other.outputs.copy().items():  # another thread may be adding to it
             self.outputs.setdefault(name, OutputComparison()).merge(output)
+
+    def as_one(self) -> Comparison:
+        """The same with all outputs taken together, under no name: of the same size whatever they were called."""
+        made = Comparison()
+        made.merge(self)
+        outputs, made.outputs = made.outputs, {"": OutputComparison()}
+        for output in outputs.values():
+            made.outputs[""].merge(output)
+        return made
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value; times in s."""

@@ -21,7 +21,8 @@ class ShadowDesk(Desk):
 
     def __init__(self, behind: Desk, shadows: Shadows) -> None:
         super().__init__(behind.scheduler)
-        self._behind, self.shadows, self.cache = behind, shadows, behind.cache
+        self._behind, self.cache = behind, behind.cache
+        self.shadows: Shadows = shadows
         self._offered, self._open, self._news = threading.Condition(), True, False
         self._thread = threading.Thread(target=self._work, name="edgewright-shadows", daemon=True)
         self._thread.start()

@@ -34,6 +34,8 @@ _WAITING, _WAITING_BYTES = 32, 16 * 2**20
 _LOOK_S = 0.01
 """How often it is looked whether there is room."""
 _SPREADS = 3.0
+FULL, MISSING = "full", "missing"
+"""Why a copy is shed: there is no room in the queue, or the version that would be asked is not there."""
 _PAIRS = 4
 """Pairs of versions whose comparisons are kept, the latest ones."""
 
@@ -72,6 +74,18 @@ class _Asked:
     size: int
 
 
+@dataclass(frozen=True)
+class Totals:
+    """What the shadow ``version`` of ``model`` did: ``whole`` has all outputs as one, under no name; ``shed`` by
+    reason; ``waiting`` is now."""
+
+    model: str
+    version: str
+    whole: Comparison
+    waiting: int
+    shed: Mapping[str, int]
+
+
 class Shadows:
     """The queue, and what came of it. ``step`` does the work; whoever calls it decides on which thread."""
 
@@ -87,8 +101,10 @@ class Shadows:
         self._lock = threading.Lock()
         self._queue: deque[_Asked] = deque()
         self._places, self._bytes, self._next = 0, 0, 0.0
-        self._shed: Counter[str] = Counter()
+        self._shed: Counter[tuple[str, str]] = Counter()
         self._found: OrderedDict[tuple[str, int, int], tuple[dict[str, str], Comparison]] = OrderedDict()
+        self._past = {model: Comparison() for model in self._shadows}
+        """Of pairs that are kept no longer, all outputs as one."""
 
     def offer(self, served: Served, inputs: Arrays, outputs: Arrays) -> bool:
         """Queue a copy of a request and its answer. False: it has no shadow, or there is no room, and it is shed."""
@@ -98,7 +114,7 @@ class Shadows:
         size = sum(_bytes(array) for array in (*inputs.values(), *outputs.values()))
         with self._lock:
             if self._places >= _WAITING or self._bytes + size > _WAITING_BYTES:
-                self._shed[shadow.model] += 1
+                self._shed[shadow.model, FULL] += 1
                 return False
             self._places += 1
             self._bytes += size
@@ -119,7 +135,7 @@ class Shadows:
             shadow = self._find(asked.shadow.model, asked.shadow.version)
         except (NotFound, NotReady):
             self._drop()
-            self._shed[asked.shadow.model] += 1
+            self._shed[asked.shadow.model, MISSING] += 1
             return 0.0
         count = rows(asked.inputs) if shadow.most_rows > 1 else 1
         beside = 0.0 if shadow.pipeline is None else shadow.pipeline.expected_s(asked.inputs)
@@ -157,11 +173,26 @@ class Shadows:
             found = list(self._found.items())
         return [
             {
-                "model": model, "version": shadow.version, "waiting": waiting[model], "shed": self._shed[model],
+                "model": model, "version": shadow.version, "waiting": waiting[model],
+                "shed": sum(self._shed[model, why] for why in (FULL, MISSING)),
                 "comparisons": [{**names, **c.to_json()} for (name, _, _), (names, c) in found if name == model],
             }
             for model, shadow in sorted(self._shadows.items())
         ]  # fmt: skip
+
+    def totals(self) -> list[Totals]:
+        """What each shadow did since the start. Their counts never fall, whatever is replaced."""
+        made = []
+        with self._lock:
+            waiting = Counter(asked.shadow.model for asked in list(self._queue))
+            for model, shadow in sorted(self._shadows.items()):
+                whole = self._past[model].as_one()
+                for (name, _, _), (_, comparison) in self._found.items():
+                    if name == model:
+                        whole.merge(comparison.as_one())
+                shed = {why: self._shed[model, why] for why in (FULL, MISSING)}
+                made.append(Totals(model, shadow.version, whole, waiting[model], shed))
+        return made
 
     def _drop(self) -> None:
         with self._lock:
@@ -176,7 +207,7 @@ class Shadows:
                 self._found[key] = {**asked.names, "digest": shadow.source.digest}, Comparison()
                 mine = [k for k in self._found if k[0] == asked.shadow.model]
                 for old in mine[:-_PAIRS]:
-                    del self._found[old]
+                    self._past[asked.shadow.model].merge(self._found.pop(old)[1].as_one())
             return self._found[key][1]
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgewright.core.errors import InputError
 from edgewright.runtime.experiments.split import Keys, Split
 from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.served import Served
+
+NONE = "none"
 
 
 class Finds(Protocol):
@@ -26,6 +29,8 @@ class Splits:
     def __init__(self, repository: Finds, splits: Sequence[Split], seed: int | None = None) -> None:
         self._find, self._keys = repository.find, Keys(seed)
         self._splits = {split.model: split for split in splits}
+        self._lock = threading.Lock()
+        self._drawn = {split.model: dict.fromkeys([*split.weights, NONE], 0) for split in splits}
         if len(self._splits) != len(splits):
             raise InputError("a model has two splits; keep one")
 
@@ -42,8 +47,27 @@ class Splits:
         if split is not None:
             for chosen in split.ranked(self._keys.key(key)):
                 with suppress(NotFound, NotReady):
-                    return self._find(split.model, chosen)
+                    found = self._find(split.model, chosen)
+                    self._count(split.model, chosen)
+                    return found
+            self._count(split.model, NONE)
         return self._find(name)
+
+    def report(self) -> list[dict[str, Any]]:
+        """For every split the shares that versions have while all are there, and how many requests each has drawn
+        since the start (``none``: no version that has a share was there), as a JSON value."""
+        with self._lock:
+            drawn = {model: dict(counts) for model, counts in self._drawn.items()}
+        made = []
+        for model, split in sorted(self._splits.items()):
+            total = sum(split.weights.values())
+            shares = {version: weight / total for version, weight in split.weights.items()}
+            made.append({"model": model, "shares": shares, "drawn": drawn[model]})
+        return made
+
+    def _count(self, model: str, version: str) -> None:
+        with self._lock:  # requests come on several threads
+            self._drawn[model][version] += 1
 
     def version(self, name: str = "", key: object = None) -> str:
         """The version that ``find`` finds, "" where the model is not split: for lanes that find by name and version."""

@@ -214,11 +214,13 @@ class Loader:
         self._repository.note(name, slot.place.version)
         if before is None:
             slot.good = served
-            logs.info("model", f"{name} {version} is ready", model=name, version=version)
+            told = f"{served.source.title} is ready"
+            logs.info("model", told, model=name, version=version, digest=served.source.digest)
             return
         self._repository.totals.reloads["applied"] += 1
-        told = f"{name} {version} took the place of {before.source.version}"
-        logs.info("reload", told, model=name, version=version, before=before.source.version)
+        told = f"{served.source.title} took the place of {before.source.title}"
+        logs.info("reload", told, model=name, version=version, digest=served.source.digest,
+                  before=before.source.version, before_digest=before.source.digest)  # fmt: skip
         slot.began = time.monotonic()
         served.rival = slot.good if slot.good is not None and _alike(served, slot.good) else None
         if before.source.version != version:
@@ -241,11 +243,12 @@ class Loader:
         self._repository.put(old)
         if old.source.version != new.source.version:
             self._repository.remove(new)
-        reason = f"version {new.source.version} was taken back: {verdict}; {old.source.version} answers again"
+        reason = f"{new.source.title} was taken back: {verdict}; {old.source.title} answers again"
         self._repository.note(old.source.name, old.source.version, "READY", reason)
         slot.refuse(EdgewrightError(reason), time.monotonic())
         self._repository.totals.reloads["taken_back"] += 1
-        logs.error("reload", f"{old.source.name}: {reason}", model=old.source.name, version=old.source.version)
+        logs.error("reload", reason, model=old.source.name, version=old.source.version, digest=old.source.digest,
+                   before=new.source.version, before_digest=new.source.digest)  # fmt: skip
         self._retire(new)
 
     def _empty(self, slot: Slot, reason: str) -> None:

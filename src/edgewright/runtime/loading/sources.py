@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.bundles import Golden, verify
+from edgewright.core.digests import digest_parts
 from edgewright.core.errors import EngineError, InputError
 from edgewright.core.model import FilesIn, Model, Signature
 from edgewright.core.session import EngineOptions, Session
@@ -27,7 +28,8 @@ class Source:
     """What is served: a model, how it is opened, and what a bundle told besides.
 
     ``unready``: which gates the bundle did not pass when it was sealed, "" when all. ``latency_ms``: what its contract
-    promises as the 99th percentile on its target, or None. ``digest`` is the bundle's, or the model file's.
+    promises as the 99th percentile on its target, or None. ``digest``: SHA-256 of the bundle's manifest, or of the
+    model file as ``sha256sum`` prints it; with files beside it ``core.digests.digest_files`` of all.
     """
 
     name: str
@@ -42,6 +44,16 @@ class Source:
     golden: Golden | None = None
     latency_ms: float | None = None
     unready: str = ""
+
+    @property
+    def title(self) -> str:
+        """As ``titled``."""
+        return titled(self.name, self.version, self.digest)
+
+
+def titled(name: str, version: str, digest: str) -> str:
+    """Name, version and how the digest begins: which files these are, for people."""
+    return f"{name} {version}" + (f" (sha256 {digest[:12]})" if digest else "")
 
 
 def read_source(
@@ -133,5 +145,11 @@ def _in_place(path: Path) -> Model:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    found = {}
+    for part in [path, *(data_files(path) if path.suffix == ".onnx" else [])]:
+        try:
+            with part.open("rb") as stream:
+                found[str(part.relative_to(path.parent))] = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(f"cannot read {part}: {error.strerror}") from error
+    return digest_parts(found)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from edgewright.core.errors import EdgewrightError, InputError, TrustError
+from edgewright.core.errors import EdgewrightError
 from edgewright.core.strict import parse_json
-from edgewright.runtime.faults import BadRequest, Fault
+from edgewright.runtime.faults import BadRequest, Fault, status_of
 from edgewright.runtime.lanes.http import Answer, Reply, fault_reply
 from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.oip.settings import Unsupported
-from edgewright.runtime.repository import Repository
+from edgewright.runtime.repository import Entry, Repository
 
 Done = Callable[[EdgewrightError | None], None]
 Later = Callable[[Callable[[], None]], None]
@@ -44,11 +44,18 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 
 def index(repository: Repository, body: bytes) -> list[dict[str, Any]]:
-    """All that is known, or what is ready only. Raises BadRequest."""
+    """All that is known, or what is ready only; the digest as a parameter, which is where the protocol has room for
+    what is a server's own. Raises BadRequest."""
     ready = read_object(body).get("ready", False)
     if not isinstance(ready, bool):
         raise BadRequest("'ready' is true or false")
-    return [vars(entry) for entry in repository.index() if not ready or entry.state == "READY"]
+    return [_told(entry) for entry in repository.index() if not ready or entry.state == "READY"]
+
+
+def _told(entry: Entry) -> dict[str, Any]:
+    told = dict(vars(entry))
+    digest = told.pop("digest")
+    return {**told, "parameters": {"digest": digest}} if digest else told
 
 
 def change(
@@ -70,9 +77,7 @@ def change(
 def _done(error: EdgewrightError | None) -> Reply:
     if error is None:
         return 200, b"", b""
-    if isinstance(error, Fault):
-        return fault_reply(error.status, str(error), error.retry_s)
-    return fault_reply(400 if isinstance(error, InputError | TrustError) else 500, str(error))
+    return fault_reply(status_of(error), str(error), error.retry_s if isinstance(error, Fault) else 0)
 
 
 def register(regions: Regions | None, name: str, body: bytes) -> None:

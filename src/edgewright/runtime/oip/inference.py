@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from edgewright.core.errors import EdgewrightError
 from edgewright.runtime import logs
 from edgewright.runtime.company import CROWD, SHORT_S, Company
 from edgewright.runtime.desk import Desk
@@ -29,11 +30,10 @@ from edgewright.runtime.oip.types import DATATYPES, datatype
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.batches import key, rows
 from edgewright.runtime.served import Served
+from edgewright.runtime.stats import SAMPLED
 
 Arrays = Mapping[str, NDArray[Any]]
 _MIXED = b"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n"
-_SAMPLED = 16
-"""One request in 16 has its parsing and writing timed."""
 _FORGET, _MOST_LAG = 0.999, 0.25
 _MEMO = 256
 _MEMO_REPLIES = 16
@@ -65,7 +65,7 @@ class Inference:
         """How long answers have lately waited to be sent, at the worst, in s."""
         self._no_regions = Regions()
         self._inflated = 0
-        self._turn = cycle(range(_SAMPLED)).__next__
+        self._turn = cycle(range(SAMPLED)).__next__
 
     def handler(self, head: Head, name: str, version: str) -> Handler:
         """What answers HTTP requests that have this very head. Raises BadRequest."""
@@ -125,9 +125,13 @@ class Inference:
         """Answer a frame, whose JSON (``start`` to ``end`` of ``body``) also names the model (``model_name``,
         ``model_version``); ``regions``: the memory that this client has handed over, and no other's."""
         own = self._no_regions if regions is None else regions
-        asked, numbers = find_plan(body[start:end], own, own.plans, inline=False)
-        name, version = asked.model
-        return self._ask(name, version, asked, (body, end, numbers), timeout_s, priority, FRAMES, answer)
+        try:
+            asked, numbers = find_plan(body[start:end], own, own.plans, inline=False)
+            name, version = asked.model
+            return self._ask(name, version, asked, (body, end, numbers), timeout_s, priority, FRAMES, answer)
+        except EdgewrightError as error:
+            self._desk.stray(error)
+            raise
 
     def _ask(self, name: str, version: str, asked: Plan, body: tuple[bytes, int, bytes], timeout_s: float | None,
              priority: int, wire: Wire, answer: Answer, begin: float = 0.0) -> GiveUp | None:  # fmt: skip

@@ -13,7 +13,7 @@ from edgewright.runtime.served import Served
 
 
 def metadata(name: str, versions: Sequence[str], platform: str, signature: Signature) -> dict[str, Any]:
-    """What ``GET /v2/models/NAME`` answers; open sizes are -1."""
+    """What the protocol has of ``GET /v2/models/NAME``; open sizes are -1."""
 
     def told(spec: TensorSpec) -> dict[str, Any]:
         return {"name": spec.name, "datatype": datatype(spec.dtype), "shape": _shape(spec)}
@@ -22,6 +22,22 @@ def metadata(name: str, versions: Sequence[str], platform: str, signature: Signa
         "name": name, "versions": list(versions), "platform": platform,
         "inputs": [told(spec) for spec in signature.inputs], "outputs": [told(spec) for spec in signature.outputs],
     }  # fmt: skip
+
+
+def parameters(served: Served) -> dict[str, Any]:
+    """What the metadata tell besides: which version this is and of which files, what runs it, and what a bundle
+    declares of images and classes."""
+    told = {"version": served.source.version, **_own(served)}
+    return told if served.pipeline is None else {**told, **served.pipeline.told()}
+
+
+def config_parameters(served: Served) -> dict[str, str]:
+    """What Triton's ModelConfig has room for under ``parameters``."""
+    return {**_own(served), "threads": str(served.source.options.threads)}
+
+
+def _own(served: Served) -> dict[str, str]:
+    return {"digest": served.source.digest, **provider_parameters(served.session)}
 
 
 def config(served: Served) -> dict[str, Any]:
@@ -46,10 +62,7 @@ def config(served: Served) -> dict[str, Any]:
         "output": [told(s, label_filename="") for s in served.session.signature.outputs],
         "instance_group": [{"name": source.name, "kind": "KIND_CPU", "count": 1, "gpus": []}],
         "default_model_filename": source.model.main,
-        "parameters": {
-            **{key: {"string_value": value} for key, value in provider_parameters(served.session).items()},
-            "threads": {"string_value": str(source.options.threads)},
-        },
+        "parameters": {key: {"string_value": value} for key, value in config_parameters(served).items()},
     }
     if most:
         made["dynamic_batching"] = {

@@ -18,11 +18,12 @@ from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.oip.admin import Control, change, index, read_object, register, status
 from edgewright.runtime.oip.inference import Inference
-from edgewright.runtime.oip.metadata import config, metadata, platform, statistics
+from edgewright.runtime.oip.metadata import config, metadata, parameters, platform, statistics
 from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.oip.settings import LOG, TRACE, Unsupported, settings
 from edgewright.runtime.oip.splitting import SplitInference
 from edgewright.runtime.repository import Repository
+from edgewright.runtime.served import Served
 
 Endpoint = Callable[..., Any]
 """Given the body and what the path names, returns the JSON value of the reply."""
@@ -42,7 +43,7 @@ class Routes:
         self, repository: Repository, desk: Desk, loop: Loop,
         splits: Splits | None = None, control: Control | None = None, strict: bool = False, local: bool = False,
     ) -> None:  # fmt: skip
-        self._desk = desk
+        self._desk, self._splits = desk, splits
         self._repository, self._later, self._control, self._strict = repository, loop.call, control, strict
         self._regions = Regions() if local else None
         self.inference = (
@@ -80,13 +81,9 @@ class Routes:
                 call = head.memo["call"] = self._route(head)
             given: GiveUp | None = call(head, body, answer)
             return given
-        except _WrongVerb as fault:
-            state, more, told = _error(fault)
-            answer((state, more + b"Allow: %s\r\n" % ", ".join(fault.allowed).encode(), told))
-        except Fault as fault:
-            answer(_error(fault))
         except EdgewrightError as error:
-            answer(fault_reply(500, str(error)))
+            self._desk.stray(error)
+            answer(_error(error))
         return None
 
     def close(self) -> None:
@@ -137,7 +134,7 @@ class Routes:
     def _metadata(self, body: bytes, name: str, version: str) -> dict[str, Any]:
         served = self._repository.find(name, version)
         told = metadata(name, self._repository.versions(name), platform(served), served.session.signature)
-        return told if served.pipeline is None else {**told, "parameters": served.pipeline.told()}
+        return {**told, "parameters": parameters(served)}
 
     def _config(self, body: bytes, name: str, version: str) -> dict[str, Any]:
         return config(self._repository.find(name, version))
@@ -151,7 +148,12 @@ class Routes:
             first = self._repository.find(name)
             every = [self._repository.find(name, known) for known in self._repository.versions(name)]
             chosen = [first, *(served for served in every if served is not first)]
-        return {"model_stats": [statistics(served) for served in chosen], **self._desk.report()}
+        splits = {"splits": self._splits.report()} if self._splits else {}
+        return {"model_stats": [self._told(served) for served in chosen], **splits, **self._desk.report()}
+
+    def _told(self, served: Served) -> dict[str, Any]:
+        """One version's statistics."""
+        return statistics(served)
 
     def _trace(self, body: bytes, name: str = "") -> dict[str, Any]:
         if name:
@@ -186,8 +188,13 @@ def _verb(head: Head, verbs: Mapping[str, Any] | tuple[str, ...]) -> str:
     raise _WrongVerb(f"{head.method} is not what {head.target[:100]} takes; use {' or '.join(verbs)}", allowed)
 
 
-def _error(fault: Fault) -> tuple[int, bytes, bytes]:
-    return fault_reply(fault.status, str(fault), fault.retry_s)
+def _error(error: EdgewrightError) -> Reply:
+    if not isinstance(error, Fault):
+        return fault_reply(500, str(error))
+    status, more, told = fault_reply(error.status, str(error), error.retry_s)
+    if isinstance(error, _WrongVerb):
+        more += b"Allow: %s\r\n" % ", ".join(error.allowed).encode()
+    return status, more, told
 
 
 def _json(value: Any) -> Reply:

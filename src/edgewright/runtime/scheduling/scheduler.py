@@ -96,6 +96,16 @@ class Scheduler:
         """How many wait."""
         return len(self._line)
 
+    @property
+    def executors(self) -> int:
+        """How many runs go on at a time, at most."""
+        return self._executors
+
+    @property
+    def margin(self) -> float:
+        """What is kept free before deadlines, in s: how much later than predicted somebody lately was done."""
+        return self._admission.margin
+
     def enter(self, model: Runs, beside_s: float = 0.0) -> float:
         """Take an executor for a run of one row in this thread: its expected end, to be given to ``leave``.
 
@@ -147,7 +157,8 @@ class Scheduler:
                 alone = job.model.times.mean(max(job.rows, 1)) + job.beside_s
                 raise Infeasible(
                     f"it could not safely be done within the {1e3 * (job.deadline - now):.3g} ms it has: "
-                    f"{len(self._line)} wait, and its run alone takes {1e3 * alone:.3g} ms"
+                    f"{len(self._line)} wait, and its run alone takes {1e3 * alone:.3g} ms",
+                    alone > job.deadline - now,
                 )
             job.place = place
             self._line.join(place, self._executors)

@@ -9,7 +9,7 @@ from edgewright import __version__
 from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.statuses import Unsupported
-from edgewright.runtime.oip.metadata import metadata
+from edgewright.runtime.oip.metadata import config_parameters, metadata
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 
@@ -93,6 +93,8 @@ class Answers:
             for tensor in tensors:
                 kind = "STRING" if tensor["datatype"] == "BYTES" else tensor["datatype"]
                 side.add(name=tensor["name"], data_type=_TYPE + kind, dims=tensor["shape"][1 if batched else 0 :])
+        for key, value in config_parameters(served).items():
+            made.parameters[key].string_value = value
         if batched:
             made.dynamic_batching.preferred_batch_size.extend(served.preferred)
             made.dynamic_batching.max_queue_delay_microseconds = int(served.delay_s * 1e6)

@@ -25,6 +25,7 @@ from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import BadRequest
 from edgewright.runtime.lanes.rpc.answers import Answers, Control
 from edgewright.runtime.lanes.rpc.inference import Inference
+from edgewright.runtime.lanes.rpc.logged import logged_call, logged_stream
 from edgewright.runtime.lanes.rpc.schema import CALLS
 from edgewright.runtime.lanes.rpc.statuses import Crowded, abort
 from edgewright.runtime.lanes.rpc.streams import Replies
@@ -70,14 +71,15 @@ class GrpcLane:
 
     ``control`` loads and unloads models; ``strict``: ready only while all models are; ``credentials``, from
     ``grpc.ssl_server_credentials``, encrypt; ``check`` says whether a bearer token is known, which then every call
-    needs but those that ask whether the server is there; ``splits`` choose among versions.
+    needs but those that ask whether the server is there; ``splits`` choose among versions; ``access_log``: a line per
+    request.
     Raises InputError where nobody can listen.
     """
 
     def __init__(
         self, repository: Repository, desk: Desk, host: str, port: int, *, limits: RpcLimits | None = None,
         control: Control | None = None, strict: bool = False, credentials: Any = None,
-        check: Callable[[str], bool] | None = None, splits: Splits | None = None,
+        check: Callable[[str], bool] | None = None, splits: Splits | None = None, access_log: bool = False,
     ) -> None:  # fmt: skip
         self._limits = limits or RpcLimits()
         self._desk = desk
@@ -95,8 +97,12 @@ class GrpcLane:
         self._started = False
         self._pool = ThreadPoolExecutor(self._limits.calls + 4, "edgewright-grpc")
         plain = Answers(repository, control, strict).calls()
-        handlers = {name: self._unary(_plain(call, CALLS[name][0])) for name, call in plain.items()}
-        handlers["ModelInfer"] = self._unary(Inference(find, desk).infer)
+        works = {name: _plain(call, CALLS[name][0]) for name, call in plain.items()}
+        works["ModelInfer"] = Inference(find, desk).infer
+        if access_log:
+            works = {name: logged_call(name, work) for name, work in works.items()}
+        self._access_log = access_log
+        handlers = {name: self._unary(work) for name, work in works.items()}
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
         self._server = grpc.server(
             self._pool,
@@ -170,6 +176,7 @@ class GrpcLane:
                     raise BadRequest("the call ended without a request")
                 made = work(raw, context)
             except EdgewrightError as error:
+                self._desk.stray(error)
                 call.until = self._reply_until(0)
                 abort(context, error)
             call.until = self._reply_until(len(made))
@@ -184,7 +191,8 @@ class GrpcLane:
             with self._room:
                 if len(self._streams) >= self._limits.streams:
                     raise Crowded(f"{self._limits.streams} streams are open already; close one, or ask call by call")
-                stream = Replies(self._find, self._desk, requests, context)
+                told = logged_stream(context) if self._access_log else None
+                stream = Replies(self._find, self._desk, requests, context, told)
                 self._streams.add(stream)
             try:
                 if self._over is not None:

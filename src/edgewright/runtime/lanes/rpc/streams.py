@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone, NotReady
 from edgewright.runtime.lanes.rpc.inference import Find, timeout
+from edgewright.runtime.lanes.rpc.logged import Told
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.statuses import KIND, kind, sentence
 from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
@@ -36,17 +38,22 @@ class _Pending:
         self.outputs: Any = None
         self.error: EdgewrightError | None = None
         self.over = False
+        self.begin = 0.0
+        """When it came, by ``time.perf_counter``; 0.0 where nobody asks."""
 
 
 class Replies:
     """A stream's replies, each a serialised ModelStreamInferResponse, in the order of ``requests``.
 
     A thread of its own reads these, so that they overlap. Iterating raises NotReady once all is answered that came
-    before ``drain``.
+    before ``drain``. ``told`` is called with each reply, where there is a log for it.
     """
 
-    def __init__(self, find: Find, desk: Desk, requests: Iterator[bytes], context: Any) -> None:
+    def __init__(
+        self, find: Find, desk: Desk, requests: Iterator[bytes], context: Any, told: Told | None = None
+    ) -> None:
         self._find, self._desk, self._requests, self._context = find, desk, requests, context
+        self._told = told
         self._changed = threading.Condition()
         self._line: deque[_Pending] = deque()
         self._last = self._draining = self._closed = False
@@ -65,7 +72,11 @@ class Replies:
                     raise NotReady("the server is shutting down")
                 first = self._line.popleft()
                 self._changed.notify_all()
-            yield _told(first)
+            made = _told(first)
+            if self._told is not None:
+                model, version = (first.asked.model, first.asked.version) if first.asked else ("", "")
+                self._told(model, version, first.begin, first.error, len(made))
+            yield made
 
     def drain(self) -> None:
         """Take no further request."""
@@ -77,6 +88,8 @@ class Replies:
         try:
             for raw in self._requests:
                 pending = _Pending()
+                if self._told is not None:
+                    pending.begin = time.perf_counter()
                 with self._changed:
                     while len(self._line) >= _IN_FLIGHT and not self._closed:
                         self._changed.wait()
@@ -96,6 +109,7 @@ class Replies:
             pending.asked = read(raw)
             self._ask(pending, pending.asked)
         except EdgewrightError as error:
+            self._desk.stray(error)
             self._done(pending, None, error)
         except BaseException:
             self._done(pending, None, Fault("the request could not be answered; the server's log says why"))
@@ -147,7 +161,7 @@ def _told(pending: _Pending) -> bytes:
             fill(made.infer_response, pending.served, asked, pending.outputs)
         except Fault as fault:
             made.Clear()
-            error = fault
+            error = pending.error = fault
     if error is not None:
         made.error_message = sentence(error)
         made.infer_response.parameters[KIND].string_param = kind(error)

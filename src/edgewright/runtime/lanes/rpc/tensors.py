@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,6 +102,22 @@ def _varint(raw: bytes, place: int) -> tuple[int, int]:
         if byte < 128:
             return value, place
     raise BadRequest("the message is cut short, or a number in it is")
+
+
+def texts(raw: bytes, fields: tuple[int, int]) -> tuple[str, str]:
+    """Two texts at the front of a message, where every serialiser puts fields of low numbers, without parsing the rest;
+    "" for one that is not there."""
+    found, place = dict.fromkeys(fields, ""), 0
+    with suppress(BadRequest):
+        while place < len(raw):
+            tag, place = _varint(raw, place)
+            if tag & 7 != 2 or tag >> 3 > max(fields):
+                break
+            size, place = _varint(raw, place)
+            if tag >> 3 in found:
+                found[tag >> 3] = raw[place : place + size].decode("utf-8", "replace")
+            place += size
+    return found[fields[0]], found[fields[1]]
 
 
 def read(raw: bytes) -> Asked:
