@@ -20,10 +20,12 @@ from cryptography.x509.oid import NameOID
 from edgewright.core.errors import InputError, MissingExtra
 from edgewright.formats import save
 from edgewright.runtime.desk import Desk
-from edgewright.runtime.faults import NotFound
+from edgewright.runtime.faults import BadRequest, NotFound
 from edgewright.runtime.lanes.rpc import grpc_lane
 from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
+from edgewright.runtime.oip.regions import Regions
+from edgewright.runtime.oip.settings import LOG, TRACE
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
@@ -34,6 +36,7 @@ grpc = pytest.importorskip("grpc")
 tritonclient = pytest.importorskip("tritonclient.grpc")
 lanes = pytest.importorskip("edgewright.runtime.lanes.rpc.lane")
 MESSAGES = pytest.importorskip("edgewright.runtime.lanes.rpc.schema").MESSAGES
+read = pytest.importorskip("edgewright.runtime.lanes.rpc.tensors").read
 GrpcLane, RpcLimits, InferenceServerException = lanes.GrpcLane, lanes.RpcLimits, tritonclient.InferenceServerException
 
 LONG = 60.0
@@ -187,9 +190,126 @@ def test_tritons_own_client_finds_everything(place):
     assert error is None and result.as_numpy(output).tolist() == (2 * X).tolist()
     (stats,) = client.get_inference_statistics("double").model_stats
     assert stats.execution_count == 2 and stats.inference_stats.success.count == 2
+    assert stats.last_inference > 0 and stats.inference_stats.cache_miss.count == 0
+    assert stats.batch_stats[0].compute_infer.ns > 0
     assert len(client.get_inference_statistics().model_stats) == 2
-    assert list(client.get_trace_settings().settings["trace_level"].value) == ["OFF"]
-    assert not client.get_log_settings().settings
+    told = client.get_trace_settings().settings
+    assert {key: list(one.value) for key, one in told.items()} == {
+        key: value if isinstance(value, list) else [value] for key, value in TRACE.items()
+    }
+    assert client.update_trace_settings(settings={"trace_level": ["OFF"], "trace_rate": None}).settings == told
+    told = client.get_log_settings().settings
+    assert {key: getattr(one, one.WhichOneof("parameter_choice")) for key, one in told.items()} == LOG
+    assert client.update_log_settings({"log_info": True, "log_file": ""}).settings == told
+
+
+def test_nothing_is_registered_where_memory_is_not_shared(place):
+    client = place().client
+    assert not client.get_system_shared_memory_status().regions and not client.get_cuda_shared_memory_status().regions
+    client.unregister_system_shared_memory("r")
+    client.unregister_cuda_shared_memory()
+    assert "system_shared_memory" not in client.get_server_metadata().extensions
+    with pytest.raises(InferenceServerException, match="clients on this machine"):
+        client.infer("double", [shared_tensor()])
+
+
+def shared_tensor(size=X.nbytes, offset=0, region="r"):
+    given = tritonclient.InferInput("x", list(X.shape), "FP32")
+    given.set_shared_memory(region, size, offset)
+    return given
+
+
+@pytest.fixture
+def shared(place, tmp_path):
+    """A client, and a file in the place of an object in /dev/shm: X, and room for as much."""
+    memory = tmp_path / "object"
+    memory.write_bytes(X.tobytes() + bytes(X.nbytes))
+    client = place(regions=Regions(tmp_path)).client
+    client.register_system_shared_memory("r", "/object", 2 * X.nbytes)
+    return client, memory
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_tensors_may_lie_in_shared_memory(shared, streamed):
+    client, memory = shared
+    assert "system_shared_memory" in client.get_server_metadata().extensions
+    (one,) = client.get_system_shared_memory_status("r").regions.values()
+    assert (one.name, one.key, one.offset, one.byte_size) == ("r", "/object", 0, 2 * X.nbytes)
+    output = client.get_model_metadata("double").outputs[0].name
+    wanted = tritonclient.InferRequestedOutput(output)
+    wanted.set_shared_memory("r", X.nbytes, offset=X.nbytes)
+    if streamed:
+        answers = queue.Queue()
+        client.start_stream(lambda result, error: answers.put((result, error)))
+        client.async_stream_infer("double", [shared_tensor()], outputs=[wanted])
+        client.stop_stream()
+        found, error = answers.get(timeout=LONG)
+        assert error is None
+    else:
+        found = client.infer("double", [shared_tensor()], outputs=[wanted])
+    reply = found.get_response()
+    assert list(reply.outputs[0].shape) == [2, 4] and list(reply.raw_output_contents) == [b""]
+    assert reply.outputs[0].parameters["shared_memory_offset"].int64_param == X.nbytes
+    assert memory.read_bytes() == X.tobytes() + (2 * X).tobytes()
+    (sent,) = client.infer("double", [shared_tensor()]).get_response().raw_output_contents
+    assert sent == (2 * X).tobytes(), "in there, and sent back"
+    client.unregister_system_shared_memory("r")
+    assert not client.get_system_shared_memory_status().regions
+
+
+def test_what_does_not_fit_in_shared_memory_is_refused(shared):
+    client, memory = shared
+    output = client.get_model_metadata("double").outputs[0].name
+
+    def refused(says, given, **place):
+        wanted = tritonclient.InferRequestedOutput(output)
+        if place:
+            wanted.set_shared_memory(**place)
+        with pytest.raises(InferenceServerException, match=says):
+            client.infer("double", given, outputs=[wanted])
+
+    refused("takes 32 bytes, 16 were sent", [shared_tensor(16)])
+    refused("has 64 bytes", [shared_tensor(offset=48)])
+    refused("no shared memory region", [shared_tensor(region="q")])
+    refused("keeps 8 for it", tensor(), region_name="r", byte_size=8)
+    refused("has 64 bytes", tensor(), region_name="r", byte_size=32, offset=48)
+    refused("no shared memory region", tensor(), region_name="q", byte_size=32)
+    with pytest.raises(InferenceServerException, match="registered already"):
+        client.register_system_shared_memory("r", "/object", 8)
+    with pytest.raises(InferenceServerException, match="'key' is no name"):
+        client.register_system_shared_memory("q", "../object", 8)
+    assert memory.read_bytes() == X.tobytes() + bytes(X.nbytes)
+
+
+def test_a_raw_tensor_is_announced_to_lie_where_it_does(shared):
+    made = MESSAGES["ModelInferRequest"](model_name="double", raw_input_contents=[X.tobytes()])
+    one = made.inputs.add(name="x", datatype="FP32", shape=X.shape)
+    one.parameters["shared_memory_region"].string_param = "r"
+    one.parameters["shared_memory_byte_size"].int64_param = X.nbytes
+    with pytest.raises(BadRequest, match="holds 1 tensors, 0 inputs"):
+        read(made.SerializeToString(), Regions())
+    made.ClearField("raw_input_contents")
+    one.contents.fp32_contents.extend([1.0])
+    with pytest.raises(BadRequest, match="lies elsewhere, too"):
+        read(made.SerializeToString(), Regions())
+
+
+def test_an_output_that_is_asked_for_twice_is_answered_once(place):
+    client = place().client
+    output = client.get_model_metadata("double").outputs[0].name
+    found = client.infer("double", tensor(), outputs=[tritonclient.InferRequestedOutput(output)] * 2).get_response()
+    assert len(found.outputs) == len(found.raw_output_contents) == 1
+
+
+@pytest.mark.parametrize(("strict", "state"), [(False, b"\x08\x01"), (True, b"\x08\x02")])
+def test_the_common_health_check_is_answered(place, strict, state):
+    made = place(strict=strict, check=lambda token: False)  # one model is broken; no token is needed
+    check = made.channel.unary_unary("/grpc.health.v1.Health/Check")
+    service = SERVICE.strip("/").encode()
+    assert check(b"") == check(b"\x0a" + bytes([len(service)]) + service) == state
+    with pytest.raises(grpc.RpcError) as caught:
+        check(b"\x0a\x01q")
+    assert caught.value.code().name == "NOT_FOUND" and "there is: inference" in caught.value.details()
 
 
 def test_elements_may_come_typed_and_go_back_raw(place):
@@ -209,11 +329,15 @@ def test_elements_may_come_typed_and_go_back_raw(place):
         (lambda c: c.infer("double", tensor(), timeout=1), "DEADLINE_EXCEEDED", "infeasible: "),
         (lambda c: c.load_model("double"), "UNIMPLEMENTED", "not loaded or unloaded"),
         (lambda c: c.unload_model("double"), "UNIMPLEMENTED", "not loaded or unloaded"),
-        (lambda c: c.update_trace_settings(settings={"trace_level": "TIMESTAMPS"}), "UNIMPLEMENTED", "not traced"),
+        (lambda c: c.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]}), "UNIMPLEMENTED", "it is ['OFF']"),
+        (lambda c: c.update_trace_settings(settings={"trace_rate": ["1", "2"]}), "UNIMPLEMENTED", "cannot be set"),
+        (lambda c: c.update_trace_settings(settings={"nonesuch": "1"}), "UNIMPLEMENTED", "there are: trace_file"),
         (lambda c: c.get_trace_settings("nonesuch"), "NOT_FOUND", "no model is named"),
         (lambda c: c.update_log_settings({"log_verbose_level": 1}), "UNIMPLEMENTED", "cannot be set"),
-        (lambda c: c.register_system_shared_memory("r", "/r", 8), "UNIMPLEMENTED", "send the tensors"),
-        (lambda c: c.get_cuda_shared_memory_status(), "UNIMPLEMENTED", "send the tensors"),
+        (lambda c: c.register_system_shared_memory("r", "/r", 8), "UNIMPLEMENTED", "clients on this machine"),
+        (lambda c: c.get_system_shared_memory_status("r"), "NOT_FOUND", "is named 'r'"),
+        (lambda c: c.register_cuda_shared_memory("r", b"QUFB", 0, 8), "UNIMPLEMENTED", "send the tensors"),
+        (lambda c: c.get_cuda_shared_memory_status("r"), "NOT_FOUND", "is named 'r'"),
     ],
 )  # fmt: skip
 def test_what_goes_wrong_has_its_status_and_a_sentence(place, ask, status, says):

@@ -41,6 +41,12 @@ def test_tensors_come_through_binary_and_json_unchanged(data, kind, odd):
     assert json.loads(told)["id"] == "id7" and tensors == [raw]
 
 
+def test_an_output_that_is_asked_for_twice_is_answered_once():
+    twice = [{"name": "y"}, {"name": "z"}, {"name": "y", "parameters": {"binary_data": True}}]
+    found = plan(json.dumps({"inputs": [X], "outputs": twice}).encode()).request
+    assert [(one.name, one.binary) for one in found.outputs] == [("y", True), ("z", False)]
+
+
 @given(st.lists(st.binary(max_size=20), max_size=6))
 def test_bytes_keep_their_lengths(values):
     raw = write_bytes(values)
@@ -100,6 +106,9 @@ KEYS = ["inputs", "name", "shape", "datatype", "data", "parameters", "binary_dat
         ({"inputs": [X], "id": 3}, "not a string"),
         ({"inputs": [X], "parameters": {"timeout": -1}}, "not a whole number"),
         ({"inputs": [X], "parameters": 3}, "not an object"),
+        ({"inputs": [X], "parameters": {"a": [1]}}, "'a' is no string, number or boolean"),
+        ({"inputs": [{**X, "parameters": {"a": None}}]}, "'a' is no string, number or boolean"),
+        ({"inputs": [X], "outputs": [{"name": "y", "parameters": {"a": {}}}]}, "'a' is no string"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_request_is_said(told, says):

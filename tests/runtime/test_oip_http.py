@@ -268,7 +268,8 @@ def test_the_configuration_is_in_tritons_shape(client):
 
 def test_settings_that_do_nothing_are_refused(client, served):
     assert client.get_trace_settings()["trace_level"] == client.get_trace_settings("one")["trace_level"] == ["OFF"]
-    assert client.get_log_settings()["log_info"] is True
+    named = ["log_file", "log_info", "log_warning", "log_error", "log_verbose_level", "log_format"]
+    assert [*client.get_log_settings()] == named, "as Triton's text defines them; its example has other names"
     assert client.update_trace_settings(settings={"trace_level": ["OFF"]})["trace_level"] == ["OFF"]
     assert client.update_log_settings({"log_verbose_level": 0})["log_verbose_level"] == 0
     for path, change in (
@@ -347,7 +348,7 @@ def test_tensors_in_shared_memory(served, client, memory):
         assert bytes(memory.buf[144:176]) == (factor * X).tobytes() and not any(memory.buf[176:192])
     for region, size, offset, says in (
         ("in", 32, 128, "has 128 bytes"), ("in", 16, 0, "shared memory"), ("gone", 32, 0, "no shared memory region"),
-        ("in", 32, -1, "no whole number"), ("in", -32, 0, "a size"), (3, 32, 0, "a name"), (None, 32, 0, "together"),
+        ("in", 32, -1, "no whole number"), ("in", -32, 0, "a size"), (3, 32, 0, "a name"), (None, 32, 0, "no string"),
     ):  # fmt: skip
         parameters = {
             "shared_memory_region": region, "shared_memory_byte_size": size, "shared_memory_offset": offset
@@ -365,6 +366,7 @@ def test_tensors_in_shared_memory(served, client, memory):
     assert client.get_system_shared_memory_status() == []
     assert told(served, "GET", "/v2/systemsharedmemory/region/in/status")[0] == 404
     assert told(served, "POST", "/v2/cudasharedmemory/region/in/register", {})[0] == 501
+    assert told(served, "GET", "/v2/cudasharedmemory/region/in/status")[0] == 404
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from edgewright.testing.certificates import make_certificate
 from edgewright.testing.oip import CHECKS, conform
 from edgewright.testing.oip.__main__ import main
 from edgewright.testing.oip.case import Case
+from edgewright.testing.oip.checks import memory
 from edgewright.testing.oip.runner import run
 from edgewright.testing.oip.wire import Target
 
@@ -184,8 +185,15 @@ def first_rows(told):
     return told | {"outputs": [{**one, "shape": [1, *one["shape"][1:]]} for one in told["outputs"]]}
 
 
-def flat(entry):
-    return entry | {"data": list(np.hstack([np.ravel(row) for row in entry["data"]]).tolist())}
+def backwards(entry):
+    data = entry["data"]
+    if isinstance(data[0], list) and len({len(row) for row in data}) > 1:
+        data = np.hstack(data)[::-1].tolist()
+    return entry | {"data": data}
+
+
+def worst_first(one):
+    return one | ({"data": one["data"][::-1]} if one["datatype"] == "BYTES" else {})
 
 
 INFER = "/infer$"
@@ -203,12 +211,11 @@ BENT = {
     "faults are fine": ({"after": reply("", 200, among=range(400, 600))},
                         ["model.unknown", "paths.unknown", "paths.verbs", "faults.cut", "faults.data-longer",
                          "faults.name-unknown", "binary.size-larger", "compression.unknown", "http.length-short",
-                         "memory.names", "memory.beyond", "schedule.wrong", "trace.settings", "repository.unknown"]),
-    "faults are the server's": ({"after": reply("", 500, among=range(400, 500))},
-                                ["model.unknown", "faults.empty", "faults.deep", "binary.header-text"]),
-    "faults without JSON": ({"after": reply("", body=b"no", among=range(400, 600))},
-                            ["model.unknown-version", "faults.list", "binary.body-long"]),
-    "faults with a detail": ({"after": reply("", body=b'{"detail": "no"}', among=range(400, 600))}, ["faults.list"]),
+                         "memory.names", "memory.beyond", "schedule.wrong", "trace.settings", "logging.settings",
+                         "repository.unknown", "repository.unload", "classification.wrong", "errors.object"]),
+    "faults are the server's": ({"after": reply("", 500, among=range(400, 500))}, ["errors.status"]),
+    "faults without JSON": ({"after": reply("", body=b"no", among=range(400, 600))}, ["errors.object"]),
+    "faults with a detail": ({"after": reply("", body=b'{"detail": "no"}', among=range(400, 600))}, ["errors.object"]),
     "another verb is not found": ({"after": reply("", 404, among=[405])}, ["paths.verbs"]),
     "nobody told by whom": ({"after": json_of(INFER, drop("model_name"))}, ["infer"]),
     "no outputs": ({"after": json_of(INFER, lambda told: told | {"outputs": []})}, ["infer", "infer.outputs"]),
@@ -223,10 +230,12 @@ BENT = {
     "outputs as it likes": ({"before": request(drop("outputs"))}, ["faults.output-unknown", "binary.json-binary"]),
     "parameters not known": ({"before": request(lambda told: {} if "parameters" in told else told)},
                              ["infer.parameters", "schedule.priority"]),
-    "ragged is fine": ({"before": request(inputs(flat))}, ["faults.data-ragged"]),
+    "ragged is read backwards": ({"before": request(inputs(backwards))}, ["faults.data-ragged"]),
     "twice is fine": ({"before": request(lambda told: told | {"inputs": told["inputs"][:1]})}, ["faults.input-twice"]),
     "big-endian": ({"after": swapped}, ["binary.json-binary", "binary.all"]),
     "binary without its header": ({"after": unlabelled}, ["binary.json-binary", "binary.raw"]),
+    "binary is forgotten where outputs are listed": (
+        {"before": request(lambda told: drop("parameters" if "outputs" in told else "")(told))}, ["binary.all-listed"]),
     "bytes after the last": ({"after": lambda t, s, m, b: (s, m, b + b"\0" if SIZES in m else b)}, ["binary.all"]),
     "numbers that are none": ({"after": lambda t, s, m, b: (s, m, b.replace(b'"NaN"', b"NaN"))}, ["binary.not-finite"]),
     "packed, it says": ({"after": lambda t, s, m, b: (s, m + b"Content-Encoding: gzip\r\n", b)},
@@ -238,9 +247,22 @@ BENT = {
         one | {"inference_stats": one["inference_stats"] | {"success": {"count": 3, "ns": 3}}}
         for one in told["model_stats"]]})}, ["statistics.count"]),
     "another configuration": ({"after": json_of("/config$", lambda told: told | {"input": []})}, ["configuration"]),
+    "versions without a configuration": ({"after": reply("/versions/1/config$", 404)}, ["configuration"]),
+    "versions without statistics": ({"after": json_of("/versions/1/stats$", lambda told: {"model_stats": []})},
+                                    ["statistics.fields"]),
+    "rows counted threefold": ({"after": json_of("/stats$", lambda told: {"model_stats": [
+        one | {"inference_count": 3 * one["inference_count"]} for one in told["model_stats"]]})}, ["statistics.rows"]),
+    "ready for ever": ({"after": reply("/models/one/ready$", 200)}, ["repository.unload"]),
+    "the worst classes first": ({"after": json_of(INFER, outputs(worst_first))}, ["classification.top"]),
+    "no classes": ({"before": request(outputs(lambda one: one | {"parameters": {}}))}, ["classification.top"]),
     "an index of all": ({"after": json_of("/index$", lambda told: [*told, {"name": "b", "state": "UNAVAILABLE"}])},
                         ["repository.index"]),
     "settings that are not kept": ({"after": json_of("/v2/logging$", drop("log_info"))}, ["logging.settings"]),
+    "settings of the text's example": ({"after": json_of("/v2/logging$", lambda told: {
+        {"log_error": "log_errors"}.get(key, key): value for key, value in told.items()})}, ["logging.settings"]),
+    "no settings of the model": ({"after": reply("/models/one/trace/setting$", 404)}, ["trace.settings"]),
+    "replies that change their places": ({"after": lambda t, s, m, b: (s, m, b"{}" if t == "/v2" else b)},
+                                         ["http.pipelining"]),
     "regions nobody lists": ({"after": json_of("memory/", lambda told: [])}, ["memory.status"]),
     "outputs elsewhere": ({"before": request(outputs(lambda one: one | {"parameters": {}}))}, ["memory.infer"]),
     "bodies for HEAD": ({"after": lambda t, s, m, b: (s, m + b"X: y\r\n\r\n{}", b)}, ["http.head"]),
@@ -317,27 +339,67 @@ def test_what_is_no_server_fails_and_does_not_hang(speak, check):
         assert result.outcome == "failed" or check == "faults.then-fine"
 
 
-def test_a_server_that_closes_after_each_reply_does_not_keep_alive():
-    class Old(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
+class Mortal(http.server.BaseHTTPRequestHandler):
+    """Answers nothing, and ends its server, at ``deadly``."""
+
+    deadly = ""
+
+    def do_GET(self):
+        if self.path == self.deadly:
+            self.server.socket.close()
+            threading.Thread(target=self.server.shutdown).start()
+        else:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_):
-            pass
+    def log_message(self, *_):
+        pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Old) as old:
-        thread = threading.Thread(target=old.serve_forever)
+
+@contextmanager
+def mortal(handler, port=0):
+    with http.server.HTTPServer(("127.0.0.1", port), handler) as made:
+        thread = threading.Thread(target=made.serve_forever)
         thread.start()
         try:
-            target = Target.parse(f"http://127.0.0.1:{old.server_port}")
-            found = {}
-            for name in ("health.live", "http.close", "http.head"):
-                found |= {r.check.name: r.outcome for r in run(Case(target, "one", (), 3.0), name)}
-            assert found == {"health.live": "passed", "http.close": "passed", "http.head": "failed"}
+            yield made.server_port
         finally:
-            old.shutdown()
+            made.shutdown()
             thread.join(LONG)
+
+
+def test_what_ends_the_server_is_one_failure_and_the_rest_is_skipped_until_it_is_back():
+    with mortal(type("Dies", (Mortal,), {"deadly": "/v2/health/live"})) as port:
+        results = run(Case(Target.parse(f"http://127.0.0.1:{port}"), "one", (), 3.0), "[hs]e[ar]*")
+        first, second = next(results), next(results)
+    assert (first.check.name, first.outcome) == ("health.live", "failed") and first.why.startswith("nobody listens")
+    assert (second.check.name, second.outcome) == ("health.ready", "skipped")
+    assert second.why == "nobody listens any more since health.live"
+    with mortal(Mortal, port):
+        third = next(results)
+    assert (third.check.name, third.outcome) == ("server.metadata", "failed") and "not JSON" in third.why
+
+
+def test_no_memory_is_left_behind_when_the_server_is_gone(monkeypatch):
+    made = []
+
+    class Noted(memory.SharedMemory):
+        def __init__(self, *given, **named):
+            super().__init__(*given, **named)
+            made.append(self.name)
+
+    monkeypatch.setattr(memory, "SharedMemory", Noted)
+    with listening(abrupt) as url:
+        (result,) = run(Case(Target.parse(url), "one", ["system_shared_memory"], 3.0), "memory.status")
+    assert result.outcome == "failed" and made and not Path("/dev/shm", made[0]).exists()
+
+
+def test_a_server_that_closes_after_each_reply_does_not_keep_alive():
+    with mortal(Mortal) as port:
+        case, found = Case(Target.parse(f"http://127.0.0.1:{port}"), "one", (), 3.0), {}
+        for name in ("health.live", "http.close", "http.head"):
+            found |= {result.check.name: result.outcome for result in run(case, name)}
+    assert found == {"health.live": "passed", "http.close": "passed", "http.head": "failed"}
 
 
 def test_the_program_tells_by_its_exit_status(ours, folder, tmp_path, capsys):
@@ -409,6 +471,12 @@ def test_a_model_whose_versions_share_the_requests_is_told_once(tmp_path, capsys
         assert main([url]) == 0, capsys.readouterr().out
         out = capsys.readouterr().out
     assert out.count("its answers differ between equal requests") == 1, out
+
+
+def test_what_json_has_no_form_for_is_not_asked_of_who_takes_json_alone(ours):
+    found = {result.check.name: result for result in run(Case(Target.parse(ours), "half", ()), "infer*")}
+    assert {result.outcome for result in found.values()} == {"skipped"}
+    assert "does not announce binary_tensor_data" in found["infer"].why
 
 
 def test_inputs_may_be_given(ours, tmp_path):

@@ -22,6 +22,13 @@ class BadRequest(Fault):
     kind = "bad_request"
 
 
+class Unsupported(Fault):
+    """The protocol knows it, this server does not do it."""
+
+    status = 501
+    kind = "unsupported"
+
+
 class NotFound(Fault):
     """No model of that name or version is served here."""
 

@@ -140,6 +140,8 @@ class Server:
             self.repository, self.desk, self._loop, self.splits, self.loader, strict, local,
             metrics=metrics, whys=self._whys,
         )  # fmt: skip
+        self.regions = self._routes.regions
+        """The shared memory that clients registered; None where they may not."""
         self._budget, self._rejections = Budget(self._limits.buffered_bytes), Rejections()
         self._refusals = Rejections(_REFUSED_S, "refused", "requests were refused")
         self._connections: dict[Stream, str] = {}

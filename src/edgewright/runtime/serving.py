@@ -135,6 +135,7 @@ def _rpc(address: Address, config: Config, safety: Safety) -> Callable[[Server],
     return lambda server: make(
         server.repository, server.desk, address.host, address.port, limits=bounds, control=Waited(server.loader),
         strict=strict, credentials=secret, check=check, splits=server.splits, access_log=safety.access_log,
+        regions=server.regions if address.local else None,
     )  # fmt: skip
 
 

@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.strict import parse_json
-from edgewright.runtime.faults import BadRequest, Fault, status_of
+from edgewright.runtime.faults import BadRequest, Fault, NotFound, Unsupported, status_of
 from edgewright.runtime.lanes.http import Answer, Reply, fault_reply
 from edgewright.runtime.oip.regions import Regions
-from edgewright.runtime.oip.settings import Unsupported
 from edgewright.runtime.repository import Entry, Repository
 
 Done = Callable[[EdgewrightError | None], None]
@@ -86,14 +85,21 @@ def register(regions: Regions | None, name: str, body: bytes) -> None:
     key, offset, size = told.get("key"), told.get("offset", 0), told.get("byte_size")
     if not isinstance(key, str) or type(offset) is not int or type(size) is not int:
         raise BadRequest("a region takes 'key' (a name), 'byte_size' and 'offset' (whole numbers)")
+    offered(regions).register(name, key, offset, size)
+
+
+def offered(regions: Regions | None) -> Regions:
+    """The regions, where clients may register any. Raises Unsupported."""
     if regions is None:
         raise Unsupported("shared memory is for clients on this machine, and this server listens beyond it")
-    regions.register(name, key, offset, size)
+    return regions
 
 
 def status(regions: Regions | None, name: str = "") -> list[dict[str, Any]]:
     """What is registered. Raises NotFound."""
     if regions is None:
+        if name:
+            raise NotFound(f"no shared memory region is named {name[:100]!r}")
         return []
     return [
         {"name": one.name, "key": one.key, "offset": one.offset, "byte_size": one.size} for one in regions.status(name)

@@ -141,7 +141,7 @@ def plan(head: bytes, regions: Regions | None = None) -> Plan:
         raise BadRequest(f"the request is no JSON that can be read: {error}") from error
     if not isinstance(told, dict):
         raise BadRequest("the request is not a JSON object")
-    parameters = _object(told, "parameters")
+    parameters = _parameters(told)
     pieces, start = [], 0
     for one in _list(told, "inputs"):
         piece = _piece(one, start, regions)
@@ -152,12 +152,13 @@ def plan(head: bytes, regions: Regions | None = None) -> Plan:
     if len({piece.name for piece in pieces}) != len(pieces):
         raise BadRequest("an input is given twice")
     binary = parameters.get("binary_data_output") is True
-    wanted = tuple(_wanted(one, binary, regions) for one in _list(told, "outputs", True))
+    wanted = [_wanted(one, binary, regions) for one in _list(told, "outputs", True)]
+    wanted = [*{one.name: one for one in wanted}.values()]  # an output that is asked for twice is answered once
     identity = told.get("id", "")
     if not isinstance(identity, str):
         raise BadRequest("'id' is not a string")
     request = InferRequest(
-        {}, identity, wanted, binary, _whole(parameters, "priority"), _timeout(parameters), parameters
+        {}, identity, tuple(wanted), binary, _whole(parameters, "priority"), _timeout(parameters), parameters
     )  # fmt: skip
     model = told.get("model_name", ""), told.get("model_version", "")
     if not all(isinstance(text, str) for text in model):
@@ -187,7 +188,7 @@ def _piece(told: Any, start: int, regions: Regions | None) -> Piece:
     # A size of 0 must not hide the others.
     if math.prod(size or 1 for size in shape) > _MOST_ELEMENTS:
         raise BadRequest(f"input {name!r} has more than {_MOST_ELEMENTS:,} elements")
-    parameters = _object(told, "parameters")
+    parameters = _parameters(told)
     shared, size = place(parameters, regions), parameters.get("binary_data_size")
     each = 2 if kind == "BF16" else 0 if kind == "BYTES" else NUMPY[kind].itemsize
     if shared is not None:
@@ -210,17 +211,20 @@ def _piece(told: Any, start: int, regions: Regions | None) -> Piece:
 def _wanted(told: Any, binary: bool, regions: Regions | None) -> Wanted:
     if not isinstance(told, dict) or not isinstance(told.get("name"), str):
         raise BadRequest("an output that is asked for has no 'name'")
-    parameters = _object(told, "parameters")
+    parameters = _parameters(told)
     chosen = parameters.get("binary_data", binary)
     classes = _whole(parameters, "classification")
     return Wanted(told["name"], chosen is True, place(parameters, regions), classes)
 
 
-def _object(told: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = told.get(key, {})
-    if not isinstance(value, dict):
-        raise BadRequest(f"{key!r} is not an object")
-    return value
+def _parameters(told: Mapping[str, Any]) -> dict[str, Any]:
+    found = told.get("parameters", {})
+    if not isinstance(found, dict):
+        raise BadRequest("'parameters' is not an object")
+    for key, value in found.items():
+        if not isinstance(value, str | int | float):  # bool is an int
+            raise BadRequest(f"the parameter {key[:60]!r} is no string, number or boolean")
+    return found
 
 
 def _list(told: Mapping[str, Any], key: str, optional: bool = False) -> list[Any]:

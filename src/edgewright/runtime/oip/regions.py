@@ -22,7 +22,7 @@ _KEY = re.compile(r"/?(?!\.)[A-Za-z0-9._-]{1,250}")
 _MOST = 256
 _MOST_NAME = 256
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_PARAMETERS = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
+PARAMETERS = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Place:
 
 def place(parameters: Mapping[str, Any], regions: Regions | None) -> Place | None:
     """Where a tensor's parameters say it is, or None when it is not in shared memory. Raises BadRequest."""
-    region, size, offset = map(parameters.get, _PARAMETERS)
+    region, size, offset = map(parameters.get, PARAMETERS)
     if region is None and size is None and offset is None:
         return None
     if regions is None:

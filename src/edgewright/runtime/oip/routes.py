@@ -12,7 +12,7 @@ from edgewright import __version__
 from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.splits import Splits
-from edgewright.runtime.faults import Fault, NotFound, NotReady
+from edgewright.runtime.faults import Fault, NotFound, NotReady, Unsupported
 from edgewright.runtime.lanes.http import JSON, Answer, Handler, Head, Reply, fault_reply
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import GiveUp
@@ -20,7 +20,7 @@ from edgewright.runtime.oip.admin import Control, change, index, read_object, re
 from edgewright.runtime.oip.inference import Inference
 from edgewright.runtime.oip.metadata import config, metadata, parameters, platform, statistics
 from edgewright.runtime.oip.regions import Regions
-from edgewright.runtime.oip.settings import LOG, TRACE, Unsupported, settings
+from edgewright.runtime.oip.settings import LOG, TRACE, settings
 from edgewright.runtime.oip.splitting import SplitInference
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
@@ -45,10 +45,10 @@ class Routes:
     ) -> None:  # fmt: skip
         self._desk, self._splits = desk, splits
         self._repository, self._later, self._control, self._strict = repository, loop.call, control, strict
-        self._regions = Regions() if local else None
+        self.regions = Regions() if local else None
         self.inference = (
-            SplitInference(repository, desk, loop, splits, self._regions)
-            if splits else Inference(repository, desk, loop, self._regions)
+            SplitInference(repository, desk, loop, splits, self.regions)
+            if splits else Inference(repository, desk, loop, self.regions)
         )  # fmt: skip
         table: dict[str, Mapping[str, Endpoint]] = {
             r"/v2": {"GET": self._server},
@@ -63,11 +63,11 @@ class Routes:
             _MODEL + "/ready": {"GET": self._ready},
             _MODEL + "/stats": {"GET": self._stats},
             _MODEL + "/config": {"GET": self._config},
-            _SYSTEM + "/status": {"GET": lambda body, name: status(self._regions, name)},
-            _SYSTEM + "/register": {"POST": lambda body, name: register(self._regions, name, body)},
+            _SYSTEM + "/status": {"GET": lambda body, name: status(self.regions, name)},
+            _SYSTEM + "/register": {"POST": lambda body, name: register(self.regions, name, body)},
             _SYSTEM + "/unregister": {"POST": self._unregister},
             # What is never registered can be listed and forgotten: clients do so before they begin.
-            _CUDA + "/status": {"GET": lambda body, name: []},
+            _CUDA + "/status": {"GET": lambda body, name: status(None, name)},
             _CUDA + "/unregister": {"POST": lambda body, name: None},
             _CUDA + "/register": {"POST": self._no_cuda},
         }
@@ -88,8 +88,8 @@ class Routes:
 
     def close(self) -> None:
         """Give back what clients registered."""
-        if self._regions is not None:
-            self._regions.close()
+        if self.regions is not None:
+            self.regions.close()
 
     def _route(self, head: Head) -> Handler:
         path = head.target.partition("?")[0].rstrip("/")
@@ -114,7 +114,7 @@ class Routes:
         extensions = ["binary_tensor_data", "statistics", "model_configuration", "schedule_policy", "parameters",
                       "classification"]  # fmt: skip
         extensions += ["model_repository"] if self._control is not None else []
-        extensions += ["system_shared_memory"] if self._regions is not None else []
+        extensions += ["system_shared_memory"] if self.regions is not None else []
         return {"name": "edgewright", "version": __version__, "extensions": extensions}
 
     def _server_ready(self, body: bytes) -> dict[str, Any]:
@@ -164,8 +164,8 @@ class Routes:
         return settings(LOG, read_object(body))
 
     def _unregister(self, body: bytes, name: str) -> None:
-        if self._regions is not None:
-            self._regions.unregister(name)
+        if self.regions is not None:
+            self.regions.unregister(name)
 
     def _no_cuda(self, body: bytes, name: str) -> None:
         raise Unsupported("CUDA shared memory is not supported; use system shared memory, or send the tensors")

@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgewright.runtime.faults import Fault
+from edgewright.runtime.faults import Unsupported
 
 TRACE: Mapping[str, Any] = {
     "trace_file": "", "trace_level": ["OFF"], "trace_rate": "1000", "trace_count": "-1", "log_frequency": "0",
 }  # fmt: skip
 """No traces are recorded."""
 LOG: Mapping[str, Any] = {
-    "log_file": "", "log_info": True, "log_warnings": True, "log_errors": True, "log_verbose_level": 0,
+    "log_file": "", "log_info": True, "log_warning": True, "log_error": True, "log_verbose_level": 0,
     "log_format": "default",
 }  # fmt: skip
 """What there is to say goes to the standard error."""
-
-
-class Unsupported(Fault):
-    """The protocol knows it, this server does not."""
-
-    status = 501
-    kind = "bad_request"
 
 
 def settings(current: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +27,8 @@ from edgewright.testing.oip.wire import Reply, Target, Wire
 Arrays = Mapping[str, NDArray[Any]]
 _MOST_ASKS = 64
 """To find out whether answers differ: enough to see a tenth of a split (0.9 ** 64 is 0.001)."""
+_PROMPT_S = 1.0
+BINARY = "binary_tensor_data"
 LENGTH = "Inference-Header-Content-Length"
 
 
@@ -64,6 +66,8 @@ class Case:
         self._reference: Arrays | None = None
         self.varies, self._asks = False, _MOST_ASKS
         """Whether equal requests were seen to get different answers."""
+        self.check, self.refusals = "", list[tuple[str, Reply]]()
+        """The check that runs; and what was refused so far, each with its check."""
 
     @property
     def path(self) -> str:
@@ -73,6 +77,17 @@ class Case:
     def wire(self) -> Wire:
         """A connection of its own."""
         return Wire(self.target, self.timeout_s)
+
+    def there(self) -> bool:
+        """Whether anybody listens: one that is just coming to its end may still connect, and then hangs up."""
+        try:
+            with Wire(self.target, min(self.timeout_s, _PROMPT_S)) as wire:
+                wire.send(wire.request("GET", "/v2/health/live"))
+                return not wire.ended()
+        except OSError:
+            return False
+        except Failed:  # it says nothing, and that is something else
+            return True
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -121,6 +136,11 @@ class Case:
         """Whether all inputs can travel in JSON."""
         return not any(t.datatype in BINARY_ONLY for t in self.inputs)
 
+    @property
+    def json_back(self) -> bool:
+        """Whether all outputs can."""
+        return not any(t.datatype in BINARY_ONLY for t in self.outputs)
+
     def arrays(self, seed: int = 0, rows: int = 1) -> Arrays:
         """Inputs by name."""
         return {t.name: self.given[t.name] if t.name in self.given else draw(t, seed + number, rows)
@@ -129,7 +149,10 @@ class Case:
     def request(
         self, arrays: Arrays | None = None, binary: bool | None = None, nested: bool = False, **more: Any
     ) -> Request:  # fmt: skip
-        """An inference request; ``binary`` None: JSON wherever it can be. ``more`` goes into the JSON."""
+        """An inference request; ``binary`` None: JSON wherever it can be, and outputs that have no form in JSON are
+        asked for in binary. ``more`` goes into the JSON."""
+        if binary is None and not self.json_able and BINARY not in self.extensions:
+            raise Skipped(f"the model's inputs have no form in JSON, and the server does not announce {BINARY}")
         chosen = arrays or self.arrays()
         entries, tail = [], b""
         for tensor in self.inputs:
@@ -144,6 +167,12 @@ class Case:
             else:
                 entry["data"] = to_json(array, tensor.datatype, nested)
             entries.append(entry)
+        if not self.json_back:
+            more["parameters"] = {"binary_data_output": True, **more.get("parameters", {})}
+            if "outputs" in more:
+                more["outputs"] = [
+                    {**one, "parameters": {"binary_data": True, **one.get("parameters", {})}} for one in more["outputs"]
+                ]
         return Request({"inputs": entries, **more}, tail)
 
     def infer(self, request: Request, version: str = "") -> Reply:
@@ -156,8 +185,9 @@ class Case:
         """The reply's JSON and outputs. Raises Failed."""
         return self.read(self.infer(request, version))
 
-    def read(self, reply: Reply) -> tuple[dict[str, Any], Arrays]:
-        """A good reply's JSON and outputs, each held against the metadata. Raises Failed."""
+    def read(self, reply: Reply, placed: Collection[str] = ()) -> tuple[dict[str, Any], Arrays]:
+        """A good reply's JSON and outputs, each held against the metadata. ``placed``: outputs that were to be laid
+        into shared memory, and are not sent. Raises Failed."""
         if reply.status != 200:
             raise Failed(f"status {reply.status}: {reply.body[:160].decode('utf-8', 'replace')}")
         told_size = reply.headers.get(LENGTH.lower())
@@ -179,7 +209,7 @@ class Case:
                 expect("data" not in entry, f"output {name!r} has both 'data' and 'binary_data_size'")
                 expect(len(rest) >= length, f"output {name!r} announces {length} bytes, {len(rest)} are there")
                 array, rest = from_binary(rest[:length], kind, tuple(shape)), rest[length:]
-            elif "shared_memory_region" in parameters:
+            elif name in placed:
                 expect("data" not in entry, f"output {name!r} lies in shared memory and has 'data' as well")
                 continue
             else:
@@ -233,14 +263,11 @@ class Case:
                 return True
         return False
 
-    def refused(self, reply: Reply, *statuses: int) -> None:
-        """Raise Failed unless the reply is the protocol's error: that status, or 4xx, and ``{"error": "..."}``."""
-        allowed = statuses or tuple(range(400, 500))
-        wanted = " or ".join(map(str, statuses)) or "4xx"
-        expect(reply.status in allowed, f"status {reply.status} where {wanted} is due: {reply.body[:100]!r}")
-        told = reply.json()
-        good = isinstance(told, dict) and isinstance(told.get("error"), str) and told["error"]
-        expect(good, f'status {reply.status}, but the body is not {{"error": "..."}}: {reply.body[:100]!r}')
+    def refused(self, reply: Reply) -> None:
+        """Raise Failed unless the reply is a refusal of what the client got wrong: "an HTTP error status (typically
+        400)", as the protocol has it. How it is told is judged once, for all refusals: by the group ``errors``."""
+        expect(400 <= reply.status < 600, f"status {reply.status} where a refusal is due: {reply.body[:100]!r}")
+        self.refusals.append((self.check, reply))
 
     def alive(self) -> None:
         """Raise Failed unless the server still answers."""

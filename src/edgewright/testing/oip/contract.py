@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 REQUIRED = ("protocol", "faults", "http")
 """Groups that every server is held to; the others are named as the extension is that a server announces."""
+LAST = ("errors",)
+"""Groups that every server is held to in the end: they judge what the other checks were told."""
 PROBED = ("compression",)
 """Groups that no server announces: what it declines is skipped."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from edgewright.testing.oip import checks
 from edgewright.testing.oip.case import Arrays, Case
-from edgewright.testing.oip.contract import CHECKS, PROBED, REQUIRED, Check, Failed, Result, Skipped
+from edgewright.testing.oip.contract import CHECKS, LAST, PROBED, REQUIRED, Check, Failed, Result, Skipped
 from edgewright.testing.oip.wire import Reply, Target
 
 __all__ = ["checks", "conform", "discover", "run", "table", "unknown"]
@@ -70,15 +71,30 @@ def conform(
 
 
 def run(case: Case, only: str = "*") -> Iterator[Result]:
-    """Run every check whose name fits ``only``, what is required first."""
-    for one in sorted(CHECKS.values(), key=lambda one: REQUIRED.index(one.group) if one.group in REQUIRED else 9):
-        if fnmatch.fnmatch(one.name, only):
-            yield _run(one, case)
+    """Run every check whose name fits ``only``, what is required first. What a check made of the server is its own
+    failure and not that of those behind it: they are skipped until somebody listens again."""
+    gone = ""
+    for one in sorted(CHECKS.values(), key=_rank):
+        if not fnmatch.fnmatch(one.name, only):
+            continue
+        if gone and not case.there():
+            yield Result(one, "skipped", f"nobody listens any more since {gone}")
+            continue
+        result, gone = _run(one, case), ""
+        if result.outcome == "failed" and not case.there():
+            result, gone = replace(result, why=f"nobody listens any more; {result.why}"), one.name
+        yield result
+
+
+def _rank(one: Check) -> int:
+    order = (*REQUIRED, "", *LAST)
+    return order.index(one.group if one.group in order else "")
 
 
 def _run(one: Check, case: Case) -> Result:
-    if one.group not in (*REQUIRED, *PROBED) and one.group not in case.extensions:
+    if one.group not in (*REQUIRED, *PROBED, *LAST) and one.group not in case.extensions:
         return Result(one, "skipped", f"the server does not announce {one.group}")
+    case.check = one.name
     try:
         one.run(case)
     except Failed as error:

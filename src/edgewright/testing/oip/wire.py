@@ -145,6 +145,13 @@ class Wire:
             return Reply(status, headers, self._exactly(int(headers["content-length"])))
         return Reply(status, headers, self.rest())
 
+    def ended(self) -> bool:
+        """Whether the server has closed, and nothing more is to be read; waits for the one or the other. Raises Failed
+        when neither comes in time."""
+        if not self._in:
+            self._in = self._receive()
+        return not self._in
+
     def rest(self) -> bytes:
         """All that comes until the server closes. Raises Failed when it does not."""
         found, self._in = self._in, b""

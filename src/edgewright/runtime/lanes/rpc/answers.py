@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from edgewright import __version__
-from edgewright.runtime.faults import NotFound, NotReady
+from edgewright.runtime.faults import NotFound, NotReady, Unsupported
+from edgewright.runtime.lanes.rpc.memory import Memory
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
-from edgewright.runtime.lanes.rpc.statuses import Unsupported
-from edgewright.runtime.oip.metadata import config_parameters, metadata
+from edgewright.runtime.lanes.rpc.settings import logged, traced
+from edgewright.runtime.oip.metadata import config_parameters, metadata, platform, statistics
+from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 
 _EXTENSIONS = ("statistics", "model_configuration", "schedule_policy", "parameters", "classification")
 _TYPE = "TYPE_"
+_STATISTICS = tuple(MESSAGES["ModelStatistics"].DESCRIPTOR.fields_by_name)
 _HARMLESS = frozenset({"unload_dependents"})
 """Parameters of loading and unloading that change nothing here: no model depends on another."""
 
@@ -32,16 +35,20 @@ class Control(Protocol):
 
 
 class Answers:
-    """``control`` None: loading and unloading are unsupported. ``strict``: ready only while all models are."""
+    """``control`` None: loading and unloading are unsupported. ``strict``: ready only while all models are.
+    ``regions`` None: clients may not use shared memory."""
 
-    def __init__(self, repository: Repository, control: Control | None = None, strict: bool = False) -> None:
-        self._repository, self._control, self._strict = repository, control, strict
+    def __init__(
+        self, repository: Repository, control: Control | None = None, strict: bool = False,
+        regions: Regions | None = None,
+    ) -> None:  # fmt: skip
+        self._repository, self._control, self._strict, self._memory = repository, control, strict, Memory(regions)
 
     def calls(self) -> Mapping[str, Callable[[Any], Any]]:
         """What answers each unary call: its request message to its reply. Raises Faults, and what control raises."""
-        calls: dict[str, Callable[[Any], Any]] = {
+        return {
             "ServerLive": lambda told: MESSAGES["ServerLiveResponse"](live=True),
-            "ServerReady": self._server_ready,
+            "ServerReady": lambda told: MESSAGES["ServerReadyResponse"](ready=self.ready()),
             "ServerMetadata": self._server,
             "ModelReady": self._ready,
             "ModelMetadata": self._metadata,
@@ -51,20 +58,18 @@ class Answers:
             "RepositoryModelLoad": self._load,
             "RepositoryModelUnload": self._unload,
             "TraceSetting": self._trace,
-            "LogSettings": self._log,
+            "LogSettings": logged,
+            **self._memory.calls(),
         }
-        for memory in ("System", "Cuda"):
-            for verb in ("Status", "Register", "Unregister"):
-                calls[f"{memory}SharedMemory{verb}"] = _no_shared_memory
-        return calls
 
     def _server(self, told: Any) -> Any:
-        extensions = (*_EXTENSIONS, *(("model_repository",) if self._control is not None else ()))
+        extensions = [*_EXTENSIONS, *(["model_repository"] if self._control is not None else [])]
+        extensions += ["system_shared_memory"] if self._memory.offered else []
         return MESSAGES["ServerMetadataResponse"](name="edgewright", version=__version__, extensions=extensions)
 
-    def _server_ready(self, told: Any) -> Any:
-        ready = not self._strict or all(entry.state == "READY" for entry in self._repository.index())
-        return MESSAGES["ServerReadyResponse"](ready=ready)
+    def ready(self) -> bool:
+        """Whether the server is."""
+        return not self._strict or all(entry.state == "READY" for entry in self._repository.index())
 
     def _ready(self, told: Any) -> Any:
         try:
@@ -75,9 +80,8 @@ class Answers:
 
     def _describe(self, told: Any) -> tuple[Served, dict[str, Any]]:
         served = self._repository.find(told.name, told.version)
-        source = served.source
-        platform = f"{source.engine}_{source.model.format}"
-        return served, metadata(source.name, self._repository.versions(source.name), platform, served.session.signature)
+        name, signature = served.source.name, served.session.signature
+        return served, metadata(name, self._repository.versions(name), platform(served), signature)
 
     def _metadata(self, told: Any) -> Any:
         return MESSAGES["ModelMetadataResponse"](**self._describe(told)[1])
@@ -110,7 +114,8 @@ class Answers:
             chosen = self._repository.ready()
         made = MESSAGES["ModelStatisticsResponse"]()
         for served in chosen:
-            _count(served, made.model_stats.add())
+            known = statistics(served)
+            made.model_stats.add(**{key: known[key] for key in _STATISTICS})
         return made
 
     def _index(self, told: Any) -> Any:
@@ -139,34 +144,4 @@ class Answers:
     def _trace(self, told: Any) -> Any:
         if told.model_name:
             self._repository.find(told.model_name)
-        _only_read(told, "requests are not traced here")
-        made = MESSAGES["TraceSettingResponse"]()
-        made.settings["trace_level"].value.append("OFF")
-        return made
-
-    def _log(self, told: Any) -> Any:
-        _only_read(told, "the log is set where the server is started")
-        return MESSAGES["LogSettingsResponse"]()
-
-
-def _only_read(told: Any, why: str) -> None:
-    if told.settings:
-        raise Unsupported(f"{why}: {sorted(told.settings)[0][:60]!r} cannot be set")
-
-
-def _no_shared_memory(told: Any) -> Any:
-    raise Unsupported("shared memory is not offered over gRPC here; send the tensors themselves")
-
-
-def _count(served: Served, made: Any) -> None:
-    stats = served.stats
-    compute, queue = stats.compute, stats.queue
-    made.name, made.version = served.source.name, served.source.version
-    made.inference_count, made.execution_count = stats.rows, compute.count
-    told = made.inference_stats
-    told.success.count, told.success.ns = stats.requests, int((compute.total + queue.total) * 1e9)
-    told.fail.count = sum(stats.faults.values())
-    told.queue.count, told.queue.ns = queue.count, int(queue.total * 1e9)
-    told.compute_infer.count, told.compute_infer.ns = compute.count, int(compute.total * 1e9)
-    for size, count in sorted(stats.batches.items()):
-        made.batch_stats.add(batch_size=size).compute_infer.count = count
+        return traced(told)

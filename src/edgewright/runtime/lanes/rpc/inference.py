@@ -10,6 +10,7 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
+from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.served import Served
 
 _ENDLESS_S = 1e8
@@ -28,14 +29,15 @@ def timeout(asked: Asked, context: Any) -> float | None:
 
 
 class Inference:
-    """Each request asks in the thread it came with; what must wait does so in the scheduler's line."""
+    """Each request asks in the thread it came with; what must wait does so in the scheduler's line. ``regions``: the
+    shared memory that clients may use."""
 
-    def __init__(self, find: Find, desk: Desk) -> None:
-        self._find, self._desk, self._cancel = find, desk, desk.scheduler.cancel
+    def __init__(self, find: Find, desk: Desk, regions: Regions | None = None) -> None:
+        self._find, self._desk, self._cancel, self._regions = find, desk, desk.scheduler.cancel, regions
 
     def infer(self, raw: bytes, context: Any) -> bytes:
         """The reply to the request in ``raw``. Raises a Fault."""
-        asked = read(raw)
+        asked = read(raw, self._regions)
         left = timeout(asked, context)
         while True:
             served = self._find(asked)

@@ -24,18 +24,21 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import BadRequest
 from edgewright.runtime.lanes.rpc.answers import Answers, Control
+from edgewright.runtime.lanes.rpc.health import HEALTH
+from edgewright.runtime.lanes.rpc.health import check as health
 from edgewright.runtime.lanes.rpc.inference import Inference
 from edgewright.runtime.lanes.rpc.logged import logged_call, logged_stream
 from edgewright.runtime.lanes.rpc.schema import CALLS
 from edgewright.runtime.lanes.rpc.statuses import Crowded, abort
 from edgewright.runtime.lanes.rpc.streams import Replies
 from edgewright.runtime.lanes.rpc.tensors import Asked, parse
+from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.served import Served
 
 _SERVICE = "inference.GRPCInferenceService"
-_OPEN = (f"/{_SERVICE}/ServerLive", f"/{_SERVICE}/ServerReady")
+_OPEN = (f"/{_SERVICE}/ServerLive", f"/{_SERVICE}/ServerReady", f"/{HEALTH}/Check")
 """Calls that need no token: they tell nothing, and whoever looks after the machine makes them."""
 _BYTES_A_SECOND = 128 * 1024
 """The least pace at which a reply must be read, once ``reply_s`` are over."""
@@ -72,7 +75,7 @@ class GrpcLane:
     ``control`` loads and unloads models; ``strict``: ready only while all models are; ``credentials``, from
     ``grpc.ssl_server_credentials``, encrypt; ``check`` says whether a bearer token is known, which then every call
     needs but those that ask whether the server is there; ``splits`` choose among versions; ``access_log``: a line per
-    request.
+    request; ``regions``: the shared memory that clients may use.
     Raises InputError where nobody can listen.
     """
 
@@ -80,9 +83,10 @@ class GrpcLane:
         self, repository: Repository, desk: Desk, host: str, port: int, *, limits: RpcLimits | None = None,
         control: Control | None = None, strict: bool = False, credentials: Any = None,
         check: Callable[[str], bool] | None = None, splits: Splits | None = None, access_log: bool = False,
+        regions: Regions | None = None,
     ) -> None:  # fmt: skip
         self._limits = limits or RpcLimits()
-        self._desk = desk
+        self._desk, self._regions = desk, regions
 
         def find(asked: Asked) -> Served:
             if splits is not None:
@@ -96,9 +100,9 @@ class GrpcLane:
         self._over: threading.Event | None = None
         self._started = False
         self._pool = ThreadPoolExecutor(self._limits.calls + 4, "edgewright-grpc")
-        plain = Answers(repository, control, strict).calls()
-        works = {name: _plain(call, CALLS[name][0]) for name, call in plain.items()}
-        works["ModelInfer"] = Inference(find, desk).infer
+        answers = Answers(repository, control, strict, regions)
+        works = {name: _plain(call, CALLS[name][0]) for name, call in answers.calls().items()}
+        works["ModelInfer"] = Inference(find, desk, regions).infer
         if access_log:
             works = {name: logged_call(name, work) for name, work in works.items()}
         self._access_log = access_log
@@ -106,7 +110,10 @@ class GrpcLane:
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
         self._server = grpc.server(
             self._pool,
-            handlers=[grpc.method_handlers_generic_handler(_SERVICE, handlers)],
+            handlers=[
+                grpc.method_handlers_generic_handler(_SERVICE, handlers),
+                grpc.method_handlers_generic_handler(HEALTH, {"Check": self._unary(health(answers.ready, _SERVICE))}),
+            ],
             interceptors=[] if check is None else [_Guard(check)],
             options=_options(self._limits),
             maximum_concurrent_rpcs=self._limits.calls,
@@ -192,7 +199,7 @@ class GrpcLane:
                 if len(self._streams) >= self._limits.streams:
                     raise Crowded(f"{self._limits.streams} streams are open already; close one, or ask call by call")
                 told = logged_stream(context) if self._access_log else None
-                stream = Replies(self._find, self._desk, requests, context, told)
+                stream = Replies(self._find, self._desk, requests, context, told, self._regions)
                 self._streams.add(stream)
             try:
                 if self._over is not None:

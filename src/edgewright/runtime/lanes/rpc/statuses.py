@@ -16,19 +16,13 @@ from edgewright.runtime.faults import (
     NotFound,
     NotReady,
     Overloaded,
+    Unsupported,
 )
 
 KIND = "edgewright-fault"
 """The trailing metadata's key; in a stream, the reply's parameter."""
 _MOST = 1000
 """Characters of the sentence: it may quote what was asked, and clients refuse heads of some KB."""
-
-
-class Unsupported(Fault):
-    """The protocol knows it, this server does not do it."""
-
-    status = 501
-    kind = "unsupported"
 
 
 class Crowded(Overloaded):

@@ -18,6 +18,7 @@ from edgewright.runtime.lanes.rpc.logged import Told
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.statuses import KIND, kind, sentence
 from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
+from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.scheduling.scheduler import Job
 from edgewright.runtime.served import Served
 
@@ -50,10 +51,11 @@ class Replies:
     """
 
     def __init__(
-        self, find: Find, desk: Desk, requests: Iterator[bytes], context: Any, told: Told | None = None
-    ) -> None:
+        self, find: Find, desk: Desk, requests: Iterator[bytes], context: Any, told: Told | None = None,
+        regions: Regions | None = None,
+    ) -> None:  # fmt: skip
         self._find, self._desk, self._requests, self._context = find, desk, requests, context
-        self._told = told
+        self._told, self._regions = told, regions
         self._changed = threading.Condition()
         self._line: deque[_Pending] = deque()
         self._last = self._draining = self._closed = False
@@ -106,7 +108,7 @@ class Replies:
 
     def _begin(self, raw: bytes, pending: _Pending) -> None:
         try:
-            pending.asked = read(raw)
+            pending.asked = read(raw, self._regions)
             self._ask(pending, pending.asked)
         except EdgewrightError as error:
             self._desk.stray(error)

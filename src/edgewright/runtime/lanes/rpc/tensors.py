@@ -16,6 +16,7 @@ from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import BadRequest
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.oip.classes import classified
+from edgewright.runtime.oip.regions import PARAMETERS, Place, Regions, place
 from edgewright.runtime.oip.types import DATATYPES, NUMPY, datatype, narrow, read_bytes, widen, write_bytes
 from edgewright.runtime.served import Served
 
@@ -34,14 +35,14 @@ _LISTS = {
     "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
 }  # fmt: skip
 """Where typed elements lie; FP16 and BF16 have no list and travel raw only."""
-_SHARED, _CLASSES = "shared_memory_region", "classification"
-_NOT_SHARED = "shared memory is not offered over gRPC here; send the tensor itself"
+_CLASSES = "classification"
 
 
 @dataclass(frozen=True)
 class Asked:
     """An inference request, understood. ``outputs`` empty means all; ``timeout_s``: None without a deadline;
-    ``classes``: how many best classes of an output are asked for instead of its tensor."""
+    ``classes``: how many best classes of an output are asked for instead of its tensor; ``places``: where in shared
+    memory an output is to be laid, and not sent."""
 
     model: str
     version: str
@@ -53,6 +54,7 @@ class Asked:
     classes: Mapping[str, int] = field(default_factory=dict)
     key: str | int | None = None
     """Equal keys are answered by the same version, where versions share the requests."""
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 def parse(kind: Any, raw: bytes) -> Any:
@@ -120,40 +122,50 @@ def texts(raw: bytes, fields: tuple[int, int]) -> tuple[str, str]:
     return found[fields[0]], found[fields[1]]
 
 
-def read(raw: bytes) -> Asked:
-    """The request in ``raw``. Raises BadRequest."""
+def read(raw: bytes, regions: Regions | None = None) -> Asked:
+    """The request in ``raw``; ``regions``: the shared memory it may name. Raises BadRequest, NotFound."""
     if len(raw) > _BULK:
         _check_bulk(raw)
     told = parse(_Request, raw)
     tensors, pieces = told.inputs, told.raw_input_contents
     if len(tensors) > _MOST_TENSORS or len(told.outputs) > _MOST_TENSORS:
         raise BadRequest(f"a request may name {_MOST_TENSORS:,} tensors")
-    if pieces and len(pieces) != len(tensors):
-        raise BadRequest(f"raw_input_contents holds {len(pieces)} tensors, {len(tensors)} inputs are announced")
+    shared = [_place(tensor, regions) for tensor in tensors]
+    if pieces and len(pieces) != shared.count(None):
+        raise BadRequest(
+            f"raw_input_contents holds {len(pieces)} tensors, {shared.count(None)} inputs are announced to lie there"
+        )
     inputs: dict[str, NDArray[Any]] = {}
-    for number, tensor in enumerate(tensors):
+    rest = iter(pieces)
+    for tensor, found in zip(tensors, shared, strict=True):
         name = tensor.name
         if name in inputs:
             raise BadRequest(f"input {name!r} is given twice")
-        inputs[name] = _array(tensor, name, pieces[number] if pieces else None)
-    outputs = tuple(_output(one) for one in told.outputs) if told.outputs else ()
+        inputs[name] = _array(tensor, name, found or next(rest, None))
+    outputs = tuple(dict.fromkeys(one.name for one in told.outputs))  # asked for twice: answered once
     classes = {one.name: _whole(one.parameters, _CLASSES) for one in told.outputs if _CLASSES in one.parameters}
+    places = {one.name: found for one in told.outputs if (found := _place(one, regions)) is not None}
     if not told.parameters:
-        return Asked(told.model_name, told.model_version, told.id, inputs, outputs, classes=classes)
+        return Asked(told.model_name, told.model_version, told.id, inputs, outputs, classes=classes, places=places)
     timeout = _whole(told.parameters, "timeout")
     return Asked(
         told.model_name, told.model_version, told.id, inputs, outputs, _whole(told.parameters, "priority"),
-        timeout / 1e6 if timeout else None, classes, _key(told.parameters),
+        timeout / 1e6 if timeout else None, classes, _value(told.parameters, "key"), places,
     )  # fmt: skip
 
 
-def _key(parameters: Any) -> str | int | None:
-    told = parameters["key"].WhichOneof("parameter_choice") if "key" in parameters else None
-    found: str | int | None = None if told is None else getattr(parameters["key"], told)
-    return found
+def _value(parameters: Any, key: str) -> Any:
+    """What the parameter says; None when it is not there. (Looking a key up in a protobuf map would create it.)"""
+    told = parameters[key].WhichOneof("parameter_choice") if key in parameters else None
+    return None if told is None else getattr(parameters[key], told)
 
 
-def _array(tensor: Any, name: str, raw: bytes | None) -> NDArray[Any]:
+def _place(told: Any, regions: Regions | None) -> Place | None:
+    """Where in shared memory an input lies, or an output is to."""
+    return place({key: _value(told.parameters, key) for key in PARAMETERS}, regions) if told.parameters else None
+
+
+def _array(tensor: Any, name: str, raw: bytes | Place | None) -> NDArray[Any]:
     kind, shape = tensor.datatype, tuple(tensor.shape)
     if kind not in NUMPY and kind not in ("BYTES", "BF16"):
         raise BadRequest(f"input {name!r} has no datatype of the protocol: {kind[:20]!r}")
@@ -162,23 +174,19 @@ def _array(tensor: Any, name: str, raw: bytes | None) -> NDArray[Any]:
     count = math.prod(shape)
     if count > _MOST_ELEMENTS or any(size > _MOST_ELEMENTS for size in shape):
         raise BadRequest(f"input {name!r} has more than {_MOST_ELEMENTS:,} elements")
-    if tensor.parameters and _SHARED in tensor.parameters:
-        raise BadRequest(f"input {name!r}: {_NOT_SHARED}")
     if raw is None:
         return _typed(tensor.contents, name, kind, count).reshape(shape)
     if tensor.HasField("contents") and tensor.contents.ByteSize():
-        raise BadRequest(f"input {name!r} has contents while raw_input_contents is used; send one or the other")
+        raise BadRequest(f"input {name!r} has contents and lies elsewhere, too; send one or the other")
+    each = 0 if kind == "BYTES" else 2 if kind == "BF16" else NUMPY[kind].itemsize
+    size = raw.size if isinstance(raw, Place) else len(raw)
+    if size != each * count if each else size < 4 * count:
+        takes = f"{each * count} bytes" if each else f"{4 * count} bytes at least"
+        raise BadRequest(f"input {name!r} of shape {list(shape)} and {kind} takes {takes}, {size} were sent")
+    if isinstance(raw, Place):
+        raw = raw.read()
     if kind == "BYTES":
-        if 4 * count > len(raw):
-            raise BadRequest(
-                f"input {name!r} of shape {list(shape)} has {count} elements, too many for {len(raw)} bytes"
-            )
         return read_bytes(raw, count).reshape(shape)
-    each = 2 if kind == "BF16" else NUMPY[kind].itemsize
-    if len(raw) != each * count:
-        raise BadRequest(
-            f"input {name!r} of shape {list(shape)} and {kind} takes {each * count} bytes, {len(raw)} were sent"
-        )
     if kind == "BF16":
         return widen(raw).reshape(shape)
     array = np.frombuffer(raw, NUMPY[kind]).reshape(shape)
@@ -211,15 +219,8 @@ def _typed(contents: Any, name: str, kind: str, count: int) -> NDArray[Any]:
     return array
 
 
-def _output(told: Any) -> str:
-    if told.parameters and _SHARED in told.parameters:
-        raise BadRequest(f"output {told.name!r}: {_NOT_SHARED}")
-    name: str = told.name
-    return name
-
-
 def _whole(parameters: Any, key: str) -> int:
-    """The parameter, 0 when it is not there. (Looking a key up in a protobuf map would create it.)"""
+    """The parameter, 0 when it is not there."""
     if key not in parameters:
         return 0
     told = parameters[key]
@@ -231,7 +232,8 @@ def _whole(parameters: Any, key: str) -> int:
 
 
 def fill(made: Any, served: Served, asked: Asked, outputs: Arrays) -> None:
-    """Write a ModelInferResponse, tensors raw. Raises BadRequest for an output that the model does not have."""
+    """Write a ModelInferResponse, tensors raw; of one that lies in shared memory the raw part is empty, as Triton's.
+    Raises BadRequest for an output that the model does not have, or that its place cannot hold, and NotFound."""
     made.model_name, made.model_version, made.id = served.source.name, served.source.version, asked.id
     if isinstance(outputs, Safe):
         made.parameters["fail_safe"].bool_param = True
@@ -243,8 +245,12 @@ def fill(made: Any, served: Served, asked: Asked, outputs: Arrays) -> None:
         kind = datatype(kinds[name]) if name in kinds else DATATYPES[array.dtype.name]  # else a pipeline added it
         if asked.classes.get(name):
             array, kind = classified(array, asked.classes[name], served.source.labels, name), "BYTES"
-        made.outputs.add(name=name, datatype=kind, shape=array.shape)
-        made.raw_output_contents.append(_raw(array, kind))
+        told, raw = made.outputs.add(name=name, datatype=kind, shape=array.shape), _raw(array, kind)
+        if name in asked.places:
+            for key, value in asked.places[name].write(raw).items():
+                setattr(told.parameters[key], "string_param" if isinstance(value, str) else "int64_param", value)
+            raw = b""
+        made.raw_output_contents.append(raw)
 
 
 def _raw(array: NDArray[Any], kind: str) -> bytes:

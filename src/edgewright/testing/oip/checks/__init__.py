@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from edgewright.testing.oip.checks import (
     binary,
+    classification,
     compression,
     discovery,
+    errors,
     extensions,
     faults,
     http,
     inference,
     memory,
+    repository,
+    settings,
 )
 
-__all__ = ["binary", "compression", "discovery", "extensions", "faults", "http", "inference", "memory"]
+__all__ = [
+    "binary", "classification", "compression", "discovery", "errors", "extensions", "faults", "http", "inference",
+    "memory", "repository", "settings",
+]  # fmt: skip

@@ -33,8 +33,9 @@ def _requests(encoding: str) -> None:
         if reply.status in (400, 415, 422, 501):
             raise Skipped(f"the server takes no {encoding}: status {reply.status}")
         expect(case.agrees(case.read(reply)[1]), "another answer than the reference")
-        cut = case.ask("POST", f"{case.path}/infer", packed[:-6], headers | {"Content-Encoding": encoding})
-        case.refused(cut)
+        # Half of it: a reader need not look at the checksum at the end (RFC 1952, 2.3.1.2).
+        cut = packed[: len(packed) // 2]
+        case.refused(case.ask("POST", f"{case.path}/infer", cut, headers | {"Content-Encoding": encoding}))
         case.alive()
 
     run.__doc__ = f"A request in {encoding} is read; one that is cut short is refused."
@@ -67,6 +68,9 @@ def not_wanted(case: Case) -> None:
 
 @check("compression.unknown", "faults", "RFC 9110, 15.5.16")
 def unknown(case: Case) -> None:
-    """A request in an encoding that nobody has is refused and not read as it stands."""
+    """A request in an encoding that nobody has is refused.
+
+    A server may (no more) refuse by the header alone: what it cannot read as it stands, it must.
+    """
     body, headers = case.request().wire()
-    case.refused(case.ask("POST", f"{case.path}/infer", body, headers | {"Content-Encoding": "edgewright"}))
+    case.refused(case.ask("POST", f"{case.path}/infer", body[::-1], headers | {"Content-Encoding": "edgewright"}))

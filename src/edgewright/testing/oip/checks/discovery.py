@@ -96,7 +96,7 @@ def unknown(case: Case) -> None:
     """Of a model that is not there, metadata and inference are refused, and it is not ready."""
     path = f"/v2/models/{NOBODY}"
     case.refused(case.ask("GET", path))
-    case.refused(case.ask("POST", f"{path}/infer", case.request().wire()[0], case.request().wire()[1]))
+    case.refused(case.ask("POST", f"{path}/infer", *case.request().wire()))
     reply = case.ask("GET", f"{path}/ready")
     expect(reply.status >= 400, f"a model that is not there is ready: status {reply.status}")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.testing.oip.case import Case, Request
-from edgewright.testing.oip.contract import Failed, Skipped, check
+from edgewright.testing.oip.case import Arrays, Case, Request
+from edgewright.testing.oip.contract import Failed, Skipped, check, expect
 from edgewright.testing.oip.tensors import NUMPY, to_json
 
 _ERROR = "OIP REST, Inference Response JSON Error Object"
@@ -78,6 +78,8 @@ _told("inputs-object", _ERROR, "Inputs that are no list are refused.", _top(inpu
 _told("input-null", _INPUT, "An input that is null is refused.", _top(inputs=[None]))
 _told("id-object", "OIP REST, Inference Request, id", "An id that is an object is refused.", _top(id={"a": 1}))
 _told("parameters-list", "OIP REST, Parameters", "Parameters that are no object are refused.", _top(parameters=[1]))
+_told("parameter-list", "OIP REST, Parameters", "A parameter that is no string, number or boolean is refused.",
+      _top(parameters={"x-edgewright": [1]}))  # fmt: skip
 _told("outputs-object", _ERROR, "Outputs that are no list are refused.", _top(outputs={"a": 1}))
 _told("output-nameless", "OIP REST, Request Output", "An output without a name is refused.", _top(outputs=[{}]))
 _told("output-unknown", "OIP REST, Request Output, name", "An output that the model has not is refused.",
@@ -132,27 +134,44 @@ def _shorter(case: Case, told: dict[str, Any]) -> None:
 def _odd_element(value: Any) -> Callable[[Case, dict[str, Any]], None]:
     def bend(case: Case, told: dict[str, Any]) -> None:
         entry = _plain(case, told)
-        if not entry["data"] or (isinstance(value, str) and entry["datatype"] == "BYTES"):
-            raise Skipped("it would be no fault of this input")
+        if not entry["data"] or (isinstance(value, str) and entry["datatype"] in ("BYTES", "BOOL")):
+            raise Skipped("it would be no fault of this input")  # any text can be coerced to a truth value
         entry["data"][0] = value
 
     return bend
 
 
-def _ragged(case: Case, told: dict[str, Any]) -> None:
-    entry = _plain(case, told)
+@check("faults.data-ragged", "faults", "OIP REST, Tensor Data")
+def ragged(case: Case) -> None:
+    """Rows of different lengths are refused, or read as their elements one after the other."""
+    case.reference  # noqa: B018 - asked for before it is needed
+    request = case.request()
+    entry = _plain(case, request.told)
     if len(entry["data"]) < 3 or len(entry["shape"]) < 2:
         raise Skipped("the input is too small to be ragged")
     entry["data"] = [entry["data"][:-1], entry["data"][-1:]]
+    _refused_or(case, request, case.agrees)
 
 
-def _too_large(case: Case, told: dict[str, Any]) -> None:
-    for entry, tensor in zip(told["inputs"], case.inputs, strict=True):
+@check("faults.data-too-large", "faults", "OIP REST, Tensor Data")
+def too_large(case: Case) -> None:
+    """A number that its datatype cannot hold is refused, or coerced ("the server can decide"), and harms nobody."""
+    request = case.request()
+    for entry, tensor in zip(request.told["inputs"], case.inputs, strict=True):
         dtype = np.dtype(NUMPY.get(tensor.datatype, "O"))
         if dtype.kind in "iu" and entry.get("data"):
             entry["data"][0] = int(np.iinfo(dtype).max) + 1
-            return
+            return _refused_or(case, request, lambda outputs: True)
     raise Skipped("the model takes no integers")
+
+
+def _refused_or(case: Case, request: Request, good: Callable[[Arrays], bool]) -> None:
+    reply = case.infer(request)
+    if reply.status == 200:
+        expect(good(case.read(reply)[1]), "it is answered, and not as what it says")
+    else:
+        case.refused(reply)
+    case.alive()
 
 
 def _other_shape(case: Case, told: dict[str, Any]) -> None:
@@ -187,14 +206,10 @@ def _negative(case: Case, told: dict[str, Any]) -> None:
 
 _told("input-twice", _INPUT, "An input that is given twice is refused.", _duplicate)
 _told("input-lacking", "OIP REST, Model Metadata, inputs", "One input too few is refused.", _lacking)
-_told("data-longer", "KServe v2, Tensor Data", "An element too many is refused.", _longer)
-_told("data-shorter", "KServe v2, Tensor Data", "An element too few is refused.", _shorter)
-_told("data-text", "KServe v2, Tensor Data", "Text among numbers is refused.", _odd_element("edgewright"))
-_told("data-object", "KServe v2, Tensor Data", "An object among the elements is refused.", _odd_element({"a": 1}))
-_told("data-ragged", "KServe v2, Tensor Data", "Rows of different lengths are refused.", _ragged)
-_told(
-    "data-too-large", "KServe v2, Tensor Data Types", "A number that its datatype cannot hold is refused.", _too_large
-)
+_told("data-longer", "OIP REST, Tensor Data", "An element too many is refused.", _longer)
+_told("data-shorter", "OIP REST, Tensor Data", "An element too few is refused.", _shorter)
+_told("data-text", "OIP REST, Tensor Data", "Text among numbers is refused.", _odd_element("edgewright"))
+_told("data-object", "OIP REST, Tensor Data", "An object among the elements is refused.", _odd_element({"a": 1}))
 _told(
     "shape-other", "OIP REST, Model Metadata, shape", "A shape that the model does not take is refused.", _other_shape
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -11,6 +12,10 @@ from edgewright.testing.oip.contract import Failed, check, expect
 from edgewright.testing.oip.wire import Reply, Wire
 
 _LIVE = "/v2/health/live"
+_PAUSE_S = 0.01
+"""Between pieces: what follows at once is read at once, and is in one piece."""
+_SINGLE = 400
+"""Bytes that are sent one by one: the head, mostly."""
 
 
 def _infer(case: Case, wire: Wire, **headers: str) -> bytes:
@@ -41,39 +46,61 @@ def close(case: Case) -> None:
         expect(not wire.rest(), "more than one reply came")
 
 
-@check("http.pipelining", "http", "RFC 9112, 9.3.2")
+@check("http.pipelining", "http", "RFC 9112, 9.3.2 (must)")
 def pipelining(case: Case) -> None:
-    """Requests sent one behind the other are answered in their order."""
+    """Requests sent one behind the other are answered in their order, or the connection is closed.
+
+    A server that does neither keeps a client waiting that does what the RFC lets it: safe requests first.
+    """
     with case.wire() as wire:
-        body, headers = case.request(id="first").wire()
-        first = wire.request("POST", f"{case.path}/infer", body, headers)
         body, headers = case.request(id="third").wire()
         third = wire.request("POST", f"{case.path}/infer", body, headers)
-        wire.send(first + wire.request("GET", case.path) + third)
-        expect(case.read(wire.read())[0].get("id") == "first", "the first reply is not the first request's")
+        wire.send(wire.request("GET", "/v2") + wire.request("GET", case.path) + third)
+        expect("extensions" in wire.read().json(), "the first reply is not the first request's")
+        if wire.ended():
+            return
         expect("inputs" in wire.read().json(), "the second reply is not the second request's")
+        if wire.ended():
+            return
         expect(case.read(wire.read())[0].get("id") == "third", "the third reply is not the third request's")
 
 
 @check("http.pieces", "http", "RFC 9112, 2.2")
 def pieces(case: Case) -> None:
-    """A request may come in any pieces."""
+    """A request may come in any pieces.
+
+    What TCP delivers has no seams: a proxy, TLS or a full buffer cuts it anywhere, and seldom where one looks.
+    """
     with case.wire() as wire:
         data = _infer(case, wire)
-        for start in range(60):
-            wire.send(data[start : start + 1])
-        for start in range(60, len(data), max(1, len(data) // 7)):
-            wire.send(data[start : start + max(1, len(data) // 7)])
+        head = data.index(b"\r\n\r\n")
+        version, header = data.index(b" HTTP/"), data.index(b"Content-")
+        # In the verb, twice in the path, in the version, a header, the empty line and the body.
+        cuts = [2, 12, version - 2, version + 6, header + 3, head + 1, head + 3, (head + len(data)) // 2]
+        for start, end in pairwise([0, *cuts, len(data)]):
+            wire.send(data[start:end])
+            time.sleep(_PAUSE_S)
+        _good(case, wire.read())
+    with case.wire() as wire:
+        for place in range(_SINGLE):
+            wire.send(data[place : place + 1])
+        wire.send(data[_SINGLE:])
         _good(case, wire.read())
 
 
-@check("http.head", "http", "RFC 9110, 9.3.2")
+@check("http.head", "http", "RFC 9110, 9.3.2 (must)")
 def head(case: Case) -> None:
-    """HEAD is answered as GET is, without a body."""
+    """What HEAD is told has no body, and is GET's head or that the server does not take it.
+
+    RFC 9110, 9.1 wants HEAD of "general-purpose servers"; the protocol names GET alone. A body is never right: the next
+    reply's reader would begin in it.
+    """
     with case.wire() as wire:
-        wire.send(wire.request("HEAD", _LIVE) + wire.request("GET", _LIVE))
-        expect(wire.read("HEAD").status == 200, "HEAD is not answered as GET is")
-        expect(wire.read().status == 200, "the request behind it is not answered: did HEAD have a body?")
+        wire.send(wire.request("HEAD", _LIVE))
+        status = wire.read("HEAD").status
+        expect(status in (200, 405, 501), f"HEAD got status {status}")
+        wire.send(wire.request("GET", _LIVE))
+        expect(wire.read().status == 200, "the request behind it is not answered")
 
 
 @check("http.1.0", "http", "RFC 9110, 6.2")
@@ -85,17 +112,17 @@ def old(case: Case) -> None:
         expect(not wire.rest(), "more came after the reply")
 
 
-def _chunked(name: str, title: str, spell: Callable[[bytes], bytes]) -> None:
+def _chunked(name: str, clause: str, title: str, spell: Callable[[bytes], bytes]) -> None:
     def run(case: Case) -> None:
         body, own = case.request().wire()
         with case.wire() as wire:
             wire.send(wire.head("POST", f"{case.path}/infer", own | {"Transfer-Encoding": "chunked"}) + spell(body))
-            wire.send(wire.request("GET", _LIVE))
             _good(case, wire.read())
+            wire.send(wire.request("GET", _LIVE))
             expect(wire.read().status == 200, "the request behind it is not answered")
 
     run.__doc__ = title
-    check(f"http.{name}", "http", "RFC 9112, 7.1")(run)
+    check(f"http.{name}", "http", clause)(run)
 
 
 def _chunks(body: bytes, extension: bytes = b"", trailer: bytes = b"") -> bytes:
@@ -104,11 +131,11 @@ def _chunks(body: bytes, extension: bytes = b"", trailer: bytes = b"") -> bytes:
     return b"".join(b"%x%s\r\n%s\r\n" % (len(p), extension, p) for p in parts) + b"0\r\n" + trailer + b"\r\n"
 
 
-_chunked("chunked", "A body may come in chunks.", _chunks)
-_chunked("chunk-extensions", "What a chunk says beside its size is passed over.", lambda b: _chunks(b, b";a=b"))
-_chunked(
-    "chunk-trailers", "Trailers after the last chunk are passed over.", lambda b: _chunks(b, trailer=b"X-A: b\r\n")
-)
+_chunked("chunked", "RFC 9112, 7.1 (must)", "A body may come in chunks.", _chunks)
+_chunked("chunk-extensions", "RFC 9112, 7.1.1 (must)", "What a chunk says beside its size is passed over.",
+         lambda body: _chunks(body, b";a=b"))  # fmt: skip
+_chunked("chunk-trailers", "RFC 9112, 7.1 (must)", "Trailers after the last chunk are passed over.",
+         lambda body: _chunks(body, trailer=b"X-A: b\r\n"))  # fmt: skip
 
 
 @check("http.expect", "http", "RFC 9110, 10.1.1")
@@ -182,31 +209,34 @@ def _both_lengths(case: Case, wire: Wire) -> bytes:
 
 
 _nonsense("nonsense", "RFC 9112, 3", "What is no request is refused.", b"nonsense\r\n\r\n")
-_nonsense("no-host", "RFC 9112, 3.2", "A request of HTTP/1.1 without Host is refused.",
+_nonsense("no-host", "RFC 9112, 3.2 (must)", "A request of HTTP/1.1 without Host is refused.",
           b"GET /v2/health/live HTTP/1.1\r\nConnection: close\r\n\r\n")  # fmt: skip
 _nonsense("length-text", "RFC 9112, 6.3", "A Content-Length that is no number is refused.", _post(Content_Length="abc"))
 _nonsense("length-negative", "RFC 9112, 6.3", "A negative Content-Length is refused.", _post(Content_Length="-5"))
 _nonsense("length-twice", "RFC 9112, 6.3", "Two different Content-Lengths are refused.", _twice)
-_nonsense("coding-unknown", "RFC 9112, 6.1", "A Transfer-Encoding that is not chunked is refused.", _both_lengths)
+_nonsense(
+    "coding-unknown", "RFC 9112, 6.3 (must)", "A Transfer-Encoding that is not chunked is refused.", _both_lengths
+)
 _nonsense("chunk-size", "RFC 9112, 7.1", "A chunk whose size is no number is refused.",
           lambda case, wire: _post(Transfer_Encoding="chunked")(case, wire) + b"zz\r\n{}\r\n0\r\n\r\n")  # fmt: skip
-_nonsense("space-in-name", "RFC 9112, 5.1", "A header whose name ends in a space is refused.",
+_nonsense("space-in-name", "RFC 9112, 5.1 (must)", "A header whose name ends in a space is refused.",
           lambda case, wire: _infer(case, wire).replace(b"Content-Length:", b"Content-Length :"))  # fmt: skip
 
 
 @check("http.length-short", "http", "RFC 9112, 6.3")
 def short(case: Case) -> None:
-    """A Content-Length below the body cuts it there."""
+    """A Content-Length below the body cuts it there; by what is left the server may know that the client is lost."""
     body, own = case.request().wire()
     with case.wire() as wire:
         wire.send(wire.head("POST", f"{case.path}/infer", own | {"Content-Length": str(len(body) - 1)}) + body)
-        case.refused(wire.read())
+        status = wire.read().status
+        expect(400 <= status < 600, f"status {status} where a refusal is due")
     case.alive()
 
 
-@check("http.large-head", "http", "RFC 6585, 5")
+@check("http.large-head", "http", "RFC 9110, 5.4")
 def large_head(case: Case) -> None:
-    """A head of 4 MiB is refused, and the server lives on."""
+    """A head of 4 MiB is refused or, by a server that wishes to read it, answered; and the server lives on."""
     with case.wire() as wire:
         wire.send(b"GET /v2 HTTP/1.1\r\nHost: x\r\n")
         line = b"X-" + b"a" * 65536 + b": b\r\n"
@@ -218,7 +248,7 @@ def large_head(case: Case) -> None:
         except Failed as error:
             expect("in time" not in str(error), "no reply came, and the connection stays")
         else:
-            expect(400 <= reply.status < 500, f"status {reply.status}")
+            expect(reply.status == 200 or 400 <= reply.status < 500, f"status {reply.status}")
     case.alive()
 
 

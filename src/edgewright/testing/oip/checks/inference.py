@@ -15,12 +15,12 @@ def infer(case: Case) -> None:
     """A request made from the metadata is answered with every output, as the metadata has it."""
     told, outputs = case.answered(case.request())
     expect(told.get("model_name") == case.model, f"'model_name' is {told.get('model_name')!r}")
-    expect(isinstance(told.get("model_version", ""), str), "'model_version' is no string")
+    expect(isinstance(told.get("model_version") or "", str), f"'model_version' is {told['model_version']!r}")
     missing = {t.name for t in case.outputs} - {*outputs}
     expect(not missing, f"outputs are missing: {sorted(missing)}")
 
 
-@check("infer.nested", "protocol", "KServe v2, Tensor Data")
+@check("infer.nested", "protocol", "OIP REST, Tensor Data")
 def nested(case: Case) -> None:
     """Rows inside rows are the same tensor as its elements one after the other."""
     if any(array.ndim == 0 for array in case.arrays().values()):

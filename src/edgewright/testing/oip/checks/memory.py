@@ -25,10 +25,14 @@ def _region(case: Case, size: int) -> Iterator[SharedMemory]:
     try:
         _forget(case)
         reply = _register(case, key=memory.name, byte_size=memory.size)
+        if reply.status in (501, 503):
+            raise Skipped(f"the server takes no regions: {reply.body[:120]!r}")
         expect(reply.status == 200, f"register: status {reply.status}: {reply.body[:120]!r}")
-        yield memory
+        try:
+            yield memory
+        finally:
+            _forget(case)
     finally:
-        _forget(case)
         memory.close()
         memory.unlink()
 
@@ -85,8 +89,7 @@ def status(case: Case) -> None:
             one = found[0]
             good = one.get("key", "").lstrip("/") == memory.name and one.get("byte_size") == memory.size
             expect(good and one.get("offset") == 0, f"{path} tells {one!r}")
-        again = _register(case, key=memory.name, byte_size=memory.size)
-        expect(400 <= again.status < 500, f"registered twice: status {again.status}")
+        case.refused(_register(case, key=memory.name, byte_size=memory.size))
     told = case.ask("GET", f"{_ROOT}/status").json()
     expect(_NAME not in [one.get("name") for one in told], "it is listed after it was unregistered")
 
@@ -97,7 +100,7 @@ def infer(case: Case) -> None:
     with _region(case, _size(case)) as memory:
         request, places = _within(case, memory)
         for _ in range(2):
-            _, sent = case.answered(request)
+            _, sent = case.read(case.infer(request), placed=places)
             expect(not sent, f"sent as well: {sorted(sent)}")
             expect(memory.buf is not None, "")
             assert memory.buf is not None
