@@ -115,6 +115,10 @@ def test_labels_under_another_name_are_not_passed_over(signature: Make, spare: A
     assert dataset(source, labels="target").bind(takes).labels is not None
     assert dataset(source, labels=False).bind(takes).labels is None
     assert dataset({"x": X, "scale": np.ones(3)}).bind(takes).labels is None
+    with pytest.raises(InputError, match=r"'target' and 'id' with one entry a sample.*agreement with the original"):
+        dataset(source | {"id": np.arange(90)}).bind(takes)
+    with pytest.raises(InputError, match="no array named 'y' to take labels from; it holds target, x"):
+        dataset(source, labels="y")
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ KNOWN = {
     "squeeze_excite": ("depthwise CNN", "vision"),
     "inception": ("plain CNN", "vision"),
     "attention": ("transformer encoder", "unknown"),
-    "lstm": ("RNN", "audio"),
-    "gru": ("RNN", "audio"),
+    "lstm": ("RNN", "signal"),
+    "gru": ("RNN", "signal"),
     "mlp": ("MLP", "tabular"),
     "embedding": ("MLP", "language"),
-    "signal": ("plain CNN", "audio"),
+    "signal": ("plain CNN", "signal"),
     "volume": ("plain CNN", "vision"),
     "several": ("MLP", "tabular"),
 }
@@ -105,6 +105,15 @@ def test_others(make: object, kind: str, domain: str, evidence: str) -> None:
     found = family(make())  # type: ignore[operator]
     assert (found.family, found.domain) == (kind, domain)
     assert any(evidence in line for line in found.evidence)
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"), [("waveform", "audio"), ("mel_bands", "audio"), ("vibration", "signal"), ("x", "signal")]
+)
+def test_a_series_is_sound_only_where_a_name_says_so(name: str, domain: str) -> None:
+    b = Build()
+    b.output(b.node("Relu", b.node("Conv", b.input(name, ["batch", 2, 64]), b.weight(8, 2, 5))), ["batch", 8, 60])
+    assert family(b.model()).domain == domain
 
 
 def test_a_channel_of_a_bias_is_not_a_residual() -> None:

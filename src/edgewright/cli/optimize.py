@@ -24,7 +24,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-latency-ms", type=float, metavar="MS")
     limits.add_argument("--max-size-mb", type=float, metavar="MB", help="of the model's files; MB are 10^6 bytes")
-    limits.add_argument("--max-memory-mb", type=float, metavar="MB", help="peak memory above the engine's own")
+    limits.add_argument(
+        "--max-memory-mb", type=float, metavar="MB", help="peak that opening and running it adds to a process"
+    )
     limits.add_argument("--max-energy-mj", type=float, metavar="MJ", help="millijoules per inference")
     limits.add_argument("--max-accuracy-drop", type=float, metavar="POINTS", help="default: keep 95%% of the baseline")
     search = parser.add_argument_group("search")

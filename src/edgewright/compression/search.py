@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
-from edgewright.core.candidate import Candidate, Steps
+from edgewright.core.candidate import Candidate, Clause, Steps
 from edgewright.core.session import EngineOptions
 
 Step = Mapping[str, Any]
@@ -71,7 +71,7 @@ def explore(space: Space, score: Score) -> Found:
     trail = _Trail(space, score)
     yield from trail.exact_rewritings()
     yield from trail.number_types()
-    if not any(trail.parts[c.id][1] for c in trail.good(())):
+    if not trail.quantized(()):
         yield from trail.rescue(())
     if space.structure:
         yield from trail.structure()
@@ -107,6 +107,11 @@ class _Trail:
             found = [c for c in found if self.parts[c.id][0] == structure]
         return sorted(found, key=self.score)
 
+    def quantized(self, structure: Steps) -> bool:
+        """Whether some smaller number type holds its accuracy on a structure."""
+        found = [c for c in self.tried.values() if self.parts[c.id][0] == structure and self.parts[c.id][1]]
+        return any(map(accurate, found))
+
     def exact_rewritings(self) -> Found:
         """The float network on every runner; the spelling that runs faster is where everything else starts from."""
         for runner in self.space.runners:
@@ -135,14 +140,14 @@ class _Trail:
 
     def schemes(self, most: int = 2) -> list[tuple[Steps, Runner]]:
         """The number schemes that won at full structure, integer ones; near misses in accuracy count."""
-        full = [c for c in self.tried.values() if not c.refused and self.parts[c.id][0] == () and self.parts[c.id][1]]
+        full = [c for c in self.tried.values() if c.metrics and self.parts[c.id][0] == () and self.parts[c.id][1]]
         ranked = sorted(full, key=lambda c: (not promising(c), self.score(c)))
         return [(self.parts[c.id][1], self.parts[c.id][2]) for c in ranked[:most]]
 
     def floats(self) -> list[Runner]:
-        """Runners by how well they run the float model."""
-        full = [c for c in self.tried.values() if not c.refused and self.parts[c.id][:2] == ((), ())]
-        return [self.parts[c.id][2] for c in sorted(full, key=self.score)]
+        """Runners by how well they run the float model, those on which it keeps its limits first."""
+        full = [c for c in self.tried.values() if c.metrics and self.parts[c.id][:2] == ((), ())]
+        return [self.parts[c.id][2] for c in sorted(full, key=lambda c: (not promising(c), self.score(c)))]
 
     def rescue(self, structure: Steps) -> Found:
         """Other calibrations, then the most sensitive layers left in float, on the fastest schemes."""
@@ -152,13 +157,13 @@ class _Trail:
             for method in ("mse", "percentile", "entropy"):
                 step = {**scheme[0], "calibration": method}
                 found = yield from self.attempt((step,), runner, f"{method} calibration", structure)
-                if promising(found):
+                if accurate(found):
                     return
             for count in (1, 2, 4, 8):
                 step = {"pass": "mixed_precision", "float_layers": count}
                 stage = "1 layer in float" if count == 1 else f"{count} layers in float"
                 found = yield from self.attempt((step,), runner, stage, structure)
-                if promising(found):
+                if accurate(found):
                     return
 
     def structure(self) -> Found:
@@ -184,7 +189,7 @@ class _Trail:
         for align in self.space.alignments:
             structure = self.prune(best or 1.0, align)
             tried = [c for c in self.tried.values() if self.parts[c.id][0] == structure]
-            if tried and not any(self.parts[c.id][1] for c in self.good(structure)):
+            if tried and not self.quantized(structure):
                 yield from self.rescue(structure)
 
     def prune(self, keep: float, align: int) -> Steps:
@@ -192,15 +197,18 @@ class _Trail:
         return ({"pass": "prune_channels", "keep": round(keep, 4), "align": align},)
 
     def _holds(self, keep: float, align: int, runner: Runner) -> Generator[Spec, Candidate, bool]:
-        """Try a structure in float and, where that is not hopeless, on the best schemes."""
+        """Whether a structure keeps its accuracy: in float and, where that is not hopeless, on the best schemes.
+
+        Other limits say nothing of the structure: what is too large in float may not be in INT8, or with less of it.
+        """
         structure = self.prune(keep, align)
         stage = f"{keep:.0%} of the multiplies"
         plain = yield from self.attempt((), runner, stage, structure)
-        held = promising(plain)
-        if held or nearly(plain):
+        held = accurate(plain)
+        if nearly(plain):
             for scheme, where in self.schemes():
                 found = yield from self.attempt(scheme, where, stage, structure)
-                held = held or promising(found)
+                held = held or accurate(found)
         return held
 
     def _bracket(self, runner: Runner, align: int) -> Generator[Spec, Candidate, float | None]:
@@ -254,19 +262,31 @@ def promising(candidate: Candidate) -> bool:
     return _within(candidate, 1.0)
 
 
+def accurate(candidate: Candidate) -> bool:
+    """It ran, and loses no more than promising candidates do; its other figures do not count."""
+    return _answers(candidate, 1.0)
+
+
 def nearly(candidate: Candidate) -> bool:
-    """Off in accuracy by no more than twice the doubt: a different scheme may still make it."""
-    return _within(candidate, 2.0)
+    """It ran, and is off in accuracy by no more than twice the doubt: a different scheme may still make it."""
+    return _answers(candidate, 2.0)
+
+
+def _answers(candidate: Candidate, errors: float) -> bool:
+    drops = (clause for clause in candidate.clauses if clause.constraint.metric == "accuracy_drop")
+    return bool(candidate.metrics) and all(_forgiven(candidate, clause, errors) for clause in drops)
 
 
 def _within(candidate: Candidate, errors: float) -> bool:
-    """``errors``: how many standard errors of the paired drop are forgiven."""
-    for clause in candidate.clauses:
-        if clause.value is None or clause.kept:
-            continue
-        drop = candidate.metrics.get("accuracy_drop")
-        if clause.constraint.metric != "accuracy_drop" or drop is None or drop.low is None or drop.high is None:
-            return False
-        if clause.value - errors * (drop.high - drop.low) / _INTERVAL > clause.constraint.limit:
-            return False
-    return not candidate.refused
+    return not candidate.refused and all(_forgiven(candidate, clause, errors) for clause in candidate.clauses)
+
+
+def _forgiven(candidate: Candidate, clause: Clause, errors: float) -> bool:
+    """Whether a clause is not known to be broken, or broken by no more than ``errors`` standard errors of the paired
+    drop."""
+    if clause.value is None or clause.kept:
+        return True
+    drop = candidate.metrics.get("accuracy_drop")
+    if clause.constraint.metric != "accuracy_drop" or drop is None or drop.low is None or drop.high is None:
+        return False
+    return clause.value - errors * (drop.high - drop.low) / _INTERVAL <= clause.constraint.limit

@@ -44,8 +44,10 @@ class Preference:
             "energy_mj": self.energy,
         }
         for metric, weight in weights.items():
-            if weight and metric in candidate.metrics and metric in baseline:
-                total += weight * log(max(candidate.metrics[metric].value, 1e-12) / max(baseline[metric].value, 1e-12))
+            mine, theirs = candidate.metrics.get(metric), baseline.get(metric)
+            # Nothing predicted is held against what was measured.
+            if weight and mine is not None and theirs is not None and mine.kind == theirs.kind:
+                total += weight * log(max(mine.value, 1e-12) / max(theirs.value, 1e-12))
         if "accuracy_drop" in candidate.metrics:
             total += self.accuracy * max(candidate.metrics["accuracy_drop"].value, 0.0)
         return total

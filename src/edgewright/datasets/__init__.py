@@ -60,7 +60,8 @@ def dataset(
         arrays = dict(found.arrays)
         key = labels if isinstance(labels, str) else "labels"
         if isinstance(labels, str) and key not in arrays:
-            raise InputError(f"{found.name} has no array named {key!r} to take labels from")
+            there = ", ".join(sorted(arrays)) or "nothing"
+            raise InputError(f"{found.name} has no array named {key!r} to take labels from; it holds {there}")
         own = arrays.pop(key, None)
         if labels is None or isinstance(labels, str):
             chosen = own

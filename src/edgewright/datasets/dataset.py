@@ -102,10 +102,11 @@ def _check_no_labels(source: ArraySource, taken: Mapping[str, NDArray[Any]]) -> 
     count = max(map(len, taken.values()), default=0)
     spare = [n for n, a in source.arrays.items() if n not in taken and a.ndim in (1, 2) and len(a) == count]
     if spare:
+        named = " and ".join(map(repr, spare[:4]))
         raise InputError(
-            f"{source.name} has no array named 'labels', but {spare[0]!r} with one entry a sample; if these are the "
-            f"labels, name them (labels={spare[0]!r}, --labels {spare[0]}), else say that there are none "
-            "(labels=False, --labels none)"
+            f"{source.name} has no array named 'labels', but {named} with one entry a sample; if these are the labels, "
+            f"name them (labels={spare[0]!r}, --labels {spare[0]}), else say that there are none "
+            "(labels=False, --labels none): models would be judged by their agreement with the original alone"
         )
 
 

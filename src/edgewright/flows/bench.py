@@ -9,7 +9,7 @@ from typing import Any
 
 from edgewright.compression.contract import Context
 from edgewright.compression.recipe import Recipe
-from edgewright.compression.search import Runner, Spec
+from edgewright.compression.search import Runner, Spec, promising
 from edgewright.compression.verdict import judge
 from edgewright.core.candidate import Candidate, Constraint, candidate_id
 from edgewright.core.errors import EngineError, InputError
@@ -22,10 +22,12 @@ from edgewright.engines import open_session
 from edgewright.engines.session import answer_within
 from edgewright.flows.elsewhere import Elsewhere
 from edgewright.flows.evidence import part, weigh
+from edgewright.flows.room import Room
 from edgewright.measurement.accuracy import AccuracyResult, Evaluation, compare, evaluate
 from edgewright.measurement.conditions import environment_digest
 from edgewright.measurement.decisions import quick_latency
 from edgewright.measurement.latency import Plan, measure_latency
+from edgewright.measurement.memory import measure_memory
 from edgewright.measurement.sizes import measure_sizes
 from edgewright.measurement.subject import Subject, requests
 from edgewright.measurement.suite import Effort, measure_all
@@ -34,6 +36,8 @@ Metrics = dict[str, Measurement]
 Limiter = Callable[[Measurement, bool], tuple[Constraint, ...]]
 """From the baseline's accuracy, and whether higher is better, to the constraints."""
 BASELINE = Runner("onnxruntime", EngineOptions())
+_FRESH_S = 10.0
+"""What a fresh process may take on a busy machine, however little time there is."""
 
 
 @dataclass
@@ -46,6 +50,7 @@ class Bench:
     store: Store
     threads: int = 1
     elsewhere: Elsewhere | None = None
+    room: Room | None = None
     place: str = "host"
     """What the figures hold for: this machine, or the digest of another's description."""
     constraints: tuple[Constraint, ...] = ()
@@ -54,6 +59,7 @@ class Bench:
     baseline: Candidate | None = None
     accuracies: dict[str, AccuracyResult] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    patience_s: float = 60.0
     _limits: Limiter | None = None
     _session: Session | None = None
     _evaluations: dict[str, Evaluation] = field(default_factory=dict)
@@ -61,6 +67,7 @@ class Bench:
     def start(self, metric: str | None, limits: Limiter, patience_s: float = 60.0) -> Candidate:
         """Open the original, judge it on the search split, and time it. Raises InputError for what makes the model or
         data useless; a model that has not answered one request after ``patience_s`` is."""
+        self.patience_s = patience_s
         runner = replace(BASELINE, options=replace(BASELINE.options, threads=self.threads))
         self._session = open_session(self.source, runner.engine, runner.options)
         self.inputs = requests(self.splits.search, self.source.signature, 8)
@@ -109,7 +116,30 @@ class Bench:
                 return replace(made, refused=(str(error),))
             self._keep(made, metrics)
         misfits = () if self.elsewhere is None else self.elsewhere.misfits(made)
-        return judge(replace(made, metrics=metrics, refused=misfits), self.constraints)
+        judged = judge(replace(made, metrics=metrics, refused=misfits), self.constraints)
+        if self.room is None or not promising(judged):
+            return judged
+        return judge(replace(judged, metrics={**metrics, **self.room.figures(judged)}), self.constraints)
+
+    def survey(self, runners: Sequence[Runner]) -> tuple[tuple[Runner, ...], list[str]]:
+        """The runners on which the limit on memory can be kept, if there is one, and why the others are left out."""
+        limit = next((c.limit for c in self.constraints if c.metric == "ram_bytes"), None)
+        if limit is None or self.elsewhere is not None:
+            return tuple(runners), []
+        self.room = Room(self.source, limit, self.inputs, self._peak)
+        return self.room.survey(runners)
+
+    def _peak(self, subject: Subject, inputs: Sequence[Arrays]) -> Measurement:
+        """``ram_bytes`` in one fresh process."""
+        self.context.checkpoint()
+        key = ["memory", subject.model.digest, subject.engine, subject.options.to_json(), self.splits.search.digest,
+               environment_digest()]  # fmt: skip
+        kept = self.store.get(key)
+        if kept is not None:
+            return Measurement.from_json(kept)
+        found = measure_memory({"": subject}, inputs, runs=1, timeout_s=max(self.patience_s, _FRESH_S))[""]
+        self.store.put(key, found.to_json())
+        return found
 
     def _quick(self, made: Candidate) -> Metrics:
         with open_session(made.model, made.engine, made.options) as session:
@@ -166,7 +196,8 @@ class Bench:
             measured = found[c.id]
             latency = measured.latency.to_json() if measured.latency is not None else None
             self.facts[c.id] = {**self.facts.get(c.id, {}), "latency": latency, "missing": dict(measured.missing)}
-            made.append(judge(replace(c, metrics={**c.metrics, **measured.metrics}), self.constraints))
+            seen = {name: m for name, m in c.metrics.items() if m.kind != "predicted"}
+            made.append(judge(replace(c, metrics={**seen, **measured.metrics}), self.constraints))
         self.baseline = made[0]
         return made
 

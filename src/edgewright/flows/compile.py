@@ -153,7 +153,11 @@ class _Run:
     def _search(self) -> None:
         space, notes = space_for(self.source, self.machine, self.settings)
         self.notes.extend(notes)
-        paths = explore(space, self.score)
+        if self.limits.memory_mb is not None:
+            self._tell("memory of each engine")
+        runners, notes = self.bench.survey(space.runners)
+        self.notes.extend(notes)
+        paths = explore(replace(space, runners=runners), self.score)
         spec = next(paths, None)
         while spec is not None:
             self._checkpoint()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,8 +16,8 @@ from edgewright.graphs.view import Node
 
 Family = Literal["residual CNN", "depthwise CNN", "plain CNN", "transformer encoder", "transformer decoder", "RNN",
                  "MLP", "linear", "tree ensemble", "mixed", "other"]  # fmt: skip
-Domain = Literal["language", "vision", "audio", "tabular", "unknown"]
-"""``audio`` stands for any signal over time."""
+Domain = Literal["language", "vision", "audio", "signal", "tabular", "unknown"]
+"""``signal``: any series over time; ``audio`` only where a name says so, since operators do not tell sound apart."""
 
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose", "QLinearConv", "ConvInteger", "FusedConv", "NhwcFusedConv"})
 _ATTENTIONS = frozenset({"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention",
@@ -31,7 +31,11 @@ _THROUGH = frozenset({"Mul", "Div", "Add", "Where", "Dropout", "Cast", "Reshape"
 _CURVED = frozenset({"Relu", "Sigmoid", "Tanh", "Gelu", "Erf", "Clip", "LeakyRelu", "Elu", "Selu", "HardSigmoid",
                      "HardSwish", "Softplus", "PRelu", "FastGelu", "QuickGelu"})  # fmt: skip
 _WORDS = ("input_ids", "token", "ids", "attention_mask", "text", "words")
-_SOUNDS = ("audio", "waveform", "wave", "mel", "spectrogram", "mfcc", "speech", "signal", "series", "vibration")
+_NAMED: Mapping[Domain, tuple[str, ...]] = {
+    "audio": ("audio", "waveform", "mel", "spectrogram", "mfcc", "speech"),
+    "signal": ("signal", "series", "vibration", "wave"),
+}
+"""Words in an input's name that tell its domain."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,6 @@ def _count(nodes: list[Node], noun: str) -> str:
 
 def _domain(model: Model, seen: _Seen, found: Family) -> tuple[Domain, list[str]]:
     inputs = model.signature.inputs
-    sounds = [t.name for t in inputs if any(word in t.name.lower() for word in _SOUNDS)]
     tables = [n for n in seen.nodes if n.op_type in ("Gather", "EmbedLayerNormalization", "GatherBlockQuantized")
               and any(n.inputs[slot : slot + 1] and len(seen.constants[n.inputs[slot]].facts.shape) == 2
                       for slot in (0, 2) if slot < len(n.inputs) and n.inputs[slot] in seen.constants)]  # fmt: skip
@@ -226,18 +229,20 @@ def _domain(model: Model, seen: _Seen, found: Family) -> tuple[Domain, list[str]
     if worded or (looked and found not in ("tree ensemble", "linear")):
         evidence = [f"input {worded[0]!r}"] if worded else []
         return "language", evidence + ([f"integers looked up in a stored table by {looked[0].name}"] if looked else [])
-    if sounds:
-        return "audio", [f"input {sounds[0]!r}"]
+    for domain, words in _NAMED.items():
+        named = [t.name for t in inputs if any(word in t.name.lower() for word in words)]
+        if named:
+            return domain, [f"input {named[0]!r}"]
     pictures = [t for t in inputs if _channels(t)]
     if pictures and seen.convolutions:
         return "vision", [f"input {pictures[0]} is an image of {_channels(pictures[0])} channels"]
     if seen.convolutions:
         rank = max((len(t.shape) for t in inputs), default=0)
         if rank == 3:
-            return "audio", [f"1-D convolutions over {inputs[0]}"]
+            return "signal", [f"1-D convolutions over {inputs[0]}"]
         return "vision", [f"{max(rank - 2, 1)}-D convolutions over {inputs[0]}"] if inputs else ["convolutions"]
     if found == "RNN":
-        return "audio", ["recurrent layers over a series of floats"]
+        return "signal", ["recurrent layers over a series of floats"]
     if found in ("tree ensemble", "linear") or all(len(t.shape) <= 2 for t in inputs):
         return "tabular", [f"rows of features: {inputs[0]}" if inputs else "no input"]
     return "unknown", ["neither names nor operators tell"]

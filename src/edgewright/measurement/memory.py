@@ -19,10 +19,11 @@ def measure_memory(
     *,
     runs: int = 5,
     seed: int = 0,
+    timeout_s: float = 120.0,
     checkpoint: Checkpoint | None = None,
 ) -> dict[str, Measurement]:
     """``ram_bytes`` of every subject: see ``peak_memory``. Raises as ``fresh.observe`` does."""
-    seen = observe(subjects, inputs, runs=runs, seed=seed, checkpoint=checkpoint)
+    seen = observe(subjects, inputs, runs=runs, seed=seed, timeout_s=timeout_s, checkpoint=checkpoint)
     return {name: peak_memory(runs, subjects[name].model.digest) for name, runs in seen.items() if runs}
 
 
