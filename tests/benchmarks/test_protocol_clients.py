@@ -12,20 +12,17 @@ pytest.importorskip("tritonclient.http")
 from protocol import models, run, triton_clients
 from protocol.subjects import Subject
 
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.lanes.rpc import grpc_lane
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.loading.waited import Waited
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.oip import CHECKS, Result
 
 LONG = 60.0
 
 
-def rpc(server):
-    control = Waited(server.loader)
-    return grpc_lane()(
-        server.repository, server.desk, "127.0.0.1", 0, control=control, splits=server.splits, regions=server.regions
-    )
+def rpc(service, budget):
+    return grpc_lane()(service, Address(port=0, scheme="grpc"), budget)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +31,7 @@ def served(tmp_path_factory):
     models.write(folder)
     made = Server(Settings(folder / "onnx"), [Address(port=0)], beside=[rpc])
     thread = serving(made)
-    yield {"http": f"127.0.0.1:{made.addresses[0].port}", "grpc": f"127.0.0.1:{made.lanes[0].port}"}
+    yield {"http": f"127.0.0.1:{made.addresses[0].port}", "grpc": made.lanes[1].addresses[0].place}
     made.stop()
     thread.join(LONG)
     assert not thread.is_alive()

@@ -19,8 +19,9 @@ from PIL import Image
 
 from edgewright.cli import main
 from edgewright.runtime import Runtime
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.tiny import TINY_PREPROCESSING, seal_tiny, tiny_model
 
 LONG = 60.0

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from edgewright.cli import main
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.client import Client, Unanswered
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.tiny import seal_tiny, tiny_model
 
 LONG = 60.0

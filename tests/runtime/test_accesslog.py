@@ -11,10 +11,12 @@ import pytest
 
 from edgewright.formats import save
 from edgewright.runtime import accesslog, logs
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.client import Client, Unanswered
+from edgewright.runtime.config import Config, ServerTable
 from edgewright.runtime.lanes.frames import HEADER, INFER, MAGIC
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.server import Address, Safety, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.build import Build
 
 LONG = 60.0
@@ -53,8 +55,8 @@ def start(tmp_path):
     running = []
 
     def begin(access_log=True, beside=()):
-        server = Server(Settings(tmp_path / "models", watch_s=0), [Address(port=0), Address(path=tmp_path / "sock")],
-                        safety=Safety(access_log=access_log), beside=beside)  # fmt: skip
+        settings = Settings(tmp_path / "models", config=Config(ServerTable(access_log=access_log)), watch_s=0)
+        server = Server(settings, [Address(port=0), Address(path=tmp_path / "sock")], beside=beside)
         running.append((server, serving(server)))
         return server
 
@@ -114,19 +116,19 @@ def test_frames_are_told_good_and_bad(start, lines, tmp_path):
 def test_grpc_is_told_call_by_call_and_each_request_of_a_stream(start, lines):
     triton = pytest.importorskip("tritonclient.grpc")
     lane = pytest.importorskip("edgewright.runtime.lanes.rpc.lane").GrpcLane
-    server = start(beside=[lambda s: lane(s.repository, s.desk, "127.0.0.1", 0, access_log=True)])
+    server = start(beside=[lambda service, budget: lane(service, Address(port=0, scheme="grpc"), budget)])
     x = triton.InferInput("x", [1, 4], "FP32")
     x.set_data_from_numpy(X)
     wrong = triton.InferInput("y", [1, 4], "FP32")
     wrong.set_data_from_numpy(X)
-    with triton.InferenceServerClient(f"127.0.0.1:{server.lanes[0].port}") as client:
+    with triton.InferenceServerClient(server.lanes[1].addresses[0].place) as client:
         assert client.is_server_live() and client.is_model_ready("double")
         client.infer("double", [x], "1")
         for model, inputs in (("none", [x]), ("double", [wrong])):
             with pytest.raises(triton.InferenceServerException):
                 client.infer(model, inputs)
         with pytest.raises(triton.InferenceServerException):
-            client.load_model("double")
+            client.load_model("none")
         over = []
         client.start_stream(lambda result, error: over.append(error))
         client.async_stream_infer("double", [x])
@@ -137,7 +139,7 @@ def test_grpc_is_told_call_by_call_and_each_request_of_a_stream(start, lines):
         ("ServerLive", None, None, 200, "OK"), ("ModelReady", "double", None, 200, "OK"),
         ("ModelInfer", "double", "1", 200, "OK"), ("ModelInfer", "none", None, 404, "NOT_FOUND"),
         ("ModelInfer", "double", None, 400, "INVALID_ARGUMENT"),
-        ("RepositoryModelLoad", "double", None, 501, "UNIMPLEMENTED"),
+        ("RepositoryModelLoad", "none", None, 404, "NOT_FOUND"),
         ("ModelStreamInfer", "double", None, 200, "OK"), ("ModelStreamInfer", "none", None, 404, "NOT_FOUND"),
     ]  # fmt: skip
     assert {(one["lane"], one["peer"]) for one in lines()} == {("grpc", "127.0.0.1")}
@@ -152,7 +154,7 @@ def test_a_log_that_is_off_is_on_nobodys_path(start, lines, tmp_path, monkeypatc
     assert connection.getresponse().status == 200
     with Client(tmp_path / "sock") as client:
         client.infer({"x": X})
-        handlers = [one._handler for one in server._connections]
+        handlers = [one._handler for one in server._sockets.connections]
         assert set(handlers) == {server._routes, server._routes.inference.frame}, "nothing is wrapped around them"
     connection.close()
     assert lines() == []

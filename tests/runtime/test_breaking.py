@@ -21,6 +21,7 @@ from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.core.model import Signature, TensorSpec
 from edgewright.formats import save
 from edgewright.runtime import Runtime
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Cancelled, Expired, Fault
 from edgewright.runtime.hangs import Hangs, patience_s
@@ -32,7 +33,7 @@ from edgewright.runtime.loading.slots import INFINITY, Slot, Taken
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Job, Scheduler
 from edgewright.runtime.scheduling.times import RunTimes
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.runtime.stats import Stats
 from edgewright.testing.build import Build
 
@@ -214,22 +215,18 @@ def test_no_work_for_a_client_that_hung_up(tmp_path, lane):
 
 
 def test_a_door_whose_spare_handle_was_taken_closes_nobody_elses(monkeypatch):
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.listen()
-        sock.setblocking(False)
-        door = Door(sock, lambda *_: None)
+    door = Door(Address(port=0))
 
-        def full(*_):
-            raise OSError(errno.EMFILE, "Too many open files")
+    def full(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
 
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "open", full)
-            door._send_away()
-        other = os.open(os.devnull, os.O_RDONLY)
-        door.close()
-        os.fstat(other)
-        os.close(other)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", full)
+        door._send_away()
+    other = os.open(os.devnull, os.O_RDONLY)
+    door.close()
+    os.fstat(other)
+    os.close(other)
 
 
 # Files.
@@ -281,8 +278,8 @@ def test_files_that_were_refused_are_refused_again_when_asked_for(loaded, tmp_pa
 
 @pytest.mark.parametrize(
     ("error", "again"),
-    [(StorageError("full"), True), (ChildLost("killed"), True), (Taken("taken"), True), (ChildError("slow"), False),
-     (InputError("no model"), False)],
+    [(StorageError("full"), True), (ChildLost("killed"), True), (Taken(Path("m.onnx"), "m", "1"), True),
+     (ChildError("slow"), False), (InputError("no model"), False)],
 )  # fmt: skip
 def test_what_may_pass_is_tried_again_ever_later(error, again):
     slot = Slot(Place("m", "1", Path("m.onnx")))

@@ -16,7 +16,6 @@ from edgewright.formats import save
 from edgewright.runtime import Runtime
 from edgewright.runtime.cache import Cache
 from edgewright.runtime.caching import CachingDesk
-from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.faults import BadRequest, Cancelled, Expired, Fault, Gone, Infeasible
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
@@ -324,8 +323,9 @@ def test_what_is_no_array_is_the_callers_fault(tmp_path):
     build = Build()
     build.output(build.node("Relu", build.input("x", ["n", 4])), ["n", 4])
     save(build.model(), tmp_path / "m")
-    for experiments in (Experiments(), Experiments(cache_mb=1)):
-        runtime = Runtime(tmp_path / "m" / "model.onnx", experiments)
+    for text in ("", "[server]\ncache_mb = 1\n"):
+        (tmp_path / "runtime.toml").write_text(text)
+        runtime = Runtime(tmp_path / "m" / "model.onnx", config=tmp_path / "runtime.toml")
         with runtime, pytest.raises(BadRequest, match=r"must be a numpy array, got list"):
             runtime.infer({"x": [[1.0, 2.0, 3.0, 4.0]]})
     (tmp_path / "runtime.toml").write_text('[models."*"]\nmax_batch = 4\n')

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from edgewright.formats import save
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.company import SHORT_S, batches
 from edgewright.runtime.config import Config, ModelTable
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Job
 from edgewright.runtime.scheduling.times import RunTimes
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.build import Build
 
 LONG = 60.0

@@ -17,10 +17,11 @@ from edgewright.core.digests import digest_json
 from edgewright.core.session import EngineOptions
 from edgewright.formats import save
 from edgewright.runtime import logs
-from edgewright.runtime.experiments.plan import Experiments
+from edgewright.runtime.addresses import Address
+from edgewright.runtime.config import Config, ServerTable
 from edgewright.runtime.loading import sources
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.build import Build
 from edgewright.trust import SigningKey
 
@@ -51,8 +52,7 @@ class Place:
     """A server, and the ways to ask it."""
 
     def __init__(self, path, beside=(), **more):
-        self.server = Server(Settings(path, watch_s=0, **more.pop("settings", {})), [Address(port=0)], None, None,
-                             beside, **more)  # fmt: skip
+        self.server = Server(Settings(path, watch_s=0, **more), [Address(port=0)], beside=beside)
         self.thread = serving(self.server)
 
     def ask(self, method, target, told=None):
@@ -158,7 +158,7 @@ def test_a_bundle_is_told_by_its_manifest(start, tmp_path):
         name="m", version="7", source=plain.model.digest, variants=(plain,), golden=golden, contract=Contract("host")
     )
     bundles.seal(content, tmp_path / "models" / "m", key)
-    place = start(tmp_path / "models", settings={"trusted": [key.public]})
+    place = start(tmp_path / "models", trusted=[key.public])
     assert place.told() == sha256(tmp_path / "models" / "m" / "manifest.json")
 
 
@@ -168,7 +168,7 @@ def test_weights_beside_the_file_belong_to_its_digest_and_no_answer_of_others_is
     (tmp_path / "models").mkdir()
     main, data = tmp_path / "models" / "m.onnx", tmp_path / "models" / "m.data"
     onnx.save_model(made, main, save_as_external_data=True, location=data.name, size_threshold=0)
-    place = start(tmp_path / "models", experiments=Experiments(cache_mb=1))
+    place = start(tmp_path / "models", config=Config(ServerTable(cache_mb=1)))
     before = place.told()
     assert before == digest_json({main.name: sha256(main), data.name: sha256(data)}) and place.infer() == 2
     data.write_bytes(np.float32(9).tobytes())
@@ -180,8 +180,8 @@ def test_grpc_tells_it_in_the_configuration(start, tmp_path):
     client = pytest.importorskip("tritonclient.grpc")
     lane = pytest.importorskip("edgewright.runtime.lanes.rpc.lane").GrpcLane
     digest = put(tmp_path / "models" / "m.onnx", 2)
-    place = start(tmp_path / "models", [lambda server: lane(server.repository, server.desk, "127.0.0.1", 0)])
-    with client.InferenceServerClient(f"127.0.0.1:{place.server.lanes[0].port}") as asking:
+    place = start(tmp_path / "models", [lambda service, budget: lane(service, Address(port=0, scheme="grpc"), budget)])
+    with client.InferenceServerClient(place.server.lanes[1].addresses[0].place) as asking:
         assert asking.get_model_config("m").config.parameters["digest"].string_value == digest
         assert asking.get_model_config("m", as_json=True)["config"]["parameters"]["threads"] == {"string_value": "1"}
 

@@ -11,10 +11,12 @@ import pytest
 
 from edgewright.formats import save
 from edgewright.runtime import logs
+from edgewright.runtime.addresses import Address
+from edgewright.runtime.config import Config
 from edgewright.runtime.lanes.frames import HEADER, INFER, MAGIC
 from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.loading.loader import Settings
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.build import Build
 
 LONG = 60.0
@@ -32,7 +34,7 @@ def running(tmp_path):
         save(build.model(), tmp_path / "made")
         (tmp_path / "made" / "model.onnx").rename(tmp_path / "double.onnx")
         addresses = [Address(port=0), Address(path=tmp_path / "s")]
-        server = Server(Settings(tmp_path / "double.onnx"), addresses, limits)
+        server = Server(Settings(tmp_path / "double.onnx", config=Config(limits=limits or Limits())), addresses)
         threads.append((server, serving(server)))
         return server, threads[-1][1]
 

@@ -11,24 +11,22 @@ import pytest
 
 from edgewright.formats import save
 from edgewright.runtime import Runtime
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.caching import CachingDesk
+from edgewright.runtime.config import Config, ModelTable, ServerTable
 from edgewright.runtime.desk import Desk
-from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.experiments.series import series
-from edgewright.runtime.experiments.shadow import Shadow
-from edgewright.runtime.experiments.split import Split
 from edgewright.runtime.faults import BadRequest, NotFound
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.oip.inference import Inference
 from edgewright.runtime.oip.splitting import SplitInference
-from edgewright.runtime.repository import Repository
-from edgewright.runtime.scheduling.scheduler import Scheduler
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
+from edgewright.runtime.service import Service
 from edgewright.testing.build import Build
 
 LONG = 60.0
 X = np.arange(4, dtype=np.float32).reshape(1, 4)
-HALVES = Experiments(splits=(Split("m", {"1": 1, "2": 1}),))
+HALVES = Config(models={"m": ModelTable(split={"1": 1, "2": 1})})
 
 
 @pytest.fixture
@@ -45,11 +43,17 @@ def models(tmp_path):
 
 
 @pytest.fixture
+def halves(tmp_path):
+    (tmp_path / "runtime.toml").write_text("[models.m]\nsplit = {1 = 1, 2 = 1}\n")
+    return tmp_path / "runtime.toml"
+
+
+@pytest.fixture
 def start(models):
     running = []
 
-    def begin(experiments, watch_s=0):
-        server = Server(Settings(models, watch_s=watch_s), [Address(port=0)], experiments=experiments)
+    def begin(config, watch_s=0):
+        server = Server(Settings(models, config=config, watch_s=watch_s), [Address(port=0)])
         running.append((server, serving(server)))
         return server
 
@@ -101,7 +105,7 @@ def test_a_key_that_is_none_is_refused(start):
 
 
 def test_answers_come_from_the_cache_and_go_with_their_model(start):
-    server = start(Experiments(cache_mb=1))
+    server = start(Config(ServerTable(cache_mb=1)))
     assert [infer(server, x=X + n) for n in (0, 0, 1, 0)] == ["2"] * 4
     _, stats = ask(server, "GET", "/v2/models/m/stats")
     told, cache = stats["model_stats"][0]["inference_stats"], stats["cache"]
@@ -115,7 +119,7 @@ def test_answers_come_from_the_cache_and_go_with_their_model(start):
 
 
 def test_a_shadow_is_told_of_in_the_statistics(start):
-    server = start(Experiments(shadows=(Shadow("m", "1"),)))
+    server = start(Config(models={"m": ModelTable(shadow={"version": "1"})}))
     told, until = [], time.monotonic() + LONG
     while not told and time.monotonic() < until:
         assert infer(server, parameters={"timeout": 60_000_000}) == "2"
@@ -140,7 +144,7 @@ def scraped(server):
 
 
 def test_prometheus_reads_who_drew_which_version(start):
-    server = start(Experiments(splits=(Split("m", {"1": 1, "2": 3, "gone": 0}),)))
+    server = start(Config(models={"m": ModelTable(split={"1": 1, "2": 3, "gone": 0})}))
     before = scraped(server)
     assert [before["split_requests_total", "m", v] for v in ("1", "2", "gone", "none")] == [0, 0, 0, 0]
     assert [before["split_share", "m", v] for v in ("1", "2", "gone")] == [0.25, 0.75, 0]
@@ -165,7 +169,7 @@ def test_prometheus_reads_what_a_shadow_did(start, models):
     build.output(build.node("Mul", build.input("x", ["n", 4]), build.constant(np.float32(-1))), ["n", 4])
     save(build.model(), models.parent / "made")
     (models.parent / "made" / "model.onnx").replace(models / "m" / "1.onnx")
-    server = start(Experiments(shadows=(Shadow("m", "1"),)))
+    server = start(Config(models={"m": ModelTable(shadow={"version": "1"})}))
     shadow, until = ("m", "1"), time.monotonic() + LONG
     found = scraped(server)
     assert found["shadow_runs_total", *shadow, "compared"] == 0
@@ -184,7 +188,7 @@ def test_prometheus_reads_what_a_shadow_did(start, models):
 
 
 def test_what_a_shadow_is_not_asked_is_told_with_its_reason(start):
-    server, shed, until = start(Experiments(shadows=(Shadow("m", "9"),))), 0, time.monotonic() + LONG
+    server, shed, until = start(Config(models={"m": ModelTable(shadow={"version": "9"})})), 0, time.monotonic() + LONG
     while not shed and time.monotonic() < until:
         infer(server, parameters={"timeout": 60_000_000})
         found = scraped(server)
@@ -192,8 +196,8 @@ def test_what_a_shadow_is_not_asked_is_told_with_its_reason(start):
     assert shed and found["shadow_shed_total", "m", "9", "full"] == 0
 
 
-def test_in_process_a_key_says_which_version_answers(models):
-    with Runtime(models, HALVES) as runtime:
+def test_in_process_a_key_says_which_version_answers(models, halves):
+    with Runtime(models, config=halves) as runtime:
         first = [
             float(runtime.infer({"x": X}, "m", key=n)[next(iter(runtime.infer({"x": X})))][0, 1]) for n in "abcdef"
         ]
@@ -205,8 +209,8 @@ def test_in_process_a_key_says_which_version_answers(models):
             runtime.infer({"x": X}, "other", key="a")
 
 
-def test_a_version_that_is_taken_away_gives_its_keys_to_the_other(models):
-    with Runtime(models, HALVES) as runtime:
+def test_a_version_that_is_taken_away_gives_its_keys_to_the_other(models, halves):
+    with Runtime(models, config=halves) as runtime:
         keys = [str(n) for n in range(20)]
 
         def answers():
@@ -217,18 +221,20 @@ def test_a_version_that_is_taken_away_gives_its_keys_to_the_other(models):
         assert set(answers()) == {2.0}
 
 
-def test_everything_at_once(models):
-    plan = Experiments((Split("m", {"1": 9, "2": 1}),), (Shadow("m", "2"),), cache_mb=1)
-    with Runtime(models, plan) as runtime:
+def test_everything_at_once(models, tmp_path):
+    text = "[server]\ncache_mb = 1\n[models.m]\nsplit = {1 = 9, 2 = 1}\nshadow = {version = '2'}\n"
+    (tmp_path / "runtime.toml").write_text(text)
+    with Runtime(models, config=tmp_path / "runtime.toml") as runtime:
         first, second = (next(iter(runtime.infer({"x": X}, key="a").values())) for _ in range(2))
         assert np.array_equal(first, second) and runtime.desk.report()["cache"]["hits"] == 1
         assert runtime.desk.report().keys() == {"cache", "shadows"}
 
 
 def test_what_is_off_is_not_there(models):
-    plain = Experiments()
-    assert type(plain.desk(Repository(), Scheduler())) is Desk and plain.drawing(Repository()) is None
-    assert type(Experiments(cache_mb=1).desk(Repository(), Scheduler())) is CachingDesk
+    with Service.of(Settings(models)) as plain:
+        assert type(plain.desk) is Desk and plain.splits is None
+    with Service.of(Settings(models, config=Config(ServerTable(cache_mb=1)))) as keeping:
+        assert type(keeping.desk) is CachingDesk
     assert Inference._ask is not SplitInference._ask
     with Runtime(models) as runtime:
         assert type(runtime.desk) is Desk and runtime.desk.report() == {}

@@ -10,11 +10,11 @@ import pytest
 
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.formats import save
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.client import Client, Unanswered
 from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC
-from edgewright.runtime.lanes.http import Limits
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.build import Build
 
 LONG = 60.0
@@ -27,7 +27,7 @@ def path(tmp_path):
     build = Build()
     build.output(build.node("Mul", build.input("x", ["n", 4]), build.constant(np.float32(2))), ["n", 4])
     save(build.model(), tmp_path / "double")
-    server = Server(Settings(tmp_path / "double" / "model.onnx"), [Address(path=tmp_path / "s")], Limits())
+    server = Server(Settings(tmp_path / "double" / "model.onnx"), [Address(path=tmp_path / "s")])
     thread = serving(server)
     yield tmp_path / "s"
     server.stop()
@@ -189,7 +189,7 @@ def words(tmp_path):
             build.output(build.node("Identity", build.input("x", ["n", 4])), ["n", 4])
         save(build.model(), tmp_path / name)
         (tmp_path / name / "model.onnx").rename(tmp_path / "models" / f"{name}.onnx")
-    server = Server(Settings(tmp_path / "models"), [Address(path=tmp_path / "s")], Limits())
+    server = Server(Settings(tmp_path / "models"), [Address(path=tmp_path / "s")])
     thread = serving(server)
     yield tmp_path / "s"
     server.stop()

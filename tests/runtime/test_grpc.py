@@ -1,7 +1,5 @@
 """gRPC over real sockets: Triton's own client, and by hand, byte by byte."""
 
-import datetime
-import ipaddress
 import queue
 import re
 import signal
@@ -12,35 +10,44 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from onnx import TensorProto, helper
+from onnx import save as save_onnx
 
 from edgewright.core.errors import InputError, MissingExtra
 from edgewright.formats import save
+from edgewright.runtime.addresses import Address
+from edgewright.runtime.config import ServerTable
 from edgewright.runtime.desk import Desk
-from edgewright.runtime.faults import BadRequest, NotFound
+from edgewright.runtime.faults import BadRequest
+from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.rpc import grpc_lane
+from edgewright.runtime.lanes.tls import Certificate
 from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.oip.settings import LOG, TRACE
 from edgewright.runtime.repository import Repository
+from edgewright.runtime.safety import Safety
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
+from edgewright.runtime.service import Service
+from edgewright.runtime.tokens import Tokens, new_token
 from edgewright.testing.build import Build
+from edgewright.testing.certificates import make_certificate
 
 grpc = pytest.importorskip("grpc")
 tritonclient = pytest.importorskip("tritonclient.grpc")
 lanes = pytest.importorskip("edgewright.runtime.lanes.rpc.lane")
-MESSAGES = pytest.importorskip("edgewright.runtime.lanes.rpc.schema").MESSAGES
+schema = pytest.importorskip("edgewright.runtime.lanes.rpc.schema")
+guard = pytest.importorskip("edgewright.runtime.lanes.rpc.guard")
 read = pytest.importorskip("edgewright.runtime.lanes.rpc.tensors").read
-GrpcLane, RpcLimits, InferenceServerException = lanes.GrpcLane, lanes.RpcLimits, tritonclient.InferenceServerException
+CALLS, MESSAGES, OPEN, TAKES = schema.CALLS, schema.MESSAGES, guard.OPEN, guard.TAKES
+GrpcLane, InferenceServerException = lanes.GrpcLane, tritonclient.InferenceServerException
 
 LONG = 60.0
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
+ANYWHERE = Address(port=0, scheme="grpc")
 SERVICE = "/inference.GRPCInferenceService/"
 
 
@@ -89,14 +96,18 @@ class Watched(Desk):
 class Place:
     """A lane with all that stands behind it. Inside ``held`` the only executor is taken: everybody waits in line."""
 
-    def __init__(self, folder, most=1024, **more):
+    def __init__(self, folder, most=1024, limits=None, strict=False, safety=None, regions=None, **more):
         self.repository, self.scheduler = Repository(), Scheduler(most=most)
         self.loader = Loader(self.repository, Desk(self.scheduler), Settings(folder))
         self.loader.start()
         self.desk = Watched(self.scheduler)
-        self.lane = GrpcLane(self.repository, self.desk, "127.0.0.1", 0, **more)
+        table = ServerTable(strict_readiness=strict)
+        self.service = Service(self.repository, self.desk, self.loader, regions=regions, table=table)
+        self.budget, self.safety = Budget(limits or Limits()), safety
+        where = Address(port=0, tls=safety is not None and safety.certificate is not None, scheme="grpc")
+        self.lane = GrpcLane(self.service, where, self.budget, safety, **more)
         self.lane.start()
-        self.address = f"127.0.0.1:{self.lane.port}"
+        self.address = self.lane.addresses[0].place
         self.channel = grpc.insecure_channel(self.address)
         self.client = tritonclient.InferenceServerClient(self.address)
 
@@ -302,8 +313,10 @@ def test_an_output_that_is_asked_for_twice_is_answered_once(place):
 
 
 @pytest.mark.parametrize(("strict", "state"), [(False, b"\x08\x01"), (True, b"\x08\x02")])
-def test_the_common_health_check_is_answered(place, strict, state):
-    made = place(strict=strict, check=lambda token: False)  # one model is broken; no token is needed
+def test_the_common_health_check_is_answered(place, tmp_path, strict, state):
+    new_token(tmp_path / "tokens")
+    safety = Safety(tokens=Tokens(tmp_path / "tokens"))
+    made = place(strict=strict, safety=safety)  # one model is broken; no token is needed
     check = made.channel.unary_unary("/grpc.health.v1.Health/Check")
     service = SERVICE.strip("/").encode()
     assert check(b"") == check(b"\x0a" + bytes([len(service)]) + service) == state
@@ -327,8 +340,6 @@ def test_elements_may_come_typed_and_go_back_raw(place):
         (lambda c: c.infer("double", tensor(), outputs=[tritonclient.InferRequestedOutput("q")]), "INVALID_ARGUMENT",
          "no output 'q'"),
         (lambda c: c.infer("double", tensor(), timeout=1), "DEADLINE_EXCEEDED", "infeasible: "),
-        (lambda c: c.load_model("double"), "UNIMPLEMENTED", "not loaded or unloaded"),
-        (lambda c: c.unload_model("double"), "UNIMPLEMENTED", "not loaded or unloaded"),
         (lambda c: c.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]}), "UNIMPLEMENTED", "it is ['OFF']"),
         (lambda c: c.update_trace_settings(settings={"trace_rate": ["1", "2"]}), "UNIMPLEMENTED", "cannot be set"),
         (lambda c: c.update_trace_settings(settings={"nonesuch": "1"}), "UNIMPLEMENTED", "there are: trace_file"),
@@ -361,7 +372,7 @@ def test_what_goes_wrong_has_its_status_and_a_sentence(place, ask, status, says)
     ids=range(8),
 )
 def test_whatever_bytes_come_the_call_is_answered(place, call, raw, status, says):
-    made = place(limits=RpcLimits(message_bytes=2**20))
+    made = place(limits=Limits(body_bytes=2**20))
     with pytest.raises(grpc.RpcError) as caught:
         made.call(call)(raw, timeout=LONG)
     assert caught.value.code().name == status and says in caught.value.details()
@@ -446,38 +457,27 @@ def test_a_model_replaced_between_finding_and_asking_is_found_again(place):
     np.testing.assert_array_equal(answer(made.call()(request())), 3 * X)
 
 
-class Shelf:
-    """Loads and unloads what it is told to, in memory."""
-
-    def __init__(self):
-        self.done = []
-
-    def load(self, name):
-        if name == "nonesuch":
-            raise NotFound("no such file")
-        if name == "odd":
-            raise InputError("it is no model")
-        self.done.append(("load", name))
-
-    def unload(self, name):
-        self.done.append(("unload", name))
-
-
-def test_models_are_loaded_and_unloaded_by_whoever_controls_them(place):
-    shelf = Shelf()
-    client = place(control=shelf).client
-    client.load_model("double")
-    client.unload_model("double", unload_dependents=True)
-    assert shelf.done == [("load", "double"), ("unload", "double")]
-    for name, more, status in (
-        ("nonesuch", {}, "NOT_FOUND"),
-        ("odd", {}, "INVALID_ARGUMENT"),
-        ("double", {"config": "{}"}, "UNIMPLEMENTED"),
-    ):
-        with pytest.raises(InferenceServerException) as caught:
-            client.load_model(name, **more)
-        assert caught.value.status() == f"StatusCode.{status}"
-    assert "model_repository" in client.get_server_metadata().extensions
+def test_models_are_loaded_and_unloaded(folder, tmp_path):
+    for name in ("double", "broken"):
+        (tmp_path / f"{name}.onnx").write_bytes((folder / f"{name}.onnx").read_bytes())
+    made = Place(tmp_path)
+    try:
+        client = made.client
+        client.unload_model("double", unload_dependents=True)
+        assert not client.is_model_ready("double")
+        client.load_model("double")
+        assert client.is_model_ready("double")
+        for name, more, status in (
+            ("nonesuch", {}, "NOT_FOUND"),
+            ("broken", {}, "INVALID_ARGUMENT"),
+            ("double", {"config": "{}"}, "UNIMPLEMENTED"),
+        ):
+            with pytest.raises(InferenceServerException) as caught:
+                client.load_model(name, **more)
+            assert caught.value.status() == f"StatusCode.{status}"
+        assert "model_repository" in client.get_server_metadata().extensions
+    finally:
+        made.close()
 
 
 def test_a_stream_answers_in_order_whatever_goes_wrong_within(place):
@@ -523,7 +523,7 @@ def test_a_stream_that_is_cancelled_gives_all_its_places_up(place):
 
 
 def test_streams_are_numbered_and_leave_room_for_calls(place):
-    made = place(limits=RpcLimits(calls=4, streams=1))
+    made = place(calls=4, streams=1)
     more = queue.SimpleQueue()
     first = made.stream()(iter(more.get, None), timeout=LONG)
     more.put(request())
@@ -537,7 +537,7 @@ def test_streams_are_numbered_and_leave_room_for_calls(place):
 
 
 def test_no_more_calls_at_a_time_than_there_is_room_for(place):
-    made = place(limits=RpcLimits(calls=1))
+    made = place(calls=1)
     made.hold()
     first = made.call().future(request(), timeout=LONG)
     made.desk.arrived()
@@ -561,7 +561,7 @@ def swept(lane, over):
 
 
 def test_a_client_that_opens_a_call_and_says_nothing_is_hung_up_on(place):
-    made, silent = place(limits=RpcLimits(request_s=0.0)), queue.SimpleQueue()
+    made, silent = place(limits=Limits(request_s=0.0)), queue.SimpleQueue()
     call = made.channel.stream_stream(SERVICE + "ModelInfer")(iter(silent.get, None), timeout=LONG)
     assert swept(made.lane, lambda: not call.is_active())
     silent.put(None)
@@ -570,7 +570,7 @@ def test_a_client_that_opens_a_call_and_says_nothing_is_hung_up_on(place):
 
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_client_that_does_not_read_its_reply_is_hung_up_on(place, streamed):
-    made = place(limits=RpcLimits(reply_s=-LONG * 100))
+    made = place(limits=Limits(reply_s=-LONG * 100))
     large = request(x=np.zeros((2**20, 4), np.float32))  # more than is sent ahead to who does not read
     made.hold()
     call = made.stream() if streamed else made.channel.stream_stream(SERVICE + "ModelInfer")
@@ -601,6 +601,9 @@ def test_stopping_answers_what_was_asked_and_takes_nothing_more(place):
     with pytest.raises(grpc.RpcError) as caught, grpc.insecure_channel(made.address) as late:
         late.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG)
     assert caught.value.code().name == "UNAVAILABLE"
+    more.put(request())  # too late
+    while any(thread.name == "edgewright-grpc-stream" for thread in threading.enumerate()):
+        assert made.lane.busy  # until it was read
     made.free()
     np.testing.assert_array_equal(answer(waiting.result()), 2 * X)
     assert not next(replies).error_message
@@ -608,6 +611,112 @@ def test_stopping_answers_what_was_asked_and_takes_nothing_more(place):
         next(replies)
     assert caught.value.code().name == "UNAVAILABLE" and "shutting down" in caught.value.details()
     more.put(None)
+
+
+def always_looping(path):
+    """A model whose runs never end."""
+    turn = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["v", "v"], ["w"])], "turn",
+        [helper.make_tensor_value_info(*told) for told in
+         (("i", TensorProto.INT64, []), ("go", TensorProto.BOOL, []), ("v", TensorProto.FLOAT, ["n"]))],
+        [helper.make_tensor_value_info(*told) for told in
+         (("on", TensorProto.BOOL, []), ("w", TensorProto.FLOAT, ["n"]))],
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["", "true", "x"], ["y"], body=turn)], "looping",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])],
+        [helper.make_tensor("true", TensorProto.BOOL, [], [True])],
+    )  # fmt: skip
+    save_onnx(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def test_a_model_that_is_being_loaded_does_not_hold_up_the_end(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgewright.runtime.server.DRAIN_S", 0.1)
+    (tmp_path / "double.onnx").write_bytes((folder / "double.onnx").read_bytes())
+    beside = [lambda service, budget: GrpcLane(service, ANYWHERE, budget)]
+    server = Server(Settings(tmp_path, watch_s=0.0), [Address(port=0)], beside=beside)
+    thread, lane = serving(server), server.lanes[1]
+    always_looping(tmp_path / "loop.onnx")
+    with tritonclient.InferenceServerClient(lane.addresses[0].place) as client:
+
+        def ask():
+            with pytest.raises(InferenceServerException):
+                client.load_model("loop")
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        while not lane._calls:  # it has come
+            assert asker.is_alive()
+        server.stop()
+        thread.join(LONG / 2)  # its first runs alone are given a minute
+        assert not thread.is_alive()
+        asker.join(LONG)
+
+
+LARGE = np.zeros((1 << 17, 4), np.float32)  # 2 MiB come, 2 MiB go
+
+
+def test_requests_that_do_not_fit_are_refused_and_what_was_held_is_given_back(place):
+    made = place(limits=Limits(buffered_bytes=3 << 20))
+    made.hold()
+    first, streamed = made.call().future(request(x=LARGE), timeout=LONG), queue.SimpleQueue()
+    made.desk.arrived()
+    assert made.budget.held_bytes > LARGE.nbytes
+    with pytest.raises(grpc.RpcError) as caught:
+        made.call()(request(x=LARGE), timeout=LONG)
+    assert caught.value.code().name == "RESOURCE_EXHAUSTED" and "hold as much as they may" in caught.value.details()
+    replies = made.stream()(iter(streamed.get, None), timeout=LONG)
+    streamed.put(request(x=LARGE))
+    assert "hold as much as they may" in next(replies).error_message
+    assert LARGE.nbytes < made.budget.held_bytes < 2 * LARGE.nbytes, "of the first, still"
+    made.free()
+    np.testing.assert_array_equal(answer(first.result()), LARGE)
+    streamed.put(request(x=LARGE))
+    assert not next(replies).error_message, "there is room again"
+    streamed.put(None)
+    assert not list(replies) and given_back(made)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_reply_that_does_not_fit_is_refused_before_its_first_byte(place, streamed):
+    made = place(limits=Limits(buffered_bytes=3 << 20))
+    made.hold()
+    call = made.stream() if streamed else made.channel.stream_stream(SERVICE + "ModelInfer")
+    replies = call(iter([request(x=LARGE)]), timeout=LONG)
+    made.desk.arrived()
+    made.budget.change(2 << 20)  # another lane's
+    made.free()
+    if streamed:
+        assert "more than can be buffered now" in next(replies).error_message
+    else:
+        with pytest.raises(grpc.RpcError) as caught:
+            next(replies)
+        assert caught.value.code().name == "RESOURCE_EXHAUSTED" and "more than can be" in caught.value.details()
+    made.budget.change(-2 << 20)
+    assert not list(replies) if streamed else True
+    assert given_back(made)
+
+
+def test_a_call_that_is_cancelled_gives_back_what_was_held_for_it(place):
+    made = place()
+    made.hold()
+    waiting = made.call().future(request(x=LARGE), timeout=LONG)
+    made.desk.arrived()
+    waiting.cancel()
+    assert given_back(made)
+    made.free()
+    assert given_back(made)
+
+
+def given_back(made):
+    """Whether nothing is held once the calls are over, which the server learns a moment later."""
+    end = threading.Event()
+    for _ in range(3000):
+        if not made.lane._calls and not made.budget.held_bytes:
+            return True
+        end.wait(0.01)
+    return False
 
 
 def test_closing_cuts_short_who_still_waits(place):
@@ -624,18 +733,18 @@ def test_closing_cuts_short_who_still_waits(place):
 def test_an_address_in_use_is_told(place):
     made = place()
     with pytest.raises(InputError, match=f"cannot listen on {made.address}"):
-        GrpcLane(made.repository, made.desk, "127.0.0.1", made.lane.port)
+        GrpcLane(made.service, made.lane.addresses[0], made.budget)
 
 
 def test_a_lane_stands_beside_http_and_goes_with_the_server(folder):
     server = Server(
         Settings(folder),
         [Address(port=0)],
-        beside=[lambda server: GrpcLane(server.repository, server.desk, "127.0.0.1", 0)],
+        beside=[lambda service, budget: GrpcLane(service, ANYWHERE, budget)],
     )
     thread = serving(server)
-    (lane,) = server.lanes
-    with grpc.insecure_channel(f"127.0.0.1:{lane.port}") as channel:
+    _, lane = server.lanes
+    with grpc.insecure_channel(lane.addresses[0].place) as channel:
         reply = channel.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG, wait_for_ready=True)
         np.testing.assert_array_equal(answer(reply), 2 * X)
         server.stop()
@@ -643,10 +752,16 @@ def test_a_lane_stands_beside_http_and_goes_with_the_server(folder):
         assert not thread.is_alive() and not lane.busy
 
 
-def test_with_tokens_every_call_but_the_health_ones_needs_one(place):
-    made = place(check=lambda token: token == "right")
+def guarded(place, folder, *roles):
+    """A token with those roles, and a place that asks for one."""
+    token = new_token(folder / "tokens", roles)
+    return token, place(safety=Safety(tokens=Tokens(folder / "tokens")))
+
+
+def test_with_tokens_every_call_but_the_health_ones_needs_one(place, tmp_path):
+    right, made = guarded(place, tmp_path)
     assert made.client.is_server_live() and made.client.is_server_ready()
-    for given in ({}, {"authorization": "Bearer wrong"}, {"authorization": "right"}, {"authorization": "Basic right"}):
+    for given in ({}, {"authorization": "Bearer wrong"}, {"authorization": right}, {"authorization": f"Basic {right}"}):
         for ask in (made.client.get_server_metadata, lambda **more: made.client.infer("double", tensor(), **more)):
             with pytest.raises(InferenceServerException) as caught:
                 ask(headers=given)
@@ -655,41 +770,17 @@ def test_with_tokens_every_call_but_the_health_ones_needs_one(place):
     with pytest.raises(grpc.RpcError) as refused:
         list(made.stream()(iter([request()]), timeout=LONG, metadata=(("authorization", "Bearer wrong"),)))
     assert refused.value.code().name == "UNAUTHENTICATED"
-    right = {"authorization": "Bearer right"}
+    right = {"authorization": f"Bearer {right}"}
     assert made.client.get_server_metadata(headers=right).name == "edgewright"
     assert made.client.infer("double", tensor(), headers=right) is not None
     replies = made.stream()(iter([request()]), timeout=LONG, metadata=tuple(right.items()))
     assert [r.error_message for r in replies] == [""]
 
 
-def certificate():
-    """A key and a certificate for 127.0.0.1 that is its own authority, in PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(True, None), True)
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    return (
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-        made.public_bytes(encoding),
-    )
-
-
-def test_with_credentials_it_speaks_tls_and_nothing_else(place):
-    key, chain = certificate()
-    made = place(credentials=grpc.ssl_server_credentials([(key, chain)]))
-    with grpc.secure_channel(made.address, grpc.ssl_channel_credentials(chain)) as channel:
+def test_with_a_certificate_it_speaks_tls_and_nothing_else(place, tmp_path):
+    chain, key = make_certificate(tmp_path)
+    made = place(safety=Safety(Certificate(chain, key)))
+    with grpc.secure_channel(made.address, grpc.ssl_channel_credentials(chain.read_bytes())) as channel:
         np.testing.assert_array_equal(
             answer(channel.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG)), 2 * X
         )
@@ -698,15 +789,62 @@ def test_with_credentials_it_speaks_tls_and_nothing_else(place):
     assert caught.value.code().name == "UNAVAILABLE"
 
 
+def test_a_renewed_certificate_is_shown_to_who_comes_after(place, tmp_path):
+    certificate = Certificate(*make_certificate(tmp_path))
+    made, first = place(safety=Safety(certificate)), certificate.chain.read_bytes()
+    own = [("grpc.use_local_subchannel_pool", 1)]
+
+    def ask(channel):
+        return channel.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG)
+
+    with grpc.secure_channel(made.address, grpc.ssl_channel_credentials(first), own) as before:
+        assert ask(before)
+        second = make_certificate(tmp_path, "two")[0].read_bytes()
+        certificate.reload()
+        with grpc.secure_channel(made.address, grpc.ssl_channel_credentials(second), own) as after:
+            assert ask(after) and ask(before), "who is connected stays so"
+        with (
+            grpc.secure_channel(made.address, grpc.ssl_channel_credentials(first), own) as stale,
+            pytest.raises(grpc.RpcError) as caught,
+        ):
+            ask(stale)
+        assert caught.value.code().name == "UNAVAILABLE"
+        certificate.chain.write_text("no certificate")
+        with pytest.raises(InputError):
+            certificate.reload()
+        with grpc.secure_channel(made.address, grpc.ssl_channel_credentials(second), own) as after:
+            assert ask(after), "the last good one goes on"
+
+
+def test_every_call_has_a_role():
+    assert {*CALLS, "/grpc.health.v1.Health/Check"} == {*TAKES, *OPEN}
+
+
+def test_a_stream_ends_when_its_token_is_taken_from_it(place, tmp_path):
+    token, made = guarded(place, tmp_path, "infer")
+    more = queue.SimpleQueue()
+    told = (("authorization", f"Bearer {token}"),)
+    replies = made.stream()(iter(more.get, None), timeout=LONG, metadata=told)
+    more.put(request())
+    assert not next(replies).error_message
+    (tmp_path / "tokens").write_text("")
+    assert made.safety.refresh()
+    made.lane.sweep()
+    with pytest.raises(grpc.RpcError) as caught:
+        next(replies)
+    assert caught.value.code().name == "UNAUTHENTICATED" and "revoked" in caught.value.details()
+    more.put(None)
+
+
 def test_strict_readiness_is_that_of_all_models(place):
     assert not place(strict=True).client.is_server_ready()
 
 
 def test_a_lane_that_never_started_gives_its_port_back(place):
     made = place()
-    lane = GrpcLane(made.repository, made.desk, "127.0.0.1", 0)
+    lane = GrpcLane(made.service, ANYWHERE, made.budget)
     lane.close()
-    again = GrpcLane(made.repository, made.desk, "127.0.0.1", lane.port)
+    again = GrpcLane(made.service, lane.addresses[0], made.budget)
     again.close()
 
 

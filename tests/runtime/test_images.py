@@ -21,8 +21,8 @@ from edgewright.datasets.postprocessing import Postprocessing
 from edgewright.datasets.preprocessing import Preprocessing
 from edgewright.engines import open_session
 from edgewright.runtime import Runtime, pipeline
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.config import ModelTable
-from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.experiments.shadow import Shadow, Shadows
 from edgewright.runtime.faults import BadRequest, Fault
 from edgewright.runtime.loading.opening import Settings
@@ -32,7 +32,7 @@ from edgewright.runtime.pipeline import MOST_IMAGES, _pixels
 from edgewright.runtime.remote import Remote, Tensor
 from edgewright.runtime.scheduling.scheduler import Job, Scheduler
 from edgewright.runtime.served import Served
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.tiny import TINY_PREPROCESSING, seal_tiny, tiny_model
 
 tritonclient = pytest.importorskip("tritonclient.http")
@@ -359,10 +359,11 @@ def test_tritons_classification(server):
     assert status == 400 and "classification" in found["error"]
 
 
-def test_an_image_that_was_decoded_before_is_not_decoded_again(bundle, monkeypatch):
+def test_an_image_that_was_decoded_before_is_not_decoded_again(bundle, monkeypatch, tmp_path):
     decoded = []
+    (tmp_path / "runtime.toml").write_text("[server]\ncache_mb = 4\n")
     first, second = photo(1), photo(2)
-    with Runtime(bundle, Experiments(cache_mb=4)) as cached, Runtime(bundle) as plain:
+    with Runtime(bundle, config=tmp_path / "runtime.toml") as cached, Runtime(bundle) as plain:
         monkeypatch.setattr(pipeline, "_pixels", lambda file, *rest: decoded.append(file) or _pixels(file, *rest))
         for files in ([first], [first, second], [second, first, first]):
             asked = cached.infer({"image": files}), plain.infer({"image": files})

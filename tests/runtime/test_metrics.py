@@ -11,10 +11,11 @@ import pytest
 from edgewright.core.sketches import Sketch
 from edgewright.formats import save
 from edgewright.runtime import Runtime, logs
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.config import load_config
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.metrics import BUCKETS_S, family, histogram, summary
-from edgewright.runtime.server import Address, Safety, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.runtime.stats import Times
 from edgewright.testing.build import Build
 
@@ -43,10 +44,10 @@ def folder(tmp_path):
 def started(folder, tmp_path):
     running = []
 
-    def start(text="", **safety):
+    def start(text=""):
         (tmp_path / "runtime.toml").write_text(text)
         config = load_config(tmp_path / "runtime.toml")
-        server = Server(Settings(folder, config=config), [Address(port=0)], safety=Safety(**safety))
+        server = Server(Settings(folder, config=config), [Address(port=0)])
         running.append((server, serving(server)))
         return http.client.HTTPConnection("127.0.0.1", server.addresses[0].port, timeout=LONG)
 
@@ -201,7 +202,7 @@ def test_rejections_are_told_in_one_line(log):
 
 def test_the_access_log_tells_no_secrets(started, log):
     log(logs.Json())
-    connection = started(access_log=True)
+    connection = started("[server]\naccess_log = true")
     connection.request("GET", "/v2/models/double?token=secret", None, {"Authorization": "Bearer secret"})
     assert connection.getresponse().read()
     assert ask(connection, "POST", "/v2/models/double/infer", INFER)[0] == 200

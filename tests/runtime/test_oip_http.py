@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from edgewright.formats import save
+from edgewright.runtime.addresses import Address
+from edgewright.runtime.config import Config, ServerTable
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.oip.encodings import chosen
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.build import Build
 
 triton = pytest.importorskip("tritonclient.http")
@@ -37,8 +39,8 @@ def model(dtype="float32", inputs=1, op="Identity", shape=("n", 4)):
 
 
 @contextmanager
-def server(folder, **more):
-    made = Server(Settings(Path(folder)), more.pop("addresses", [Address(port=0)]), **more)
+def server(folder, address=None, **more):
+    made = Server(Settings(Path(folder), **more), [address or Address(port=0)])
     thread = serving(made)
     try:
         yield made
@@ -228,7 +230,7 @@ def test_the_index_and_who_is_ready(served, client, folder):
     assert told(served, "POST", "/v2/repository/index", {"ready": 1})[0] == 400
     assert client.is_server_ready() and client.is_model_ready("a b%") and not client.is_model_ready("broken")
     assert "one" in told(served, "GET", "/v2/health/ready")[1]["models"]
-    with server(folder, strict=True) as strict:
+    with server(folder, config=Config(server=ServerTable(strict_readiness=True))) as strict:
         status, found = told(strict, "GET", "/v2/health/ready")
         assert status == 503 and "broken" in found["error"]
         assert told(strict, "GET", "/v2/health/live")[0] == 200
@@ -412,7 +414,7 @@ def test_links_and_regions_that_shrink_harm_nobody(served, client, memory):
 
 
 def test_beyond_this_machine_there_is_no_shared_memory(folder, memory):
-    with server(folder, addresses=[Address("0.0.0.0", 0)]) as far:
+    with server(folder, address=Address("0.0.0.0", 0)) as far:
         made = {"key": memory.name, "byte_size": 256, "offset": 0}
         assert told(far, "POST", "/v2/systemsharedmemory/region/r/register", made)[0] == 501
         assert "system_shared_memory" not in told(far, "GET", "/v2")[1]["extensions"]

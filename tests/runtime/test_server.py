@@ -15,10 +15,12 @@ import pytest
 from edgewright.core.errors import InputError, TrustError
 from edgewright.formats import save
 from edgewright.runtime import Runtime
+from edgewright.runtime.addresses import Address
+from edgewright.runtime.config import Config
 from edgewright.runtime.faults import BadRequest, Infeasible, NotFound, NotReady
 from edgewright.runtime.lanes.http import Limits
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.build import Build
 
 tritonclient = pytest.importorskip("tritonclient.http")
@@ -51,7 +53,7 @@ def started(folder):
 
     def start(path=folder, limits=None, unix=None):
         addresses = [Address(port=0)] + ([Address(path=unix)] if unix else [])
-        server = Server(Settings(Path(path)), addresses, limits)
+        server = Server(Settings(Path(path), config=Config(limits=limits or Limits())), addresses)
         running.append((server, serving(server)))
         return server
 

@@ -12,6 +12,7 @@ import pytest
 from edgewright.core.sketches import Sketch
 from edgewright.core.trend import Verdict
 from edgewright.formats import save
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.client import Client, Unanswered
 from edgewright.runtime.config import load_config
 from edgewright.runtime.diagnosis.causes import Facts, explain, refusals, times
@@ -20,7 +21,7 @@ from edgewright.runtime.diagnosis.readings import Reading, Window
 from edgewright.runtime.diagnosis.whys import Whys
 from edgewright.runtime.diagnosis.words import many, percent, time
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.runtime.stats import Stats
 from edgewright.testing.build import Build
 from edgewright.testing.tiny import seal_tiny
@@ -291,7 +292,7 @@ def test_reloads_and_clients_that_were_turned_away_are_told(start, tmp_path):
 def test_requests_that_reach_no_model_are_counted_on_every_lane(start, tmp_path):
     triton = pytest.importorskip("tritonclient.grpc")
     lane = pytest.importorskip("edgewright.runtime.lanes.rpc.lane").GrpcLane
-    server = start(beside=[lambda s: lane(s.repository, s.desk, "127.0.0.1", 0)])
+    server = start(beside=[lambda service, budget: lane(service, Address(port=0, scheme="grpc"), budget)])
     assert ask(server, "POST", "/v2/models/double/infer", {"inputs": []})[0] == 400
     assert ask(server, "POST", "/v2/models/none/infer", {"inputs": []})[0] == 400
     assert ask(server, "GET", "/v2/models/none")[0] == 404
@@ -299,7 +300,7 @@ def test_requests_that_reach_no_model_are_counted_on_every_lane(start, tmp_path)
         client.infer({"x": np.ones((1, 4), np.float32)}, "none")
     x, over = triton.InferInput("x", [1, 4], "FP32"), []
     x.set_data_from_numpy(np.ones((1, 4), np.float32))
-    with triton.InferenceServerClient(f"127.0.0.1:{server.lanes[0].port}") as client:
+    with triton.InferenceServerClient(server.lanes[1].addresses[0].place) as client:
         with pytest.raises(triton.InferenceServerException):
             client.infer("none", [x])
         client.start_stream(lambda result, error: over.append(error))

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 from edgewright.formats import save
-from edgewright.runtime.access import Tokens, new_token
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.config import Config, ModelTable
 from edgewright.runtime.lanes.tls import Certificate
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.oip.encodings import split
-from edgewright.runtime.server import Address, Safety, Server, serving
+from edgewright.runtime.safety import Safety
+from edgewright.runtime.server import Server, serving
+from edgewright.runtime.tokens import Tokens, new_token
 from edgewright.testing.build import Build
 from edgewright.testing.certificates import make_certificate
 from edgewright.testing.oip import CHECKS, conform
@@ -73,14 +75,12 @@ class Bent:
             head, body = self._before(head, bytes(body))
         self._routes(head, body, bent)
 
-    def __getattr__(self, name):
-        return getattr(self._routes, name)
-
 
 @contextmanager
 def server(folder, before=None, after=None):
     made = Server(Settings(Path(folder)), [Address(port=0)])
-    made._routes = Bent(made._routes, before, after)
+    bent = Bent(made._routes, before, after)
+    made._routes.of = lambda peer: bent
     thread = serving(made)
     try:
         yield str(made.addresses[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from edgewright.runtime.serving import add_arguments
+    from edgewright.runtime.options import add_arguments
 
     parser.add_argument("path", type=Path, help="a bundle, a model file, or a folder of them")
     add_arguments(parser)

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import tomllib
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -88,6 +88,17 @@ class Config:
     def model(self, name: str) -> ModelTable:
         """How the model of that name is served."""
         return self.models.get(name) or self.models.get(ALL) or ModelTable()
+
+    def strangers(self, there: Mapping[str, Collection[str]]) -> Iterator[str]:
+        """A sentence for each model and version that it names and that is not ``there``: versions by model."""
+        for name in sorted(self.models.keys() - there.keys() - {ALL}):
+            yield f"[models.{name!r}] is about a model that is not there"
+        for name, table in sorted(self.models.items()):
+            told = [("split", version) for version in table.split]
+            told += [("shadow", str(table.shadow["version"]))] if table.shadow else []
+            for key, version in told:
+                if name in there and version not in there[name]:
+                    yield f"[models.{name!r}] {key} names version {version}, which is not there"
 
 
 _MAY_BE_ZERO = ("max_delay_ms", "deadline_ms", "cache_mb", "memory_mb")

@@ -9,39 +9,43 @@ class Fault(EdgewrightError):  # noqa: N818 - reads as what it says
     """Base. ``status`` is HTTP's; ``kind`` names the fault in metrics; ``retry_s``: when it is worth asking again (0:
     unknown); ``counted``: a model's statistics have it."""
 
-    status = 500
-    kind = "failed"
-    retry_s = 0
-    counted = False
+    status, kind, retry_s, counted = 500, "failed", 0, False
 
 
 class BadRequest(Fault):
     """The request cannot be understood or does not fit the model."""
 
-    status = 400
-    kind = "bad_request"
+    status, kind = 400, "bad_request"
 
 
-class Unsupported(Fault):
-    """The protocol knows it, this server does not do it."""
+class Unauthenticated(Fault):
+    """A token is needed, or another one: this one is not known."""
 
-    status = 501
-    kind = "unsupported"
+    status, kind = 401, "unauthenticated"
+
+
+class Forbidden(Fault):
+    """The token's roles do not allow it."""
+
+    status, kind = 403, "forbidden"
 
 
 class NotFound(Fault):
     """No model of that name or version is served here."""
 
-    status = 404
-    kind = "not_found"
+    status, kind = 404, "not_found"
+
+
+class Unsupported(Fault):
+    """The protocol knows it, this server does not do it."""
+
+    status, kind = 501, "unsupported"
 
 
 class NotReady(Fault):
     """The model is known but cannot answer: it is loading, was unloaded, or failed to load."""
 
-    status = 503
-    kind = "not_ready"
-    retry_s = 1
+    status, kind, retry_s = 503, "not_ready", 1
 
 
 class Gone(NotReady):
@@ -51,16 +55,17 @@ class Gone(NotReady):
 class Overloaded(Fault):
     """The line is full."""
 
-    status = 503
-    kind = "overloaded"
-    retry_s = 1
+    status, kind, retry_s = 503, "overloaded", 1
+
+
+class Crowded(Overloaded):
+    """No room for another client, another stream, or so large a message."""
 
 
 class Infeasible(Fault):
     """It could not be done by its deadline, and so was not begun. ``alone``: not even with nobody before it."""
 
-    status = 503
-    kind = "infeasible"
+    status, kind = 503, "infeasible"
 
     def __init__(self, why: str, alone: bool = False) -> None:
         super().__init__(why)
@@ -70,16 +75,13 @@ class Infeasible(Fault):
 class Expired(Fault):
     """Its deadline passed while it waited."""
 
-    status = 504
-    kind = "expired"
-    alone = False
+    status, kind, alone = 504, "expired", False
 
 
 class Cancelled(Fault):
     """Nobody waits for the answer any more."""
 
-    status = 499
-    kind = "cancelled"
+    status, kind = 499, "cancelled"
 
 
 def status_of(error: EdgewrightError) -> int:

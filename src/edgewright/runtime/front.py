@@ -5,20 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright.core.trend import Verdict
+from edgewright.runtime.accesslog import logged_frames, logged_http
 from edgewright.runtime.diagnosis.whys import Whys
+from edgewright.runtime.lanes.frames import Handler as Frames
 from edgewright.runtime.lanes.http import Handler, Head
+from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.metrics import Metrics
-from edgewright.runtime.oip.routes import Routes
+from edgewright.runtime.oip.routes import Routes, allow
 from edgewright.runtime.served import Served
+from edgewright.runtime.service import Service
+from edgewright.runtime.tokens import READ
 
 
 class Front(Routes):
-    """Adds ``/metrics``, and to the statistics why a model is slow or refuses. Costs the other routes nothing: a route
-    is looked up once per head."""
+    """Adds ``/metrics``, to the statistics why a model is slow or refuses, and a line in the log for each request where
+    that is wanted. Costs the other routes nothing: a route is looked up once per head."""
 
-    def __init__(self, *told: Any, metrics: Metrics, whys: Whys) -> None:
-        super().__init__(*told)
-        self._metrics, self._whys = metrics, whys
+    def __init__(self, service: Service, loop: Loop, metrics: Metrics, whys: Whys) -> None:
+        super().__init__(service, loop)
+        self._metrics, self._whys, self._logs = metrics, whys, service.table.access_log
+        frame: Frames = self.inference.frame
+        self.frame = logged_frames(frame) if self._logs else frame
+
+    def of(self, peer: str) -> Handler:
+        """What answers the requests of a client at that address ("" at a Unix socket)."""
+        return logged_http(self, peer) if self._logs else self
 
     def _stats(self, body: bytes, name: str = "", version: str = "") -> dict[str, Any]:
         return {**super()._stats(body, name, version), "server": self._whys.server()}
@@ -29,5 +40,6 @@ class Front(Routes):
 
     def _route(self, head: Head) -> Handler:
         if head.target.partition("?")[0].rstrip("/") == "/metrics" and head.method in ("GET", "HEAD"):
+            allow(head, READ)
             return lambda head, body, answer: answer(self._metrics.reply())
         return super()._route(head)

@@ -28,7 +28,7 @@ class Hangs:
     """``models``: those that are open. ``start`` begins to look at them now and then, on a thread."""
 
     def __init__(self, models: Callable[[], Iterable[Served]]) -> None:
-        self._models, self._over = models, threading.Event()
+        self._models, self._over, self._ending = models, threading.Event(), False
         self._thread = threading.Thread(target=self._work, name="edgewright-hangs", daemon=True)
 
     def start(self) -> None:
@@ -44,15 +44,14 @@ class Hangs:
             begin, inputs = run
             rows = max((array.shape[0] for array in inputs.values() if array.ndim), default=1)
             limit_s = patience_s(served.times.usual() if served.times.learned else None, rows)
-            if now - begin > limit_s and served.interrupt():
+            if (self._ending or now - begin > limit_s) and served.interrupt():
                 name = served.source.name
                 logs.error("hang", f"a run of {name} was ended after {now - begin:.3g} s", model=name)
 
     def end_all(self) -> None:
-        """End all runs that go on: the server must."""
-        for served in self._models():
-            if served.at_work is not None:
-                served.interrupt()
+        """End all runs that go on, and whatever begins from now on: the server must."""
+        self._ending = True
+        self.look(time.perf_counter())
 
     def close(self) -> None:
         """Look no more."""

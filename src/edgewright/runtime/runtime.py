@@ -1,4 +1,4 @@
-"""Runtime: models served in this process. The HTTP and socket lanes stand on it; a program may use it alone."""
+"""Runtime: models served in a program's own process, without a server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 
 from edgewright.core.closing import Closing
 from edgewright.runtime.config import Config, load_config
-from edgewright.runtime.experiments.plan import Experiments
 from edgewright.runtime.faults import BadRequest, Gone
-from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.repository import Repository
-from edgewright.runtime.safedesk import safe_desk
-from edgewright.runtime.scheduling.scheduler import Scheduler, spare_cores
+from edgewright.runtime.service import Service
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -24,23 +20,17 @@ Arrays = Mapping[str, NDArray[Any]]
 class Runtime(Closing):
     """Serves the bundle, model file or folder of them at ``path``, one run of a model at a time.
 
-    ``experiments``: who answers where a model has several versions, and what is kept of answers. ``config``: a
-    ``runtime.toml``.
-
-    Raises what keeps a single bundle or model from loading. Close it, or use it in a ``with``.
+    ``config``: a ``runtime.toml``. Raises what keeps a single bundle or model from loading. Close it, or use it in a
+    ``with``.
     """
 
-    def __init__(
-        self, path: str | Path, experiments: Experiments | None = None, *, config: str | Path | None = None
-    ) -> None:
+    def __init__(self, path: str | Path, *, config: str | Path | None = None) -> None:
         told = Config() if config is None else load_config(Path(config))
-        chosen = experiments or Experiments.of(told)
-        self.repository, self.scheduler = Repository(), Scheduler(spare_cores())
-        self.desk = safe_desk(chosen.desk(self.repository, self.scheduler), told)
-        self._splits = chosen.drawing(self.repository)
-        self._loader = Loader(self.repository, self.desk, Settings(Path(path), config=told))
+        self._service = service = Service.of(Settings(Path(path), config=told))
+        self.repository, self.desk, self._splits = service.repository, service.desk, service.splits
+        self.scheduler = self.desk.scheduler
         try:
-            self._loader.start()
+            service.loader.start()
         except BaseException:
             self.close()
             raise
@@ -75,5 +65,4 @@ class Runtime(Closing):
 
     def close(self) -> None:
         """Finish what waits, and close every model."""
-        self.desk.close()
-        self._loader.close()
+        self._service.close()

@@ -98,7 +98,7 @@ def frames(data: bytes, sizes: Sequence[int] = (1 << 16,)) -> bytes:
 
 def _spoken(data: bytes, sizes: Sequence[int], make: Callable[..., Stream]) -> bytes:
     ours, theirs = socket.socketpair()
-    loop, budget, gone = Loop(), Budget(LIMITS.buffered_bytes), list[Any]()
+    loop, budget, gone = Loop(), Budget(LIMITS), list[Any]()
     made = make(theirs, loop, budget, gone.append)
     ours.setblocking(False)
     got, place, turn = b"", 0, 0

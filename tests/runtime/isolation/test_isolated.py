@@ -25,6 +25,7 @@ from edgewright.engines import engine
 from edgewright.engines.session import answer_within
 from edgewright.formats import save
 from edgewright.formats.onnx import from_proto
+from edgewright.runtime.addresses import Address
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, NotReady
 from edgewright.runtime.isolation import Isolation, open_isolated
@@ -35,7 +36,7 @@ from edgewright.runtime.loading.sources import Source, open_model, read_source
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
-from edgewright.runtime.server import Address, Server, serving
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.build import Build
 from edgewright.testing.engines import check_engine
 

@@ -18,6 +18,9 @@ from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import SMALL, GiveUp, Stream
 
 _END = b"\r\n\r\n"
+_TLS, _HTTPS = b"\x16", "https on an http port"
+"""How a TLS client begins (RFC 8446, 5.1: a handshake record), and what it is counted as. What it is told comes in
+plain text, as it would from nginx: its own library says that this is no TLS."""
 _MOST_HEADERS = 128
 _MEMO = 256
 REASONS = {
@@ -223,7 +226,10 @@ class Connection(Stream):
             if self._head is None:
                 end = self._in.find(_END, 0, self._limits.head_bytes)
                 if end < 0:
-                    if len(self._in) > self._limits.head_bytes:
+                    if self._in.startswith(_TLS):
+                        why = "this port speaks http, not https; write http:// in the address"
+                        self._refuse(400, why, counted=_HTTPS)
+                    elif len(self._in) > self._limits.head_bytes:
                         self._refuse(431, f"the head may have {self._limits.head_bytes:,} bytes")
                     return
                 head = self._find(bytes(self._in[: end + 4]))
@@ -288,8 +294,8 @@ class Connection(Stream):
         line = b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Unknown").encode())
         return b"%s%s%sContent-Length: %d\r\n\r\n%s" % (line, more, ending, len(body), b"" if head_only else body)
 
-    def _refuse(self, status: int, why: str, more: bytes = b"") -> None:
-        self._budget.refused[status] += 1
+    def _refuse(self, status: int, why: str, more: bytes = b"", counted: str = "") -> None:
+        self._budget.refused[counted or status] += 1
         self._in.clear()
         self._chunks = Chunks(self._limits.body_bytes, self._limits.head_bytes)
         self._account()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import dataclass
 
+DRAIN_S = 10.0
+"""How long requests that are being answered are waited for at the end."""
 _BYTES_A_SECOND = 128 * 1024
 """The least pace at which a reply must be read, once ``reply_s`` are over."""
 
@@ -31,26 +34,34 @@ class Limits:
 
 
 class Budget:
-    """What all connections together hold in buffers, and whom they were refused: ``refused`` counts by status."""
+    """What all connections together, gRPC's among them, hold in buffers, and whom they were refused: ``refused`` counts
+    by status, or by reason where nobody was answered."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes, self.held_bytes = most_bytes, 0
-        self.refused: Counter[int] = Counter()
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.held_bytes = limits, 0
+        self.refused: Counter[int | str] = Counter()
+        self._lock = threading.Lock()
 
     def fits(self, size: int) -> bool:
         """Whether so many bytes more are allowed."""
-        return self.held_bytes + size <= self.most_bytes
+        return self.held_bytes + size <= self.limits.buffered_bytes
 
     def too_large(self, size: int) -> str:
         """Why a reply of so many bytes is not sent, and what to do."""
-        if size > self.most_bytes:
+        if size > self.limits.buffered_bytes:
             return (
-                f"the reply has {size:,} bytes, and the server may buffer {self.most_bytes:,}; ask for less, or "
-                "raise buffered_bytes"
+                f"the reply has {size:,} bytes, and the server may buffer {self.limits.buffered_bytes:,}; ask for "
+                "less, or raise buffered_bytes"
             )
         return f"the reply has {size:,} bytes, more than can be buffered now; ask again later"
 
+    def refuse(self, reason: str) -> None:
+        """Count one more who was refused; from any thread."""
+        with self._lock:
+            self.refused[reason] += 1
+
     def change(self, by: int) -> bool:
         """Hold so many bytes more (or less). False when it is more than allowed: then give them back soon."""
-        self.held_bytes += by
-        return by <= 0 or self.held_bytes <= self.most_bytes
+        with self._lock:  # two threads' sums would lose one of them
+            self.held_bytes += by
+        return by <= 0 or self.fits(0)

@@ -18,7 +18,8 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 class Certificate:
-    """A certificate chain and its key, in PEM files. ``context``: what connections are made with. Raises InputError."""
+    """A certificate chain and its key, in PEM files. ``context``: what connections are made with; ``pem``: the key's
+    and the chain's bytes. Raises InputError."""
 
     def __init__(self, chain: Path, key: Path) -> None:
         self.chain, self.key = chain, key
@@ -32,7 +33,9 @@ class Certificate:
     def reload(self) -> None:
         """Read the files anew; connections that are open keep what they have. Raises InputError, changing nothing."""
         _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.chain, self.key)
+        pem = self.key.read_bytes(), self.chain.read_bytes()
         _load(self.context, self.chain, self.key)
+        self.pem = pem
 
 
 def _load(context: ssl.SSLContext, chain: Path, key: Path) -> None:
@@ -95,7 +98,7 @@ class TlsConnection(Connection):
         plain = socket.socket(fileno=self._tls.detach())
         plain.setblocking(False)
         self._sock = plain
-        self._refuse(400, "this port speaks https, not http; write https:// in the address")
+        self._refuse(400, "this port speaks https, not http; write https:// in the address", counted=_HTTP)
         return True
 
     def drain(self, begun: float, now: float) -> None:
@@ -108,8 +111,8 @@ class TlsConnection(Connection):
         return now - self.since > self._limits.handshake_s if self._shaking else super().stale(now)
 
 
-_NO_TLS = 525
-"""Counted, never sent: whoever cannot shake hands could not read it."""
+_HTTP, _NO_TLS = "http on an https port", "no TLS in common"
+"""What these are counted as. Whoever cannot shake hands is told nothing: it could not read it."""
 
 
 class _Enciphered:

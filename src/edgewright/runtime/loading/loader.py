@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from edgewright.core.errors import EdgewrightError, InputError, StorageError
+from edgewright.core.errors import EdgewrightError, StorageError
 from edgewright.runtime import logs
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, NotFound
@@ -17,7 +17,7 @@ from edgewright.runtime.hangs import Hangs
 from edgewright.runtime.loading.budget import MemoryBudget, NoRoom
 from edgewright.runtime.loading.opening import Opener, Settings
 from edgewright.runtime.loading.pause import Pause
-from edgewright.runtime.loading.places import find_places, is_model
+from edgewright.runtime.loading.places import find_places, is_model, some_places
 from edgewright.runtime.loading.preparing import discard
 from edgewright.runtime.loading.slots import Slot, Taken
 from edgewright.runtime.loading.sources import Source
@@ -51,10 +51,7 @@ class Loader:
         """Load everything, then go on watching. Raises InputError when there is nothing; for a single bundle or model
         also what keeps it from loading."""
         path = self._settings.path
-        places = find_places(path)
-        if not places:
-            raise InputError(f"{path} holds no bundle and no model; put NAME.onnx files or bundles there")
-        for place in places:
+        for place in some_places(path):
             slot = self._slots[place.path] = Slot(place, place.stamp)
             try:
                 slot.served = slot.good = self._opened(slot, *self._opener.first(place), keep=True)
@@ -63,7 +60,7 @@ class Loader:
             except Exception as error:
                 if is_model(path):
                     raise
-                self._refuse(slot, _explained(error))
+                self._refuse(slot, explained(error))
             else:
                 self._repository.put(slot.served)
         self._hangs.start()
@@ -96,8 +93,10 @@ class Loader:
         self._opener.close()
 
     def end_all(self) -> None:
-        """End the runs that go on; from any thread."""
-        self._hangs.end_all()
+        """End the runs that go on and what is being prepared, so that nobody has to wait for them; from any thread."""
+        if not self._closed:
+            self._opener.give_up()
+            self._hangs.end_all()
 
     def _work(self) -> None:
         looked = time.monotonic()
@@ -135,7 +134,7 @@ class Loader:
         try:
             work(name)
         except Exception as error:  # noqa: BLE001 - whoever asked waits for an answer
-            done(_explained(error))
+            done(explained(error))
         else:
             done(None)
 
@@ -199,7 +198,7 @@ class Loader:
             if isinstance(error, NoRoom) and slot.served is None:
                 self._cool(slot, str(error), again=not asked and not error.alone)
                 return error
-            wrong = _explained(error)
+            wrong = explained(error)
             self._refuse(slot, wrong)
             return wrong
         self._swap(slot, served)
@@ -334,13 +333,10 @@ class Loader:
             for served in {other.served, other.good} - {None} if other is not slot else ():
                 assert served is not None  # noqa: S101 - narrowing for the type checker
                 if (served.source.name, served.source.version) == (source.name, source.version):
-                    raise Taken(
-                        f"{other.place.path.name} is served as {source.name} {source.version} already; remove one of "
-                        "the two, or give it another version"
-                    )
+                    raise Taken(other.place.path, source.name, source.version)
 
 
-def _explained(error: Exception) -> EdgewrightError:
+def explained(error: Exception) -> EdgewrightError:
     """``error`` as one that can be told. What nobody thought of goes into the log, with its place."""
     if isinstance(error, EdgewrightError):
         return error

@@ -74,6 +74,14 @@ def find_places(path: Path) -> list[Place]:
     return found
 
 
+def some_places(path: Path) -> list[Place]:
+    """As ``find_places``. Raises InputError where there is nothing to serve."""
+    places = find_places(path)
+    if not places:
+        raise InputError(f"{path} holds no bundle and no model; put NAME.onnx files or bundles there")
+    return places
+
+
 def is_model(path: Path) -> bool:
     """Whether one model lies there: a model file, a bundle's file or a bundle's folder."""
     try:

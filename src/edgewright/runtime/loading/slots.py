@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgewright.core.child import ChildLost
 from edgewright.core.errors import EdgewrightError, StorageError
@@ -14,7 +15,12 @@ _FIRST_S, _LONGEST_S = 2.0, 300.0
 
 
 class Taken(EdgewrightError):  # noqa: N818 - reads as what it says
-    """Other files are served under the same name and version."""
+    """Other files, at ``path``, are served under the same name and version."""
+
+    def __init__(self, path: Path, name: str, version: str) -> None:
+        super().__init__(
+            f"{path.name} is served as {name} {version} already; remove one of the two, or give it another version"
+        )
 
 
 @dataclass(eq=False)

@@ -58,14 +58,12 @@ def _told(entry: Entry) -> dict[str, Any]:
 
 
 def change(
-    control: Control | None, name: str, verb: str, body: bytes, answer: Answer, later: Later
+    control: Control, name: str, verb: str, body: bytes, answer: Answer, later: Later
 ) -> None:  # fmt: skip
     """Load or unload (``verb``), and answer when it is done. Raises BadRequest, Unsupported."""
     parameters = read_object(body).get("parameters", {})
     if not isinstance(parameters, dict):
         raise BadRequest("'parameters' is not an object")
-    if control is None:
-        raise Unsupported("models are not loaded and unloaded by request here: the server was started without that")
     odd = [key for key in parameters if key == "config" or key.startswith("file:")]
     if odd:
         raise Unsupported(f"{odd[0][:60]!r} is not taken: a model is served as it lies in the folder")

@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from edgewright import __version__
 from edgewright.runtime.faults import NotFound, NotReady, Unsupported
 from edgewright.runtime.lanes.rpc.memory import Memory
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.settings import logged, traced
+from edgewright.runtime.loading.waited import Waited
 from edgewright.runtime.oip.metadata import config_parameters, metadata, platform, statistics
 from edgewright.runtime.oip.regions import Regions
-from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
+from edgewright.runtime.service import Service
 
-_EXTENSIONS = ("statistics", "model_configuration", "schedule_policy", "parameters", "classification")
+_EXTENSIONS = (
+    "statistics",
+    "model_configuration",
+    "schedule_policy",
+    "parameters",
+    "classification",
+    "model_repository",
+)
 _TYPE = "TYPE_"
 _STATISTICS = tuple(MESSAGES["ModelStatistics"].DESCRIPTOR.fields_by_name)
 _HARMLESS = frozenset({"unload_dependents"})
 """Parameters of loading and unloading that change nothing here: no model depends on another."""
 
 
-class Control(Protocol):
-    """Loads and unloads models by name. Both raise a Fault or another EdgewrightError, and may take their time."""
-
-    def load(self, name: str) -> None:
-        """Load the model, or load it again."""
-        ...
-
-    def unload(self, name: str) -> None:
-        """Let the model answer what it was asked, and no more."""
-        ...
-
-
 class Answers:
-    """``control`` None: loading and unloading are unsupported. ``strict``: ready only while all models are.
-    ``regions`` None: clients may not use shared memory."""
+    """What each call but inference is answered. ``regions`` None: clients may not use shared memory."""
 
-    def __init__(
-        self, repository: Repository, control: Control | None = None, strict: bool = False,
-        regions: Regions | None = None,
-    ) -> None:  # fmt: skip
-        self._repository, self._control, self._strict, self._memory = repository, control, strict, Memory(regions)
+    def __init__(self, service: Service, regions: Regions | None = None) -> None:
+        self._repository, self._strict = service.repository, service.table.strict_readiness
+        self._loader, self._memory = Waited(service.loader), Memory(regions)
 
     def calls(self) -> Mapping[str, Callable[[Any], Any]]:
         """What answers each unary call: its request message to its reply. Raises Faults, and what control raises."""
@@ -63,8 +56,7 @@ class Answers:
         }
 
     def _server(self, told: Any) -> Any:
-        extensions = [*_EXTENSIONS, *(["model_repository"] if self._control is not None else [])]
-        extensions += ["system_shared_memory"] if self._memory.offered else []
+        extensions = [*_EXTENSIONS, *(["system_shared_memory"] if self._memory.offered else [])]
         return MESSAGES["ServerMetadataResponse"](name="edgewright", version=__version__, extensions=extensions)
 
     def ready(self) -> bool:
@@ -126,22 +118,22 @@ class Answers:
         return made
 
     def _load(self, told: Any) -> Any:
-        self._checked(told).load(told.model_name)
+        _check(told)
+        self._loader.load(told.model_name)
         return MESSAGES["RepositoryModelLoadResponse"]()
 
     def _unload(self, told: Any) -> Any:
-        self._checked(told).unload(told.model_name)
+        _check(told)
+        self._loader.unload(told.model_name)
         return MESSAGES["RepositoryModelUnloadResponse"]()
-
-    def _checked(self, told: Any) -> Control:
-        if self._control is None:
-            raise Unsupported("models are not loaded or unloaded by request here; the server was started without that")
-        odd = sorted(set(told.parameters) - _HARMLESS)
-        if odd:
-            raise Unsupported(f"the parameter {odd[0][:60]!r} is not taken: a model is served as it lies in the folder")
-        return self._control
 
     def _trace(self, told: Any) -> Any:
         if told.model_name:
             self._repository.find(told.model_name)
         return traced(told)
+
+
+def _check(told: Any) -> None:
+    odd = sorted(set(told.parameters) - _HARMLESS)
+    if odd:
+        raise Unsupported(f"the parameter {odd[0][:60]!r} is not taken: a model is served as it lies in the folder")

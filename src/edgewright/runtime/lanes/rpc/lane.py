@@ -13,80 +13,50 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import grpc
 
 from edgewright.core.errors import EdgewrightError, InputError
-from edgewright.runtime.desk import Desk
-from edgewright.runtime.experiments.splits import Splits
-from edgewright.runtime.faults import BadRequest
-from edgewright.runtime.lanes.rpc.answers import Answers, Control
+from edgewright.runtime.addresses import Address
+from edgewright.runtime.faults import BadRequest, Crowded, Fault
+from edgewright.runtime.lanes.limits import Budget, Limits
+from edgewright.runtime.lanes.rpc.answers import Answers
+from edgewright.runtime.lanes.rpc.calls import Call
+from edgewright.runtime.lanes.rpc.guard import SERVICE, TAKES, Guard, credentials
 from edgewright.runtime.lanes.rpc.health import HEALTH
 from edgewright.runtime.lanes.rpc.health import check as health
 from edgewright.runtime.lanes.rpc.inference import Inference
 from edgewright.runtime.lanes.rpc.logged import logged_call, logged_stream
 from edgewright.runtime.lanes.rpc.schema import CALLS
-from edgewright.runtime.lanes.rpc.statuses import Crowded, abort
+from edgewright.runtime.lanes.rpc.statuses import abort
 from edgewright.runtime.lanes.rpc.streams import Replies
 from edgewright.runtime.lanes.rpc.tensors import Asked, parse
-from edgewright.runtime.oip.regions import Regions
-from edgewright.runtime.repository import Repository
+from edgewright.runtime.safety import Safety
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.served import Served
+from edgewright.runtime.service import Service
 
-_SERVICE = "inference.GRPCInferenceService"
-_OPEN = (f"/{_SERVICE}/ServerLive", f"/{_SERVICE}/ServerReady", f"/{HEALTH}/Check")
-"""Calls that need no token: they tell nothing, and whoever looks after the machine makes them."""
-_BYTES_A_SECOND = 128 * 1024
-"""The least pace at which a reply must be read, once ``reply_s`` are over."""
-
-
-@dataclass(frozen=True)
-class RpcLimits:
-    """Bytes of a message; calls at a time, streams among them; seconds: for a request to come whole, for a reply to be
-    read, of a client's silence until it is asked whether it is still there, for the answer to that, and of a connection
-    without calls."""
-
-    message_bytes: int = 64 * 2**20
-    calls: int = 128
-    streams: int = 32
-    request_s: float = 30.0
-    reply_s: float = 30.0
-    silence_s: float = 60.0
-    pong_s: float = 20.0
-    idle_s: float = 300.0
-
-
-def credentials(chain: Path, key: Path) -> Any:
-    """For TLS, with a certificate chain and its key in PEM; read once, when the server starts. Raises InputError."""
-    try:
-        return grpc.ssl_server_credentials([(key.read_bytes(), chain.read_bytes())])
-    except OSError as error:
-        raise InputError(f"cannot read the certificate {chain} or its key {key}: {error.strerror}") from error
+_CALLS, _STREAMS = 128, 32
+"""Calls at a time, and streams among them."""
+_SILENCE_S, _PONG_S = 60.0, 20.0
+"""Of a client's silence until it is asked whether it is still there, and for the answer to that."""
 
 
 class GrpcLane:
-    """Listens at ``host:port`` (0: a free one) as soon as it is made; ``port`` holds which. Calls are taken from
-    ``start`` on; ``drain`` takes no more, ``close`` ends those that go on.
-
-    ``control`` loads and unloads models; ``strict``: ready only while all models are; ``credentials``, from
-    ``grpc.ssl_server_credentials``, encrypt; ``check`` says whether a bearer token is known, which then every call
-    needs but those that ask whether the server is there; ``splits`` choose among versions; ``access_log``: a line per
-    request; ``regions``: the shared memory that clients may use.
-    Raises InputError where nobody can listen.
-    """
+    """A Lane at ``address``. ``calls`` at a time and ``streams`` among them; all other limits are those of the
+    ``budget``. Raises InputError where nobody can listen."""
 
     def __init__(
-        self, repository: Repository, desk: Desk, host: str, port: int, *, limits: RpcLimits | None = None,
-        control: Control | None = None, strict: bool = False, credentials: Any = None,
-        check: Callable[[str], bool] | None = None, splits: Splits | None = None, access_log: bool = False,
-        regions: Regions | None = None,
+        self, service: Service, address: Address, budget: Budget, safety: Safety | None = None,
+        calls: int = _CALLS, streams: int = _STREAMS,
     ) -> None:  # fmt: skip
-        self._limits = limits or RpcLimits()
-        self._desk, self._regions = desk, regions
+        self._budget, self._desk, self._most_streams = budget, service.desk, streams
+        guarded = safety or Safety()
+        certificate = guarded.secured(address)
+        self._guard = None if guarded.tokens is None else Guard(guarded.tokens)
+        repository, splits = service.repository, service.splits
 
         def find(asked: Asked) -> Served:
             if splits is not None:
@@ -96,41 +66,39 @@ class GrpcLane:
         self._find = find
         self._streams: set[Replies] = set()
         self._room = threading.Lock()
-        self._calls: set[_Call] = set()
+        self._calls: set[Call] = set()
         self._over: threading.Event | None = None
         self._started = False
-        self._pool = ThreadPoolExecutor(self._limits.calls + 4, "edgewright-grpc")
-        answers = Answers(repository, control, strict, regions)
+        self._pool = ThreadPoolExecutor(calls + 4, "edgewright-grpc")
+        self._regions = regions = service.regions if address.local else None
+        answers = Answers(service, regions)
         works = {name: _plain(call, CALLS[name][0]) for name, call in answers.calls().items()}
-        works["ModelInfer"] = Inference(find, desk, regions).infer
-        if access_log:
+        works["ModelInfer"] = Inference(find, self._desk, regions).infer
+        self._logs = service.table.access_log
+        if self._logs:
             works = {name: logged_call(name, work) for name, work in works.items()}
-        self._access_log = access_log
         handlers = {name: self._unary(work) for name, work in works.items()}
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
         self._server = grpc.server(
             self._pool,
             handlers=[
-                grpc.method_handlers_generic_handler(_SERVICE, handlers),
-                grpc.method_handlers_generic_handler(HEALTH, {"Check": self._unary(health(answers.ready, _SERVICE))}),
+                grpc.method_handlers_generic_handler(SERVICE, handlers),
+                grpc.method_handlers_generic_handler(HEALTH, {"Check": self._unary(health(answers.ready, SERVICE))}),
             ],
-            interceptors=[] if check is None else [_Guard(check)],
-            options=_options(self._limits),
-            maximum_concurrent_rpcs=self._limits.calls,
+            interceptors=[] if self._guard is None else [self._guard],
+            options=_options(budget.limits, calls),
+            maximum_concurrent_rpcs=calls,
         )
-        self.host = host
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            if credentials is None:
-                self.port = self._server.add_insecure_port(address)
+            if certificate is None:
+                port = self._server.add_insecure_port(address.place)
             else:
-                self.port = self._server.add_secure_port(address, credentials)
+                port = self._server.add_secure_port(address.place, credentials(certificate))
         except RuntimeError as error:
             self._pool.shutdown()
-            raise InputError(f"cannot listen on {address}: it is in use, or none of this machine's") from error
-
-    def __str__(self) -> str:
-        return f"grpc://[{self.host}]:{self.port}" if ":" in self.host else f"grpc://{self.host}:{self.port}"
+            why = "it is in use, or none of this machine's"
+            raise InputError(f"cannot listen on {address.place}: {why}") from error
+        self.addresses = [replace(address, port=port)]
 
     def start(self) -> None:
         """Take calls."""
@@ -150,25 +118,37 @@ class GrpcLane:
         return self._over is None or not self._over.is_set()
 
     def sweep(self) -> None:
-        """Hang up on clients that do not send their request or read their reply in time; to be called now and then."""
+        """Hang up on clients that do not send their request or read their reply in time, and end the streams of those
+        whose tokens were taken from them; to be called now and then."""
         now = time.monotonic()
         for call in list(self._calls):
             if call.until < now:
                 call.context.cancel()
+        if self._guard is not None:
+            for stream in list(self._streams):
+                try:
+                    self._guard.check(stream.call.context.invocation_metadata(), TAKES["ModelStreamInfer"])
+                except Fault as fault:
+                    stream.end(fault)
 
     def close(self) -> None:
-        """End everything."""
+        """End everything. May be called twice, and without ``start``."""
         if not self._started:
-            self._server.start()  # what never started does not give its port back
+            self.start()  # what never started does not give its port back
         self.drain(0.0)
         self._server.stop(None)
         self._pool.shutdown()
 
-    def _begin(self, context: Any) -> _Call:
-        call = _Call(context, time.monotonic() + self._limits.request_s)
+    def _begin(self, context: Any) -> Call:
+        call = Call(context, self._budget)
         self._calls.add(call)
-        if not context.add_callback(lambda: self._calls.discard(call)):
-            self._calls.discard(call)  # it has ended already
+
+        def ended() -> None:
+            self._calls.discard(call)
+            call.end()
+
+        if not context.add_callback(ended):
+            ended()  # already
         return call
 
     def _unary(self, work: Callable[[bytes, Any], bytes]) -> Any:
@@ -176,55 +156,46 @@ class GrpcLane:
 
         def answer(requests: Iterator[bytes], context: Any) -> bytes:
             call = self._begin(context)
+            call.until = time.monotonic() + self._budget.limits.request_s
             try:
                 raw = next(requests, None)
                 call.until = NEVER
                 if raw is None:
                     raise BadRequest("the call ended without a request")
+                size = len(raw)
+                call.asked(size)
                 made = work(raw, context)
+                call.free(size)
+                call.answered(len(made))
             except EdgewrightError as error:
                 self._desk.stray(error)
-                call.until = self._reply_until(0)
+                call.hurry()
                 abort(context, error)
-            call.until = self._reply_until(len(made))
             return made
 
         return grpc.stream_unary_rpc_method_handler(answer)
 
     def _stream(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        call = self._begin(context)
-        call.until = NEVER  # between two requests a client may be silent: it is asked whether it is still there
+        call = self._begin(context)  # between two requests a client may be silent: it is asked whether it is there
         try:
             with self._room:
-                if len(self._streams) >= self._limits.streams:
-                    raise Crowded(f"{self._limits.streams} streams are open already; close one, or ask call by call")
-                told = logged_stream(context) if self._access_log else None
-                stream = Replies(self._find, self._desk, requests, context, told, self._regions)
+                if len(self._streams) >= self._most_streams:
+                    raise Crowded(f"{self._most_streams} streams are open already; close one, or ask call by call")
+                told = logged_stream(context) if self._logs else None
+                stream = Replies(self._find, self._desk, requests, call, told, self._regions)
                 self._streams.add(stream)
             try:
                 if self._over is not None:
                     stream.drain()
                 for made in stream:
-                    call.until = self._reply_until(len(made))
                     yield made
                     call.until = NEVER
+                    call.free(len(made))
             finally:
                 self._streams.discard(stream)
         except EdgewrightError as error:
-            call.until = self._reply_until(0)
+            call.hurry()
             abort(context, error)
-
-    def _reply_until(self, size: int) -> float:
-        return time.monotonic() + self._limits.reply_s + size / _BYTES_A_SECOND
-
-
-class _Call:
-    """A call that goes on, and the time until which its client has something to do (``NEVER``: it is our turn)."""
-
-    __slots__ = ("context", "until")
-
-    def __init__(self, context: Any, until: float) -> None:
-        self.context, self.until = context, until
 
 
 def _plain(call: Callable[[Any], Any], kind: Any) -> Callable[[bytes, Any], bytes]:
@@ -237,38 +208,13 @@ def _plain(call: Callable[[Any], Any], kind: Any) -> Callable[[bytes, Any], byte
     return work
 
 
-class _Guard(grpc.ServerInterceptor):  # type: ignore[misc]
-    """Lets calls pass whose bearer token is known."""
-
-    def __init__(self, check: Callable[[str], bool]) -> None:
-        self._check = check
-        self._refuse = _refusing("this server asks for a token; send the metadata 'authorization: Bearer TOKEN'")
-        self._unknown = _refusing("this token is not known here: it was revoked, or is another server's")
-
-    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
-        """What answers the call: its own handler, or a refusal."""
-        if details.method in _OPEN:
-            return continuation(details)
-        told = [value for key, value in details.invocation_metadata or () if key == "authorization"]
-        scheme, _, token = told[0].partition(" ") if len(told) == 1 else ("", "", "")
-        if scheme.lower() != "bearer" or not token.strip():
-            return self._refuse
-        return continuation(details) if self._check(token.strip()) else self._unknown
-
-
-def _refusing(why: str) -> Any:
-    return grpc.unary_unary_rpc_method_handler(
-        lambda request, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, why)
-    )
-
-
-def _options(limits: RpcLimits) -> list[tuple[str, int]]:
+def _options(limits: Limits, calls: int) -> list[tuple[str, int]]:
     return [
-        ("grpc.max_receive_message_length", limits.message_bytes),
+        ("grpc.max_receive_message_length", limits.body_bytes),
         ("grpc.max_send_message_length", -1),
-        ("grpc.max_concurrent_streams", limits.calls),
-        ("grpc.keepalive_time_ms", int(limits.silence_s * 1e3)),
-        ("grpc.keepalive_timeout_ms", int(limits.pong_s * 1e3)),
+        ("grpc.max_concurrent_streams", calls),
+        ("grpc.keepalive_time_ms", int(_SILENCE_S * 1e3)),
+        ("grpc.keepalive_timeout_ms", int(_PONG_S * 1e3)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.max_connection_idle_ms", int(limits.idle_s * 1e3)),
         ("grpc.so_reuseport", 0),

@@ -10,12 +10,15 @@ from edgewright.core.errors import EdgewrightError, InputError, TrustError
 from edgewright.runtime.faults import (
     BadRequest,
     Cancelled,
+    Crowded,
     Expired,
     Fault,
+    Forbidden,
     Infeasible,
     NotFound,
     NotReady,
     Overloaded,
+    Unauthenticated,
     Unsupported,
 )
 
@@ -25,12 +28,10 @@ _MOST = 1000
 """Characters of the sentence: it may quote what was asked, and clients refuse heads of some KB."""
 
 
-class Crowded(Overloaded):
-    """No room for another stream."""
-
-
 _STATUSES: dict[type[EdgewrightError], grpc.StatusCode] = {
     BadRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    Forbidden: grpc.StatusCode.PERMISSION_DENIED,
     NotFound: grpc.StatusCode.NOT_FOUND,
     NotReady: grpc.StatusCode.UNAVAILABLE,
     Crowded: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -13,6 +13,7 @@ import grpc
 from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone, NotReady
+from edgewright.runtime.lanes.rpc.calls import Call
 from edgewright.runtime.lanes.rpc.inference import Find, timeout
 from edgewright.runtime.lanes.rpc.logged import Told
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
@@ -33,6 +34,8 @@ class _Pending:
     """One request on its way."""
 
     def __init__(self) -> None:
+        self.size = 0
+        """Bytes of the request that are held."""
         self.asked: Asked | None = None
         self.served: Served | None = None
         self.job: Job | None = None
@@ -46,47 +49,61 @@ class _Pending:
 class Replies:
     """A stream's replies, each a serialised ModelStreamInferResponse, in the order of ``requests``.
 
-    A thread of its own reads these, so that they overlap. Iterating raises NotReady once all is answered that came
-    before ``drain``. ``told`` is called with each reply, where there is a log for it.
+    A thread of its own reads these, so that they overlap. Iterating raises what the stream was ended with, once all is
+    answered that came before. What is held for the ``call`` of each reply is to be given back when it was read.
+    ``told`` is called with each reply, where there is a log for it.
     """
 
     def __init__(
-        self, find: Find, desk: Desk, requests: Iterator[bytes], context: Any, told: Told | None = None,
+        self, find: Find, desk: Desk, requests: Iterator[bytes], call: Call, told: Told | None = None,
         regions: Regions | None = None,
     ) -> None:  # fmt: skip
-        self._find, self._desk, self._requests, self._context = find, desk, requests, context
+        self._find, self._desk, self._requests, self.call = find, desk, requests, call
         self._told, self._regions = told, regions
         self._changed = threading.Condition()
         self._line: deque[_Pending] = deque()
-        self._last = self._draining = self._closed = False
-        if not context.add_callback(self._close):
+        self._last = self._closed = False
+        self._fault: Fault | None = None
+        if not call.context.add_callback(self._close):
             self._close()
         threading.Thread(target=self._read, name="edgewright-grpc-stream", daemon=True).start()
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
             with self._changed:
-                while not (self._line[0].over if self._line else self._last or self._draining):
+                while not (self._line[0].over if self._line else self._last or self._fault):
                     self._changed.wait()
                 if not self._line:
-                    if self._last:
+                    if self._fault is None or self._last:
                         return
-                    raise NotReady("the server is shutting down")
+                    raise self._fault
                 first = self._line.popleft()
                 self._changed.notify_all()
             made = _told(first)
+            self.call.free(first.size)
+            try:
+                self.call.answered(len(made))
+            except Fault as fault:
+                first.error = fault
+                made = _told(first)
+                self.call.answered(len(made))
             if self._told is not None:
                 model, version = (first.asked.model, first.asked.version) if first.asked else ("", "")
                 self._told(model, version, first.begin, first.error, len(made))
             yield made
 
     def drain(self) -> None:
-        """Take no further request."""
+        """Take no further request: the server ends."""
+        self.end(NotReady("the server is shutting down"))
+
+    def end(self, fault: Fault) -> None:
+        """Take no further request, for this reason."""
         with self._changed:
-            self._draining = True
+            self._fault = self._fault or fault
             self._changed.notify_all()
 
     def _read(self) -> None:
+        last = True
         try:
             for raw in self._requests:
                 pending = _Pending()
@@ -95,7 +112,8 @@ class Replies:
                 with self._changed:
                     while len(self._line) >= _IN_FLIGHT and not self._closed:
                         self._changed.wait()
-                    if self._closed or self._draining:
+                    if self._closed or self._fault is not None:
+                        last = False  # there is one more, and it is not answered
                         return
                     self._line.append(pending)
                 self._begin(raw, pending)
@@ -103,11 +121,13 @@ class Replies:
             pass  # the call has ended; ``_close`` knows
         finally:
             with self._changed:
-                self._last = True
+                self._last |= last
                 self._changed.notify_all()
 
     def _begin(self, raw: bytes, pending: _Pending) -> None:
         try:
+            self.call.asked(len(raw))
+            pending.size = len(raw)
             pending.asked = read(raw, self._regions)
             self._ask(pending, pending.asked)
         except EdgewrightError as error:
@@ -123,7 +143,7 @@ class Replies:
         def done(outputs: Any, fault: Fault | None) -> None:
             self._done(pending, outputs, fault)
 
-        left = timeout(asked, self._context)
+        left = timeout(asked, self.call.context)
         while True:
             served = pending.served = self._find(asked)
             try:
