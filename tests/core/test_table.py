@@ -5,7 +5,6 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from edgewright.core import table as module
 from edgewright.core.errors import InputError
 from edgewright.core.table import Table
 
@@ -23,7 +22,7 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             EntryPoint("ours", "decimal:Context", group),
         ]
 
-    monkeypatch.setattr(module, "entry_points", entry_points)
+    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
     return asked
 
 

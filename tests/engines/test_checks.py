@@ -55,6 +55,30 @@ def test_a_wrong_call_is_refused_before_and_after_a_right_one(wrong: dict[str, A
             session.infer({"x": ONE, "y": ROWS})
 
 
+def sums(*axes: str):
+    """The sum of as many inputs, which would broadcast."""
+    build = Build()
+    names = [build.input(name, [axis, 3]) for name, axis in zip("xyz", axes, strict=False)]
+    total = names[0]
+    for name in names[1:]:
+        total = build.node("Add", total, name)
+    build.output(total, None)
+    return build.model()
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_inputs_of_one_symbol_have_as_many_rows_as_each_other(engine: str):
+    one, two = ROWS[:1], ROWS
+    with open_session(sums("n", "m", "n"), engine) as session:
+        for _ in range(2):  # also when the call before was right
+            (out,) = session.infer({"x": two, "y": one, "z": two}).values()
+            np.testing.assert_array_equal(out, 3 * two)
+            with pytest.raises(InputError, match=r"'x' and 'z' must have as many rows .*\('n'\), got 2 and 1"):
+                session.infer({"x": two, "y": one, "z": one})
+        (out,) = session.infer({"x": one, "y": two, "z": one}).values()
+        assert len(out) == 2
+
+
 def endless():
     """A loop of a million million turns: nothing in the graph is wrong."""
     turns = helper.make_node("Add", ["v", "one"], ["more"])

@@ -11,6 +11,7 @@ from edgewright.compression.contract import Context
 from edgewright.compression.passes import make_pass
 from edgewright.core.model import Model
 from edgewright.engines import open_session
+from edgewright.measurement.conditions import session_conditions
 from edgewright.testing.build import Build, Drawn
 
 
@@ -54,6 +55,11 @@ def test_a_graph_that_holds_another_batch_still_opens():
     with open_session(pairs(), "openvino") as session:
         (out,) = session.infer({"x": x}).values()
         np.testing.assert_array_equal(out, x)
+        told = "it is compiled for any number of samples, as it cannot be for one: "
+        assert session.note.startswith(told) and len(session.note) > len(told)
+        assert session_conditions(session)["note"] == session.note
+    with open_session(two_batches(), "openvino") as session:
+        assert session.note == "" and "note" not in session_conditions(session)
 
 
 @pytest.mark.parametrize("sizes", [(8, 16, 4), (13, 7, 3), (64, 64, 10), (8, 64, 64, 4), (256, 100, 10), (30, 20)])

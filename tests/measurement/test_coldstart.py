@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.core.samples import drawn_requests
 from edgewright.measurement import fresh as fresh_module
 from edgewright.measurement.coldstart import cold_start, measure_cold_start
 from edgewright.measurement.fresh import Fresh, observe
-from edgewright.measurement.subject import Subject, drawn_requests
+from edgewright.measurement.subject import Subject
 from edgewright.testing.build import Build
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.core.model import Model
+from edgewright.core.samples import drawn_requests
 from edgewright.measurement.fresh import Fresh, observe
 from edgewright.measurement.memory import measure_memory, peak_memory
-from edgewright.measurement.subject import Subject, drawn_requests
+from edgewright.measurement.subject import Subject
 from edgewright.testing.build import Build
 
 MB = 1_000_000

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from edgewright.core.errors import EngineError, InputError
+from edgewright.core.samples import drawn_requests
 from edgewright.core.session import EngineOptions
 from edgewright.formats.onnx import parse
 from edgewright.measurement.profile import by_type, profile, read_onnxruntime, removed
-from edgewright.measurement.subject import drawn_requests
 from edgewright.testing import zoo
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -19,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgewright.core.child import ChildError, ChildLost, run_child
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.core.model import Signature, TensorSpec
+from edgewright.core.priority import Turns
 from edgewright.formats import save
 from edgewright.runtime import Runtime
 from edgewright.runtime.addresses import Address
@@ -28,13 +30,15 @@ from edgewright.runtime.hangs import Hangs, patience_s
 from edgewright.runtime.lanes.door import Door
 from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.loading.places import Place, find_places, newest
+from edgewright.runtime.loading.places import Place, find_places
 from edgewright.runtime.loading.slots import INFINITY, Slot, Taken
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Job, Scheduler
 from edgewright.runtime.scheduling.times import RunTimes
+from edgewright.runtime.served import Served
 from edgewright.runtime.server import Server, serving
 from edgewright.runtime.stats import Stats
+from edgewright.runtime.versions import ordered
 from edgewright.testing.build import Build
 
 LONG = 120.0
@@ -178,6 +182,36 @@ def test_a_run_that_never_ends_is_ended_and_the_next_is_answered(tmp_path):
         asker.join(LONG)
         assert found == ["ended"] and served.hangs == 1
         assert runtime.infer({"x": np.ones(1, np.float32)})["y"] == 1.0
+
+
+def test_a_run_that_cannot_be_ended_is_told_once(caplog):
+    class Endless:
+        """As OpenVINO's sessions: without ``interrupt``."""
+
+        signature = Signature((TensorSpec("x", "float32", ("n",)),), (TensorSpec("y", "float32", ("n",)),))
+        began, go = threading.Event(), threading.Event()
+
+        def infer(self, inputs):
+            self.began.set()
+            assert self.go.wait(LONG)
+            return {"y": inputs["x"]}
+
+    undeclared = {"preprocessing": None, "postprocessing": None}
+    served = Served(SimpleNamespace(name="m", engine="openvino", **undeclared), Endless())
+    asker = threading.Thread(target=lambda: served.infer({"x": np.ones(1, np.float32)}))
+    asker.start()
+    assert Endless.began.wait(LONG)
+    hangs, begin = Hangs(lambda: [served]), served.at_work[0]
+    hangs.look(begin + 59.0)
+    assert not caplog.records
+    for more in (61.0, 62.0):
+        hangs.look(begin + more)
+    (record,) = caplog.records
+    assert record.event == "hang" and "openvino does not let it be ended" in record.message
+    assert "isolated = true in [models.'m']" in record.message
+    assert served.hangs == 1, "and no more of it on the thread that reads"
+    Endless.go.set()
+    asker.join(LONG)
 
 
 # Clients that vanish.
@@ -341,7 +375,8 @@ def test_folders_that_nobody_may_look_into_and_odd_names(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "is_file", refused)  # root may look into everything
     assert [place.name for place in find_places(tmp_path)] == ["m"]
-    assert newest(["²", "1", "9" * 5000]) in ("²", "1", "9" * 5000)
+    odd = ["²", "1", "9" * 5000]
+    assert sorted(ordered(dict.fromkeys(odd, 0))) == sorted(odd)
 
 
 def test_an_exception_nobody_thought_of_is_told_and_the_loader_lives(loaded, tmp_path, monkeypatch):
@@ -374,6 +409,16 @@ def test_a_child_is_given_up_when_it_is_told_to_stop():
             run_child(f"{__name__}:_forever", None, timeout_s=LONG, stop=stop)
     finally:
         os.close(stop)
+
+
+def test_a_version_that_gets_no_time_of_the_cpu_is_prepared_once_more_with_some(loaded, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgewright.core.child._PATIENCE_S", 0.001)
+    asked = []
+    monkeypatch.setattr("edgewright.core.child.turns", lambda pid: asked.append(pid) or Turns(0.1, 6.0))
+    one = loaded()
+    doubling(tmp_path / "models" / "n.onnx")
+    assert one.load("n") is None and len(asked) == 1
+    assert one.repository.find("n").infer({"x": X})
 
 
 # The program.

@@ -1,7 +1,6 @@
-"""The cache: what is the same request, who runs it, what is forgotten, and that nobody can spoil it."""
+"""The cache: what is the same request, what is forgotten, and that nobody can spoil it."""
 
 import gc
-import threading
 import tracemalloc
 
 import numpy as np
@@ -13,7 +12,6 @@ from hypothesis.extra import numpy as hnp
 from edgewright.core.errors import InputError
 from edgewright.runtime.cache import Cache, image_key, request_key
 
-LONG = 60.0
 DTYPES = st.one_of(hnp.boolean_dtypes(), hnp.integer_dtypes(), hnp.floating_dtypes(), hnp.unicode_string_dtypes())
 ARRAYS = hnp.arrays(DTYPES, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
 
@@ -155,73 +153,6 @@ def test_an_owner_that_is_gone_has_nothing_and_gets_nothing():
     assert cache.find(b"a") is None and cache.find(b"b")
     assert cache.keep(owner, b"a", f(2))["x"][0] == 2, "a run that was under way is still answered"
     assert cache.find(b"a") is None and cache.counts().dropped == 1
-
-
-class Watched(Cache):
-    """A cache that tells when somebody waits for another's answer."""
-
-    def __init__(self, most_bytes):
-        super().__init__(most_bytes)
-        self.waits = threading.Semaphore(0)
-
-    def joined(self):
-        super().joined()
-        self.waits.release()
-
-    def expect(self, count):
-        for _ in range(count):
-            assert self.waits.acquire(timeout=LONG)
-
-
-class Making:
-    """Calls of ``make`` that take place when the test says so."""
-
-    def __init__(self, cache, count, fails=0):
-        self.owner, self.began, self.go = Owner(), threading.Semaphore(0), threading.Semaphore(0)
-        self.cache, self.made, self.fails, self.found = cache, 0, fails, []
-        self.threads = [threading.Thread(target=self.ask) for _ in range(count)]
-        for thread in self.threads:
-            thread.start()
-
-    def ask(self):
-        try:
-            self.found.append(float(self.cache.get(self.owner, b"k", self.make)["x"][0]))
-        except ZeroDivisionError as error:
-            self.found.append(type(error))
-
-    def make(self):
-        self.made += 1
-        self.began.release()
-        assert self.go.acquire(timeout=LONG)
-        if self.made <= self.fails:
-            raise ZeroDivisionError
-        return f(self.made)
-
-    def end(self):
-        for thread in self.threads:
-            thread.join(LONG)
-            assert not thread.is_alive()
-        return self.found
-
-
-@pytest.mark.parametrize("room", [10**6, 1])
-def test_of_threads_that_ask_at_once_one_makes_it(room):
-    cache = Watched(room)
-    making = Making(cache, 8)
-    assert making.began.acquire(timeout=LONG)
-    cache.expect(7)
-    making.go.release()
-    assert making.end() == [1.0] * 8 and making.made == 1
-    assert (cache.counts().hits, cache.counts().misses, cache.counts().joined) == (0, 8, 7)
-
-
-def test_one_failure_is_one_callers_and_the_next_makes_it():
-    cache = Watched(10**6)
-    making = Making(cache, 5, fails=1)
-    assert making.began.acquire(timeout=LONG)
-    cache.expect(4)
-    making.go.release(2)
-    assert sorted(making.end(), key=str) == [2.0] * 4 + [ZeroDivisionError] and making.made == 2
 
 
 @pytest.mark.parametrize("told", [-1, "4", True, float("nan"), float("inf")])

@@ -116,8 +116,8 @@ def test_what_was_answered_is_answered_at_once(desk):
     with pytest.raises(ValueError):
         first["y"][0] = 5
     answers = Answers()
-    job = desk.later(served, x(), answers.of("later"))
-    assert answers.found == {"later": 2.0} and not desk.scheduler.cancel(job)
+    give_up = desk.later(served, x(), answers.of("later"))
+    assert answers.found == {"later": 2.0} and not give_up()
     assert desk.at_once(served, x(2))["y"][0] == 3 and session.runs == [1.0, 2.0]
     assert (served.stats.hits, served.stats.misses, served.stats.requests) == (3, 2, 2)
 
@@ -189,14 +189,56 @@ def test_one_that_is_cancelled_leaves_its_place_to_the_most_urgent_of_the_others
     desk, other = blocked
     session, answers = Held(), Answers()
     served = model(session)
-    job = desk.later(served, x(), answers.of("first"), priority=1)
+    give_up = desk.later(served, x(), answers.of("first"), priority=1)
     desk.later(served, x(), answers.of("patient"), priority=3)
     desk.later(served, x(), answers.of("urgent"), priority=2)
-    assert desk.scheduler.waiting == 1 and desk.scheduler.cancel(job)
+    assert desk.scheduler.waiting == 1 and give_up()
     assert answers.found == {"first": Cancelled} and desk.scheduler.waiting == 1
     other.go.release()
     session.go.release(2)
     assert answers.wait("patient", "urgent") == [2.0, 2.0] and session.runs == [1.0]
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_one_that_follows_is_cancelled_by_itself_while_the_run_goes_on(desk, inline):
+    session, answers = Held(), Answers()
+    served = model(session)
+    runner = threading.Thread(target=desk.at_once if inline else desk.wait, args=(served, x()))
+    runner.start()
+    assert session.began.acquire(timeout=LONG)
+    give_up = desk.later(served, x(), answers.of("follower"), timeout_s=LONG)
+    desk.later(served, x(), answers.of("other"))
+    assert give_up() and not give_up() and answers.found == {"follower": Cancelled}
+    session.go.release()
+    assert answers.wait("other") == [2.0]
+    runner.join(LONG)
+    assert len(session.runs) == 1 and served.stats.faults == {"cancelled": 1}
+
+
+def test_one_that_followed_and_leads_now_can_be_cancelled_still(blocked):
+    desk, other = blocked
+    session, answers = Held(), Answers()
+    served = model(session)
+    first = desk.later(served, x(), answers.of("first"), priority=1)
+    second = desk.later(served, x(), answers.of("second"), priority=2)
+    assert first() and desk.scheduler.waiting == 1, "the second took its place"
+    assert second() and desk.scheduler.waiting == 0 and len(desk._flights) == 1, "the blocker's"
+    other.go.release()
+    assert answers.found == {"first": Cancelled, "second": Cancelled} and not session.runs
+
+
+def test_who_is_interrupted_while_waiting_waits_no_more(blocked, monkeypatch):
+    desk, _ = blocked
+    served = model(Held())
+
+    class Interrupted(threading.Event):
+        def wait(self, timeout=None):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgewright.runtime.desk.threading.Event", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        desk.wait(served, x())
+    assert desk.scheduler.waiting == 0 and served.stats.faults == {"cancelled": 1}
 
 
 def test_one_that_expires_does_not_take_the_others_along(blocked):
@@ -300,9 +342,9 @@ def test_in_a_crowd_everybody_is_answered_once_and_rightly():
                     assert found["y"][0] == value + 1
                     continue
                 asked.append((name, value))
-                job = desk.later(served, x(value), answers.of(name), timeout, int(draws.integers(1, 4)))
+                give_up = desk.later(served, x(value), answers.of(name), timeout, int(draws.integers(1, 4)))
                 if draws.random() < 0.1:
-                    desk.scheduler.cancel(job)
+                    give_up()
             except Fault as fault:
                 answers.of(name)(None, fault)
                 asked.append((name, value))

@@ -10,10 +10,13 @@ from edgewright.bundles import BundleContent, Contract, Variant
 from edgewright.core.errors import EngineError
 from edgewright.core.session import EngineOptions
 from edgewright.engines import engine
+from edgewright.formats import save
+from edgewright.runtime.config import Config, ModelTable
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import NotReady
 from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
+from edgewright.runtime.oip.metadata import config
 from edgewright.runtime.providers import provider_parameters, step_down
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
@@ -91,3 +94,22 @@ def test_a_step_down_is_told(models, repository, caplog, name):
     assert entry.state == "READY"
     assert entry.reason == f"it runs on {CPU[name]}; {CUDA[name]} was asked for and is not here"
     assert "was asked for" in caplog.text
+
+
+@pytest.mark.parametrize("table", [ModelTable(engine="openvino", finite=True),
+                                   ModelTable(engine="openvino", isolated=True)])  # fmt: skip
+def test_an_engine_that_compiles_a_model_otherwise_says_why(tmp_path, caplog, table):
+    build = Build()
+    build.output(build.reshape(build.input("x", ["n", 4]), [2, 4]), None)  # no single sample fits
+    save(build.model(), tmp_path)
+    repository, scheduler = Repository(), Scheduler()
+    settings = Settings(tmp_path / "model.onnx", watch_s=0, config=Config(models={"*": table}))
+    loader = Loader(repository, Desk(scheduler), settings)
+    try:
+        loader.start()
+        told = config(repository.find())["parameters"]["engine_note"]["string_value"]
+        assert told.startswith("it is compiled for any number of samples, as it cannot be for one: ")
+        assert told in caplog.text
+    finally:
+        scheduler.close()
+        loader.close()

@@ -1,9 +1,13 @@
 """Models that change while they are served: nothing is dropped, and what is worse does not stay."""
 
+import contextlib
 import json
+import os
 import shutil
 import threading
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +19,7 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone, NotFound, NotReady
 from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
-from edgewright.runtime.loading.places import find_places, newest
+from edgewright.runtime.loading.places import find_places
 from edgewright.runtime.loading.sources import _unready
 from edgewright.runtime.loading.trial import Answers, judge
 from edgewright.runtime.repository import Repository
@@ -115,6 +119,25 @@ def test_requests_go_on_while_the_model_is_replaced(serve, models, size):
     assert not wrong and seen <= {2, 3, 4, 5} and served.repository.totals.reloads["applied"] == 3
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_thread_keeps_the_priority_at_which_a_version_was_opened(serve, models, threads):
+    def niced():
+        found = []
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):
+                found += [task] if os.getpriority(os.PRIO_PROCESS, int(task.name)) > before else []
+        return found
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    served = serve(config=Config(models={"*": ModelTable(threads=threads)}))
+    multiply(models / "m.onnx", 3)
+    served.do("load", "m")
+    assert served.factor() == 3
+    end = time.monotonic() + 10
+    while niced():  # the one that opened it may be about to end
+        assert time.monotonic() < end, "a thread of the session's has it for good"
+
+
 def test_files_that_did_not_change_are_not_loaded_again(serve, models):
     served = serve()
     before = served.repository.find("m")
@@ -176,7 +199,7 @@ def test_several_versions_at_once(serve, tmp_path):
     (tmp_path / "models").rename(tmp_path / "all" / "m")
     served = serve(tmp_path / "all")
     assert served.factor() == 10 and served.factor("m", "2") == 2 and served.factor("m", "1") == 1
-    assert served.repository.versions("m") == ["1", "10", "2"]
+    assert served.repository.versions("m") == ["1", "2", "10"]
     with pytest.raises(NotFound, match="has no version '3'"):
         served.factor("m", "3")
 
@@ -242,7 +265,20 @@ def test_where_models_lie(tmp_path):
         find_places(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"notes.txt is neither a bundle nor a model; taken are bundles \(.ewb"):
         find_places(tmp_path / "notes.txt")
-    assert newest(["9", "10", "1.5"]) == "10" and newest(["1.9", "2.0"]) == "2.0" and newest(["1.0-rc", "1.0"]) == "1.0"
+
+
+def test_versions_without_a_number_are_as_new_as_their_files(serve, tmp_path):
+    times = {"ffea961f6edc": 1000, "06ea961f6edc": 2000}
+    for version, factor in (("ffea961f6edc", 3), ("06ea961f6edc", 4)):
+        multiply(tmp_path / "models" / f"{version}.onnx", factor)
+        os.utime(tmp_path / "models" / f"{version}.onnx", (times[version], times[version]))
+    (tmp_path / "all").mkdir()
+    (tmp_path / "models").rename(tmp_path / "all" / "m")
+    served = serve(tmp_path / "all")
+    assert served.factor() == 4 and served.repository.versions("m") == ["ffea961f6edc", "06ea961f6edc"]
+    multiply(tmp_path / "all" / "m" / "ffea961f6edc.onnx", 5)  # written anew, by way of the child
+    served.do("load", "m")
+    assert served.factor() == 5 and served.factor("m", "06ea961f6edc") == 4
 
 
 @pytest.mark.parametrize("mixing", ["ReduceSum", "ReduceMax", None])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from edgewright.bundles.bom import bill_of_materials
 from edgewright.bundles.bundle import Bundle, write_bundle
 from edgewright.bundles.checks import check_content
 from edgewright.bundles.content import BundleContent, Variant
@@ -33,6 +32,8 @@ def seal(content: BundleContent, folder: str | Path, key: SigningKey | None = No
 
 def seal_files(content: BundleContent, key: SigningKey) -> dict[str, bytes]:
     """The files of the sealed bundle, by name. Raises InputError."""
+    from edgewright.bundles.bom import bill_of_materials  # reads what is installed: nothing that a device needs
+
     content = replace(content, variants=tuple(map(_with_version, content.variants)))
     try:
         check_content(content)

@@ -25,8 +25,10 @@ from typing import Any
 from edgewright.core import sandbox as walls
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.core.files import scratch
+from edgewright.core.priority import Priority, lower, turns
 
 _ANSWER_LIMIT = 16 * 2**20
+_PATIENCE_S = 1.0
 _TAIL = 8192
 _FILE_LIMIT = 8 * 2**30
 _KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
@@ -42,6 +44,10 @@ class ChildError(EdgewrightError):
     """The child died, ran past its time or its memory, or answered in no way we can read."""
 
 
+class ChildStarved(ChildError):  # noqa: N818 - reads as what it says
+    """Others left the child, which was to take only what nobody wants, next to no time of a CPU."""
+
+
 class ChildLost(ChildError):  # noqa: N818 - reads as what it says
     """The child died: of what it did, or because somebody or the kernel ended it, and then it may do better later."""
 
@@ -55,6 +61,7 @@ def run_child(
     sandbox: bool = False,
     folder: Path | None = None,
     stop: int | None = None,
+    priority: Priority = "",
 ) -> Any:
     """The JSON value ``function(argument)`` returns in a fresh interpreter whose working folder is ``folder``.
 
@@ -63,15 +70,17 @@ def run_child(
     it answers is still whatever a hostile file made it say, so check it. A layer that the kernel lacks is
     logged as a warning.
 
-    ``stop``: a descriptor; the child is ended as soon as something can be read from it.
+    ``stop``: a descriptor; the child is ended as soon as something can be read from it. ``priority``: see
+    ``core.priority``.
 
     Raises the EdgewrightError family the function raised, or ChildError when the child ran past ``timeout_s``, went
-    over ``memory_bytes`` of address space or was ended by ``stop``, and ChildLost when it died.
+    over ``memory_bytes`` of address space or was ended by ``stop``, ChildLost when it died, and ChildStarved when it
+    was to be "idle" and others leave it no time.
     """
     with contextlib.ExitStack() as stack:
         place = (folder or stack.enter_context(scratch("edgewright-child"))).resolve()
         shut = place if sandbox else None
-        lines, status, last = _run(function, argument, timeout_s, memory_bytes or 0, shut, place, stop)
+        lines, status, last = _run(function, argument, timeout_s, memory_bytes or 0, shut, place, stop, priority)
     if sandbox and lines:
         holes = walls.lacking(lines[0].get("layers", ()))
         if holes:
@@ -98,6 +107,7 @@ def _run(
     shut: Path | None,
     place: Path,
     stop: int | None,
+    priority: Priority,
 ) -> tuple[list[dict[str, Any]], int, str]:
     """Start, feed, listen, end: the lines of the answer, the exit status and the last line of standard error."""
     answers, ours = os.pipe()
@@ -115,8 +125,10 @@ def _run(
             )  # fmt: skip
         finally:
             os.close(ours)
+        lower(child.pid, priority)
+        patience = _PATIENCE_S if priority == "idle" else None
         try:
-            answer, noise = _listen(child, listening, function, timeout_s, stop)
+            answer, noise = _listen(child, listening, function, timeout_s, stop, patience)
         finally:
             _end(child)
     last = (noise.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
@@ -128,9 +140,12 @@ def _run(
 
 
 def _listen(
-    child: subprocess.Popen[bytes], answers: Any, function: str, timeout_s: float, stop: int | None
-) -> tuple[bytes, bytes]:
-    """All of the answer and the tail of the noise, until both ends close. Raises ChildError past a bound."""
+    child: subprocess.Popen[bytes], answers: Any, function: str, timeout_s: float, stop: int | None,
+    patience_s: float | None,
+) -> tuple[bytes, bytes]:  # fmt: skip
+    """All of the answer and the tail of the noise, until both ends close. Raises ChildError past a bound.
+
+    ``patience_s``: how often to look whether it is starved (None: it may be)."""
     deadline = time.monotonic() + timeout_s
     answer, noise = bytearray(), bytearray()
     assert child.stdout is not None  # noqa: S101 - narrowing for the type checker; it was opened as a pipe
@@ -141,9 +156,11 @@ def _listen(
             waiting.register(stop, selectors.EVENT_READ)
         while len(waiting.get_map()) > (stop is not None):
             left = deadline - time.monotonic()
-            ready = waiting.select(left) if left > 0 else []
+            ready = waiting.select(min(left, patience_s or left)) if left > 0 else []
             if not ready and time.monotonic() >= deadline:
                 raise ChildError(f"{function} was stopped after {timeout_s:g} s in its child process")
+            if not ready and patience_s and turns(child.pid).starved:
+                raise ChildStarved(f"{function} was given no time of a CPU in its child process")
             for key, _ in ready:
                 if key.fd == stop:
                     raise ChildError(f"{function} was given up in its child process: nobody needs it any more")

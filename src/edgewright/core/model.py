@@ -117,8 +117,11 @@ class Model:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes on disk, all files together."""
-        return sum(len(data) for data in self.files.values())
+        """Bytes on disk, all files together. Raises OSError for files left where they lie that are gone."""
+        files = self.files
+        if isinstance(files, FilesIn):  # not read for it
+            return sum((files.folder / name).stat().st_size for name in files)
+        return sum(map(len, files.values()))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and (self.format, self.digest) == (other.format, other.digest)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
 from edgewright.core.errors import InputError
@@ -23,6 +22,8 @@ class Table(Mapping[str, Any]):
 
     def _all(self) -> dict[str, str]:
         if self._theirs is None:
+            from importlib.metadata import entry_points  # an eighth of what a device imports before it serves
+
             self._theirs = {e.name: e.value for e in entry_points(group=f"edgewright.{self._group}")}
         return {**self._theirs, **self._own}
 

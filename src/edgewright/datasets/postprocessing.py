@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import InputError
 from edgewright.core.model import Signature
+from edgewright.datasets.declared import Declared, is_number, is_whole
 
 Form = Literal["scores", "single"]
 Shares = Literal["as_is", "softmax", "sigmoid"]
@@ -23,7 +23,7 @@ _MOST = 1000
 
 
 @dataclass(frozen=True)
-class Postprocessing:
+class Postprocessing(Declared):
     """The ``top`` best classes of ``output``, best first.
 
     ``form``: "scores", one number a class (n, K); or "single", one number (n,) that decides between the two classes of
@@ -31,6 +31,8 @@ class Postprocessing:
     number), or "as_is". ``threshold``: of scores, a class whose share is below it is not answered; of a single number
     as the model gives it, the second class is answered above it (unless declared 0.5, or 0 before a sigmoid).
     """
+
+    what: ClassVar[str] = "postprocessing"
 
     output: str
     form: Form = "scores"
@@ -42,20 +44,19 @@ class Postprocessing:
     def __post_init__(self) -> None:
         if isinstance(self.pair, Sequence):
             object.__setattr__(self, "pair", tuple(self.pair))
-        _check(isinstance(self.output, str) and bool(self.output), "output", "the name of an output", self.output)
-        _check(self.form in get_args(Form), "form", "scores or single", self.form)
-        _check(_whole(self.top) and 0 < self.top <= _MOST, "top", f"a whole number up to {_MOST}", self.top)
+        check = self._check
+        check(isinstance(self.output, str) and bool(self.output), "output", "the name of an output")
+        check(self.form in get_args(Form), "form", "scores or single")
+        check(is_whole(self.top) and 0 < self.top <= _MOST, "top", f"a whole number up to {_MOST}")
         fitting = ("as_is", "softmax") if self.form == "scores" else ("as_is", "sigmoid")
-        _check(self.shares in fitting, "shares", " or ".join(fitting), self.shares)
-        number = isinstance(self.threshold, int | float) and not isinstance(self.threshold, bool)
-        known = self.threshold is None or (number and math.isfinite(self.threshold))
-        _check(known, "threshold", "a number or null", self.threshold)
+        check(self.shares in fitting, "shares", " or ".join(fitting))
+        check(self.threshold is None or is_number(self.threshold), "threshold", "a number or null")
         two = (
             isinstance(self.pair, tuple)
             and len(self.pair) == 2
-            and all(_whole(index) and index >= 0 for index in self.pair)
+            and all(is_whole(index) and index >= 0 for index in self.pair)
         )
-        _check(two, "pair", "two class indices", self.pair)
+        check(two, "pair", "two class indices")
 
     def fits(self, signature: Signature) -> None:
         """Raises InputError unless a model of this signature has the output, and no other of our names."""
@@ -101,20 +102,6 @@ class Postprocessing:
         indices[~np.isfinite(values)] = NOBODY
         return columns[:, : self.top], indices[:, : self.top].astype(np.int64)
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON value; ``from_json`` reads it back."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Postprocessing:
-        """What ``to_json`` wrote. Raises InputError for an unknown key or an impossible value."""
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(value) - known)
-        if unknown or "output" not in value:
-            what = f"has an unknown key {str(unknown[0])[:60]!r}" if unknown else "lacks 'output'"
-            raise InputError(f"the postprocessing {what}; its keys: {', '.join(sorted(known))}")
-        return cls(**value)
-
 
 def best(values: NDArray[Any], count: int) -> NDArray[np.int64]:
     """Indices (n, at most ``count``) of the largest ``values`` (n, K) of floats, best first; of equals the lower index
@@ -151,12 +138,3 @@ def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
     # By tanh: no overflow at either end.
     shares: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * values))
     return shares
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _check(good: bool, field: str, wanted: str, got: Any) -> None:
-    if not good:
-        raise InputError(f"postprocessing's {field} must be {wanted}, got {str(got)[:60]!r}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import InputError
 from edgewright.core.model import TensorSpec
+from edgewright.datasets.declared import Declared, is_number, is_whole
 from edgewright.datasets.decode import decode
 from edgewright.datasets.resize import Resampling, resize
 
@@ -22,13 +22,15 @@ _MAX_SIDE = 16384
 
 
 @dataclass(frozen=True)
-class Preprocessing:
+class Preprocessing(Declared):
     """``(pixel * scale - mean) / std`` of an image brought to ``size``; pixels count from 0 to 255.
 
     ``size`` is (height, width). ``fit``: "stretch" ignores the aspect; "crop" scales the shorter side to
     ``size / crop_share`` and cuts the middle out (0.875 is the usual share for ImageNet). ``resample`` is
     antialiased. ``mean`` and ``std`` have one entry a channel or one for all. Channels are in RGB order.
     """
+
+    what: ClassVar[str] = "preprocessing"
 
     size: tuple[int, int]
     channels: int = 3
@@ -45,23 +47,24 @@ class Preprocessing:
         for name in ("size", "mean", "std"):
             value = getattr(self, name)
             object.__setattr__(self, name, tuple(value) if isinstance(value, Sequence) else (value,))
-        sides = all(isinstance(v, int) and not isinstance(v, bool) and 0 < v <= _MAX_SIDE for v in self.size)
-        _check(len(self.size) == 2 and sides, "size", "two whole numbers, height and width", self.size)
-        _check(self.channels in (1, 3), "channels", "1 or 3", self.channels)
-        _check(self.layout in get_args(Layout), "layout", "NCHW or NHWC", self.layout)
-        _check(self.fit in get_args(Fit), "fit", "stretch or crop", self.fit)
-        _check(self.resample in get_args(Resampling), "resample", "bilinear or bicubic", self.resample)
-        _check(self.dtype in _DTYPES, "dtype", f"one of {', '.join(_DTYPES)}", self.dtype)
-        _check(_number(self.scale) and self.scale != 0, "scale", "a number other than 0", self.scale)
-        _check(_number(self.crop_share) and 0 < self.crop_share <= 1, "crop_share", "in (0, 1]", self.crop_share)
+        check = self._check
+        sides = all(is_whole(v) and 0 < v <= _MAX_SIDE for v in self.size)
+        check(len(self.size) == 2 and sides, "size", "two whole numbers, height and width")
+        check(self.channels in (1, 3), "channels", "1 or 3")
+        check(self.layout in get_args(Layout), "layout", "NCHW or NHWC")
+        check(self.fit in get_args(Fit), "fit", "stretch or crop")
+        check(self.resample in get_args(Resampling), "resample", "bilinear or bicubic")
+        check(self.dtype in _DTYPES, "dtype", f"one of {', '.join(_DTYPES)}")
+        check(is_number(self.scale) and self.scale != 0, "scale", "a number other than 0")
+        check(is_number(self.crop_share) and 0 < self.crop_share <= 1, "crop_share", "in (0, 1]")
         for name in ("mean", "std"):
             value = getattr(self, name)
-            good = len(value) in (1, self.channels) and all(map(_number, value))
-            _check(good, name, f"1 or {self.channels} numbers", value)
-        _check(all(v > 0 for v in self.std), "std", "greater than 0", self.std)
+            good = len(value) in (1, self.channels) and all(map(is_number, value))
+            check(good, name, f"1 or {self.channels} numbers")
+        check(all(v > 0 for v in self.std), "std", "greater than 0")
         if self.dtype == "uint8":
             plain = self.scale == 1 and set(self.mean) == {0} and set(self.std) == {1}
-            _check(plain, "dtype", "float32 unless scale is 1, mean 0 and std 1", self.dtype)
+            check(plain, "dtype", "float32 unless scale is 1, mean 0 and std 1")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -103,21 +106,6 @@ class Preprocessing:
         out += shift.reshape(wide)
         return out if out.dtype == self.dtype else out.astype(self.dtype)
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON value; ``from_json`` reads it back."""
-        value = asdict(self)
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in value.items()}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Preprocessing:
-        """What ``to_json`` wrote. Raises InputError for an unknown key or an impossible value."""
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(value) - known)
-        if unknown or "size" not in value:
-            what = f"has an unknown key {unknown[0]!r}" if unknown else "lacks 'size'"
-            raise InputError(f"the preprocessing {what}; its keys: {', '.join(sorted(known))}")
-        return cls(**value)
-
     def _cropped(self, pixels: NDArray[Any]) -> NDArray[Any]:
         (height, width), (h, w) = pixels.shape[:2], self.size
         grow = max(h / height, w / width) / self.crop_share
@@ -153,15 +141,6 @@ def preprocessing_for(spec: TensorSpec) -> tuple[Preprocessing, str]:
         f"no preprocessing was declared; assumed from the model's input: {height} x {width} {colour}, {layout}, "
         f"stretched, {pixels}"
     )
-
-
-def _check(good: bool, field: str, wanted: str, got: Any) -> None:
-    if not good:
-        raise InputError(f"preprocessing's {field} must be {wanted}, got {got!r}")
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _channels_last(image: NDArray[Any], name: str) -> NDArray[Any]:

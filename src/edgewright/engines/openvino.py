@@ -30,7 +30,10 @@ def _library() -> Any:
     return openvino
 
 
-_FRAMES = re.compile(r"(Exception from |Check .* failed at |FrontEnd API failed|Model wasn't |Summary:)")
+_FRAMES = re.compile(
+    r"(Exception from |Check .* failed at |FrontEnd API failed|Model wasn't |Summary:|While validating node |"
+    r"Shape inference input shapes )"
+)
 
 
 def _reason(error: BaseException) -> str:
@@ -68,6 +71,9 @@ class OpenVinoSession(BaseSession):
     A model whose batch is open runs a few to twenty percent slower for it in OpenVINO, and a device asks for one
     sample at a time; so the two are compiled apart, the second when the first request of several comes. ``request`` is
     the library's own for single samples, for its profiler.
+
+    It has no ``interrupt``: OpenVINO (2026.4.1) cancels asynchronous runs only, between two operators and not within
+    a Loop, which is what hangs; and such a run is handed to another thread (a model of 14 us took 93).
     """
 
     def __init__(self, signature: Signature, requested: str, provider: str, build: Callable[[bool], Any]) -> None:
@@ -77,11 +83,12 @@ class OpenVinoSession(BaseSession):
         self._any: Any = None
         try:
             self.request: Any = build(bool(self._batched)).create_infer_request()
-        except Exception:
+        except Exception as error:
             if not self._batched:
                 raise
             self._batched = ()  # its graph holds sizes that no single sample has
             self.request = build(False).create_infer_request()
+            self.note = f"it is compiled for any number of samples, as it cannot be for one: {_reason(error)}"
         # The plugin may rename or drop a port's names while it compiles; the model's own signature holds.
         self._ports = [(spec.name, i) for i, spec in enumerate(self.signature.outputs)]
 

@@ -18,14 +18,17 @@ class BaseSession(Closing):
     """The engine's author writes ``_run`` and ``_release``; this base enforces the Session contract.
 
     ``options`` are those the session was opened with: a measurement records them and compares like with like.
+    ``note``: in what else it differs from what was asked for, and why; "" where it does not.
     """
 
     options = EngineOptions()
+    note = ""
 
     def __init__(self, signature: Signature, requested: str, provider: str) -> None:
         self.signature, self.requested, self.provider = signature, requested, provider
         self._open = True
         self._specs = {spec.name: spec for spec in signature.inputs}
+        self._alike = _first_axes(signature)
         # dtype and shape of what passed the checks last, by input: the same again needs no second look. The checks
         # take as long as a small model.
         self._passed: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
@@ -63,6 +66,13 @@ class BaseSession(Closing):
         if inputs.keys() != self._specs.keys():
             raise InputError(f"the model takes {sorted(self._specs)}, got {sorted(inputs)}")
         checked = {name: check_array(self._specs[name], array) for name, array in inputs.items()}
+        for symbol, (first, *others) in self._alike.items():
+            for name in others:
+                if len(checked[name]) != len(checked[first]):
+                    raise InputError(
+                        f"inputs {first!r} and {name!r} must have as many rows as each other ({symbol!r}), got "
+                        f"{len(checked[first])} and {len(checked[name])}"
+                    )
         self._passed = {n: (a.dtype, a.shape) for n, a in checked.items() if a.dtype.kind not in "OSU"}
         return checked
 
@@ -99,6 +109,16 @@ def first_line(error: BaseException) -> str:
     """An engine's message, cut to one readable line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300]
+
+
+def _first_axes(signature: Signature) -> dict[str, list[str]]:
+    """By symbol the inputs whose first axes are all to be as long as it, where there are several. An engine that is
+    given others fails with words of its own or, worse, broadcasts."""
+    found: dict[str, list[str]] = {}
+    for spec in signature.inputs:
+        if spec.shape and isinstance(spec.shape[0], str):
+            found.setdefault(spec.shape[0], []).append(spec.name)
+    return {symbol: names for symbol, names in found.items() if len(names) > 1}
 
 
 def check_array(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:

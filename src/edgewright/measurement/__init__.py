@@ -5,9 +5,10 @@ Times of one run are compared, never times of two: see ``docs/explanation/measur
 
 from __future__ import annotations
 
+from edgewright.core.samples import drawn_requests
 from edgewright.measurement.decisions import faster, quick_latency
 from edgewright.measurement.latency import LatencyResult, Plan, measure_latency
-from edgewright.measurement.subject import Subject, drawn_requests, requests
+from edgewright.measurement.subject import Subject, requests
 from edgewright.measurement.suite import METRICS, Effort, Measured, measure_all
 
 __all__ = [

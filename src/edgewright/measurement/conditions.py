@@ -185,10 +185,12 @@ def disturbance(
 
 
 def session_conditions(session: Any) -> dict[str, Any]:
-    """Requested and actual provider, and the engine options where the session tells them."""
+    """Requested and actual provider, and the engine's options and its note where the session tells them."""
     found: dict[str, Any] = {"provider": session.provider}
     if session.requested != session.provider:
         found["requested"] = session.requested
+    if getattr(session, "note", ""):
+        found["note"] = session.note
     options = getattr(session, "options", None)
     if options is not None:
         told: Mapping[str, Any] = options.to_json()

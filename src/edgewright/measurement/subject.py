@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-
-import numpy as np
 
 from edgewright.core.errors import InputError
 from edgewright.core.model import Model, Signature
@@ -54,32 +52,6 @@ def open_sizes(signature: Signature, request: Arrays) -> dict[str, int]:
         for name, size in zip(spec.shape[1:], request[spec.name].shape[1:], strict=False)
         if isinstance(name, str)
     }
-
-
-def drawn_requests(signature: Signature, count: int = 8, seed: int = 0) -> list[Arrays]:
-    """Seeded noise in the model's shapes, for a model measured without data; dynamic sizes become 1.
-
-    Standard normal floats, integers from 0 to 3. Speed may depend on values (denormals, sparse kernels, index ranges):
-    use real data where there is some. Raises InputError for string inputs.
-    """
-    return list(islice(_draw(signature, seed), count))
-
-
-def _draw(signature: Signature, seed: int) -> Iterator[Arrays]:
-    rng = np.random.default_rng(seed)
-    while True:
-        drawn = {}
-        for spec in signature.inputs:
-            shape = tuple(size if isinstance(size, int) else 1 for size in spec.shape)
-            if spec.dtype == "str":
-                raise InputError(f"input {spec.name!r} takes strings, which cannot be drawn; pass data")
-            if spec.dtype == "bool":
-                drawn[spec.name] = rng.random(shape) < 0.5
-            elif np.dtype(spec.dtype).kind == "f":
-                drawn[spec.name] = rng.standard_normal(shape).astype(spec.dtype)
-            else:
-                drawn[spec.name] = rng.integers(0, 4, shape).astype(spec.dtype)
-        yield drawn
 
 
 def batch_of(inputs: Sequence[Arrays]) -> int:

@@ -90,14 +90,6 @@ class Counts:
     bytes: int = 0
 
 
-class _Flight:
-    """Something being made; ``made`` stays None when that failed."""
-
-    def __init__(self) -> None:
-        self.over = threading.Event()
-        self.made: dict[str, NDArray[Any]] | None = None
-
-
 class Cache:
     """At most ``most_bytes``, the least recently used forgotten first. An owner is a model version, or what one has.
 
@@ -112,7 +104,6 @@ class Cache:
         self._kept: OrderedDict[bytes, tuple[dict[str, NDArray[Any]], int, Any]] = OrderedDict()
         self._owned: WeakKeyDictionary[Any, set[bytes]] = WeakKeyDictionary()
         self._gone: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
-        self._flights: dict[bytes, _Flight] = {}
         self._hits = self._misses = self._joined = self._evicted = self._dropped = self._bytes = 0
 
     @classmethod
@@ -151,38 +142,6 @@ class Cache:
                         self._remove(next(iter(self._kept)))
                         self._evicted += 1
         return views(mine)
-
-    def get(self, owner: Any, key: bytes, make: Callable[[], Arrays]) -> dict[str, NDArray[Any]]:
-        """What is kept, or what ``make`` makes; of threads that ask at the same time one makes it and the others wait.
-
-        When it fails for the one, that one gets the error, and the next makes it.
-        """
-        first = True
-        while True:
-            with self._lock:
-                found = self._kept.get(key)
-                if found is not None:
-                    self._hits += first
-                    self._kept.move_to_end(key)
-                    return views(found[0])
-                self._misses += first
-                flight = self._flights.get(key)
-                if flight is None:
-                    flight = self._flights[key] = _Flight()
-                    break
-            if first:
-                self.joined()
-            first = False
-            flight.over.wait()
-            if flight.made is not None:  # also when it was too large to be kept
-                return views(flight.made)
-        try:
-            flight.made = self.keep(owner, key, make())
-            return views(flight.made)
-        finally:
-            with self._lock:
-                del self._flights[key]
-            flight.over.set()
 
     def joined(self) -> None:
         """Count one that waits for another's answer."""

@@ -2,61 +2,30 @@
 
 Of equal requests the most urgent one leads: it runs. Whoever is no more urgent than one that leads follows it: it takes
 no place in line and gets a copy of the answer. A fault is its own member's alone: when the one that leads fails, is
-cancelled or too late, the most urgent of those that followed it takes its place in line. One that follows is told at
-its deadline, whatever the run that it follows does.
+cancelled or too late, the most urgent of those that followed it takes its place in line. One that follows has its own
+deadline, at which it is told whatever the run that it follows does, and can be cancelled by itself.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from edgewright.core.digests import canonical_json
 from edgewright.runtime.cache import Arrays, Cache, request_key, views
-from edgewright.runtime.desk import Desk, Done, too_short
-from edgewright.runtime.faults import Expired, Fault
+from edgewright.runtime.desk import Desk, Done, GiveUp, too_short
+from edgewright.runtime.faults import Cancelled, Expired, Fault
+from edgewright.runtime.flights import Flight, Member
 from edgewright.runtime.scheduling.alarms import Alarms
 from edgewright.runtime.scheduling.line import NEVER
-from edgewright.runtime.scheduling.scheduler import Job, Scheduler
+from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
 
 _now = time.perf_counter
-
-
-@dataclass(eq=False)
-class _Member:
-    """One of several equal requests. ``inline``: it runs in its caller's thread, who needs no telling."""
-
-    served: Served
-    inputs: Arrays
-    done: Done
-    deadline: float = NEVER
-    priority: int = 0
-    inline: bool = False
-    key: bytes = b""
-    job: Job | None = None
-
-    def covers(self, other: _Member) -> bool:
-        """Whether ``other`` is answered in time when this one is: it runs already, or is at least as urgent."""
-        runs = self.inline or (self.job is not None and self.job.place is not None and self.job.place.gone)
-        return runs or (self.priority <= other.priority and self.deadline <= other.deadline)
-
-
-class _Flight:
-    """Equal requests that are not answered yet: those that lead wait or run, the others follow."""
-
-    def __init__(self) -> None:
-        self.leading: list[_Member] = []
-        self.following: list[_Member] = []
-
-    def uncovered(self) -> _Member | None:
-        """The most urgent that follows nobody, and must lead itself."""
-        found = [f for f in self.following if not any(lead.covers(f) for lead in self.leading)]
-        return min(found, key=lambda f: (f.priority, f.deadline), default=None)
 
 
 class CachingDesk(Desk):
@@ -66,7 +35,7 @@ class CachingDesk(Desk):
         super().__init__(scheduler)
         self.cache: Cache = cache
         self._lock = threading.Lock()
-        self._flights: dict[bytes, _Flight] = {}
+        self._flights: dict[bytes, Flight] = {}
         self._names: WeakKeyDictionary[Served, str] = WeakKeyDictionary()
         self._recent = threading.local()
         self._alarms = Alarms(self._late)
@@ -76,14 +45,14 @@ class CachingDesk(Desk):
         key = self._key(served, inputs)
         if key is None:
             return super().at_once(served, inputs, timeout_s)
-        mine = _Member(served, inputs, _ignore, inline=True)
+        mine = Member(served, inputs, _ignore, inline=True)
         with self._lock:
             found = self._look(served, key)
             if found is not None:
                 return found
             flight = self._flights.get(key)
             if flight is None:
-                flight = self._flights[key] = _Flight()
+                flight = self._flights[key] = Flight()
                 flight.leading.append(mine)
                 flight = None
         if flight is None:
@@ -100,8 +69,8 @@ class CachingDesk(Desk):
 
     def later(
         self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0
-    ) -> Job:
-        """As the desk's. The job of one that follows another cannot be cancelled."""
+    ) -> GiveUp:
+        """As the desk's."""
         again = getattr(self._recent, "inputs", None) is inputs
         key = self._recent.key if again else self._key(served, inputs)
         self._recent.inputs = None
@@ -109,30 +78,29 @@ class CachingDesk(Desk):
             return super().later(served, inputs, done, timeout_s, priority)
         timeout_s, priority = served.deadline_s if timeout_s is None else timeout_s, priority or served.priority
         deadline = NEVER if timeout_s is None else _now() + timeout_s
-        mine = _Member(served, inputs, done, deadline, priority, key=key)
-        follower = Job(served, inputs, done, deadline, priority)
+        mine = Member(served, inputs, done, deadline, priority, key=key)
         with self._lock:
             found = self._look(served, key, again)
             if found is None:
-                flight = self._flights.setdefault(key, _Flight())
+                flight = self._flights.setdefault(key, Flight())
                 follows = any(lead.covers(mine) for lead in flight.leading)
                 if follows and timeout_s is not None and served.times.usual() > timeout_s:
                     raise self.count(served, too_short(served, timeout_s))
                 (flight.following if follows else flight.leading).append(mine)
         if found is not None:
             done(found, None)
-            return follower
+            return _too_late
         if follows:
             if timeout_s is not None:
                 self._alarms.at(deadline, mine)
             self.cache.joined()
-            return follower
+            return partial(self._cancel, mine)
         try:
             self._lead(key, mine)
         except Fault as fault:
             if self._give_up(key, mine):
                 raise self.count(served, fault) from None
-        return mine.job or follower
+        return partial(self._cancel, mine)
 
     def retire(self, served: Served, timeout_s: float) -> bool:
         """As the desk's; its answers are dropped at once."""
@@ -158,10 +126,12 @@ class CachingDesk(Desk):
             served.stats.misses += 1
         return found
 
-    def _lead(self, key: bytes, mine: _Member) -> None:
+    def _lead(self, key: bytes, mine: Member) -> None:
         mine.job = self._submit(mine.served, mine.inputs, partial(self._told, key, mine), mine.deadline, mine.priority)
+        if mine.gone:
+            self.scheduler.cancel(mine.job)
 
-    def _told(self, key: bytes, mine: _Member, outputs: Any, fault: Fault | None) -> None:
+    def _told(self, key: bytes, mine: Member, outputs: Any, fault: Fault | None) -> None:
         """What became of one that leads; from an executor, the reaper, or who cancelled it."""
         if fault is None:
             mine.served.stats.missed += _now() > mine.deadline
@@ -173,7 +143,7 @@ class CachingDesk(Desk):
         """Keep an answer and tell everybody who asked for it; the caller's own copy."""
         kept = self.cache.keep(served, key, outputs)
         with self._lock:
-            flight = self._flights.pop(key, None) or _Flight()
+            flight = self._flights.pop(key, None) or Flight()
             everybody = [*flight.leading, *flight.following]
             flight.leading, flight.following = [], []
         for one in everybody:
@@ -183,7 +153,7 @@ class CachingDesk(Desk):
             one.done(views(kept), None)
         return views(kept)
 
-    def _give_up(self, key: bytes, mine: _Member) -> bool:
+    def _give_up(self, key: bytes, mine: Member) -> bool:
         """Let somebody else lead; False when ``mine`` was answered meanwhile."""
         with self._lock:
             flight = self._flights.get(key)
@@ -208,15 +178,24 @@ class CachingDesk(Desk):
                     flight.leading.remove(heir)
                 heir.done(None, self.count(heir.served, fault))
 
-    def _late(self, mine: _Member) -> None:
+    def _late(self, mine: Member) -> None:
         """Tell one whose deadline is now, if it still follows; the line tells those that lead."""
+        self._leave(mine, Expired("its deadline passed while an equal request was being answered"))
+
+    def _cancel(self, mine: Member) -> bool:
+        if self._leave(mine, Cancelled()):
+            return True
+        mine.gone = True  # should it be about to take its place in line
+        return mine.job is not None and self.scheduler.cancel(mine.job)
+
+    def _leave(self, mine: Member, why: Fault) -> bool:
+        """Tell one that follows why it gets no answer; False when it does not follow (any more)."""
         with self._lock:
             flight = self._flights.get(mine.key)
-            if flight is None or mine not in flight.following:
-                return
-            flight.following.remove(mine)
-        why = Expired("its deadline passed while an equal request was being answered")
+            if flight is None or not flight.leave(mine):
+                return False
         mine.done(None, self.count(mine.served, why))
+        return True
 
     def _key(self, served: Served, inputs: Arrays) -> bytes | None:
         name = self._names.get(served)
@@ -229,3 +208,7 @@ class CachingDesk(Desk):
 
 def _ignore(outputs: Any, fault: Fault | None) -> None:
     pass
+
+
+def _too_late() -> bool:
+    return False

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, NDArray[Any]]
 Done = Callable[[Any, Fault | None], None]
 """Called once, from any thread, with the outputs or with a fault."""
+GiveUp = Callable[[], bool]
+"""Takes a request out of the line, from any thread: it is told ``Cancelled``. False when it runs already or is done."""
 _now = time.perf_counter
 
 
@@ -69,16 +72,17 @@ class Desk:
 
     def later(
         self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0
-    ) -> Job:
-        """Take a place in line; what ``Scheduler.cancel`` takes. Raises the Fault for which it was not let in.
+    ) -> GiveUp:
+        """Take a place in line, and what gives it up. Raises the Fault for which it was not let in.
 
         ``timeout_s`` None and ``priority`` 0 are what the model's configuration says.
         """
         job = self.job(served, inputs, done, timeout_s, priority)
         try:
-            return self._submit(served, inputs, job.done, job.deadline, job.priority)
+            placed = self._submit(served, inputs, job.done, job.deadline, job.priority)
         except Fault as fault:
             raise self.count(served, fault) from None
+        return partial(self.scheduler.cancel, placed)
 
     def job(self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0) -> Job:
         """As ``later``, but in no line yet: it counts what becomes of it once it is there."""
@@ -118,8 +122,12 @@ class Desk:
             answer.extend((outputs, fault))
             over.set()
 
-        self.later(served, inputs, done, timeout_s, priority)
-        over.wait()
+        give_up = self.later(served, inputs, done, timeout_s, priority)
+        try:
+            over.wait()
+        except BaseException:  # Ctrl-C
+            give_up()
+            raise
         if answer[1] is not None:
             raise answer[1]
         found: Arrays = answer[0]

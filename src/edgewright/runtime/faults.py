@@ -83,6 +83,9 @@ class Cancelled(Fault):
 
     status, kind = 499, "cancelled"
 
+    def __init__(self, text: str = "nobody waits for the answer any more") -> None:
+        super().__init__(text)
+
 
 def status_of(error: EdgewrightError) -> int:
     """HTTP's status for it: a fault's own, else 400 for what was given and 500 for what is ours."""

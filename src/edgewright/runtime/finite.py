@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edgewright.core.closing import Closing
 from edgewright.core.errors import InputError
 from edgewright.core.session import Arrays, Session
+from edgewright.runtime.providers import engine_note
 
 
 class Finite(Closing):
@@ -18,6 +19,7 @@ class Finite(Closing):
     def __init__(self, session: Session) -> None:
         self._session = session
         self.signature, self.requested, self.provider = session.signature, session.requested, session.provider
+        self.note = engine_note(session)
 
     def close(self) -> None:
         """Close the session."""

@@ -2,7 +2,8 @@
 
 Models may hold loops, and what a client sends may keep one turning for ever, on the very thread that reads requests.
 An engine that lets itself be interrupted (ONNX Runtime, between two operators) is, once a run takes longer than any
-honest one would. Models in processes of their own have a rule of their own (``isolation.restarts``).
+honest one would; of one that does not (OpenVINO) it is told. Models in processes of their own have a rule of their own
+(``isolation.restarts``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from weakref import WeakKeyDictionary
 
 from edgewright.runtime import logs
 from edgewright.runtime.served import Served
@@ -29,6 +31,8 @@ class Hangs:
 
     def __init__(self, models: Callable[[], Iterable[Served]]) -> None:
         self._models, self._over, self._ending = models, threading.Event(), False
+        self._told: WeakKeyDictionary[Served, float] = WeakKeyDictionary()
+        """When the run began that was told of last."""
         self._thread = threading.Thread(target=self._work, name="edgewright-hangs", daemon=True)
 
     def start(self) -> None:
@@ -44,9 +48,22 @@ class Hangs:
             begin, inputs = run
             rows = max((array.shape[0] for array in inputs.values() if array.ndim), default=1)
             limit_s = patience_s(served.times.usual() if served.times.learned else None, rows)
-            if (self._ending or now - begin > limit_s) and served.interrupt():
-                name = served.source.name
-                logs.error("hang", f"a run of {name} was ended after {now - begin:.3g} s", model=name)
+            if self._ending or now - begin > limit_s:
+                self._end(served, begin, now - begin)
+
+    def _end(self, served: Served, begin: float, took_s: float) -> None:
+        name, engine = served.source.name, served.source.engine
+        if served.interrupt():
+            logs.error("hang", f"a run of {name} was ended after {took_s:.3g} s", model=name)
+        elif not served.interruptible and not self._ending and self._told.get(served) != begin:
+            self._told[served] = begin
+            served.hangs += 1
+            logs.error(
+                "hang",
+                f"a run of {name} has gone on for {took_s:.3g} s, and {engine} does not let it be ended: those behind "
+                f"it wait. isolated = true in [models.{name!r}] gives it a process that can be",
+                model=name,
+            )
 
     def end_all(self) -> None:
         """End all runs that go on, and whatever begins from now on: the server must."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edgewright.runtime.faults import NotFound, NotReady
-from edgewright.runtime.loading.places import newest
 from edgewright.runtime.providers import step_down
 from edgewright.runtime.served import Served
 from edgewright.runtime.stats import Totals
+from edgewright.runtime.versions import ordered
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class Repository:
         return NotFound(f"no model is named {name!r}; there are: {there}")
 
     def versions(self, name: str) -> list[str]:
-        """The versions of a model that answer."""
-        return sorted(version for known, version in self._versions if known == name)
+        """The versions of a model that answer, the newest last."""
+        return ordered({v: s.source.written_ns for (known, v), s in self._versions.items() if known == name})
 
     def ready(self) -> list[Served]:
         """Every version that answers."""
@@ -109,8 +109,8 @@ class Repository:
         yield from (notes[key] for key in sorted(notes))
 
     def _choose(self, name: str) -> None:
-        versions = [version for known, version in self._versions if known == name]
+        versions = self.versions(name)
         latest = {known: served for known, served in self._latest.items() if known != name}
         if versions:
-            latest[name] = self._versions[name, newest(versions)]
+            latest[name] = self._versions[name, versions[-1]]
         self._latest = latest

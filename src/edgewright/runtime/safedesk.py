@@ -6,11 +6,10 @@ import time
 from typing import Any
 
 from edgewright.runtime.config import Config
-from edgewright.runtime.desk import Arrays, Desk, Done
+from edgewright.runtime.desk import Arrays, Desk, Done, GiveUp
 from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import Expired, Fault, Infeasible
 from edgewright.runtime.scheduling.line import NEVER
-from edgewright.runtime.scheduling.scheduler import Job
 from edgewright.runtime.served import Served
 
 _now = time.perf_counter
@@ -37,7 +36,7 @@ class SafeDesk(Desk):
 
     def later(
         self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0
-    ) -> Job:
+    ) -> GiveUp:
         """As the desk behind; ``done`` is given a ``Safe`` on a miss."""
         if served.fail_safe is None:
             return self._behind.later(served, inputs, done, timeout_s, priority)
@@ -52,7 +51,7 @@ class SafeDesk(Desk):
             return self._behind.later(served, inputs, told, timeout_s, priority)
         except (Expired, Infeasible) as fault:
             told(None, fault)
-            return Job(served, inputs, done)
+            return lambda: False
 
     def retire(self, served: Served, timeout_s: float) -> bool:
         """As the desk behind."""

@@ -71,7 +71,7 @@ class Served:
         self.worse = 0
         """Runs in which this one failed and its rival did not."""
         self._hung, self.hangs = False, 0
-        """Runs that were ended because they would not: no more of it on the thread that reads requests."""
+        """Runs that would not end: no more of it on the thread that reads requests."""
 
     @property
     def reason(self) -> str:
@@ -128,8 +128,14 @@ class Served:
             return self.session.infer(inputs) if self.pipeline is None else self.pipeline.infer(self.session, inputs)[0]
         return None
 
+    @property
+    def interruptible(self) -> bool:
+        """Whether a run can be ended: the engine lets it be done, or the process is the model's own."""
+        return hasattr(self._raw, "interrupt")
+
     def interrupt(self) -> bool:
-        """End the run that goes on, from any thread: its caller gets a Fault. Whether the engine lets that be done."""
+        """End the run that goes on, from any thread: its caller gets a Fault. False where that cannot be done, was done
+        already, or is somebody else's to do (in a process of its own)."""
         interrupt = getattr(self._raw, "interrupt", None)
         if interrupt is None or hasattr(self._raw, "reason") or self._hung:
             return False

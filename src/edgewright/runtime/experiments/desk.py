@@ -6,11 +6,10 @@ import threading
 import time
 from typing import Any
 
-from edgewright.runtime.desk import Arrays, Desk, Done
+from edgewright.runtime.desk import Arrays, Desk, Done, GiveUp
 from edgewright.runtime.experiments.shadow import Shadows
 from edgewright.runtime.faults import Fault
 from edgewright.runtime.scheduling.line import NEVER
-from edgewright.runtime.scheduling.scheduler import Job
 from edgewright.runtime.served import Served
 
 _now = time.perf_counter
@@ -37,7 +36,7 @@ class ShadowDesk(Desk):
 
     def later(
         self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0
-    ) -> Job:
+    ) -> GiveUp:
         """As the desk behind."""
 
         def told(outputs: Any, fault: Fault | None) -> None:

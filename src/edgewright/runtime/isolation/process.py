@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -26,13 +25,12 @@ from edgewright.core.model import Signature
 from edgewright.core.strict import parse_json
 from edgewright.formats.hostile import checked_signature
 from edgewright.runtime.isolation.channel import ClosedError, SilentError, UnreadError, channels
+from edgewright.runtime.isolation.noise import Noise
 from edgewright.runtime.isolation.order import Order
 from edgewright.runtime.isolation.regions import filled, make_region
 from edgewright.runtime.isolation.tensors import HEADER_BYTES, Reader, TooSmallError, Writer
 
 Arrays = Mapping[str, NDArray[Any]]
-_NOISE_BYTES = 64 * 1024
-_COLOURS = re.compile("\x1b\\[[0-9;]*m")
 _MOST_BYTES = 4 * 2**30
 """Of one answer: what a worker asks for is no longer ours to trust."""
 
@@ -45,6 +43,7 @@ class Facts:
     requested: str
     provider: str
     layers: tuple[str, ...]
+    note: str = ""
 
 
 class LostError(Exception):
@@ -68,17 +67,17 @@ class Worker:
         self._order, self._reader, self._writer = order, Reader(), Writer()
         self._sizes = {"in": 0, "out": 0}
         self._outputs: list[str] = []
-        self._last, self._old_noise = b"", 0
+        self._last = b""
         with ExitStack() as stack:
             folder = stack.enter_context(scratch("edgewright-worker"))
             self._channel, theirs = channels()
             stack.callback(self._channel.close)
             stack.callback(theirs.close)
-            self._noise = _fixed(_NOISE_BYTES)
-            stack.callback(os.close, self._noise)
+            self._noise = Noise()
+            stack.callback(self._noise.close)
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", __package__ + ".worker", str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL, stdout=self._noise, stderr=self._noise, cwd=folder,
+                stdin=subprocess.DEVNULL, stdout=self._noise.handle, stderr=self._noise.handle, cwd=folder,
                 env=_environment(order, folder), pass_fds=(theirs.fileno(),), start_new_session=True,
             )  # fmt: skip
             theirs.close()
@@ -114,10 +113,11 @@ class Worker:
         except InputError as error:
             raise LostError(str(error)) from error
         self._outputs = [spec.name for spec in signature.outputs]
-        self._old_noise = self._written()
+        self._noise.forget()
         layers = ready.get("layers")
         names = tuple(plain(str(layer)) for layer in layers) if isinstance(layers, list) else ()
-        return Facts(signature, plain(str(ready.get("requested"))), plain(str(ready.get("provider"))), names)
+        requested, provider, note = (plain(str(ready.get(key, ""))) for key in ("requested", "provider", "note"))
+        return Facts(signature, requested, provider, names, note)
 
     def run(self, inputs: Arrays, within_s: float) -> dict[str, NDArray[Any]]:
         """Outputs by name, copies. Raises EngineError for a run that failed, LostError for a worker that did,
@@ -171,7 +171,7 @@ class Worker:
             how = f"it was killed by {_signal(-status)}"
             if -status == signal.SIGKILL:
                 how += " (out of memory, or somebody's kill)"
-        last = self._said() if status != -signal.SIGKILL else ""
+        last = self._noise.last() if status != -signal.SIGKILL else ""
         self.how = self._hinted(f"{how}: {last}" if last else how)
         self.ended.set()
 
@@ -221,27 +221,10 @@ class Worker:
         self._sizes[side] = len(memory)
         (self._writer if side == "in" else self._reader).attach(memory)
 
-    def _said(self) -> str:
-        """The last line it wrote before it died, and after it had opened the model if it had."""
-        raw = os.pread(self._noise, self._written() - self._old_noise, self._old_noise)
-        lines = _COLOURS.sub("", raw.decode(errors="replace")).strip().splitlines()
-        return plain(lines[-1]) if lines else ""
-
-    def _written(self) -> int:
-        return os.lseek(self._noise, 0, os.SEEK_CUR)
-
 
 def _environment(order: Order, folder: Path) -> dict[str, str]:
     chosen = environment(folder if order.confined else None)
     return chosen | {"TMPDIR": str(folder), "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-
-
-def _fixed(size: int) -> int:
-    """The descriptor of ``size`` bytes that take no more: what a worker says cannot fill the memory."""
-    handle = os.memfd_create("edgewright", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(handle, size)
-    fcntl.fcntl(handle, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-    return handle
 
 
 def _signal(number: int) -> str:

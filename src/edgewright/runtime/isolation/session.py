@@ -48,6 +48,7 @@ class IsolatedSession(BaseSession):
 
     def __init__(self, keeper: Keeper, facts: Facts, hang_s: float | None) -> None:
         super().__init__(facts.signature, facts.requested, facts.provider)
+        self.note = facts.note
         self._keeper, self._patience = keeper, Patience(hang_s)
         self.layers = facts.layers
         """The walls around the worker (``core.sandbox``)."""

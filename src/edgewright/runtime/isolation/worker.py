@@ -76,7 +76,8 @@ def _open(channel: Channel, model: Model, order: Mapping[str, Any], layers: list
     except MemoryError:
         channel.send(_told(error="the model needs more memory than it is allowed"))
         return None
-    facts = {"requested": session.requested, "provider": session.provider, "layers": layers}
+    note = getattr(session, "note", "")
+    facts = {"requested": session.requested, "provider": session.provider, "note": note, "layers": layers}
     channel.send(_told(ready=facts | {"signature": session.signature.to_json()}))
     return session
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError
+from edgewright.core.samples import drawn_requests
 from edgewright.core.session import Arrays, Session
-from edgewright.measurement.subject import drawn_requests
 from edgewright.runtime.scheduling.batches import join, part, rows
 
 _APART = 1e-3

@@ -7,10 +7,12 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from edgewright.core.errors import StorageError
 from edgewright.core.files import scratch, storage
+from edgewright.core.priority import modestly
 from edgewright.core.session import EngineOptions
 from edgewright.runtime import logs
 from edgewright.runtime.cache import Cache
@@ -18,9 +20,10 @@ from edgewright.runtime.config import Config
 from edgewright.runtime.isolation import Isolation
 from edgewright.runtime.loading.independence import mixes_rows
 from edgewright.runtime.loading.places import BUNDLE, Place
-from edgewright.runtime.loading.preparing import FIRST_S, check_golden, discard, ended_in, prepare, requests
+from edgewright.runtime.loading.preparing import discard, prepare
 from edgewright.runtime.loading.sources import Source, open_model, read_source, scattered
-from edgewright.runtime.providers import step_down
+from edgewright.runtime.loading.trying import FIRST_S, check_golden, ended_in, requests
+from edgewright.runtime.providers import engine_note, step_down
 from edgewright.runtime.served import Served
 from edgewright.trust import PublicKey
 
@@ -62,12 +65,22 @@ class Opener:
             discard(folder)
             raise
 
-    def open(self, source: Source, folder: Path | None) -> Served:
-        """The version, checked and warm; ``folder`` is its own from then on. Raises EngineError, InputError."""
+    def open(self, source: Source, folder: Path | None, modest: bool = False) -> Served:
+        """The version, checked and warm; ``folder`` is its own from then on. Raises EngineError, InputError.
+
+        ``modest``: requests are answered meanwhile and come first, where the session starts no threads that would keep
+        the lower priority.
+        """
+        threads = source.engine != "onnxruntime" or source.options.threads != 1
+        if modest and not threads and not self._settings.config.model(source.name).isolated:
+            return modestly(partial(self._open, source, folder))
+        return self._open(source, folder)
+
+    def _open(self, source: Source, folder: Path | None) -> Served:
         table = self._settings.config.model(source.name)
         source, session = open_model(source, Isolation(name=source.name) if table.isolated else None)
-        if step_down(session):
-            logs.warning("provider", f"{source.name}: {step_down(session)}", model=source.name)
+        for told in filter(None, (step_down(session), engine_note(session))):
+            logs.warning("provider", f"{source.name}: {told}", model=source.name)
         if source.unready:
             told = f"{source.name} {source.version} did not pass these gates when it was sealed: {source.unready}"
             logs.warning("gates", told, model=source.name, version=source.version)

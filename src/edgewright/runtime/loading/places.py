@@ -16,7 +16,6 @@ from edgewright.core.errors import InputError
 PLAIN = {".onnx": "onnxruntime", ".ort": "onnxruntime", ".xml": "openvino"}
 """Suffixes of model files, and the engine that opens them unless another is asked for."""
 BUNDLE = ".ewb"
-_MOST_DIGITS = 100
 _LOCATION = re.compile(rb"\x0a\x08location\x12[\x01-\x7f](.{1,127})", re.DOTALL)
 """An entry of TensorProto.external_data: key and value with their lengths, protobuf's wire format."""
 _LENGTH, _MOST_DATA = 11, 64
@@ -47,6 +46,12 @@ class Place:
                 return ()
             found.append((facts.st_ino, facts.st_size, facts.st_mtime_ns))
         return tuple(found)
+
+    @property
+    def written_ns(self) -> int:
+        """When the model's file or the bundle's manifest was written, in ns since 1970; 0 when it is not there."""
+        stamp = self.stamp
+        return stamp[0][2] if stamp else 0
 
 
 def find_places(path: Path) -> list[Place]:
@@ -88,20 +93,6 @@ def is_model(path: Path) -> bool:
         return (path / MANIFEST).is_file() or (path.is_file() and path.suffix in (*PLAIN, BUNDLE))
     except OSError:  # not to be looked into
         return False
-
-
-def newest(versions: list[str]) -> str:
-    """The one with the highest numbers in it: 10 comes after 9, and 2.0 after 1.9."""
-    return max(versions, key=_order)
-
-
-def _order(version: str) -> list[tuple[int, int, str]]:
-    parts = re.findall(r"\d+|[^\d.]+", version)
-    # 1.0-rc comes before 1.0, and that before 1.0.1.
-    return [
-        *[(2, int(part), "") if part.isdecimal() and len(part) <= _MOST_DIGITS else (0, 0, part) for part in parts],
-        (1, 0, ""),
-    ]
 
 
 def _place(name: str, path: Path, version: str = FIRST) -> Place:

@@ -14,13 +14,14 @@ from edgewright.core.session import Arrays, EngineOptions
 from edgewright.runtime.loading.sources import Source
 
 _ABOUT, _MODEL = "source.json", "model"
+_PLAIN = "name", "version", "engine", "digest", "latency_ms", "unready", "written_ns"
 
 
 def write_prepared(source: Source, folder: Path) -> None:
     """All of ``source`` but its model's files, which lie in ``folder / "model"`` already."""
     model, golden = source.model, source.golden
     about = {
-        **{key: getattr(source, key) for key in ("name", "version", "engine", "digest", "latency_ms", "unready")},
+        **{key: getattr(source, key) for key in _PLAIN},
         "labels": list(source.labels),
         "preprocessing": None if source.preprocessing is None else dict(source.preprocessing),
         "postprocessing": None if source.postprocessing is None else dict(source.postprocessing),

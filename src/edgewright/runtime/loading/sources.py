@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgewright.bundles import Golden, verify
 from edgewright.core.digests import digest_parts
@@ -16,9 +17,11 @@ from edgewright.core.session import EngineOptions, Session
 from edgewright.core.strict import parse_json
 from edgewright.engines import open_session
 from edgewright.formats import load
-from edgewright.runtime.isolation import Isolation, open_isolated
 from edgewright.runtime.loading.places import BUNDLE, PLAIN, Place, data_files
 from edgewright.trust import PublicKey
+
+if TYPE_CHECKING:
+    from edgewright.runtime.isolation import Isolation
 
 _EVIDENCE_BYTES = 16 * 2**20
 
@@ -29,7 +32,8 @@ class Source:
 
     ``unready``: which gates the bundle did not pass when it was sealed, "" when all. ``latency_ms``: what its contract
     promises as the 99th percentile on its target, or None. ``digest``: SHA-256 of the bundle's manifest, or of the
-    model file as ``sha256sum`` prints it; with files beside it ``core.digests.digest_files`` of all.
+    model file as ``sha256sum`` prints it; with files beside it ``core.digests.digest_files`` of all. ``written_ns``:
+    when the files were.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Source:
     golden: Golden | None = None
     latency_ms: float | None = None
     unready: str = ""
+    written_ns: int = 0
 
     @property
     def title(self) -> str:
@@ -75,7 +80,7 @@ def read_source(
         return Source(
             place.name, content.version, variant.model, variant.engine, options or variant.options, content.labels,
             content.preprocessing, content.postprocessing, bundle.digest, content.golden,
-            promised[0] if promised else None, _unready(content.evidence),
+            promised[0] if promised else None, _unready(content.evidence), place.written_ns,
         )  # fmt: skip
     if path.suffix not in PLAIN:
         raise InputError(f"{path} is neither a bundle nor a model: {', '.join(PLAIN)}")
@@ -86,7 +91,8 @@ def read_source(
     else:
         model = load(path)
         digest = model.digest
-    return Source(place.name, place.version, model, chosen, options or EngineOptions(), digest=digest)
+    chosen_options, written_ns = options or EngineOptions(), place.written_ns
+    return Source(place.name, place.version, model, chosen, chosen_options, digest=digest, written_ns=written_ns)
 
 
 def open_model(source: Source, isolation: Isolation | None = None) -> tuple[Source, Session]:
@@ -95,17 +101,14 @@ def open_model(source: Source, isolation: Isolation | None = None) -> tuple[Sour
 
     Raises EngineError, MissingExtra, and InputError for a file that is no model.
     """
-    try:
+    with opening(source.model):
         session: Session
         if isolation is None:
             session = open_session(source.model, source.engine, source.options)
         else:
+            from edgewright.runtime.isolation import open_isolated
+
             session = open_isolated(source.model, source.engine, source.options, isolation)
-    except EngineError as error:
-        if "INVALID_PROTOBUF" not in str(error):
-            raise
-        what = f"{source.model.main} is not a whole ONNX file (truncated or another format); export it again"
-        raise InputError(what) from error
     if not source.model.signature.inputs:
         found = session.signature
         if not found.inputs or not found.outputs:
@@ -113,6 +116,18 @@ def open_model(source: Source, isolation: Isolation | None = None) -> tuple[Sour
             raise EngineError("the model takes no input or gives no output; export it with both")
         source = replace(source, model=replace(source.model, signature=found))
     return source, session
+
+
+@contextlib.contextmanager
+def opening(model: Model) -> Iterator[None]:
+    """What ONNX Runtime says of a file that is no model, in words for whoever put it there: InputError."""
+    try:
+        yield
+    except EngineError as error:
+        if "INVALID_PROTOBUF" not in str(error):
+            raise
+        what = f"{model.main} is not a whole ONNX file (truncated or another format); export it again"
+        raise InputError(what) from error
 
 
 def scattered(path: Path) -> bool:

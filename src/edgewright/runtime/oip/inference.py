@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from itertools import cycle
 from typing import Any, Protocol
 
@@ -174,7 +173,7 @@ class Inference:
 
         if timeout_s is not None:  # by its deadline the answer must be sent, not found
             timeout_s -= min(self._lag, _MOST_LAG * timeout_s)
-        return partial(self._desk.scheduler.cancel, self._desk.later(served, inputs, done, timeout_s, priority))
+        return self._desk.later(served, inputs, done, timeout_s, priority)
 
     def _joined(self, company: Company, served: Served, inputs: Arrays, request: tuple[Any, ...], begin: float) -> bool:
         """Let others that came in this look share the run; False for one that cannot."""

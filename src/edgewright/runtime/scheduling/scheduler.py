@@ -175,7 +175,7 @@ class Scheduler:
                 return False
             self._line.leave(job.place)
             job.place.gone = True
-        job.done(None, Cancelled("nobody waits for the answer any more"))
+        job.done(None, Cancelled())
         return True
 
     def retire(self, model: Runs, timeout_s: float) -> bool:

@@ -33,7 +33,7 @@ class Inference:
     shared memory that clients may use."""
 
     def __init__(self, find: Find, desk: Desk, regions: Regions | None = None) -> None:
-        self._find, self._desk, self._cancel, self._regions = find, desk, desk.scheduler.cancel, regions
+        self._find, self._desk, self._regions = find, desk, regions
 
     def infer(self, raw: bytes, context: Any) -> bytes:
         """The reply to the request in ``raw``. Raises a Fault."""
@@ -60,9 +60,9 @@ class Inference:
             answer.extend((outputs, fault))
             over.set()
 
-        job = self._desk.later(served, asked.inputs, done, left, asked.priority)
-        if not context.add_callback(lambda: self._cancel(job)):
-            self._cancel(job)  # the call had ended already
+        give_up = self._desk.later(served, asked.inputs, done, left, asked.priority)
+        if not context.add_callback(give_up):
+            give_up()  # the call had ended already
         over.wait()
         if answer[1] is not None:
             raise answer[1]

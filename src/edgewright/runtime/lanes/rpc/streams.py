@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from edgewright.core.errors import EdgewrightError
-from edgewright.runtime.desk import Desk
+from edgewright.runtime.desk import Desk, GiveUp
 from edgewright.runtime.faults import Fault, Gone, NotReady
 from edgewright.runtime.lanes.rpc.calls import Call
 from edgewright.runtime.lanes.rpc.inference import Find, timeout
@@ -20,7 +20,6 @@ from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.statuses import KIND, kind, sentence
 from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
 from edgewright.runtime.oip.regions import Regions
-from edgewright.runtime.scheduling.scheduler import Job
 from edgewright.runtime.served import Served
 
 _IN_FLIGHT = 32
@@ -38,7 +37,7 @@ class _Pending:
         """Bytes of the request that are held."""
         self.asked: Asked | None = None
         self.served: Served | None = None
-        self.job: Job | None = None
+        self.give_up: GiveUp | None = None
         self.outputs: Any = None
         self.error: EdgewrightError | None = None
         self.over = False
@@ -152,7 +151,7 @@ class Replies:
                 if outputs is not None:
                     done(outputs, None)
                 else:
-                    pending.job = self._desk.later(served, asked.inputs, done, left, asked.priority)
+                    pending.give_up = self._desk.later(served, asked.inputs, done, left, asked.priority)
                 return
             except Gone:  # replaced just now: its successor answers
                 continue
@@ -171,8 +170,8 @@ class Replies:
             self._give_up(pending)
 
     def _give_up(self, pending: _Pending) -> None:
-        if pending.job is not None:
-            self._desk.scheduler.cancel(pending.job)
+        if pending.give_up is not None:
+            pending.give_up()
 
 
 def _told(pending: _Pending) -> bytes:

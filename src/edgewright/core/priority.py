@@ -1,0 +1,82 @@
+"""Priority: processes and threads that take only what nobody else wants, and how to see that it is nothing. Linux."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
+
+Priority = Literal["", "low", "idle"]
+""""": as everybody; "low": a tenth of a CPU that others want; "idle": next to nothing of it, and it makes way at once
+for whoever wakes up, on the CPU and at the disk (SCHED_IDLE, sched(7))."""
+_NICE = 10
+_GROUP = {"low": "10", "idle": "19"}
+_STARVED_S, _SHARE = 2.0, 0.1
+
+
+def lower(pid: int, priority: Priority) -> None:
+    """Give a process that has a session of its own this priority; what the system does not let us is left out.
+
+    Where Linux weighs sessions as groups against each other (sched_autogroup, sched(7)), a process's own priority
+    counts within its session only: so the group's is lowered, too.
+    """
+    if not priority:
+        return
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(_GROUP[priority])
+    if priority == "idle":
+        with contextlib.suppress(OSError, AttributeError):
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+
+
+def modestly(work: Callable[[], T]) -> T:
+    """``work`` on a thread of its own that makes way for this process's others. What it raises is raised here.
+
+    Threads that it starts have that priority, too, for as long as they live: not for what starts any that stay.
+    """
+    found: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        try:
+            found.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="edgewright-modest", daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return found[0]
+
+
+@dataclass(frozen=True)
+class Turns:
+    """How long a process ran, and how long it was kept waiting for a CPU, in s."""
+
+    ran_s: float = 0.0
+    waited_s: float = 0.0
+
+    @property
+    def starved(self) -> bool:
+        """Whether others leave it next to nothing: it waited for 2 s, and ran less than a tenth of that."""
+        return self.waited_s >= _STARVED_S and self.ran_s < _SHARE * self.waited_s
+
+
+def turns(pid: int) -> Turns:
+    """Of the process's first thread, as the kernel counts them (``/proc/PID/schedstat``); none where it does not."""
+    with contextlib.suppress(OSError, ValueError):
+        ran, waited, *_ = Path(f"/proc/{pid}/schedstat").read_text().split()
+        return Turns(int(ran) / 1e9, int(waited) / 1e9)
+    return Turns()
