@@ -111,7 +111,7 @@ def test_a_frame_may_come_in_pieces_and_several_at_once(raw):
         (frame(asking(), X.tobytes(), kind=9), 400, "no kind 9"),
         (frame({"name": "r"}, kind=ATTACH), 400, "one file descriptor"),
         (HEADER.pack(MAGIC, INFER, 0, 0, 0, 9, 2) + b"{}", 400, "no frame"),
-        (HEADER.pack(MAGIC, INFER, 0, 0, 0, 9, 2**32 - 1), 400, "too large"),
+        (HEADER.pack(MAGIC, INFER, 0, 0, 0, 9, 2**32 - 1), 413, "a frame may have 67,108,864 bytes"),
         (b"EVIL" + bytes(16), 400, "no frame"),
     ],
 )

@@ -536,6 +536,36 @@ def test_streams_are_numbered_and_leave_room_for_calls(place):
     assert list(first) == []
 
 
+def test_a_stream_that_is_silent_for_long_makes_room_for_another(place):
+    made = place(calls=4, streams=1)
+    more = queue.SimpleQueue()
+    first = made.stream()(iter(more.get, None), timeout=LONG)
+    more.put(request())
+    assert not next(first).error_message
+    (stream,) = made.lane._streams
+    stream._since -= 1e6
+    (reply,) = made.stream()(iter([request()]), timeout=LONG)
+    assert not reply.error_message
+    with pytest.raises(grpc.RpcError) as caught:
+        next(first)
+    assert caught.value.code().name == "RESOURCE_EXHAUSTED" and "asked nothing for long" in caught.value.details()
+    more.put(None)
+
+
+def test_a_stream_that_waits_for_its_answer_is_not_silent(place):
+    made = place(calls=4, streams=1)
+    made.hold()
+    first = made.stream()(iter([request()]), timeout=LONG)
+    made.desk.arrived()
+    (stream,) = made.lane._streams
+    stream._since -= 1e6
+    with pytest.raises(grpc.RpcError) as caught:
+        list(made.stream()(iter([request()]), timeout=LONG))
+    assert caught.value.code().name == "RESOURCE_EXHAUSTED" and "streams are open" in caught.value.details()
+    made.free()
+    assert len(list(first)) == 1
+
+
 def test_no_more_calls_at_a_time_than_there_is_room_for(place):
     made = place(calls=1)
     made.hold()

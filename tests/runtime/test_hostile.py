@@ -68,8 +68,8 @@ def test_json_of_any_depth_is_refused(opening):
     [
         ({"datatype": "FP32", "shape": [0] + [2**62] * 3}, 0, "elements"),
         ({"datatype": "FP32", "shape": [1] * 70}, 4, "dimensions"),
-        ({"datatype": "FP32", "shape": [2**62] * 5000}, 4, "dimensions"),
-        ({"datatype": "BYTES", "shape": [2**31]}, 4, "announced"),
+        ({"datatype": "FP32", "shape": [2**62] * 5000}, 4, "no shape of whole numbers"),
+        ({"datatype": "BYTES", "shape": [2**31]}, 4, "more than 65,536 elements"),
         ({"datatype": "BOOL", "shape": [4]}, 4, "other than 0 and 1"),
     ],
 )

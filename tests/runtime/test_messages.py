@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgewright.runtime.faults import BadRequest
-from edgewright.runtime.oip.messages import Wanted, plan, reply
+from edgewright.runtime.oip.messages import Wanted, plan
+from edgewright.runtime.oip.replies import reply
 from edgewright.runtime.oip.types import NUMPY, narrow, read_bytes, widen, write_bytes
 from edgewright.runtime.scheduling.batches import join, key, part, rows
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgewright.runtime.faults import BadRequest
-from edgewright.runtime.oip.messages import Wanted, plan, reply
+from edgewright.runtime.oip.messages import Wanted, plan
 from edgewright.runtime.oip.plans import find_plan, take_numbers
+from edgewright.runtime.oip.replies import reply
 from edgewright.runtime.oip.templates import template
 from edgewright.runtime.oip.types import NUMPY, datatype
 
@@ -26,7 +27,7 @@ def entry(data, name="x", kind="FP32", **more):
 
 
 def spell(told, size, binary):
-    return b"%d %d " % (size, binary) + told
+    return b"%d %d %d " % (told, size, binary)
 
 
 @given(st.lists(FLOATS, max_size=20), st.sampled_from(["FP32", "FP64", "BF16"]), st.sampled_from([None, 1]))
@@ -102,7 +103,8 @@ def test_a_reply_filled_in_is_the_reply_written(data, kind, binary, count):
 
     def written(outputs):
         told, tensors = reply("m", "1", 'an "id"', outputs, kinds, wanted)
-        return told, spell(told, len(told) + sum(map(len, tensors)), bool(tensors)) + b"".join(tensors)
+        size = len(told) + sum(map(len, tensors))
+        return told, b"".join([spell(len(told), size, bool(tensors)), told, *tensors])
 
     made = template(written(first)[0], first, kinds, wanted, spell)
     for outputs in (first, second):

@@ -288,15 +288,25 @@ def ends(sock):
     return found
 
 
-@pytest.mark.parametrize(
-    "begun",
-    [b"", b"GET /v2 HT", b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab",
-     b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"],
-)  # fmt: skip
-def test_slow_clients_are_sent_away(started, begun):
+UNFINISHED = [
+    (b"GET /v2 HT", "its head has no end"),
+    (b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab", "9 bytes of body were announced, 2 came"),
+    (b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "its last chunk is missing"),
+]
+
+
+@pytest.mark.parametrize(("begun", "says"), UNFINISHED)
+def test_a_request_that_does_not_come_whole_is_told_so(started, begun, says):
     server = started(limits=Limits(request_s=0.01, idle_s=0.01))
     with talk(server, begun) as sock:
-        assert ends(sock) == b""
+        said = ends(sock)
+        assert said.startswith(b"HTTP/1.1 408 ") and says.encode() in said
+    with talk(server, b"") as sock:
+        assert ends(sock) == b"", "there is nothing to say to who said nothing"
+    with talk(started(), begun) as sock:
+        sock.shutdown(socket.SHUT_WR)
+        said = ends(sock)
+        assert said.startswith(b"HTTP/1.1 400 ") and says.encode() in said
 
 
 def test_a_client_that_never_reads_holds_little_and_not_for_long(started):
@@ -328,7 +338,7 @@ def test_what_was_compressed_is_given_back_however_it_ends(started):
     for body, status in ((infer(3000), 200), (infer(3000)[:-1], 400), (infer().replace("[2, 4]", "[4, 2]"), 400)):
         packed = gzip.compress(body.encode())
         assert ask(connect(server), "POST", TARGET, packed, {"Content-Encoding": "gzip"})[0] == status
-    assert server._routes.inference._inflated == 0
+    assert server._routes.inference._packed.held == 0
 
 
 def test_a_refused_request_that_is_still_being_sent_gets_its_answer(started):

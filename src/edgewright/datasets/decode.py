@@ -16,6 +16,8 @@ FILE_LIMIT = 64 * 2**20
 """Bytes one image file may have."""
 PIXEL_LIMIT = 64 * 10**6
 """Pixels one image may decode to: a bomb of a few kilobytes is refused before a pixel is made."""
+_BAND = 2**22
+"""Pixels that are handed over at a time."""
 _SCANS = 100
 """Scans of a progressive JPEG: encoders write about ten, and each is one more pass over all pixels."""
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, OverflowError, struct.error, zlib.error)
@@ -30,10 +32,22 @@ def decode(data: bytes, channels: int, name: str = "the image", most_pixels: int
     image = _open(data, name, most_pixels)
     try:
         wanted = "L" if channels == 1 else "RGB"
-        pixels = np.asarray(image if image.mode == wanted else image.convert(wanted))
+        pixels = _pixels(image if image.mode == wanted else image.convert(wanted))
     except _BROKEN as error:
         raise InputError(_says(name, error)) from error
     return pixels[:, :, None] if channels == 1 else pixels
+
+
+def _pixels(image: Any) -> NDArray[np.uint8]:
+    """All pixels, some rows at a time: Pillow hands them over with the interpreter held."""
+    width, height = image.size
+    rows = max(_BAND // width, 1)
+    if rows >= height:
+        return np.asarray(image)
+    made = np.empty((height, width, len(image.getbands()))[: 3 if len(image.getbands()) > 1 else 2], np.uint8)
+    for top in range(0, height, rows):
+        made[top : top + rows] = np.asarray(image.crop((0, top, width, min(top + rows, height))))
+    return made
 
 
 def screen(data: bytes, name: str) -> None:

@@ -13,10 +13,11 @@ from edgewright.core.strict import parse_json
 from edgewright.runtime import logs
 from edgewright.runtime.faults import status_of
 from edgewright.runtime.lanes import frames, http
-from edgewright.runtime.lanes.stream import GiveUp
+from edgewright.runtime.lanes.outbox import Buffer
+from edgewright.runtime.lanes.stream import Body, GiveUp
 from edgewright.runtime.oip.regions import Regions
 
-_MOST_PATH, _MOST_NAME, _MOST_HEAD = 200, 200, 2**20
+_MOST_PATH, _MOST_NAME, _MOST_HEAD = 200, 200, 16 * 1024
 _MODEL = re.compile(r"/v2/(?:repository/)?models/([^/]+)(?:/versions/([^/]+))?(?:/.*)?")
 _now = time.perf_counter
 
@@ -34,14 +35,14 @@ def tell(lane: str, peer: str, method: str, begin: float, status: int, size: int
 def logged_http(handler: http.Handler, peer: str) -> http.Handler:
     """``handler``, its requests in the log."""
 
-    def handle(head: http.Head, body: bytes, answer: http.Answer) -> GiveUp | None:
+    def handle(head: http.Head, body: Body, answer: http.Answer) -> GiveUp | None:
         begin = _now()
 
         def told(reply: http.Reply) -> None:
             path = head.target.partition("?")[0]
             model, version = _asked_of(path)
-            # Ready to be sent (HTTP/1.1 200 OK...), or in its parts.
-            status, size = (int(reply[9:12]), len(reply)) if isinstance(reply, bytes) else (reply[0], len(reply[2]))
+            # What is ready to be sent has status 200.
+            status, size = reply[0] if isinstance(reply, tuple) else 200, http.reply_size(reply)
             tell("http", peer or "unix", head.method, begin, status, size,
                  path=path[:_MOST_PATH], model=model, version=version)  # fmt: skip
             answer(reply)
@@ -55,15 +56,15 @@ def logged_frames(handler: frames.Handler) -> frames.Handler:
     """``handler``, its requests in the log."""
 
     def handle(
-        body: bytes, start: int, end: int, priority: int, timeout_s: float | None, regions: Regions | None,
+        body: Body, start: int, end: int, priority: int, timeout_s: float | None, regions: Regions | None,
         answer: frames.Answer,
     ) -> GiveUp | None:  # fmt: skip
         begin = _now()
 
-        def told(reply: bytes) -> None:
-            model, version = _named_in(body[start:end])
-            status = frames.HEADER.unpack_from(reply)[4]
-            tell("frames", "unix", "infer", begin, status, len(reply), model=model, version=version)
+        def told(reply: bytes | list[Buffer]) -> None:
+            model, version = _named_in(bytes(body[start : min(end, start + _MOST_HEAD)]))
+            status = frames.HEADER.unpack_from(reply if isinstance(reply, bytes) else reply[0])[4]
+            tell("frames", "unix", "infer", begin, status, http.reply_size(reply), model=model, version=version)
             answer(reply)
 
         try:

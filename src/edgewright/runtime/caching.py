@@ -15,6 +15,8 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from edgewright.core.digests import canonical_json
 from edgewright.runtime.cache import Arrays, Cache, request_key, views
 from edgewright.runtime.desk import Desk, Done, GiveUp, too_short
@@ -25,6 +27,8 @@ from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
 
+_MOST = 4 * 2**20
+"""Bytes of a request from which on it is not kept: its key is made in its caller's thread, a millisecond for each."""
 _now = time.perf_counter
 
 
@@ -203,7 +207,16 @@ class CachingDesk(Desk):
             source = served.source
             options = canonical_json(source.options.to_json()).decode()
             name = self._names[served] = f"{source.digest}\n{source.engine}\n{options}" if source.digest else ""
-        return request_key(name, inputs) if name else None
+        return request_key(name, inputs) if name and sum(map(_size, inputs.values())) <= _MOST else None
+
+
+def _size(array: Any) -> int:
+    """Bytes that a key is made of."""
+    if not isinstance(array, np.ndarray):
+        return 0
+    if not array.dtype.hasobject:
+        return array.nbytes
+    return sum([len(value) for value in array.ravel().tolist() if isinstance(value, str | bytes)])
 
 
 def _ignore(outputs: Any, fault: Fault | None) -> None:

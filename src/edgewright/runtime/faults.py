@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 from edgewright.core.errors import EdgewrightError, InputError, TrustError
+from edgewright.runtime import logs
+
+_MOST = 1000
+"""Characters of a sentence: it may quote what was asked."""
+
+
+def fault_json(why: str) -> bytes:
+    """What tells an error, as the protocol has it."""
+    return json.dumps({"error": why if len(why) <= _MOST else f"{why[:_MOST]}..."}).encode()
 
 
 class Fault(EdgewrightError):  # noqa: N818 - reads as what it says
@@ -90,3 +101,16 @@ class Cancelled(Fault):
 def status_of(error: EdgewrightError) -> int:
     """HTTP's status for it: a fault's own, else 400 for what was given and 500 for what is ours."""
     return error.status if isinstance(error, Fault) else 400 if isinstance(error, InputError | TrustError) else 500
+
+
+def fault_of(error: Exception | None) -> Fault:
+    """What a client is told of an error; one that nobody thought of is told in the log."""
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, EdgewrightError):
+        return Fault(str(error))
+    try:
+        raise error or AssertionError
+    except Exception:  # noqa: BLE001 - for the log
+        logs.trouble("a request could not be answered")
+    return Fault("the server has a fault; its log says which")

@@ -10,6 +10,7 @@ from edgewright.runtime.diagnosis.whys import Whys
 from edgewright.runtime.lanes.frames import Handler as Frames
 from edgewright.runtime.lanes.http import Handler, Head
 from edgewright.runtime.lanes.loop import Loop
+from edgewright.runtime.lanes.stream import Body
 from edgewright.runtime.metrics import Metrics
 from edgewright.runtime.oip.routes import Routes, allow
 from edgewright.runtime.served import Served
@@ -31,7 +32,7 @@ class Front(Routes):
         """What answers the requests of a client at that address ("" at a Unix socket)."""
         return logged_http(self, peer) if self._logs else self
 
-    def _stats(self, body: bytes, name: str = "", version: str = "") -> dict[str, Any]:
+    def _stats(self, body: Body, name: str = "", version: str = "") -> dict[str, Any]:
         return {**super()._stats(body, name, version), "server": self._whys.server()}
 
     def _told(self, served: Served) -> dict[str, Any]:
@@ -41,5 +42,5 @@ class Front(Routes):
     def _route(self, head: Head) -> Handler:
         if head.target.partition("?")[0].rstrip("/") == "/metrics" and head.method in ("GET", "HEAD"):
             allow(head, READ)
-            return lambda head, body, answer: answer(self._metrics.reply())
+            return lambda head, body, answer: self._aside(self._metrics.reply, answer)
         return super()._route(head)

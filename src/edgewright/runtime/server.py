@@ -91,6 +91,7 @@ class Server:
         self.loader.end_all()  # who was still waited for was given the time of a drain
         for lane in self.lanes:
             lane.close()
+        self._routes.close()
         self._service.close()
         self._loop.close()
 

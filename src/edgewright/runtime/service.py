@@ -13,6 +13,7 @@ from edgewright.runtime.experiments.desk import ShadowDesk
 from edgewright.runtime.experiments.plan import planned
 from edgewright.runtime.experiments.shadow import Shadows
 from edgewright.runtime.experiments.splits import Splits
+from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.oip.regions import Regions
@@ -25,7 +26,7 @@ from edgewright.runtime.scheduling.scheduler import Scheduler, spare_cores
 class Service(Closing):
     """``repository``: models by name; ``desk``: where requests come in; ``loader``: loads and unloads, and has to be
     started; ``splits``: draw versions, None where every model's latest answers; ``regions``: the shared memory that
-    clients registered, None where they may not; ``table``: what lanes go by."""
+    clients registered, None where they may not; ``table`` and ``limits``: what lanes go by."""
 
     repository: Repository
     desk: Desk
@@ -33,6 +34,7 @@ class Service(Closing):
     splits: Splits | None = None
     regions: Regions | None = None
     table: ServerTable = field(default_factory=ServerTable)
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def of(cls, settings: Settings, shared: bool = False) -> Service:
@@ -46,8 +48,9 @@ class Service(Closing):
             desk = ShadowDesk(desk, Shadows(repository.find, scheduler, shadows))
         desk = safe_desk(desk, config)
         drawing = Splits(repository, splits) if splits else None
-        loader, regions = Loader(repository, desk, settings), Regions() if shared else None
-        return cls(repository, desk, loader, drawing, regions, config.server)
+        loader = Loader(repository, desk, settings)
+        regions = Regions(most_bytes=config.limits.body_bytes) if shared else None
+        return cls(repository, desk, loader, drawing, regions, config.server, config.limits)
 
     def close(self) -> None:
         """Finish what waits, and close every model."""

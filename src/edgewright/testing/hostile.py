@@ -7,14 +7,16 @@ suite runs them on drawn bytes (``tests/runtime/test_hostile.py``), ``tests/fuzz
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgewright.core.errors import InputError
+from edgewright.runtime.aside import drained
 from edgewright.runtime.config import parse_config
 from edgewright.runtime.faults import BadRequest
 from edgewright.runtime.lanes.chunks import BadChunk, Chunks
@@ -22,11 +24,14 @@ from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC, FrameC
 from edgewright.runtime.lanes.http import Answer, BadHead, Connection, Head, Heads, read_head
 from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.loop import Loop
-from edgewright.runtime.lanes.stream import Stream
+from edgewright.runtime.lanes.stream import SMALL, Body, Stream
+from edgewright.runtime.oip import long
 from edgewright.runtime.oip.encodings import inflate
-from edgewright.runtime.oip.messages import plan
+from edgewright.runtime.oip.messages import plan, planning
 
 LIMITS = Limits(head_bytes=512, body_bytes=2048, buffered_bytes=1 << 20)
+MOST_HELD = 3 * SMALL + LIMITS.head_bytes + LIMITS.body_bytes
+"""Bytes for one client: a request, those behind it (what was there, and one more piece), and replies."""
 
 
 def head(data: bytes) -> Any:
@@ -69,6 +74,34 @@ def request(data: bytes) -> Any:
         return str(error)
 
 
+def pieces(data: bytes) -> Any:
+    """The same request, its JSON read whole and in pieces of a few bytes: what the latter takes is what the former
+    reads, and nothing is taken that the former refuses."""
+    whole = request(data)
+    told, _, binary = data.partition(b"\0")
+    with _small_pieces():
+        try:
+            found = drained(planning(told)).inputs(binary, 0)
+        except BadRequest as error:
+            return str(error)
+    assert isinstance(whole, dict) and whole.keys() == found.keys(), (whole, found)
+    for name, array in found.items():
+        other = whole[name]
+        assert array.dtype == other.dtype and array.shape == other.shape, name
+        assert np.array_equal(array, other, equal_nan=array.dtype.kind == "f"), name
+    return found
+
+
+@contextlib.contextmanager
+def _small_pieces() -> Iterator[None]:
+    before = long._LOOK, long._PIECE, long._SHORT
+    long._LOOK, long._PIECE, long._SHORT = 11, 7, 16
+    try:
+        yield
+    finally:
+        long._LOOK, long._PIECE, long._SHORT = before
+
+
 def packed(data: bytes) -> Any:
     """A body that says it is compressed."""
     for encoding in ("gzip", "deflate"):
@@ -105,12 +138,11 @@ def _spoken(data: bytes, sizes: Sequence[int], make: Callable[..., Stream]) -> b
     try:
         while place < len(data) and not gone:
             size = max(sizes[min(turn, len(sizes) - 1)], 1)
-            ours.sendall(data[place : place + size])
-            place, turn = place + size, turn + 1
-            while not gone and select.select([theirs], [], [], 0)[0]:
-                made.ready(select.EPOLLIN)
-            got += _drained(ours)
-            assert 0 <= budget.held_bytes <= 2 * (LIMITS.head_bytes + LIMITS.body_bytes) + (1 << 16)
+            with contextlib.suppress(BlockingIOError):  # it is not listening, and read first
+                place, turn = place + ours.send(data[place : place + size]), turn + 1
+            while _turn(loop):
+                got += _drained(ours)
+            assert 0 <= budget.held_bytes <= MOST_HELD
         made.close()
         assert budget.held_bytes == 0 and gone == [made]
         return got + _drained(ours)
@@ -121,6 +153,18 @@ def _spoken(data: bytes, sizes: Sequence[int], make: Callable[..., Stream]) -> b
         loop.close()
 
 
+def _turn(loop: Loop) -> bool:
+    """One round of the loop; whether anything was to be done."""
+    found = loop._epoll.poll(0.0)
+    for fd, events in found:
+        if fd in loop._ends:
+            loop._ends[fd].ready(events)
+    calls = len(loop._calls)
+    for _ in range(calls):
+        loop._calls.popleft()()
+    return bool(found or calls)
+
+
 def _drained(sock: socket.socket) -> bytes:
     found = b""
     with contextlib.suppress(BlockingIOError, ConnectionError):
@@ -129,19 +173,19 @@ def _drained(sock: socket.socket) -> bytes:
     return found
 
 
-def _echo(head: Head, body: bytes, answer: Answer) -> None:
-    answer((200, b"", body))
+def _echo(head: Head, body: Body, answer: Answer) -> None:
+    answer((200, b"", bytes(body)))
 
 
 def _echo_frame(
-    body: bytes, start: int, end: int, priority: int, timeout_s: float | None, regions: Any, answer: Answer
+    body: Body, start: int, end: int, priority: int, timeout_s: float | None, regions: Any, answer: Answer
 ) -> None:
-    answer(frame_head(200, body[start:end], len(body) - start) + body[end:])
+    answer(frame_head(200, end - start, len(body) - start) + body[start:])
 
 
 TARGETS: Mapping[str, Callable[[bytes], Any]] = {
-    "head": head, "chunks": chunks, "request": request, "packed": packed, "configuration": configuration,
-    "connection": connection, "frames": frames,
+    "head": head, "chunks": chunks, "request": request, "pieces": pieces, "packed": packed,
+    "configuration": configuration, "connection": connection, "frames": frames,
 }  # fmt: skip
 
 _INFER = (
@@ -149,10 +193,17 @@ _INFER = (
     b'{"name":"y","datatype":"BYTES","shape":[2],"data":["a","b"]}],"parameters":{"timeout":5,"priority":1},'
     b'"outputs":[{"name":"z","parameters":{"binary_data":true}}],"id":"7"}'
 )
+_ROWS = (
+    b'{"inputs":[{"name":"x","datatype":"INT64","shape":[2,3,4],"data":[[[1,2,3,4],[5,6,7,8],[9,10,11,12]],'
+    b'[[-1,2,3,4],[5,6,7,8],[9,10,11,12]]]},{"name":"y","datatype":"BYTES","shape":[4],'
+    b'"data":["a[1,2]","\\\\\\"]","{\xc3\xa9","\\u0041,"]},{"name":"z","datatype":"FP64","shape":[3],'
+    b'"data":["NaN",1e5,-0.25]}]}'
+)
 SEEDS: Mapping[str, Sequence[bytes]] = {
     "head": (b"POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost:8000\r\nContent-Length: 12\r\nConnection: close",),
     "chunks": (b"5\r\nhello\r\n0\r\n\r\n", b"3;a=b\r\nabc\r\n0\r\nTrailer: x\r\n\r\n"),
     "request": (_INFER + b"\0" + bytes(8),),
+    "pieces": (_INFER + b"\0" + bytes(8), _ROWS, _ROWS.replace(b",", b" , "), _ROWS.replace(b"[2,3,4]", b"[24]")),
     "packed": (bytes.fromhex("789c030000000001"), bytes.fromhex("1f8b08000000000000ff0300000000000000")),
     "configuration": (b'[server]\nhttp=":0"\n[limits]\nidle_s=1\n[models."m"]\nmax_batch=2\npreferred_batch=[1]\n',),
     "connection": (

@@ -67,7 +67,7 @@ class Connections:
         """Hang up on clients that keep others waiting."""
         for stream in self:
             if stream.stale(now):
-                stream.close()
+                stream.expire()
         for stream, until in list(self._leaving.until.items()):
             if now > until:
                 stream.close()

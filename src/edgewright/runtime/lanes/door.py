@@ -15,7 +15,8 @@ from edgewright.runtime.addresses import Address
 from edgewright.runtime.lanes.loop import Loop
 
 _OUT_OF_HANDLES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_QUEUE = 1024
+_QUEUE, _TURN = 1024, 64
+"""How many may knock at a time, and how many are let in before others have their turn."""
 
 
 class Occupied(InputError):  # noqa: N818 - reads as what it says
@@ -52,7 +53,7 @@ class Door:
 
     def ready(self, events: int) -> None:
         """Called by the loop."""
-        while True:
+        for _ in range(_TURN if events else _QUEUE):
             try:
                 sock, address = self._sock.accept()
             except OSError as error:  # nobody is left there; or one who went away again, which is nobody's fault

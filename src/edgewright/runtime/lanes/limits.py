@@ -35,10 +35,10 @@ class Limits:
 
 class Budget:
     """What all connections together, gRPC's among them, hold in buffers, and whom they were refused: ``refused`` counts
-    by status, or by reason where nobody was answered."""
+    by status, or by reason where nobody was answered; ``regions``: memory files that were attached."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits, self.held_bytes = limits, 0
+        self.limits, self.held_bytes, self.regions = limits, 0, 0
         self.refused: Counter[int | str] = Counter()
         self._lock = threading.Lock()
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from edgewright.runtime import logs
 
 _EVENTS = 64
-_READ, _WRITE = select.EPOLLIN | select.EPOLLRDHUP, select.EPOLLOUT
+_GONE, _READ, _WRITE = select.EPOLLRDHUP, select.EPOLLIN | select.EPOLLRDHUP, select.EPOLLOUT
 
 
 class Endpoint(Protocol):
@@ -74,11 +74,12 @@ class Loop:
         self.found = 0
         """How many ends were ready in the look that is being answered."""
 
-    def watch(self, sock: socket.socket, end: Endpoint, write: bool = False) -> None:
-        """Call ``end.ready`` when ``sock`` can be read (and written, if ``write``)."""
+    def watch(self, sock: socket.socket, end: Endpoint, write: bool = False, read: bool = True) -> None:
+        """Call ``end.ready`` when ``sock`` can be read (if ``read``), written (if ``write``), or its client hung up."""
         known = sock.fileno() in self._ends
         self._ends[sock.fileno()] = end
-        (self._epoll.modify if known else self._epoll.register)(sock.fileno(), _READ | (_WRITE if write else 0))
+        events = (_READ if read else _GONE) | (_WRITE if write else 0)
+        (self._epoll.modify if known else self._epoll.register)(sock.fileno(), events)
 
     def forget(self, sock: socket.socket) -> None:
         """Stop watching ``sock``, which is still open."""
@@ -126,7 +127,7 @@ class Loop:
                 elif fd == self._wake:
                     os.eventfd_read(self._wake)
             try:
-                while calls:
+                for _ in range(len(calls)):  # those that they call have their turn after the sockets
                     calls.popleft()()
                 while timers and timers[0][0] <= time.monotonic():
                     heapq.heappop(timers)[2]()

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from edgewright.runtime.faults import BadRequest
 
+_MOST = 2**16
+"""Classes in one answer: each is a text that is made for it."""
+
 
 def classified(array: NDArray[Any], count: int, labels: Sequence[str], name: str) -> NDArray[np.object_]:
     """The ``count`` best elements of each sample of ``array`` (n, ...) as ``value:index`` or ``value:index:label``.
@@ -22,6 +25,8 @@ def classified(array: NDArray[Any], count: int, labels: Sequence[str], name: str
     if array.dtype.kind not in "fiu" or not array.ndim or not array.size:
         raise BadRequest(f"output {name!r} is {array.dtype}{list(array.shape)}, of which no classes can be told")
     rows = array.reshape(len(array) if array.ndim > 1 else 1, -1)
+    if len(rows) * min(count, rows.shape[1]) > _MOST:
+        raise BadRequest(f"{count:,} classes of {len(rows):,} samples are asked for, {_MOST:,} in all may be")
     order = best(rows.astype(np.float64, copy=False), count)
     values = np.take_along_axis(rows, order, axis=1)
     told = list(labels) if len(labels) == rows.shape[1] else []

@@ -3,35 +3,59 @@
 from __future__ import annotations
 
 import re
-import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 
+from edgewright.runtime.aside import Aside, Steps, drained
 from edgewright.runtime.faults import BadRequest
-from edgewright.runtime.lanes.http import Answer, Reply
+from edgewright.runtime.lanes.basin import Basin
+from edgewright.runtime.lanes.http import Answer, Reply, fault_reply
+from edgewright.runtime.lanes.outbox import Buffer
+from edgewright.runtime.lanes.stream import Body
 
 _WINDOW = {"gzip": 31, "deflate": 15}
 """What zlib calls them: deflate is zlib's own frame."""
-INFLATED = 256 * 2**20
 _WORTHWHILE = 1024
 _ASIDE = 65536
 """Bodies from here on are packed beside the loop: a millisecond's work would keep everybody else waiting."""
+_STEP, _PIECE = 2**20, 65536
+"""Bytes that come out, and that go in, at a time."""
 
 
-def inflate(body: bytes, encoding: str, most: int = INFLATED) -> bytes:
-    """``body`` unpacked; ``encoding`` is gzip or deflate. Raises BadRequest, also beyond ``most`` bytes."""
+class TooLong(BadRequest):
+    """What is packed is more than may be."""
+
+
+def inflate(body: Body, encoding: str, most: int) -> bytes:
+    """``body`` unpacked; ``encoding`` is gzip or deflate. Raises BadRequest; TooLong beyond ``most`` bytes."""
+    return bytes(drained(inflating(body, encoding, most)))
+
+
+def inflating(body: Body, encoding: str, most: int) -> Steps[memoryview]:
+    """As ``inflate``, in steps."""
     if encoding not in _WINDOW:
         raise BadRequest(f"Content-Encoding {encoding[:20]!r} is not known; use gzip or deflate")
-    reader = zlib.decompressobj(_WINDOW[encoding])
-    try:
-        found = reader.decompress(body, most)
-    except zlib.error as error:
-        raise BadRequest(f"the body is no {encoding}: {error}") from error
-    if reader.unconsumed_tail or not reader.eof:
-        raise BadRequest(f"the body is cut short, or holds more than {most:,} bytes")
-    if reader.unused_data:
-        raise BadRequest(f"{len(reader.unused_data)} bytes follow the end of the {encoding}")
-    return found
+    reader, view, found = zlib.decompressobj(_WINDOW[encoding]), memoryview(body), Basin(most)
+    for start in range(0, len(body) + 1, _PIECE):  # at the end with nothing: what zlib still holds
+        piece: Buffer = view[start : start + _PIECE]
+        made = b"..."
+        while not reader.eof and (piece or made):
+            try:
+                made = reader.decompress(piece, min(_STEP, most + 1))
+            except zlib.error as error:
+                raise BadRequest(f"the body is no {encoding}: {error}") from error
+            if found.size + len(made) > most:
+                raise TooLong(f"the body holds more than {most:,} bytes, unpacked")
+            found.add(made)
+            piece = reader.unconsumed_tail
+            yield
+        if reader.eof:
+            more = len(reader.unused_data) + max(len(body) - start - _PIECE, 0)
+            if more:
+                raise BadRequest(f"{more} bytes follow the end of the {encoding}")
+            return found.body
+    raise BadRequest("the body is cut short")
 
 
 def chosen(accepted: str, near: bool = False) -> str:
@@ -51,35 +75,46 @@ def chosen(accepted: str, near: bool = False) -> str:
     return best if weights.get(best, weights.get("*", 0.0)) > 0 else ""
 
 
-def packing(answer: Answer, encoding: str, later: Callable[[Callable[[], None]], None]) -> Answer:
-    """``answer``, but with bodies packed where that is worth it; ``later`` leads back to the thread that answers."""
+def packing(answer: Answer, encoding: str, aside: Aside) -> Answer:
+    """``answer``, but with bodies packed where that is worth it: ``aside`` where they are long."""
 
     def packed(reply: Reply) -> None:
-        status, more, body = split(reply)
-        if len(body) < _WORTHWHILE:
+        status, more, parts = _split(reply)
+        size = sum(map(len, parts))
+        more += b"Content-Encoding: %s\r\n" % encoding.encode()
+        if status != 200 or size < _WORTHWHILE:
             answer(reply)
-        elif len(body) < _ASIDE:
-            answer((status, more + b"Content-Encoding: %s\r\n" % encoding.encode(), deflate(body, encoding)))
+        elif size < _ASIDE:
+            answer((status, more, b"".join(drained(deflating(parts, encoding)))))
         else:
-            threading.Thread(target=aside, args=(status, more, body), name="edgewright-pack", daemon=True).start()
+            aside.run(size, deflating(parts, encoding), partial(tell, more))
 
-    def aside(status: int, more: bytes, body: bytes) -> None:
-        made = deflate(body, encoding)
-        later(lambda: answer((status, more + b"Content-Encoding: %s\r\n" % encoding.encode(), made)))
+    def tell(more: bytes, made: list[bytes] | None, error: Exception | None) -> None:
+        if made is None:  # as little as happens to bytes that are only read: memory may be short
+            answer(fault_reply(500, f"the reply could not be packed: {type(error).__name__}"))
+            return
+        head = b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n" % (more, sum(map(len, made)))
+        answer([head, *made])
 
     return packed
 
 
-def deflate(body: bytes, encoding: str) -> bytes:
-    """``body`` packed, quickly rather than well: numbers do not pack well anyway."""
-    writer = zlib.compressobj(1, zlib.DEFLATED, _WINDOW[encoding])
-    return writer.compress(body) + writer.flush()
+def deflating(parts: Sequence[Buffer], encoding: str) -> Steps[list[bytes]]:
+    """``parts`` packed as one, in pieces; quickly rather than well: numbers do not pack well anyway."""
+    writer, made = zlib.compressobj(1, zlib.DEFLATED, _WINDOW[encoding]), []
+    for part in parts:
+        for start in range(0, len(part), _PIECE):
+            made.append(writer.compress(part[start : start + _PIECE]))
+            yield
+    return [*filter(None, made), writer.flush()]
 
 
-def split(reply: Reply) -> tuple[int, bytes, bytes]:
+def _split(reply: Reply) -> tuple[int, bytes, list[Buffer]]:
     """A reply's status, further header lines and body, also of one that is spelled out already."""
-    if not isinstance(reply, bytes):
-        return reply
-    head, _, body = reply.partition(b"\r\n\r\n")
+    if isinstance(reply, tuple):
+        return reply[0], reply[1], [reply[2]]
+    first, *others = reply if isinstance(reply, list) else [reply]
+    head, _, body = bytes(first).partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")[1:]
-    return 200, b"".join(b"%s\r\n" % line for line in lines if not line.startswith(b"Content-Length:")), body
+    more = b"".join(b"%s\r\n" % line for line in lines if not line.startswith(b"Content-Length:"))
+    return 200, more, [body, *others]

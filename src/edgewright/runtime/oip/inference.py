@@ -3,68 +3,66 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import cycle
-from typing import Any, Protocol
+from typing import Any, TypeVar, cast
 
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EdgewrightError
-from edgewright.runtime import logs
+from edgewright.runtime.aside import Aside, Steps
 from edgewright.runtime.company import CROWD, SHORT_S, Company
 from edgewright.runtime.desk import Desk
-from edgewright.runtime.failsafe import Safe
-from edgewright.runtime.faults import BadRequest, Fault, Gone
-from edgewright.runtime.lanes.frames import frame_fault, frame_head
-from edgewright.runtime.lanes.http import JSON, Answer, Handler, Head, Reply, fault_reply
+from edgewright.runtime.faults import BadRequest, Fault, Gone, fault_of
+from edgewright.runtime.lanes.http import Answer, Handler, Head, Reply
+from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.lanes.loop import Loop
-from edgewright.runtime.lanes.stream import GiveUp
-from edgewright.runtime.oip.encodings import INFLATED, chosen, inflate, packing
-from edgewright.runtime.oip.messages import Plan, Wanted, reply
+from edgewright.runtime.lanes.outbox import Buffer
+from edgewright.runtime.lanes.stream import Body, GiveUp
+from edgewright.runtime.oip.encodings import chosen, packing
+from edgewright.runtime.oip.messages import LONG, Plan, reading_plan
+from edgewright.runtime.oip.packed import Packed
 from edgewright.runtime.oip.plans import find_plan
 from edgewright.runtime.oip.raw import raw_plan
 from edgewright.runtime.oip.regions import Regions
-from edgewright.runtime.oip.templates import template
-from edgewright.runtime.oip.types import DATATYPES, datatype
+from edgewright.runtime.oip.types import datatype
+from edgewright.runtime.oip.wires import FRAMES, HTTP, Wire, Writing
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.batches import key, rows
 from edgewright.runtime.served import Served
 from edgewright.runtime.stats import SAMPLED
 
 Arrays = Mapping[str, NDArray[Any]]
-_MIXED = b"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n"
+T = TypeVar("T")
 _FORGET, _MOST_LAG = 0.999, 0.25
 _MEMO = 256
-_MEMO_REPLIES = 16
+_LARGE = 2**20
+"""Bytes of an output from which on it is written aside."""
 _now = time.perf_counter
 
 
-class Wire(Protocol):
-    """How a lane spells replies."""
-
-    def head(self, told: bytes, size: int, binary: bool) -> bytes:
-        """All that comes before the tensors: ``told`` is the JSON, ``size`` counts it and the tensors."""
-        ...
-
-    def fault(self, fault: Fault) -> Reply:
-        """An error."""
-        ...
-
-
 class Inference:
-    """``loop``: whose thread answers; ``regions``: the shared memory that clients may use."""
+    """``loop``: whose thread answers; ``regions``: the shared memory that clients may use; ``limits``: what one
+    request, and all together, may hold. ``aside``: where what takes long is done."""
 
-    def __init__(self, repository: Repository, desk: Desk, loop: Loop, regions: Regions | None = None) -> None:
+    def __init__(
+        self, repository: Repository, desk: Desk, loop: Loop, regions: Regions | None = None,
+        limits: Limits | None = None,
+    ) -> None:  # fmt: skip
         self._find, self._desk, self._loop, self._regions = repository.find, desk, loop, regions
-        self._later = loop.call
+        self._later, self.aside, self._limits = loop.call, Aside(loop.call), limits or Limits()
         self._company = Company(desk, loop.call) if type(desk) is Desk else None  # the others look at each request
         self._plans: dict[bytes, Plan] = {}
         self._known: dict[int, dict[str, str]] = {}
         self._lag = 0.0
         """How long answers have lately waited to be sent, at the worst, in s."""
         self._no_regions = Regions()
-        self._inflated = 0
+        self._packed = Packed(self._errand, self._limits)
         self._turn = cycle(range(SAMPLED)).__next__
+
+    def close(self) -> None:
+        """Leave undone what is being read or written aside."""
+        self.aside.close()
 
     def handler(self, head: Head, name: str, version: str) -> Handler:
         """What answers HTTP requests that have this very head. Raises BadRequest."""
@@ -77,18 +75,21 @@ class Inference:
 
         turn = self._turn
 
-        def answer_one(head: Head, body: bytes, answer: Answer) -> GiveUp | None:
+        def answer_one(head: Head, body: Body, answer: Answer) -> GiveUp | None:
             begin = 0.0 if turn() else _now()
             size = len(body) if length is None else length
             if size > len(body):
                 raise BadRequest(f"Inference-Header-Content-Length is {size}, the body has {len(body)} bytes")
+            if back:
+                answer = packing(answer, back, self.aside)
+            if size > LONG:
+                return self._long(body, 0, size, self._regions, None, 0, HTTP, answer, (name, version))
             if size or length is None:
-                told = body if size == len(body) else body[:size]
+                told = body[:size]
+                told = told if type(told) is bytes else bytes(told)
                 asked, numbers = find_plan(told, self._regions, self._plans, length is None)
             else:
                 asked, numbers = raw_plan(self._find(name, version), body), b""
-            if back:
-                answer = packing(answer, back, self._later)
             request = asked.request
             return self._ask(
                 name, version, asked, (body, size, numbers), request.timeout_s, request.priority, HTTP, answer, begin
@@ -96,45 +97,43 @@ class Inference:
 
         if encoding == "identity":
             return answer_one
-        return lambda head, body, answer: self._unpacked(encoding, head, body, answer, answer_one)
-
-    def _unpacked(self, encoding: str, head: Head, body: bytes, answer: Answer,
-                  plain: Handler) -> GiveUp | None:  # fmt: skip
-        """A few compressed bytes can become many, and a thousand requests may wait: bounded are all together."""
-        body = inflate(body, encoding, max(INFLATED - self._inflated, 1))
-        held = [len(body)]
-        self._inflated += len(body)
-
-        def give_back(reply: Reply | None = None) -> None:
-            if held:
-                self._inflated -= held.pop()
-            if reply is not None:
-                answer(reply)
-
-        try:
-            return plain(head, body, give_back)
-        except BaseException:
-            give_back()
-            raise
+        return lambda head, body, answer: self._packed.answer(encoding, head, body, answer, answer_one)
 
     def frame(
-        self, body: bytes, start: int, end: int, priority: int, timeout_s: float | None, regions: Regions | None,
+        self, body: Body, start: int, end: int, priority: int, timeout_s: float | None, regions: Regions | None,
         answer: Answer,
     ) -> GiveUp | None:  # fmt: skip
         """Answer a frame, whose JSON (``start`` to ``end`` of ``body``) also names the model (``model_name``,
         ``model_version``); ``regions``: the memory that this client has handed over, and no other's."""
         own = self._no_regions if regions is None else regions
         try:
-            asked, numbers = find_plan(body[start:end], own, own.plans, inline=False)
+            if end - start > LONG:
+                return self._long(body, start, end, own, timeout_s, priority, FRAMES, answer)
+            asked, numbers = find_plan(bytes(body[start:end]), own, own.plans, inline=False)
             name, version = asked.model
             return self._ask(name, version, asked, (body, end, numbers), timeout_s, priority, FRAMES, answer)
         except EdgewrightError as error:
             self._desk.stray(error)
             raise
 
-    def _ask(self, name: str, version: str, asked: Plan, body: tuple[bytes, int, bytes], timeout_s: float | None,
+    def _long(self, body: Body, start: int, end: int, regions: Regions | None, timeout_s: float | None, priority: int,
+              wire: Wire, answer: Answer, model: tuple[str, str] | None = None) -> GiveUp | None:  # fmt: skip
+        """Answer a request whose JSON (``start`` to ``end`` of ``body``) is long. ``model``: of HTTP, where the JSON
+        tells the rest."""
+        begun, served = _now(), self._find(*model) if model else None  # what is not there is told at once
+
+        def then(asked: Plan) -> GiveUp | None:
+            left, urgency = (asked.request.timeout_s, asked.request.priority) if model else (timeout_s, priority)
+            left = None if left is None else left - (_now() - begun)
+            return self._ask(*(model or asked.model), asked, (body, end, b""), left, urgency, wire, answer)
+
+        return self._errand(end - start, reading_plan(body, start, end, regions), then, wire, answer, served)
+
+    def _ask(self, name: str, version: str, asked: Plan, body: tuple[Body, int, bytes], timeout_s: float | None,
              priority: int, wire: Wire, answer: Answer, begin: float = 0.0) -> GiveUp | None:  # fmt: skip
         """Answer what was ``asked``; ``body`` as ``Plan.inputs`` takes it."""
+        if not asked.light:
+            return self._heavy(name, version, asked, body, timeout_s, priority, wire, answer)
         served = self._find(name, version)
         try:
             inputs = asked.inputs(*body)
@@ -154,19 +153,66 @@ class Inference:
                 return self._queue(served, asked, inputs, timeout_s, priority, wire, answer, begin)
         except Gone:  # replaced just now: its successor answers
             return self._ask(name, version, asked, body, timeout_s, priority, wire, answer)
-        answer((self._timed if begin else self._reply)(served, asked, outputs, wire))
+        made = (self._timed if begin else self._reply)(served, asked, outputs, wire)
+        if made is None:
+            self._write(served, asked, outputs, wire, answer)
+        else:
+            answer(made)
         return None
+
+    def _heavy(self, name: str, version: str, asked: Plan, body: tuple[Body, int, bytes], timeout_s: float | None,
+               priority: int, wire: Wire, answer: Answer) -> GiveUp:  # fmt: skip
+        """As ``_ask``, for what would take long to read, or to run: nothing of it happens on this thread."""
+        served, begun = self._find(name, version), _now()
+
+        def queue(inputs: Arrays) -> GiveUp:
+            left = None if timeout_s is None else timeout_s - (_now() - begun)
+            while True:
+                try:
+                    return self._queue(self._find(name, version), asked, inputs, left, priority, wire, answer, 0.0)
+                except Gone:  # replaced just now: its successor answers
+                    continue
+
+        raw, at, _ = body
+        if not asked.quickly_read(at):
+            return self._errand(len(raw), asked.reading(raw, at), queue, wire, answer, served)
+        try:
+            inputs = asked.inputs(*body)
+        except Fault as fault:
+            raise self._desk.count(served, fault) from fault.__cause__
+        return queue(inputs)
+
+    def _errand(self, size: int, steps: Steps[T], then: Callable[[T], GiveUp | None], wire: Wire, answer: Answer,
+                served: Served | None = None) -> GiveUp:  # fmt: skip
+        """Do the steps aside, then go on with what they came to."""
+        held: list[GiveUp] = []
+
+        def done(found: T | None, error: Exception | None) -> None:
+            if served is not None and isinstance(error, Fault):
+                self._desk.count(served, error)
+            try:
+                if error is not None:
+                    raise error
+                given = then(cast(T, found))
+            except Exception as wrong:  # noqa: BLE001 - the client must be told
+                fault = fault_of(wrong)
+                self._desk.stray(fault)
+                answer(wire.fault(fault))
+            else:
+                held[:] = [] if given is None else [given]
+
+        held.append(self.aside.run(size, steps, done).give_up)
+        return lambda: [give_up() for give_up in held]
 
     def _queue(self, served: Served, asked: Plan, inputs: Arrays, timeout_s: float | None, priority: int,
                wire: Wire, answer: Answer, begin: float) -> GiveUp:  # fmt: skip
         """Take a place in line; what gives it up."""
 
         def done(outputs: Any, fault: Fault | None) -> None:
-            write = self._checked if not begin else self._timed
             ready = _now()
 
             def tell() -> None:
-                answer(wire.fault(fault) if fault else write(served, asked, outputs, wire))
+                self._tell(served, asked, outputs, fault, wire, answer, begin)
                 self._lag = max(_now() - ready, self._lag * _FORGET)
 
             self._later(tell)
@@ -187,8 +233,7 @@ class Inference:
             if isinstance(fault, Gone):
                 self._later(lambda: self._again(request))
                 return
-            write = self._checked if not begin else self._timed
-            answer(wire.fault(fault) if fault else write(served, asked, outputs, wire))
+            self._tell(served, asked, outputs, fault, wire, answer, begin)
 
         job = self._desk.job(served, inputs, done, timeout_s, priority)
         job.rows, job.key = asked.batch
@@ -202,20 +247,27 @@ class Inference:
         except Fault as fault:
             request[-1](request[-2].fault(fault))
 
-    def _timed(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
+    def _tell(self, served: Served, asked: Plan, outputs: Any, fault: Fault | None, wire: Wire, answer: Answer,
+              begin: float) -> None:  # fmt: skip
+        """Answer with the outputs or the fault; what takes long to write is written aside."""
+        if fault is not None:
+            answer(wire.fault(fault))
+            return
+        try:
+            large = any(array.nbytes > _LARGE for array in outputs.values())
+            made = None if large else (self._timed if begin else self._reply)(served, asked, outputs, wire)
+            if made is None:
+                self._write(served, asked, outputs, wire, answer)
+                return
+        except Exception as error:  # noqa: BLE001 - a client must not wait for ever because of a fault of ours
+            made = wire.fault(fault_of(error))
+        answer(made)
+
+    def _timed(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply | None:
         begin = _now()
-        made = self._checked(served, asked, outputs, wire)
+        made = self._reply(served, asked, outputs, wire)
         served.stats.write.add(_now() - begin)
         return made
-
-    def _checked(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
-        try:
-            return self._reply(served, asked, outputs, wire)
-        except Fault as fault:
-            return wire.fault(fault)
-        except Exception:  # noqa: BLE001 - a client must not wait for ever because of a fault of ours
-            logs.trouble(f"an answer of {served.source.name} could not be written")
-            return wire.fault(Fault("the server has a fault; its log says which"))
 
     def _kinds(self, served: Served) -> dict[str, str]:
         """The outputs' datatypes by name."""
@@ -227,47 +279,22 @@ class Inference:
             self._known[served.number] = kinds
         return kinds
 
-    def _reply(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply:
-        kind = served.number, wire, outputs.__class__
-        known = asked.replies.get(kind)
+    def _reply(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire) -> Reply | None:
+        """The reply, or None where it takes long to write. Raises BadRequest."""
+        known = asked.replies.get((served.number, wire, outputs.__class__))
         if known is not None:
             filled: bytes | None = known.fill(outputs)
             if filled is not None:
                 return filled
-        request, source = asked.request, served.source
-        kinds = self._kinds(served)
-        wanted = request.outputs or tuple(Wanted(name, request.binary) for name in outputs)
-        for one in wanted:
-            if one.name not in outputs:
-                raise BadRequest(f"the model has no output {one.name!r}; it has: {', '.join(outputs)}")
-        if len(outputs) > len(kinds):  # what a pipeline adds
-            kinds = {name: DATATYPES[array.dtype.name] for name, array in outputs.items()} | kinds
-        safe = isinstance(outputs, Safe)
-        told, tensors = reply(source.name, source.version, request.id, outputs, kinds, wanted, source.labels, safe)
-        head = wire.head(told, len(told) + sum(map(len, tensors)), bool(tensors))
-        made = template(told, outputs, kinds, wanted, wire.head)
-        if made is not None:
-            if len(asked.replies) >= _MEMO_REPLIES:
-                asked.replies.clear()  # of versions that are gone, most likely
-            asked.replies[kind] = made
-        return b"".join([head, *tensors])
+        made = Writing(served, asked, outputs, self._kinds(served), wire)
+        return None if made.bulky else made.whole()
 
+    def _write(self, served: Served, asked: Plan, outputs: Arrays, wire: Wire, answer: Answer) -> None:
+        """Answer, when the reply is written aside. Raises BadRequest."""
 
-class _Http:
-    def head(self, told: bytes, size: int, binary: bool) -> bytes:
-        more = _MIXED % len(told) if binary else JSON
-        return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (more, size, told)
+        def done(parts: list[Buffer] | None, error: Exception | None) -> None:
+            answer(wire.fault(fault_of(error)) if parts is None else parts)
 
-    def fault(self, fault: Fault) -> Reply:
-        return fault_reply(fault.status, str(fault), fault.retry_s)
-
-
-class _Frames:
-    def head(self, told: bytes, size: int, binary: bool) -> bytes:
-        return frame_head(200, told, size)
-
-    def fault(self, fault: Fault) -> Reply:
-        return frame_fault(fault.status, str(fault))
-
-
-HTTP, FRAMES = _Http(), _Frames()
+        size = sum(array.nbytes for array in outputs.values())
+        steps = Writing(served, asked, outputs, self._kinds(served), wire).steps(self._limits.buffered_bytes)
+        self.aside.run(size, steps, done)

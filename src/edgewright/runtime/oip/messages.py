@@ -1,4 +1,4 @@
-"""Inference requests and replies, in JSON with or without binary tensors behind it."""
+"""Inference requests, in JSON with or without binary tensors behind it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from edgewright.runtime.aside import Steps, drained
 from edgewright.runtime.faults import BadRequest
-from edgewright.runtime.oip.classes import classified
-from edgewright.runtime.oip.regions import Place, Regions, place
-from edgewright.runtime.oip.types import NUMPY, narrow, read_bytes, widen, write_bytes
-from edgewright.runtime.oip.values import from_json, from_numbers, to_json
+from edgewright.runtime.lanes.outbox import Buffer
+from edgewright.runtime.lanes.stream import Body
+from edgewright.runtime.oip.long import Long, cut_out, outline
+from edgewright.runtime.oip.regions import Place, Regions, check_places, place
+from edgewright.runtime.oip.types import MOST_STRINGS, NUMPY, read_bytes, reading_bytes, widen
+from edgewright.runtime.oip.values import from_json, from_numbers
 
-_MOST_JSON = 64 * 2**20
+LONG = 64 * 1024
+"""Bytes of JSON from which on it is read in pieces, aside: 64 KiB of empty lists take 5 ms."""
+_STRING = 1024
+"""Bytes of a tensor of numbers that are as much work as an element of BYTES."""
+_LIGHT, _COPIED = 64 * 1024, 2**20
 _MOST_ELEMENTS = 2**31
 _array = np.ndarray
 _MOST_AXES = 32
@@ -62,7 +69,15 @@ class Piece:
     shape: tuple[int, ...]
     start: int
     size: int
-    data: list[Any] | Place | None = None
+    data: list[Any] | Long | Place | None = None
+
+    @property
+    def weight(self) -> int:
+        """Bytes of the array, or as many as would be as much work."""
+        if self.datatype == "BYTES":
+            held = self.data.size if isinstance(self.data, Place | Long) else self.size
+            return held + _STRING * math.prod(self.shape)
+        return math.prod(self.shape) * (2 if self.datatype == "BF16" else NUMPY[self.datatype].itemsize)
 
     @property
     def plain(self) -> Plain | None:
@@ -72,7 +87,7 @@ class Piece:
         dtype = NUMPY[self.datatype]
         return self.name, self.shape, dtype, self.start, self.start + self.size, dtype.itemsize - 1
 
-    def read(self, body: bytes, at: int, numbers: bytes = b"") -> NDArray[Any]:
+    def read(self, body: Body, at: int, numbers: bytes = b"") -> NDArray[Any]:
         """The array; the binary part begins ``at`` that place of ``body``. ``numbers``: the JSON of the
         list that was taken out of ``data``, if any. Raises BadRequest."""
         count = math.prod(self.shape)
@@ -82,6 +97,8 @@ class Piece:
             if numbers and not self.data:
                 return from_numbers(self.name, self.datatype, self.shape, numbers)
             return from_json(self.name, self.datatype, self.shape, self.data)
+        elif isinstance(self.data, Long):
+            return drained(self.reading(body, at))
         else:
             part = memoryview(self.data.read())
         if self.datatype == "BYTES":
@@ -92,6 +109,15 @@ class Piece:
             raise BadRequest(f"input {self.name!r} is BOOL and holds bytes other than 0 and 1")
         array = np.frombuffer(part, NUMPY[self.datatype]).reshape(self.shape)
         return array if array.flags.aligned else array.copy()
+
+    def reading(self, body: Body, at: int) -> Steps[NDArray[Any]]:
+        """As ``read``, in steps."""
+        if isinstance(self.data, Long):
+            return (yield from self.data.array(self.name, self.datatype, self.shape))
+        if self.datatype != "BYTES" or isinstance(self.data, list):
+            return self.read(body, at)
+        held = self.data.read() if self.data else memoryview(body)[at + self.start : at + self.start + self.size]
+        return (yield from reading_bytes(held, math.prod(self.shape))).reshape(self.shape)
 
 
 @dataclass(slots=True)
@@ -109,14 +135,17 @@ class Plan:
     """Its rows, and what must be equal of requests in one batch (``scheduling.batches``), once that was asked."""
     inline: bool = field(init=False)
     """Whether tensors lie in the JSON."""
+    light: bool = field(init=False)
+    """Whether reading it, and a quick model's run, take little of the thread that everybody waits for."""
     _plain: list[Plain] = field(init=False)
 
     def __post_init__(self) -> None:
         found = [piece.plain for piece in self.pieces]
         self._plain = [] if None in found else [one for one in found if one is not None]
         self.inline = any(isinstance(piece.data, list) for piece in self.pieces)
+        self.light = sum([piece.weight for piece in self.pieces]) <= _LIGHT
 
-    def inputs(self, body: bytes, at: int, numbers: bytes = b"") -> dict[str, NDArray[Any]]:
+    def inputs(self, body: Body, at: int, numbers: bytes = b"") -> dict[str, NDArray[Any]]:
         """The request's arrays; the binary part begins ``at`` that place of ``body``: arrays are views of it where
         they lie aligned. ``numbers``: the JSON of what its one list lacks, if it is without.
 
@@ -127,16 +156,74 @@ class Plan:
         found: dict[str, NDArray[Any]] = {}
         for name, shape, dtype, start, end, odd in self._plain:
             if (at + start) & odd:  # a slice is a copy, which begins at a multiple of 16 as all bytes do
-                found[name] = _array(shape, dtype, body[at + start : at + end])
+                found[name] = _array(shape, dtype, bytes(body[at + start : at + end]))
             else:
                 found[name] = _array(shape, dtype, body, at + start)
         return found or {piece.name: piece.read(body, at, numbers) for piece in self.pieces}
 
+    def quickly_read(self, at: int) -> bool:
+        """Whether nothing large is made of it: what lies aligned in the body is not copied."""
+        if self._plain and not any((at + start) & odd for _, _, _, start, _, odd in self._plain):
+            return True
+        long = any(isinstance(piece.data, Long) for piece in self.pieces)
+        return not long and sum([piece.weight for piece in self.pieces]) <= _COPIED
+
+    def reading(self, body: Body, at: int) -> Steps[dict[str, NDArray[Any]]]:
+        """As ``inputs``, in steps, and without a copy that holds the interpreter's lock."""
+        if len(body) - at != self.size:
+            raise BadRequest(f"the inputs announce {self.size} bytes of binary data, {len(body) - at} came")
+        found = {}
+        for piece in self.pieces:
+            found[piece.name] = yield from piece.reading(body, at)
+            yield
+        return found
+
+
+@dataclass(slots=True)
+class ReadPlan(Plan):
+    """A plan whose inputs were read with it."""
+
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super(ReadPlan, self).__post_init__()
+        self.light = False
+
+    def quickly_read(self, at: int) -> bool:
+        """They are read."""
+        return True
+
+    def inputs(self, body: Body, at: int, numbers: bytes = b"") -> dict[str, NDArray[Any]]:
+        """They are read."""
+        return self.arrays
+
 
 def plan(head: bytes, regions: Regions | None = None) -> Plan:
     """What a request's JSON says; ``regions``: the shared memory it may name. Raises BadRequest naming the field."""
+    return drained(planning(head, regions)) if len(head) > LONG else _plan(head, regions, ())
+
+
+def planning(head: Buffer, regions: Regions | None = None) -> Steps[Plan]:
+    """As ``plan``, in steps, for JSON that may be long."""
+    short, lists = yield from outline(head)
+    found = _plan(short, regions, lists)
+    if sum(isinstance(piece.data, Long) for piece in found.pieces) != len(lists):
+        raise BadRequest("the request holds a long list that is no input's 'data'")
+    return found
+
+
+def reading_plan(body: Body, start: int, end: int, regions: Regions | None = None) -> Steps[Plan]:
+    """The plan of the JSON from ``start`` to ``end`` of ``body``, with the inputs. Raises BadRequest, NotFound."""
+    found = yield from planning(memoryview(body)[start:end], regions)
+    arrays = yield from found.reading(body, end)
+    return ReadPlan(found.pieces, found.size, found.request, found.model, arrays=arrays)
+
+
+def _plan(head: bytes, regions: Regions | None, lists: Sequence[Long]) -> Plan:
     try:
-        told = _parse(head)
+        # Not core.strict, which takes ten times as long. It differs in two ways: of two equal keys the last counts, and
+        # whole numbers of more than 64 bits are floats, which no integer tensor takes.
+        told = orjson.loads(head)
     except ValueError as error:
         raise BadRequest(f"the request is no JSON that can be read: {error}") from error
     if not isinstance(told, dict):
@@ -144,13 +231,14 @@ def plan(head: bytes, regions: Regions | None = None) -> Plan:
     parameters = _parameters(told)
     pieces, start = [], 0
     for one in _list(told, "inputs"):
-        piece = _piece(one, start, regions)
+        piece = _piece(one, start, regions, lists)
         pieces.append(piece)
         start += piece.size
     if not pieces:
         raise BadRequest("the request has no inputs")
     if len({piece.name for piece in pieces}) != len(pieces):
         raise BadRequest("an input is given twice")
+    check_places([piece.data for piece in pieces if isinstance(piece.data, Place)], regions)
     binary = parameters.get("binary_data_output") is True
     wanted = [_wanted(one, binary, regions) for one in _list(told, "outputs", True)]
     wanted = [*{one.name: one for one in wanted}.values()]  # an output that is asked for twice is answered once
@@ -166,15 +254,7 @@ def plan(head: bytes, regions: Regions | None = None) -> Plan:
     return Plan(tuple(pieces), start, request, model)
 
 
-def _parse(head: bytes) -> Any:
-    # Not core.strict, which takes ten times as long. It differs in two ways: of two equal keys the last counts, and
-    # whole numbers of more than 64 bits are floats, which no integer tensor takes.
-    if len(head) > _MOST_JSON:
-        raise ValueError(f"it has {len(head):,} bytes, more than the {_MOST_JSON:,} allowed")
-    return orjson.loads(head)
-
-
-def _piece(told: Any, start: int, regions: Regions | None) -> Piece:
+def _piece(told: Any, start: int, regions: Regions | None, lists: Sequence[Long]) -> Piece:
     if not isinstance(told, dict) or not isinstance(told.get("name"), str):
         raise BadRequest("an input has no 'name'")
     name, kind, shape = told["name"], told.get("datatype"), told.get("shape")
@@ -188,6 +268,8 @@ def _piece(told: Any, start: int, regions: Regions | None) -> Piece:
     # A size of 0 must not hide the others.
     if math.prod(size or 1 for size in shape) > _MOST_ELEMENTS:
         raise BadRequest(f"input {name!r} has more than {_MOST_ELEMENTS:,} elements")
+    if kind == "BYTES" and count > MOST_STRINGS:
+        raise BadRequest(f"input {name!r} has more than {MOST_STRINGS:,} elements of BYTES; send several requests")
     parameters = _parameters(told)
     shared, size = place(parameters, regions), parameters.get("binary_data_size")
     each = 2 if kind == "BF16" else 0 if kind == "BYTES" else NUMPY[kind].itemsize
@@ -196,9 +278,10 @@ def _piece(told: Any, start: int, regions: Regions | None) -> Piece:
             raise BadRequest(f"input {name!r} lies in shared memory: {each * count} bytes there, and nowhere else")
         return Piece(name, kind, tuple(shape), start, 0, shared)
     if size is None:
-        if not isinstance(told.get("data"), list):
+        data = cut_out(told.get("data"), lists)
+        if not isinstance(data, list | Long):
             raise BadRequest(f"input {name!r} has neither 'data' nor 'binary_data_size'")
-        return Piece(name, kind, tuple(shape), start, 0, told["data"])
+        return Piece(name, kind, tuple(shape), start, 0, data)
     if type(size) is not int or size < 0 or "data" in told:
         raise BadRequest(f"'binary_data_size' of input {name!r} is no size, or 'data' is given as well")
     if each and size != each * count:
@@ -244,38 +327,3 @@ def _whole(told: Mapping[str, Any], key: str) -> int:
 def _timeout(parameters: Mapping[str, Any]) -> float | None:
     microseconds = _whole(parameters, "timeout")
     return microseconds / 1e6 if microseconds else None
-
-
-def reply(
-    model: str, version: str, identity: str, outputs: Mapping[str, NDArray[Any]], kinds: Mapping[str, str],
-    wanted: Sequence[Wanted], labels: Sequence[str] = (), safe: bool = False,
-) -> tuple[bytes, list[bytes]]:  # fmt: skip
-    """A reply's JSON and the binary tensors behind it. ``kinds``: datatypes by output name; ``labels``: of classes;
-    ``safe``: the outputs were declared for a missed deadline, not computed."""
-    told, tensors = [], []
-    for one in wanted:
-        array, kind = outputs[one.name], kinds[one.name]
-        if one.classes:
-            array, kind = classified(array, one.classes, labels, one.name), "BYTES"
-        entry: dict[str, Any] = {"name": one.name, "datatype": kind, "shape": list(array.shape)}
-        if one.place is not None:
-            entry["parameters"] = one.place.write(_binary(array, kind))
-        elif one.binary:
-            raw = _binary(array, kind)
-            entry["parameters"] = {"binary_data_size": len(raw)}
-            tensors.append(raw)
-        else:
-            entry["data"] = to_json(one.name, array, kind)
-        told.append(entry)
-    head: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": told}
-    if safe:
-        head["parameters"] = {"fail_safe": True}
-    if identity:
-        head["id"] = identity
-    return orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY), tensors
-
-
-def _binary(array: NDArray[Any], kind: str) -> bytes:
-    if kind == "BYTES":
-        return write_bytes(array)
-    return narrow(array) if kind == "BF16" else np.ascontiguousarray(array).tobytes()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from edgewright.runtime.faults import BadRequest
+from edgewright.runtime.lanes.stream import Body
 from edgewright.runtime.oip.messages import InferRequest, Piece, Plan
 from edgewright.runtime.oip.types import NUMPY, datatype
 from edgewright.runtime.served import Served
 
 
-def raw_plan(served: Served, body: bytes) -> Plan:
+def raw_plan(served: Served, body: Body) -> Plan:
     """What a body without JSON says, by the model's own signature: one input, its shape told by its length.
 
     Of several open sizes the first is 1, as one request of one row has it; one may then be left open. All outputs go

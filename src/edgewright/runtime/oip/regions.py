@@ -7,16 +7,18 @@ nobody changes an input after it was checked.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgewright.runtime.faults import BadRequest, NotFound
+from edgewright.runtime.lanes.outbox import Buffer
 
 _KEY = re.compile(r"/?(?!\.)[A-Za-z0-9._-]{1,250}")
 _MOST = 256
@@ -38,14 +40,21 @@ class Region:
 
 class Regions:
     """Registered regions by name; from any thread. ``folder`` is where the system keeps shared memory objects.
-    ``plans``: what is remembered of requests that name these very regions.
+    ``most_bytes``: of all that one request reads there. ``plans``: what is remembered of requests that name these very
+    regions.
 
     Whoever may ask the server may name any object that the server may open: offer this to clients on this machine only.
     """
 
-    def __init__(self, folder: Path = Path("/dev/shm")) -> None:  # noqa: S108 - where POSIX objects are on Linux
+    def __init__(
+        self, folder: Path = Path("/dev/shm"), most_bytes: int = 64 * 2**20  # noqa: S108 - where objects are on Linux
+    ) -> None:  # fmt: skip
         self._folder, self._known, self._lock = folder, dict[str, Region](), threading.Lock()
+        self.most_bytes = most_bytes
         self.plans: dict[bytes, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def register(self, name: str, key: str, offset: int, size: int) -> None:
         """Open an object that its client has made. Raises BadRequest."""
@@ -79,7 +88,7 @@ class Regions:
             found = os.fstat(descriptor)
             if not 0 < len(name) <= _MOST_NAME:
                 raise BadRequest(f"a region's name has 1 to {_MOST_NAME} characters")
-            if not stat.S_ISREG(found.st_mode) or not found.st_size:
+            if not stat.S_ISREG(found.st_mode) or not found.st_size or not _in_memory(descriptor):
                 raise BadRequest("the descriptor is of no memory file with a byte at least; make it with memfd_create")
             self.unregister(name)
             with self._lock:
@@ -105,12 +114,15 @@ class Regions:
         """A copy of ``size`` bytes at ``offset`` of a region. Raises BadRequest, NotFound."""
         with self._lock:
             one = self._within(name, offset, size)
-            found = os.pread(one.descriptor, size, one.offset + offset)
+            try:
+                found = os.pread(one.descriptor, size, one.offset + offset)
+            except OSError as error:
+                raise BadRequest(f"region {name!r} cannot be read: {error.strerror}") from error
         if len(found) != size:
             raise BadRequest(f"region {name!r} was made smaller after it was registered")
         return found
 
-    def write(self, name: str, offset: int, size: int, raw: bytes) -> None:
+    def write(self, name: str, offset: int, size: int, raw: Buffer) -> None:
         """``raw`` at ``offset`` of a region, where ``size`` bytes are kept for it. Raises BadRequest, NotFound."""
         if len(raw) > size:
             raise BadRequest(f"an output has {len(raw)} bytes, shared_memory_byte_size keeps {size} for it")
@@ -119,7 +131,12 @@ class Regions:
             # Never beyond its end: that would make the object larger.
             if os.fstat(one.descriptor).st_size < one.offset + offset + len(raw):
                 raise BadRequest(f"region {name!r} was made smaller after it was registered")
-            os.pwrite(one.descriptor, raw, one.offset + offset)
+            try:
+                written = os.pwrite(one.descriptor, raw, one.offset + offset)
+            except OSError as error:  # sealed, opened for reading only, or there is no memory left
+                raise BadRequest(f"region {name!r} cannot be written: {error.strerror}") from error
+        if written != len(raw):
+            raise BadRequest(f"region {name!r} cannot be written: there is no memory left for it")
 
     def close(self) -> None:
         """Forget all."""
@@ -138,6 +155,16 @@ class Regions:
         return one
 
 
+def _in_memory(descriptor: int) -> bool:
+    """Whether a file lies in memory, and not on a disk, a network or in another program (FUSE), which could make the
+    server wait: only such files can be sealed."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
+    except OSError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Place:
     """Where in a region a tensor lies or is to be laid."""
@@ -151,7 +178,7 @@ class Place:
         """The tensor's bytes. Raises BadRequest, NotFound."""
         return self.regions.read(self.region, self.offset, self.size)
 
-    def write(self, raw: bytes) -> dict[str, Any]:
+    def write(self, raw: Buffer) -> dict[str, Any]:
         """Lay a tensor there; what the reply says of it. Raises BadRequest, NotFound."""
         self.regions.write(self.region, self.offset, self.size, raw)
         told: dict[str, Any] = {"shared_memory_region": self.region, "shared_memory_byte_size": len(raw)}
@@ -170,3 +197,10 @@ def place(parameters: Mapping[str, Any], regions: Regions | None) -> Place | Non
     if offset is not None and (type(offset) is not int or offset < 0):
         raise BadRequest("'shared_memory_offset' is no whole number")
     return Place(regions, region, offset or 0, size)
+
+
+def check_places(places: Iterable[Place | None], regions: Regions | None) -> None:
+    """Raise BadRequest when a request reads more than it may: it takes few bytes to name many."""
+    named = sum([place.size for place in places if place is not None])
+    if regions is not None and named > regions.most_bytes:
+        raise BadRequest(f"a request may name {regions.most_bytes:,} bytes of shared memory, this one names {named:,}")

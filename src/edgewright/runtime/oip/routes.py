@@ -11,10 +11,11 @@ from urllib.parse import unquote
 from edgewright import __version__
 from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.access import CHALLENGE, granted
-from edgewright.runtime.faults import Fault, Forbidden, NotFound, NotReady, Unsupported
+from edgewright.runtime.aside import step
+from edgewright.runtime.faults import Fault, Forbidden, NotFound, NotReady, Unsupported, fault_of
 from edgewright.runtime.lanes.http import JSON, Answer, Handler, Head, Reply, fault_reply
 from edgewright.runtime.lanes.loop import Loop
-from edgewright.runtime.lanes.stream import GiveUp
+from edgewright.runtime.lanes.stream import Body, GiveUp
 from edgewright.runtime.oip.admin import change, index, read_object, register, status
 from edgewright.runtime.oip.inference import Inference
 from edgewright.runtime.oip.metadata import config, metadata, parameters, platform, statistics
@@ -40,8 +41,8 @@ class Routes:
         self._regions = service.regions
         desk, splits = self._desk, self._splits
         self.inference = (
-            SplitInference(repository, desk, loop, splits, self._regions)
-            if splits else Inference(repository, desk, loop, self._regions)
+            SplitInference(repository, desk, loop, splits, self._regions, service.limits)
+            if splits else Inference(repository, desk, loop, self._regions, service.limits)
         )  # fmt: skip
         table: dict[str, tuple[str, Mapping[str, Endpoint]]] = {
             r"/v2": (ANY, {"GET": self._server}),
@@ -66,7 +67,7 @@ class Routes:
         }
         self._table = [(re.compile(path), *told) for path, told in table.items()]
 
-    def __call__(self, head: Head, body: bytes, answer: Answer) -> GiveUp | None:
+    def __call__(self, head: Head, body: Body, answer: Answer) -> GiveUp | None:
         """Answer one request, at once or later."""
         call = head.memo.get("call")
         try:
@@ -78,6 +79,10 @@ class Routes:
             self._desk.stray(error)
             answer(_error(error))
         return None
+
+    def close(self) -> None:
+        """Leave undone what is done aside."""
+        self.inference.close()
 
     def _route(self, head: Head) -> Handler:
         path = head.target.partition("?")[0].rstrip("/")
@@ -98,16 +103,26 @@ class Routes:
                 endpoint = verbs[_verb(head, verbs)]
                 allow(head, role)
                 parts = [unquote(part or "") for part in found.groups()]
+                if endpoint == self._stats and not parts:  # of all models, half a millisecond each
+                    return lambda head, body, answer: self._aside(lambda: _json(self._stats(body)), answer)
                 return lambda head, body, answer: answer(_json(endpoint(body, *parts)))
         raise NotFound(f"there is nothing at {path[:100] or '/'}; the protocol's paths begin with /v2")
 
-    def _server(self, body: bytes) -> dict[str, Any]:
+    def _aside(self, work: Callable[[], Reply], answer: Answer) -> GiveUp:
+        """Answer with what ``work`` comes to, while the loop goes on."""
+
+        def done(reply: Reply | None, error: Exception | None) -> None:
+            answer(_error(fault_of(error)) if reply is None else reply)
+
+        return self.inference.aside.run(0, step(work), done).give_up
+
+    def _server(self, body: Body) -> dict[str, Any]:
         extensions = ["binary_tensor_data", "statistics", "model_configuration", "schedule_policy", "parameters",
                       "classification", "model_repository"]  # fmt: skip
         extensions += ["system_shared_memory"] if self._regions is not None else []
         return {"name": "edgewright", "version": __version__, "extensions": extensions}
 
-    def _server_ready(self, body: bytes) -> dict[str, Any]:
+    def _server_ready(self, body: Body) -> dict[str, Any]:
         entries = list(self._repository.index())
         missing = [entry.name for entry in entries if entry.state != "READY"]
         if self._strict and missing:
@@ -115,21 +130,21 @@ class Routes:
         models = sorted({entry.name for entry in entries if entry.state == "READY"})
         return {"live": True, "ready": True, "models": models}
 
-    def _ready(self, body: bytes, name: str, version: str) -> dict[str, Any]:
+    def _ready(self, body: Body, name: str, version: str) -> dict[str, Any]:
         served = self._repository.find(name, version)
         if served.reason:
             raise NotReady(f"model {name!r} does not answer: {served.reason}")
         return {"name": name, "ready": True, "version": served.source.version}
 
-    def _metadata(self, body: bytes, name: str, version: str) -> dict[str, Any]:
+    def _metadata(self, body: Body, name: str, version: str) -> dict[str, Any]:
         served = self._repository.find(name, version)
         told = metadata(name, self._repository.versions(name), platform(served), served.session.signature)
         return {**told, "parameters": parameters(served)}
 
-    def _config(self, body: bytes, name: str, version: str) -> dict[str, Any]:
+    def _config(self, body: Body, name: str, version: str) -> dict[str, Any]:
         return config(self._repository.find(name, version))
 
-    def _stats(self, body: bytes, name: str = "", version: str = "") -> dict[str, Any]:
+    def _stats(self, body: Body, name: str = "", version: str = "") -> dict[str, Any]:
         if not name:
             chosen = self._repository.ready()
         elif version:
@@ -145,19 +160,19 @@ class Routes:
         """One version's statistics."""
         return statistics(served)
 
-    def _trace(self, body: bytes, name: str = "") -> dict[str, Any]:
+    def _trace(self, body: Body, name: str = "") -> dict[str, Any]:
         if name:
             self._repository.find(name)
         return settings(TRACE, read_object(body))
 
-    def _log(self, body: bytes) -> dict[str, Any]:
+    def _log(self, body: Body) -> dict[str, Any]:
         return settings(LOG, read_object(body))
 
-    def _unregister(self, body: bytes, name: str) -> None:
+    def _unregister(self, body: Body, name: str) -> None:
         if self._regions is not None:
             self._regions.unregister(name)
 
-    def _no_cuda(self, body: bytes, name: str) -> None:
+    def _no_cuda(self, body: Body, name: str) -> None:
         raise Unsupported("CUDA shared memory is not supported; use system shared memory, or send the tensors")
 
 

@@ -9,6 +9,7 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.lanes.http import Handler, Head
+from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import GiveUp
 from edgewright.runtime.oip.inference import Inference
@@ -23,9 +24,10 @@ class SplitInference(Inference):
     """As Inference; a request that names no version gets the one its key draws, and the reply tells which."""
 
     def __init__(
-        self, repository: Repository, desk: Desk, loop: Loop, splits: Splits, regions: Regions | None = None
-    ) -> None:
-        super().__init__(repository, desk, loop, regions)
+        self, repository: Repository, desk: Desk, loop: Loop, splits: Splits, regions: Regions | None = None,
+        limits: Limits | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(repository, desk, loop, regions, limits)
         self._splits = splits
 
     def handler(self, head: Head, name: str, version: str) -> Handler:

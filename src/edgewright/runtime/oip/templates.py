@@ -12,8 +12,8 @@ from edgewright.runtime.oip.types import NUMPY
 from edgewright.runtime.oip.values import finite, spelled
 
 Arrays = Mapping[str, NDArray[Any]]
-Spell = Callable[[bytes, int, bool], bytes]
-"""All that comes before the tensors: given the JSON, the size of it and them, and whether there are any."""
+Spell = Callable[[int, int, bool], bytes]
+"""What a reply begins with: given the JSON's size, that of it and the tensors, and whether there are any."""
 
 
 class Template(Protocol):
@@ -33,7 +33,8 @@ def template(told: bytes, outputs: Arrays, kinds: Mapping[str, str], wanted: Seq
     if len(arrays) < len(wanted):  # one is asked for twice
         return None
     if all(one.binary for one in wanted):
-        return _Binary(spell(told, len(told) + sum(array.nbytes for array in arrays.values()), True), arrays)
+        size = len(told) + sum(array.nbytes for array in arrays.values())
+        return _Binary(spell(len(told), size, True) + told, arrays)
     if any(one.binary for one in wanted) or not all(map(finite, arrays.values())):
         return None
     return _Numbers(told, arrays, spell)
@@ -74,4 +75,4 @@ class _Numbers:
                 return None
             parts += (piece, spelled(array))
         told = b"".join([*parts, self._rest])
-        return self._spell(told, len(told), False)
+        return self._spell(len(told), len(told), False) + told

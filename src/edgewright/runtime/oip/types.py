@@ -8,8 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.runtime.aside import Steps, drained
 from edgewright.runtime.faults import BadRequest
 
+_PIECE = 2048
+"""Elements of BYTES that are read or written at a time: a millisecond's work."""
+MOST_STRINGS = 2**16
+"""Elements of BYTES in a request: each is an object, and engines look at each with the interpreter held (0.2 us)."""
+_ASIDE = 2**16
+"""Bytes of an element that is not copied together with others."""
 NUMPY: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"), "UINT8": np.dtype("u1"), "UINT16": np.dtype("<u2"), "UINT32": np.dtype("<u4"),
     "UINT64": np.dtype("<u8"), "INT8": np.dtype("i1"), "INT16": np.dtype("<i2"), "INT32": np.dtype("<i4"),
@@ -31,10 +38,17 @@ def read_bytes(buffer: bytes | memoryview, count: int) -> NDArray[Any]:
 
     Raises BadRequest unless they fill the buffer exactly.
     """
+    return drained(reading_bytes(buffer, count))
+
+
+def reading_bytes(buffer: bytes | memoryview, count: int) -> Steps[NDArray[Any]]:
+    """As ``read_bytes``, in steps."""
     if 4 * count > len(buffer):
         raise BadRequest(f"BYTES of {len(buffer)} bytes cannot hold {count} elements")
     found, place, end = np.empty(count, object), 0, len(buffer)
     for index in range(count):
+        if index % _PIECE == _PIECE - 1:
+            yield
         if place + 4 > end:
             raise BadRequest(f"BYTES holds {index} elements where {count} were announced")
         size = int.from_bytes(buffer[place : place + 4], "little")
@@ -50,11 +64,26 @@ def read_bytes(buffer: bytes | memoryview, count: int) -> NDArray[Any]:
 
 def write_bytes(values: Sequence[Any] | NDArray[Any]) -> bytes:
     """BYTES as they travel: each element's length in four bytes, little-endian, then the element (text as UTF-8)."""
-    parts = []
-    for value in np.asarray(values, object).ravel():
-        raw = value if isinstance(value, bytes) else str(value).encode()
-        parts += [len(raw).to_bytes(4, "little"), raw]
-    return b"".join(parts)
+    return b"".join(drained(writing_bytes(values)))
+
+
+def writing_bytes(values: Sequence[Any] | NDArray[Any]) -> Steps[list[bytes]]:
+    """As ``write_bytes``, in steps and in pieces."""
+    flat, made = np.asarray(values, object).ravel(), []
+    for start in range(0, flat.size, _PIECE):
+        if start:
+            yield
+        parts = []
+        for value in flat[start : start + _PIECE].tolist():
+            raw = value if isinstance(value, bytes) else str(value).encode()
+            parts.append(len(raw).to_bytes(4, "little"))
+            if len(raw) > _ASIDE:  # not copied
+                made += [b"".join(parts), raw]
+                parts.clear()
+            else:
+                parts.append(raw)
+        made.append(b"".join(parts))
+    return made
 
 
 def widen(buffer: bytes | memoryview) -> NDArray[np.float32]:

@@ -10,12 +10,15 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from edgewright.runtime.aside import Steps
 from edgewright.runtime.faults import BadRequest
 from edgewright.runtime.oip.types import NUMPY
 
 _NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 """JSON has no such numbers (RFC 8259, section 6). They travel as strings, as in protobuf's JSON mapping: numpy and
 Python's ``float`` read them back."""
+_PIECE = 8192
+"""Elements that are written at a time: a millisecond's work."""
 _OBJECT = np.dtype(object)
 _TYPES: dict[str, set[type]] = {"b": {bool}, "f": {int, float}, "i": {int}, "u": {int}}
 
@@ -66,16 +69,41 @@ def _flat(name: str, data: list[Any]) -> list[Any]:
     return data
 
 
-def to_json(name: str, array: NDArray[Any], kind: str) -> Sequence[Any] | NDArray[Any]:
-    """The elements in row-major order; an array where orjson may write them itself, each float with the digits that
-    its own width needs. Raises BadRequest for BYTES that are no text: those travel as binary only."""
-    flat = array.ravel()
+def level(name: str, data: list[Any]) -> tuple[list[Any], int]:
+    """What lies in rows of whatever lengths, and how deep: 1 for a list without rows. Raises BadRequest."""
+    depth = 1
+    while data and isinstance(data[0], list):
+        if not all(isinstance(row, list) for row in data):
+            raise BadRequest(f"'data' of input {name!r} mixes rows with numbers")
+        data, depth = [value for row in data for value in row], depth + 1
+    return data, depth
+
+
+def to_json(name: str, array: NDArray[Any], kind: str, most: int) -> Steps[list[bytes]]:
+    """The elements in row-major order as a JSON list, in pieces; each float with the digits that its own width needs.
+    Raises BadRequest beyond ``most`` bytes, and for BYTES that are no text: those travel as binary only."""
+    flat, size = array.ravel(), 0
+    made = [b"["]
+    for start in range(0, flat.size, _PIECE):
+        if start:
+            made.append(b",")
+            yield
+        piece = orjson.dumps(_values(name, flat[start : start + _PIECE], kind), option=orjson.OPT_SERIALIZE_NUMPY)
+        made.append(piece[1:-1])
+        size += len(piece)
+        if size > most:
+            raise BadRequest(f"output {name!r} has more than {most:,} bytes in JSON: ask for it with binary_data")
+    made.append(b"]")
+    return made
+
+
+def _values(name: str, flat: NDArray[Any], kind: str) -> Sequence[Any] | NDArray[Any]:
     if kind == "BYTES":
         try:
             return [v.decode() if isinstance(v, bytes) else str(v) for v in flat.tolist()]
         except UnicodeDecodeError as error:
             raise BadRequest(f"output {name!r} holds bytes that are no UTF-8: ask for it with binary_data") from error
-    if not finite(array):
+    if not finite(flat):
         return [v if math.isfinite(v) else _word(v) for v in flat.tolist()]
     return np.ascontiguousarray(flat)
 

@@ -32,7 +32,7 @@ from edgewright.runtime.lanes.rpc.logged import logged_call, logged_stream
 from edgewright.runtime.lanes.rpc.schema import CALLS
 from edgewright.runtime.lanes.rpc.statuses import abort
 from edgewright.runtime.lanes.rpc.streams import Replies
-from edgewright.runtime.lanes.rpc.tensors import Asked, parse
+from edgewright.runtime.lanes.rpc.tensors import Asked, parse_small
 from edgewright.runtime.safety import Safety
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.served import Served
@@ -180,7 +180,7 @@ class GrpcLane:
         try:
             with self._room:
                 if len(self._streams) >= self._most_streams:
-                    raise Crowded(f"{self._most_streams} streams are open already; close one, or ask call by call")
+                    self._make_room()
                 told = logged_stream(context) if self._logs else None
                 stream = Replies(self._find, self._desk, requests, call, told, self._regions)
                 self._streams.add(stream)
@@ -197,12 +197,20 @@ class GrpcLane:
             call.hurry()
             abort(context, error)
 
+    def _make_room(self) -> None:
+        """End the stream that has been silent for longest, if that is too long. Raises Crowded."""
+        silent = min(self._streams, key=lambda stream: stream.silent_since)
+        if silent.silent_since > time.monotonic() - self._budget.limits.idle_s:
+            raise Crowded(f"{self._most_streams} streams are open already; close one, or ask call by call")
+        silent.end(Crowded("others wait for a stream, and this one has asked nothing for long; open another"))
+        self._streams.discard(silent)
+
 
 def _plain(call: Callable[[Any], Any], kind: Any) -> Callable[[bytes, Any], bytes]:
     """``call`` from bytes to bytes."""
 
     def work(raw: bytes, context: Any) -> bytes:
-        made: bytes = call(parse(kind, raw)).SerializeToString()
+        made: bytes = call(parse_small(kind, raw)).SerializeToString()
         return made
 
     return work

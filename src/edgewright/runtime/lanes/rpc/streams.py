@@ -20,6 +20,7 @@ from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.statuses import KIND, kind, sentence
 from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
 from edgewright.runtime.oip.regions import Regions
+from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.served import Served
 
 _IN_FLIGHT = 32
@@ -63,6 +64,7 @@ class Replies:
         self._line: deque[_Pending] = deque()
         self._last = self._closed = False
         self._fault: Fault | None = None
+        self._since = time.monotonic()
         if not call.context.add_callback(self._close):
             self._close()
         threading.Thread(target=self._read, name="edgewright-grpc-stream", daemon=True).start()
@@ -77,6 +79,8 @@ class Replies:
                         return
                     raise self._fault
                 first = self._line.popleft()
+                if not self._line:
+                    self._since = time.monotonic()
                 self._changed.notify_all()
             made = _told(first)
             self.call.free(first.size)
@@ -90,6 +94,11 @@ class Replies:
                 model, version = (first.asked.model, first.asked.version) if first.asked else ("", "")
                 self._told(model, version, first.begin, first.error, len(made))
             yield made
+
+    @property
+    def silent_since(self) -> float:
+        """When nothing of it was left to be answered, by ``time.monotonic``; infinity while there is."""
+        return self._since
 
     def drain(self) -> None:
         """Take no further request: the server ends."""
@@ -115,6 +124,7 @@ class Replies:
                         last = False  # there is one more, and it is not answered
                         return
                     self._line.append(pending)
+                    self._since = NEVER
                 self._begin(raw, pending)
         except grpc.RpcError:
             pass  # the call has ended; ``_close`` knows

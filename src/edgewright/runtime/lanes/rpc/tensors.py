@@ -14,10 +14,20 @@ from numpy.typing import NDArray
 
 from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import BadRequest
+from edgewright.runtime.lanes.rpc.bulk import apart, varint
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.oip.classes import classified
-from edgewright.runtime.oip.regions import PARAMETERS, Place, Regions, place
-from edgewright.runtime.oip.types import DATATYPES, NUMPY, datatype, narrow, read_bytes, widen, write_bytes
+from edgewright.runtime.oip.regions import PARAMETERS, Place, Regions, check_places, place
+from edgewright.runtime.oip.types import (
+    DATATYPES,
+    MOST_STRINGS,
+    NUMPY,
+    datatype,
+    narrow,
+    read_bytes,
+    widen,
+    write_bytes,
+)
 from edgewright.runtime.served import Served
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -26,8 +36,10 @@ _MOST_TENSORS = 1024
 _MOST_AXES = 32
 _BULK = 2**20
 """Bytes of a message from which on it is looked at before it is parsed."""
-_MOST_BESIDE = 16 * 2**20
-_RAW_TAG = 7 << 3 | 2
+_SMALL = 2**16
+"""Bytes of a message that holds no tensors."""
+_PIECE = 8192
+"""Typed elements that are converted at a time: a millisecond's work, with the interpreter held."""
 _MOST_ELEMENTS = 2**31
 _LISTS = {
     "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
@@ -36,6 +48,8 @@ _LISTS = {
 }  # fmt: skip
 """Where typed elements lie; FP16 and BF16 have no list and travel raw only."""
 _CLASSES = "classification"
+_FIRST = 8
+"""Fields that are looked at for names: a message may begin with millions."""
 
 
 @dataclass(frozen=True)
@@ -67,43 +81,11 @@ def parse(kind: Any, raw: bytes) -> Any:
         ) from error
 
 
-def _check_bulk(raw: bytes) -> None:
-    """Refuse what would take a multiple of its size once parsed: a message object costs up to 80 bytes, and two bytes
-    make one. Measured with upb: up to 43 times the message's size in empty inputs, 18 in what lies within one, 8 in
-    typed elements. Looks at the outermost fields only. Raises BadRequest.
-    """
-    place, end, fields, beside = 0, len(raw), 0, 0
-    while place < end:
-        begin = place
-        tag, place = _varint(raw, place)
-        wire = tag & 7
-        if wire == 2:
-            size, place = _varint(raw, place)
-            place += size
-        elif wire == 0:
-            _, place = _varint(raw, place)
-        elif wire in (1, 5):
-            place += 8 if wire == 1 else 4
-        else:
-            raise BadRequest("the message holds a group, which the protocol has none of")
-        fields += 1
-        beside += place - begin if tag != _RAW_TAG else 0
-        if fields > 4 * _MOST_TENSORS or beside > _MOST_BESIDE:
-            raise BadRequest(
-                f"a request may have {4 * _MOST_TENSORS:,} fields and {_MOST_BESIDE:,} bytes outside "
-                "raw_input_contents; send large tensors there"
-            )
-
-
-def _varint(raw: bytes, place: int) -> tuple[int, int]:
-    """The number at ``place`` and where it ends."""
-    value = shift = 0
-    for byte in raw[place : place + 10]:
-        value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
-        if byte < 128:
-            return value, place
-    raise BadRequest("the message is cut short, or a number in it is")
+def parse_small(kind: Any, raw: bytes) -> Any:
+    """As ``parse``, of a message that holds no tensors. Raises BadRequest."""
+    if len(raw) > _SMALL:
+        raise BadRequest(f"a {kind.DESCRIPTOR.name} may have {_SMALL:,} bytes, this one has {len(raw):,}")
+    return parse(kind, raw)
 
 
 def texts(raw: bytes, fields: tuple[int, int]) -> tuple[str, str]:
@@ -111,11 +93,11 @@ def texts(raw: bytes, fields: tuple[int, int]) -> tuple[str, str]:
     "" for one that is not there."""
     found, place = dict.fromkeys(fields, ""), 0
     with suppress(BadRequest):
-        while place < len(raw):
-            tag, place = _varint(raw, place)
+        for _ in range(_FIRST):
+            tag, place = varint(raw, place)
             if tag & 7 != 2 or tag >> 3 > max(fields):
                 break
-            size, place = _varint(raw, place)
+            size, place = varint(raw, place)
             if tag >> 3 in found:
                 found[tag >> 3] = raw[place : place + size].decode("utf-8", "replace")
             place += size
@@ -125,12 +107,16 @@ def texts(raw: bytes, fields: tuple[int, int]) -> tuple[str, str]:
 def read(raw: bytes, regions: Regions | None = None) -> Asked:
     """The request in ``raw``; ``regions``: the shared memory it may name. Raises BadRequest, NotFound."""
     if len(raw) > _BULK:
-        _check_bulk(raw)
-    told = parse(_Request, raw)
-    tensors, pieces = told.inputs, told.raw_input_contents
+        head, pieces = apart(raw)
+        told = parse(_Request, head)
+    else:
+        told = parse(_Request, raw)
+        pieces = told.raw_input_contents
+    tensors = told.inputs
     if len(tensors) > _MOST_TENSORS or len(told.outputs) > _MOST_TENSORS:
         raise BadRequest(f"a request may name {_MOST_TENSORS:,} tensors")
     shared = [_place(tensor, regions) for tensor in tensors]
+    check_places(shared, regions)
     if pieces and len(pieces) != shared.count(None):
         raise BadRequest(
             f"raw_input_contents holds {len(pieces)} tensors, {shared.count(None)} inputs are announced to lie there"
@@ -165,7 +151,7 @@ def _place(told: Any, regions: Regions | None) -> Place | None:
     return place({key: _value(told.parameters, key) for key in PARAMETERS}, regions) if told.parameters else None
 
 
-def _array(tensor: Any, name: str, raw: bytes | Place | None) -> NDArray[Any]:
+def _array(tensor: Any, name: str, raw: bytes | memoryview | Place | None) -> NDArray[Any]:
     kind, shape = tensor.datatype, tuple(tensor.shape)
     if kind not in NUMPY and kind not in ("BYTES", "BF16"):
         raise BadRequest(f"input {name!r} has no datatype of the protocol: {kind[:20]!r}")
@@ -174,6 +160,8 @@ def _array(tensor: Any, name: str, raw: bytes | Place | None) -> NDArray[Any]:
     count = math.prod(shape)
     if count > _MOST_ELEMENTS or any(size > _MOST_ELEMENTS for size in shape):
         raise BadRequest(f"input {name!r} has more than {_MOST_ELEMENTS:,} elements")
+    if kind == "BYTES" and count > MOST_STRINGS:
+        raise BadRequest(f"input {name!r} has more than {MOST_STRINGS:,} elements of BYTES; send several requests")
     if raw is None:
         return _typed(tensor.contents, name, kind, count).reshape(shape)
     if tensor.HasField("contents") and tensor.contents.ByteSize():
@@ -210,7 +198,9 @@ def _typed(contents: Any, name: str, kind: str, count: int) -> NDArray[Any]:
         found[:] = list(values)
         return found
     dtype = NUMPY[kind]
-    array: NDArray[Any] = np.array(values, {"int_contents": "<i4", "uint_contents": "<u4"}.get(place, dtype))
+    array: NDArray[Any] = np.empty(count, {"int_contents": "<i4", "uint_contents": "<u4"}.get(place, dtype))
+    for start in range(0, count, _PIECE):
+        array[start : start + _PIECE] = values[start : start + _PIECE]
     if array.dtype.itemsize > dtype.itemsize:
         bounds = np.iinfo(dtype)
         if count and (array.min() < bounds.min or array.max() > bounds.max):
