@@ -22,7 +22,7 @@ from edgewright.runtime.lanes.stream import Body, GiveUp
 from edgewright.runtime.oip.encodings import chosen, packing
 from edgewright.runtime.oip.messages import LONG, Plan, reading_plan
 from edgewright.runtime.oip.packed import Packed
-from edgewright.runtime.oip.plans import find_plan
+from edgewright.runtime.oip.plans import FLAT, find_plan
 from edgewright.runtime.oip.raw import raw_plan
 from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.oip.types import datatype
@@ -82,12 +82,15 @@ class Inference:
                 raise BadRequest(f"Inference-Header-Content-Length is {size}, the body has {len(body)} bytes")
             if back:
                 answer = packing(answer, back, self.aside)
-            if size > LONG:
-                return self._long(body, 0, size, self._regions, None, 0, HTTP, answer, (name, version))
             if size or length is None:
-                told = body[:size]
-                told = told if type(told) is bytes else bytes(told)
-                asked, numbers = find_plan(told, self._regions, self._plans, length is None)
+                found = None
+                if size <= FLAT:
+                    told = body[:size]
+                    told = told if type(told) is bytes else bytes(told)
+                    found = find_plan(told, self._regions, self._plans, length is None)
+                if found is None:
+                    return self._long(body, 0, size, self._regions, None, 0, HTTP, answer, (name, version))
+                asked, numbers = found
             else:
                 asked, numbers = raw_plan(self._find(name, version), body), b""
             request = asked.request
@@ -107,9 +110,10 @@ class Inference:
         ``model_version``); ``regions``: the memory that this client has handed over, and no other's."""
         own = self._no_regions if regions is None else regions
         try:
-            if end - start > LONG:
+            found = find_plan(bytes(body[start:end]), own, own.plans, inline=False) if end - start <= LONG else None
+            if found is None:
                 return self._long(body, start, end, own, timeout_s, priority, FRAMES, answer)
-            asked, numbers = find_plan(bytes(body[start:end]), own, own.plans, inline=False)
+            asked, numbers = found
             name, version = asked.model
             return self._ask(name, version, asked, (body, end, numbers), timeout_s, priority, FRAMES, answer)
         except EdgewrightError as error:
