@@ -211,7 +211,9 @@ def where(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize(("count", "aside"), [(10, ()), (30_000, ["replying"]), (120_000, ["reading_plan", "replying"])])
+@pytest.mark.parametrize(
+    ("count", "aside"), [(10, ()), (30_000, ["replying"]), (120_000, ["reading_plan", "replying"])]
+)
 def test_long_json_is_read_and_written_aside(started, where, count, aside):
     server = started()
     x = [0.5] * count
