@@ -72,13 +72,6 @@ def test_large_magnitudes_keep_their_error_when_small_ones_are_folded() -> None:
     assert found.quantile(0) < 1e-6
 
 
-def test_share_below() -> None:
-    found = sketch(np.arange(-50, 51))
-    assert found.share_below(-0.5) == pytest.approx(50 / 101)
-    assert found.share_below(0) == pytest.approx(51 / 101)
-    assert found.share_below(1e9) == 1
-
-
 def test_takes_integers_booleans_and_nothing() -> None:
     found = Sketch()
     found.add(np.array([[True, False]]))
@@ -99,7 +92,8 @@ def test_refuses_to_merge_another_kind() -> None:
     [
         {"kind": "histogram"}, {"accuracy": 2}, {"bins": 0}, {"bins": 10**9}, {"positive": [[1, 0]]},
         {"positive": [[1, 1], [1, 2]]}, {"positive": [[0, 1], [5000, 1]]}, {"positive": [[1.5, 1]]}, {"zeros": -1},
-        {"zeros": True}, {"low": None}, {"extra": 1}, {"negative": "x"},
+        {"zeros": True}, {"low": None}, {"low": 3.0}, {"low": math.inf}, {"high": -1.0}, {"extra": 1},
+        {"negative": "x"},
     ],
 )  # fmt: skip
 def test_refuses_what_is_no_sketch(change: dict[str, object]) -> None:

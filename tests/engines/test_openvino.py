@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -84,3 +85,31 @@ def test_a_closed_session_compiles_nothing_more():
     session.close()
     with pytest.raises(Exception, match="the session is closed"):
         session.infer({"x": np.ones((2, 3, 1, 4), np.float32), "y": np.ones((1, 1, 1, 4), np.float32)})
+
+
+def test_one_call_at_a_time_however_many_threads_ask():
+    build = Build()
+    build.output(build.node("Relu", build.input("x", ["n", 4])), None)
+    with open_session(build.model(), "openvino") as session:
+        request, inside, twice, first = session.request, [], threading.Event(), threading.Event()
+
+        class Watched:
+            get_output_tensor = staticmethod(request.get_output_tensor)
+
+            def infer(self, *arguments, **options):
+                inside.append(1)
+                if len(inside) > 1:
+                    twice.set()
+                first.set()
+                twice.wait(0.2)
+                request.infer(*arguments, **options)
+                inside.pop()
+
+        session.request = Watched()
+        x = {"x": np.ones((1, 4), np.float32)}
+        other = threading.Thread(target=session.infer, args=(x,))
+        other.start()
+        assert first.wait(60.0)
+        session.infer(x)
+        other.join()
+        assert not twice.is_set()

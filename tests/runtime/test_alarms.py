@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+from weakref import ref
 
 from edgewright.runtime.scheduling.alarms import Alarms
 
@@ -38,3 +39,31 @@ def test_what_is_gone_is_forgotten():
     assert len(alarms._heap) < 1100
     alarms.close()
     assert not told
+
+
+def test_one_that_fails_does_not_end_the_others():
+    things, over = [Thing(), Thing()], threading.Event()
+
+    def call(thing):
+        if thing is things[0]:
+            raise OSError("nobody is there")
+        over.set()
+
+    alarms = Alarms(call)
+    for thing in things:
+        alarms.at(time.perf_counter() - 1, thing)
+    assert over.wait(LONG)
+    alarms.close()
+
+
+def test_what_it_called_with_last_is_held_no_longer():
+    over = threading.Event()
+    alarms = Alarms(lambda thing: over.set())
+    thing = Thing()
+    alarms.at(time.perf_counter() - 1, thing)
+    assert over.wait(LONG)
+    gone = ref(thing)
+    del thing
+    while gone() is not None:
+        pass
+    alarms.close()

@@ -79,7 +79,7 @@ def looping(path):
 class Model:
     """What the scheduler must know of a model that does as it is told."""
 
-    most_rows, delay_s, preferred, running, most_runs = 1, 0.0, (), 0, 1
+    most_rows, delay_s, preferred, running, most_runs, last = 1, 0.0, (), 0, 1, 0.0
 
     def __init__(self, run):
         self.times, self.run = RunTimes(), run
@@ -116,11 +116,11 @@ def test_an_executor_outlives_what_it_runs(scheduler):
 
 def test_the_reaper_outlives_deadlines_of_a_thousand_years(scheduler):
     model, clock = Model(answers), scheduler._clock
-    end = scheduler.enter(model)
+    assert scheduler.enter(model)
     _, late, found = asked(scheduler, model, deadline=clock() + 1e12)
     _, soon, told = asked(scheduler, model, deadline=clock() + 0.2)
     assert soon.wait(LONG) and isinstance(told[1], Expired)
-    scheduler.leave(model, end)
+    scheduler.leave(model)
     assert late.wait(LONG) and found == ["fine", None]
 
 
@@ -130,7 +130,7 @@ def test_run_times_of_no_rows_and_of_many_sizes():
     assert times.mean(5) == pytest.approx(0.005)
     for rows in range(1, 5000):
         times.add(rows, 0.001)
-    assert len(times._kept) <= 256 and times.mean(4999) == pytest.approx(0.001)
+    assert len(times._known) <= 256 and len(times._sizes) <= 256 and times.mean(4999) == pytest.approx(0.001)
     stats = Stats()
     for rows in range(1, 5000):
         stats.ran(rows, 1, 0.001)
@@ -226,7 +226,7 @@ def test_no_work_for_a_client_that_hung_up(tmp_path, lane):
     thread = serving(server)
     try:
         served = server.repository.find()
-        end = server.desk.scheduler.enter(served)  # busy
+        assert server.desk.scheduler.enter(served)  # busy
         told = b'{"model_name":"m","inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":[1,1,1,1]}]}'
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(path))
@@ -241,7 +241,7 @@ def test_no_work_for_a_client_that_hung_up(tmp_path, lane):
             pass
         while not served.stats.faults[Cancelled.kind]:
             pass
-        server.desk.scheduler.leave(served, end)
+        server.desk.scheduler.leave(served)
         assert not served.stats.requests
     finally:
         server.stop()

@@ -48,15 +48,13 @@ def test_requests_that_differ_in_anything_have_different_keys(one, other):
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (("m", f(1), ()), ("n", f(1), ())),
-        (("m", f(1), ()), ("m", {"y": f(1)["x"]}, ())),
-        (("m", f(1), ()), ("m", f(1), ("y",))),
-        (("m", f(1), ("ab", "c")), ("m", f(1), ("a", "bc"))),
-        (("m", f(0.0), ()), ("m", f(-0.0), ())),
-        (("m", f(1, 2), ()), ("m", {"x": f(1, 2)["x"].reshape(2, 1)}, ())),
-        (("m", f(1, dtype="<i4"), ()), ("m", f(1, dtype=">i4"), ())),
-        (("m", strings("ab", "c"), ()), ("m", strings("a", "bc"), ())),
-        (("m", strings("a"), ()), ("m", strings(b"a"), ())),
+        (("m", f(1)), ("n", f(1))),
+        (("m", f(1)), ("m", {"y": f(1)["x"]})),
+        (("m", f(0.0)), ("m", f(-0.0))),
+        (("m", f(1, 2)), ("m", {"x": f(1, 2)["x"].reshape(2, 1)})),
+        (("m", f(1, dtype="<i4")), ("m", f(1, dtype=">i4"))),
+        (("m", strings("ab", "c")), ("m", strings("a", "bc"))),
+        (("m", strings("a")), ("m", strings(b"a"))),
     ],
 )
 def test_these_are_not_the_same(one, other):
@@ -71,9 +69,8 @@ def test_equal_nans_and_equal_strings_are_the_same_and_other_objects_have_no_key
 
 
 def test_an_image_is_told_apart_by_its_bytes_and_its_preprocessing():
-    keys = [image_key(b"a", {"mean": 1}), image_key(b"b", {"mean": 1}), image_key(b"a", {"mean": 2}),
-            image_key(b"a", {"mean": 1}, "x")]  # fmt: skip
-    assert len(set(keys)) == 4 and keys[0] == image_key(memoryview(b"a"), {"mean": 1})
+    keys = [image_key(b"a", {"mean": 1}), image_key(b"b", {"mean": 1}), image_key(b"a", {"mean": 2})]
+    assert len(set(keys)) == 3 and keys[0] == image_key(memoryview(b"a"), {"mean": 1})
 
 
 def test_nobody_can_spoil_what_is_kept():

@@ -4,6 +4,7 @@ Models run when the test says so, on a real scheduler: nothing here depends on h
 """
 
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -293,6 +294,61 @@ def test_who_follows_is_told_at_its_deadline_whatever_the_run_does(desk):
     session.go.release()
     assert answers.wait("runs", "long") == [2.0, 2.0]
     assert served.stats.missed == 2 and len(session.runs) == 1  # one told, one answered late
+
+
+def test_who_follows_and_is_answered_late_has_missed_its_deadline(desk):
+    session, answers = Held(), Answers()
+    served = model(session)
+    desk._alarms.at = lambda *_: None  # as if its thread had not come to it yet
+    desk.later(served, x(), answers.of("runs"))
+    assert session.began.acquire(timeout=LONG)
+    desk.later(served, x(), answers.of("late"), timeout_s=1e-3)
+    while time.perf_counter() < desk._flights[desk._key(served, x())].following[0].deadline:
+        pass
+    session.go.release()
+    assert answers.wait("runs", "late") == [2.0, 2.0] and served.stats.missed == 1
+
+
+def test_one_who_fails_to_hear_the_answer_keeps_nobody_from_it(desk):
+    session, answers = Held(), Answers()
+    served = model(session)
+    desk.later(served, x(), answers.of("runs"))
+    assert session.began.acquire(timeout=LONG)
+
+    def deaf(outputs, fault):
+        raise OSError("its connection is closed")
+
+    desk.later(served, x(), deaf)
+    desk.later(served, x(), deaf, timeout_s=0.01)
+    desk.later(served, x(), answers.of("short"), timeout_s=0.05)
+    desk.later(served, x(), answers.of("follows"))
+    assert answers.wait("short") == [Expired]
+    session.go.release()
+    assert answers.wait("runs", "follows") == [2.0, 2.0]
+
+
+def test_one_that_cannot_be_put_in_line_is_followed_by_nobody(blocked, monkeypatch):
+    desk, other = blocked
+    session, answers = Held(), Answers()
+    served = model(session)
+    with monkeypatch.context() as patched, pytest.raises(Fault, match="its log says which"):
+        patched.setattr(desk.scheduler, "submit", lambda job: 1 / 0)
+        desk.later(served, x(), answers.of("fails"))
+    desk.later(served, x(), answers.of("next"))
+    other.go.release()
+    session.go.release()
+    assert answers.wait("next") == [2.0] and not answers.found.keys() - {"next"} and not desk._flights
+
+
+def test_what_the_version_before_answered_is_not_kept_for_the_one_that_failed(desk):
+    failing, before = Held(fails=1), Held()
+    served = model(failing, "new")
+    served.rival = model(before, "old")
+    failing.go.release(9)
+    before.go.release(9)
+    assert desk.wait(served, x())["y"][0] == 2.0 and (len(failing.runs), served.worse) == (1, 1)
+    assert desk.wait(served, x())["y"][0] == 2.0 and (len(failing.runs), len(before.runs)) == (2, 1), "asked anew"
+    assert desk.wait(served, x())["y"][0] == 2.0 and len(failing.runs) == 2, "its own answer is kept"
 
 
 def test_answers_are_gone_with_their_version(desk):

@@ -11,6 +11,7 @@ from edgewright.formats import save
 from edgewright.runtime.addresses import Address
 from edgewright.runtime.company import SHORT_S, batches
 from edgewright.runtime.config import Config, ModelTable
+from edgewright.runtime.faults import Gone
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Job
@@ -148,8 +149,7 @@ def test_one_that_is_wrong_fails_alone(served):
 
 def test_while_somebody_else_runs_they_wait_in_line(served):
     scheduler, double = served.desk.scheduler, served.repository.find("double")
-    end = scheduler.enter(double)
-    assert end
+    assert scheduler.enter(double)
     x = np.ones((1, 4), np.float32)
     address, found = served.addresses[0], []
     threads = [threading.Thread(target=lambda: found.extend(at_one_look(served, [request(x)] * 4)))]
@@ -158,9 +158,35 @@ def test_while_somebody_else_runs_they_wait_in_line(served):
         while scheduler.waiting < 4:  # the loop answers others meanwhile
             sock.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert whole(sock)[0] == 200
-    scheduler.leave(double, end)
+    scheduler.leave(double)
     threads[0].join(LONG)
     assert [status for status, _ in found] == [200] * 4
+
+
+def test_who_hangs_up_while_they_wait_in_line_is_not_run(served):
+    scheduler, double = served.desk.scheduler, served.repository.find("double")
+    assert scheduler.enter(double)
+    address, socks = served.addresses[0], []
+    reached, go = threading.Event(), threading.Event()
+    for _ in range(4):
+        socks.append(socket.create_connection((address.host, address.port), LONG))
+        socks[-1].sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert whole(socks[-1])[0] == 200
+    served._loop.call(lambda: (reached.set(), go.wait(LONG)))
+    assert reached.wait(LONG)
+    for sock in socks:
+        sock.sendall(request(np.ones((1, 4), np.float32)))
+    go.set()
+    while scheduler.waiting < 4:
+        pass
+    for sock in socks:
+        sock.close()
+    while scheduler.waiting:
+        pass
+    scheduler.leave(double)
+    while double.stats.faults["cancelled"] < 4:
+        pass
+    assert not double.stats.requests
 
 
 def test_one_that_has_no_time_is_told_so(served):
@@ -195,3 +221,37 @@ def test_requests_for_a_version_that_is_replaced_are_answered_by_its_successor(s
     served._routes.inference._find = found
     replies = at_one_look(served, [request(x)] * 4)
     assert [status for status, _ in replies] == [200] * 4 and successor
+
+
+def test_many_rows_that_take_long_do_not_keep_the_loop(served):
+    double, threads = served.repository.find("double"), []
+    infer = double.session.infer
+
+    def watched(inputs):
+        threads.append((threading.current_thread().name, len(inputs["x"])))
+        return infer(inputs)
+
+    double.session.infer = watched
+    for _ in range(3):
+        double.times.add(40, 100 * SHORT_S)
+    double.varied = True
+    with socket.create_connection((served.addresses[0].host, served.addresses[0].port), LONG) as sock:
+        for count in (1, 40):
+            sock.sendall(request(np.ones((count, 4), np.float32)))
+            assert whole(sock)[0] == 200
+    assert [name.startswith("edgewright-executor") for name, _ in threads] == [False, True], threads
+
+
+def test_who_waits_for_another_s_answer_and_is_told_that_the_version_is_gone_asks_its_successor(served, monkeypatch):
+    later, gone = served.desk.later, [Gone("it was replaced just now")]
+
+    def once(version, inputs, done, timeout_s=None, priority=0):
+        if gone:
+            done(None, gone.pop())
+            return Job(version, inputs, done)
+        return later(version, inputs, done, timeout_s, priority)
+
+    monkeypatch.setattr(served.desk, "later", once)
+    monkeypatch.setattr(served.desk, "at_once", lambda *_: None)
+    (reply,) = at_one_look(served, [request(np.ones((1, 4), np.float32))])
+    assert reply[0] == 200 and not gone

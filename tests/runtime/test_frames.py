@@ -1,6 +1,7 @@
 """The Unix socket's frames, by their client and byte by byte."""
 
 import json
+import math
 import os
 import socket
 import struct
@@ -242,3 +243,25 @@ def test_what_cannot_be_sent_is_told_here(path, inputs, why):
             client.infer(inputs, "model")
         (doubled,) = client.infer({"x": X}, "model").values()
         np.testing.assert_array_equal(doubled, 2 * X)
+
+
+@pytest.mark.parametrize("odd", [{"priority": 256}, {"priority": -1}, {"deadline_ms": -1.0}, {"deadline_ms": math.inf},
+                                 {"deadline_ms": math.nan}, {"deadline_ms": 5e6}])  # fmt: skip
+def test_what_a_frame_cannot_hold_is_told_here(path, odd):
+    with Client(path) as client:
+        with pytest.raises(InputError, match="priorities from 0 to 255, deadlines up to 71 minutes"):
+            client.infer({"x": X}, "model", **odd)
+        assert client.infer({"x": X}, "model")
+
+
+def test_the_least_deadline_is_one(path):
+    with Client(path) as client, pytest.raises(Unanswered, match=r"it has 0\.001 ms"):
+        client.infer({"x": X}, "model", deadline_ms=1e-9)
+
+
+def test_a_large_reply_is_put_together(path):
+    x = np.ones((300_000, 4), np.float32)
+    with Client(path) as client:
+        (doubled,) = client.infer({"x": x}, "model").values()
+        np.testing.assert_array_equal(doubled, 2 * x)
+        assert not doubled.flags.writeable

@@ -18,7 +18,7 @@ from edgewright.formats import save
 from edgewright.runtime.addresses import Address
 from edgewright.runtime.config import ServerTable
 from edgewright.runtime.desk import Desk
-from edgewright.runtime.faults import BadRequest
+from edgewright.runtime.faults import BadRequest, Gone
 from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.rpc import grpc_lane
 from edgewright.runtime.lanes.tls import Certificate
@@ -28,7 +28,7 @@ from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.oip.settings import LOG, TRACE
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.safety import Safety
-from edgewright.runtime.scheduling.scheduler import Scheduler
+from edgewright.runtime.scheduling.scheduler import Job, Scheduler
 from edgewright.runtime.served import Served
 from edgewright.runtime.server import Server, serving
 from edgewright.runtime.service import Service
@@ -121,11 +121,10 @@ class Place:
 
     def hold(self):
         self.busy = self.repository.find("triple")
-        self.end = self.scheduler.enter(self.busy)
-        assert self.end
+        assert self.scheduler.enter(self.busy)
 
     def free(self):
-        self.scheduler.leave(self.busy, self.end)
+        self.scheduler.leave(self.busy)
 
     def close(self):
         self.client.close()
@@ -500,6 +499,22 @@ def test_a_stream_survives_bytes_that_are_no_request_and_names_what_failed(place
     kinds = [r.infer_response.parameters["edgewright-fault"].string_param for r in replies[:2]]
     assert kinds == ["bad_request", "not_found"]
     assert answer(replies[2].infer_response.SerializeToString()).tolist() == (2 * X).tolist()
+
+
+def test_a_stream_asks_the_successor_of_a_version_that_is_gone(place, monkeypatch):
+    made = place()
+    monkeypatch.setattr("edgewright.runtime.lanes.rpc.streams._SHORT_S", 0.0)
+    later, gone = made.desk.later, [Gone("it was replaced just now")]
+
+    def once(served, inputs, done, timeout_s=None, priority=2):
+        if gone:
+            done(None, gone.pop())  # as one that waited for another's answer is told
+            return Job(served, inputs, done)
+        return later(served, inputs, done, timeout_s, priority)
+
+    monkeypatch.setattr(made.desk, "later", once)
+    (reply,) = made.stream()(iter([request(id="a")]), timeout=LONG)
+    assert not reply.error_message and reply.infer_response.id == "a" and not gone
 
 
 def test_a_stream_has_only_so_many_requests_in_flight(place):

@@ -20,7 +20,7 @@ class Held:
     def __init__(self, takes=0.0, most_rows=1, delay_s=0.0):
         self.times = RunTimes(takes)
         self.most_rows, self.delay_s, self.preferred = most_rows, delay_s, ()
-        self.running, self.most_runs = 0, 1
+        self.running, self.most_runs, self.last = 0, 1, 0.0
         self.runs, self.began, self.go = [], threading.Semaphore(0), threading.Semaphore(0)
 
     def run(self, jobs):
@@ -85,12 +85,11 @@ def test_what_waits_runs_by_priority_and_deadline(busy):
 
 def test_an_idle_scheduler_lets_a_caller_run_in_its_own_thread():
     scheduler, model = Scheduler(), Held()
-    end = scheduler.enter(model)
-    assert end and not scheduler.enter(model), "one executor, one run"
-    scheduler.leave(model, end)
-    end = scheduler.enter(model)
-    assert end
-    scheduler.leave(model, end)
+    assert scheduler.enter(model)
+    assert not scheduler.enter(model), "one executor, one run"
+    scheduler.leave(model)
+    assert scheduler.enter(model)
+    scheduler.leave(model)
     scheduler.close()
     assert not scheduler.enter(model)
 
@@ -162,6 +161,61 @@ def test_closing_answers_what_waits(busy):
         model.go.release()
     closing.join(LONG)
     assert not closing.is_alive() and answers.wait("first", "second") == ["first", "second"]
+
+
+def ended(call, *arguments):
+    """What ``call`` gives, in a thread of its own, and the thread."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(call(*arguments)), daemon=True)
+    thread.start()
+    return thread, found
+
+
+def test_closing_ends_when_the_last_who_waits_gives_up():
+    scheduler, model = Scheduler(), Held()
+    assert scheduler.enter(model)
+    job = Answers(scheduler).submit(model, "waits")
+    closing, _ = ended(scheduler.close)
+    while scheduler._open:
+        pass
+    assert scheduler.cancel(job)
+    scheduler.leave(model)
+    closing.join(LONG)
+    assert not closing.is_alive()
+
+
+def test_closing_ends_for_executors_that_had_nothing_left_to_do():
+    scheduler, model = Scheduler(executors=4), Held()
+    answers = Answers(scheduler)
+    for name in ("runs", "waits"):
+        answers.submit(model, name)
+    assert model.began.acquire(timeout=LONG)
+    closing, _ = ended(scheduler.close)
+    while scheduler._open:
+        pass
+    for _ in range(2):
+        model.go.release()
+    closing.join(LONG)
+    assert not closing.is_alive() and answers.wait("runs", "waits") == ["runs", "waits"]
+
+
+def test_who_is_too_late_hears_it_while_the_scheduler_closes(busy):
+    scheduler, model, answers = busy
+    answers.submit(model, "short", deadline=later(scheduler, 0.5))
+    ended(scheduler.close)
+    assert answers.wait("short") == [Expired] and "first" not in answers.found
+
+
+def test_retiring_ends_when_the_last_who_waits_gives_up():
+    scheduler, model = Scheduler(), Held(most_rows=8, delay_s=LONG)
+    job = Answers(scheduler).submit(model, "waits for company", rows=1)
+    retiring, found = ended(scheduler.retire, model, LONG)
+    while not scheduler._retiring:
+        pass
+    assert scheduler.cancel(job)
+    retiring.join(LONG / 2)
+    assert found == [True]
+    scheduler.close()
 
 
 def test_a_preferred_size_waits_for_nobody_else(busy):

@@ -19,7 +19,7 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.experiments.comparison import Comparison, OutputComparison
 from edgewright.runtime.experiments.desk import ShadowDesk
 from edgewright.runtime.experiments.shadow import Shadow, Shadows
-from edgewright.runtime.faults import NotFound
+from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
@@ -128,9 +128,7 @@ class Place:
         return self.now
 
     def find(self, name, version):
-        if version not in self.held:
-            raise NotFound("it is gone")
-        return self.held[version]
+        return self.held.get(version)
 
     def offer(self, value, served=None):
         x = np.full(1, value, np.float32)
@@ -168,9 +166,9 @@ def test_its_copies_are_its_own():
 def test_it_is_not_run_while_somebody_waits_or_runs():
     place = Place(version("2", 1.0))
     place.offer(1.0)
-    end = place.scheduler.enter(place.first)
+    assert place.scheduler.enter(place.first)
     assert 0 < place.shadows.step() < 1 and not place.shadow.session.asked
-    place.scheduler.leave(place.first, end)
+    place.scheduler.leave(place.first)
     assert place.shadows.step() == 0.0 and place.shadow.session.asked
 
 
@@ -226,6 +224,34 @@ def test_a_shadow_that_is_gone_or_fails_harms_nobody():
     assert place.report()["comparisons"][0]["failed"] == 1
 
 
+def test_a_shadow_that_is_not_there_is_neither_loaded_for_that_nor_does_it_count_as_refused():
+    held, first, wanted = Repository(), version("1", 1.0), []
+    held.put(first)
+    held.note("m", "2", "UNAVAILABLE", "it was unloaded to make room")
+    held.wanted = wanted.append
+    shadows = Shadows(held.find_version, Scheduler(), [Shadow("m", "2")])
+    x = np.ones(1, np.float32)
+    assert shadows.offer(first, {"x": x}, {"y": x}) and shadows.step() == 0.0
+    assert shadows.report()[0]["shed"] == 1 and not wanted and not held.totals.asleep
+
+
+def test_what_nobody_thought_of_costs_one_comparison_and_no_other():
+    place = Place(version("2", 1.0))
+    once = place.shadow.session.infer
+    for trouble in (lambda inputs: 1 / 0, lambda inputs: {"y": None}):
+        place.shadow.session.infer = trouble
+        place.now += 10
+        assert place.offer(1.0) and place.shadows.step() == 0.0 and place.scheduler.idle()
+    place.shadow.session.infer = once
+    place.now += 10
+    place.shadow.pipeline = "none"
+    assert place.offer(1.0) and place.shadows.step() == 0.0
+    place.shadow.pipeline = None
+    assert place.offer(2.0) and place.shadows.step() == 0.0
+    told = place.report()
+    assert (told["waiting"], told["shed"], place.shadow.session.asked) == (0, 1, [2.0])
+
+
 def test_versions_that_were_replaced_are_told_apart_and_forgotten_in_time():
     place = Place(version("2", 1.0))
     for number in range(6):
@@ -248,7 +274,7 @@ def test_what_is_counted_never_falls_however_many_versions_were_replaced():
     place.shadows.step()
     (totals,) = place.shadows.totals()
     assert (totals.model, totals.version, totals.whole.compared, totals.whole.latency.count) == ("m", "2", 9, 9)
-    assert totals.whole.outputs[""].relative.count == 9 and totals.shed == {"full": 0, "missing": 1}
+    assert totals.whole.outputs[""].relative.count == 9 and totals.shed == {"full": 0, "missing": 1, "failed": 0}
     assert len(place.report()["comparisons"]) == 4 and place.report()["shed"] == 1
 
 
@@ -265,6 +291,20 @@ def test_a_desk_with_a_shadow_answers_as_without_and_the_thread_does_the_rest():
     desk.close()
     (told,) = desk.report()["shadows"]
     assert told["comparisons"][0]["compared"] == 2 and first.stats.requests == 2
+
+
+def test_a_request_that_waits_is_one_request():
+    scheduler, first = Scheduler(), version("1", 1.0)
+    desk = ShadowDesk(Desk(scheduler), Shadows(lambda name, version: None, scheduler, [Shadow("m", "2")]))
+    assert scheduler.enter(first)
+    waiting = threading.Thread(target=desk.wait, args=(first, {"x": np.ones(1, np.float32)}, LONG))
+    waiting.start()
+    while not scheduler.waiting:
+        pass
+    scheduler.leave(first)
+    waiting.join(LONG)
+    assert len(desk.shadows.slack._spares) == 1
+    desk.close()
 
 
 def test_a_shadow_that_never_ends_its_run_does_not_keep_a_request_from_being_let_in():

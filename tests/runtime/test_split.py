@@ -1,6 +1,7 @@
 """Splits: keys stay where they are, shares are as told, and a change moves no key that it need not."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from edgewright.core.errors import InputError
 from edgewright.runtime.experiments.split import Keys, Split
 from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.faults import BadRequest, NotFound
+from edgewright.runtime.repository import Repository
 
 WEIGHTS = st.dictionaries(st.sampled_from("abcdef"), st.floats(0.01, 100), min_size=1)
 MANY = [str(number).encode() for number in range(4000)]
@@ -29,9 +31,6 @@ def test_a_key_has_one_order_of_all_versions(weights, key):
     split = Split("m", weights)
     order = split.ranked(key)
     assert sorted(order) == sorted(weights) and order == Split("m", dict(reversed(weights.items()))).ranked(key)
-    for gone in range(len(order)):
-        assert split.choose(key, order[gone:]) == order[gone]
-    assert split.choose(key, ()) is None
 
 
 def test_a_key_is_answered_alike_in_every_process_and_release():
@@ -114,41 +113,44 @@ def test_splits_that_are_none_are_refused(told):
         Split.from_toml("m", told)
 
 
-class Shelf:
-    """Finds what it holds: a version as its own Served."""
+def version(name, number):
+    """As much of a Served as the repository looks at."""
+    return SimpleNamespace(source=SimpleNamespace(name=name, version=number), name=name, version=number)
 
-    class One:
-        def __init__(self, name, version):
-            self.source = self
-            self.name, self.version = name, version
 
-    def __init__(self, *versions):
-        self.held = {(name, version): self.One(name, version) for name, version in versions}
-
-    def find(self, name="", version=""):
-        found = [one for (n, v), one in self.held.items() if n == (name or n) and v == (version or v)]
-        if not found:
-            raise NotFound(f"no {name} {version}")
-        return found[-1]
+def repository(*versions):
+    made = Repository()
+    for name, number in versions:
+        made.put(version(name, number))
+    return made
 
 
 def test_requests_go_where_their_key_says_and_to_others_only_when_that_is_gone():
-    shelf = Shelf(("m", "1"), ("m", "2"), ("other", "1"))
-    splits = Splits(shelf, [Split("m", {"1": 1, "2": 1})], seed=0)
+    held = repository(("m", "1"), ("m", "2"), ("other", "1"))
+    splits = Splits(held, [Split("m", {"1": 1, "2": 1})], seed=0)
     first = [splits.find("m", key=n).version for n in range(200)]
     assert set(first) == {"1", "2"} and first == [splits.version("m", n) for n in range(200)]
     assert splits.find("m", "2", key=first.index("1")).version == "2", "who names a version gets it"
     assert {splits.find("m").version for _ in range(100)} == {"1", "2"}
     assert splits.version("other", 1) == "" and splits.find("other").name == "other"
-    del shelf.held["m", "2"]
+    held.remove(held.find("m", "2"))
     assert {splits.find("m", key=n).version for n in range(200)} == {"1"}
-    del shelf.held["m", "1"]
+    held.remove(held.find("m", "1"))
     with pytest.raises(NotFound):
         splits.find("m", key=1)
 
 
 def test_a_model_that_needs_no_name_is_split_too():
-    splits = Splits(Shelf(("m", "1"), ("m", "2")), [Split("m", {"1": 1})])
+    splits = Splits(repository(("m", "1"), ("m", "2")), [Split("m", {"1": 1})])
     assert splits.find().version == splits.version() == "1"
     with pytest.raises(InputError, match="two splits"):
-        Splits(Shelf(), [Split("m", {"1": 1}), Split("m", {"1": 1})])
+        Splits(repository(), [Split("m", {"1": 1}), Split("m", {"1": 1})])
+
+
+def test_a_version_that_is_passed_over_is_wanted_and_nobody_counts_as_refused():
+    held, wanted = repository(("m", "1")), []
+    held.note("m", "2", "UNAVAILABLE", "it was unloaded to make room")
+    held.wanted = wanted.append
+    splits = Splits(held, [Split("m", {"1": 1, "2": 1})], seed=0)
+    assert {splits.find("m", key=n).version for n in range(50)} == {"1"}
+    assert wanted and not held.totals.asleep

@@ -33,8 +33,5 @@ def connected(arguments: argparse.Namespace) -> Iterator[Remote]:
         token = read_file(arguments.token_file, 4096).decode("ascii", "replace").strip()
         if not token.isprintable() or not token.isascii() or not token or " " in token:
             raise InputError(f"{arguments.token_file} holds no token: one line of printable characters")
-    client = Remote(arguments.server, token, arguments.ca)
-    try:
+    with Remote(arguments.server, token, arguments.ca) as client:
         yield client
-    finally:
-        client.close()

@@ -100,12 +100,6 @@ class Sketch:
                 return min(max(value, self.low), self.high)
         return self.high
 
-    def share_below(self, value: float) -> float:
-        """The share of the finite values that are at most ``value``, up to the bins' width. ValueError when empty."""
-        if not self.count:
-            raise ValueError("a share needs values")
-        return sum(n for middle, n in self._ascending() if middle <= value) / self.count
-
     def to_json(self) -> dict[str, Any]:
         """A JSON value; bins as [index, count] pairs in ascending order."""
         return {
@@ -141,6 +135,8 @@ class Sketch:
             raise ValueError(f"not a sketch: {error}") from error
         if value.get("kind") != "ddsketch" or sketch.to_json() != dict(value):
             raise ValueError("not a sketch of kind 'ddsketch' in its one spelling")
+        if sketch.count and not -math.inf < sketch.low <= sketch.high < math.inf:
+            raise ValueError("a sketch whose lowest value is not its lowest")
         if any(len(b) and max(b) - min(b) >= sketch.bins for b in (sketch.positive, sketch.negative)):
             raise ValueError("a sketch with more bins than it says")
         return sketch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,8 @@ class OpenVinoSession(BaseSession):
         self._build = build
         self._batched = tuple(s.name for s in signature.inputs if s.shape and not isinstance(s.shape[0], int))
         self._any: Any = None
+        self._turn = threading.Lock()
+        """The library's requests serve one call at a time; a version that is replaced may answer for its successor."""
         try:
             self.request: Any = build(bool(self._batched)).create_infer_request()
         except Exception as error:
@@ -96,12 +99,14 @@ class OpenVinoSession(BaseSession):
         request = self.request
         for name in self._batched:
             if len(inputs[name]) != 1:
-                if self._any is None:
-                    self._any = self._build(False).create_infer_request()
-                request = self._any
+                with self._turn:
+                    if self._any is None:
+                        self._any = self._build(False).create_infer_request()
+                    request = self._any
                 break
-        request.infer(inputs, share_inputs=True)
-        return {name: np.array(request.get_output_tensor(i).data) for name, i in self._ports}
+        with self._turn:
+            request.infer(inputs, share_inputs=True)
+            return {name: np.array(request.get_output_tensor(i).data) for name, i in self._ports}
 
     def _release(self) -> None:
         self.request = self._any = None

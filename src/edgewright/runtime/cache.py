@@ -10,7 +10,7 @@ import secrets
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from sys import getsizeof
@@ -32,14 +32,14 @@ _ENTRY_BYTES = 640
 _ARRAY_BYTES = 192
 
 
-def request_key(model: str, inputs: Arrays, outputs: Sequence[str] = ()) -> bytes | None:
+def request_key(model: str, inputs: Arrays) -> bytes | None:
     """128 bits over everything an answer depends on; None for arrays that cannot be told apart by their bytes.
 
-    ``model``: digest, engine and options; ``outputs``: those asked for, where not all are. Equal NaNs are equal, and
-    0.0 is not -0.0: what counts are bytes.
+    ``model``: digest, engine and options. All its outputs are kept. Equal NaNs are equal, and 0.0 is not -0.0: what
+    counts are bytes.
     """
     state = blake2b(digest_size=16, key=_SECRET)
-    _tell(state.update, model.encode(), *(name.encode() for name in outputs))
+    _tell(state.update, model.encode())
     for name in sorted(inputs):
         array = inputs[name]
         if not isinstance(array, np.ndarray | np.generic):
@@ -60,10 +60,10 @@ def request_key(model: str, inputs: Arrays, outputs: Sequence[str] = ()) -> byte
     return state.digest()
 
 
-def image_key(image: bytes | memoryview, preprocessing: Mapping[str, Any], *more: str) -> bytes:
-    """128 bits over an encoded image and the preprocessing declared for it; ``more``: what else the result hangs on."""
+def image_key(image: bytes | memoryview, preprocessing: Mapping[str, Any]) -> bytes:
+    """128 bits over an encoded image and the preprocessing declared for it."""
     state = blake2b(digest_size=16, key=_SECRET)
-    _tell(state.update, b"image", canonical_json(dict(preprocessing)), *(one.encode() for one in more))
+    _tell(state.update, b"image", canonical_json(dict(preprocessing)))
     state.update(image)
     return state.digest()
 
@@ -129,7 +129,7 @@ class Cache:
 
         Arrays that are views of others are copied: nobody else must be able to write to what is kept.
         """
-        mine = {name: _locked(array) for name, array in arrays.items()}
+        mine = locked(arrays)
         size = _ENTRY_BYTES + sum(_bytes(name, array) for name, array in mine.items())
         if size <= self.most_bytes:
             with self._lock:
@@ -169,6 +169,11 @@ class Cache:
             _, size, owner = found
             self._bytes -= size
             self._owned[owner].discard(key)
+
+
+def locked(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """Nobody can write to these; views of others are copied."""
+    return {name: _locked(array) for name, array in arrays.items()}
 
 
 def _locked(array: NDArray[Any]) -> NDArray[Any]:

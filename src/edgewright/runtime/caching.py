@@ -18,14 +18,15 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from edgewright.core.digests import canonical_json
-from edgewright.runtime.cache import Arrays, Cache, request_key, views
-from edgewright.runtime.desk import Desk, Done, GiveUp, too_short
+from edgewright.runtime import logs
+from edgewright.runtime.cache import Arrays, Cache, locked, request_key, views
+from edgewright.runtime.desk import Desk, GiveUp, too_short
 from edgewright.runtime.faults import Cancelled, Expired, Fault
 from edgewright.runtime.flights import Flight, Member
 from edgewright.runtime.scheduling.alarms import Alarms
 from edgewright.runtime.scheduling.line import NEVER
-from edgewright.runtime.scheduling.scheduler import Scheduler
-from edgewright.runtime.served import Served
+from edgewright.runtime.scheduling.scheduler import Done, Job, Scheduler, tell
+from edgewright.runtime.served import Lent, Served
 
 _MOST = 4 * 2**20
 """Bytes of a request from which on it is not kept: its key is made in its caller's thread, a millisecond for each."""
@@ -131,30 +132,40 @@ class CachingDesk(Desk):
         return found
 
     def _lead(self, key: bytes, mine: Member) -> None:
-        mine.job = self._submit(mine.served, mine.inputs, partial(self._told, key, mine), mine.deadline, mine.priority)
-        if mine.gone:
+        """Take a place in line. Raises a Fault."""
+        job = Job(mine.served, mine.inputs, partial(self._told, key, mine), mine.deadline, mine.priority)
+        try:
+            mine.job = self._submit(mine.served, job)
+        except Fault:
+            raise
+        except Exception as error:
+            logs.trouble("a request could not be put in line")
+            raise Fault("the server has a fault; its log says which") from error
+        if mine.gone:  # answered by another's run meanwhile, or given up
             self.scheduler.cancel(mine.job)
 
     def _told(self, key: bytes, mine: Member, outputs: Any, fault: Fault | None) -> None:
         """What became of one that leads; from an executor, the reaper, or who cancelled it."""
         if fault is None:
-            mine.served.stats.missed += _now() > mine.deadline
             self._land(key, mine.served, outputs)
         elif self._give_up(key, mine):
             mine.done(None, self.count(mine.served, fault))
 
     def _land(self, key: bytes, served: Served, outputs: Arrays) -> Arrays:
         """Keep an answer and tell everybody who asked for it; the caller's own copy."""
-        kept = self.cache.keep(served, key, outputs)
+        kept = locked(outputs) if isinstance(outputs, Lent) else self.cache.keep(served, key, outputs)
         with self._lock:
             flight = self._flights.pop(key, None) or Flight()
             everybody = [*flight.leading, *flight.following]
             flight.leading, flight.following = [], []
+            for one in everybody:
+                one.gone = True
         for one in everybody:
             if one.job is not None:
                 self.scheduler.cancel(one.job)  # those that still waited need not run
         for one in everybody:
-            one.done(views(kept), None)
+            served.stats.missed += _now() > one.deadline
+            tell(one.done, views(kept), None)
         return views(kept)
 
     def _give_up(self, key: bytes, mine: Member) -> bool:
@@ -180,7 +191,7 @@ class CachingDesk(Desk):
                     if heir not in flight.leading:
                         continue
                     flight.leading.remove(heir)
-                heir.done(None, self.count(heir.served, fault))
+                tell(heir.done, None, self.count(heir.served, fault))
 
     def _late(self, mine: Member) -> None:
         """Tell one whose deadline is now, if it still follows; the line tells those that lead."""

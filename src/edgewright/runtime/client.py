@@ -57,6 +57,8 @@ class Client(Closing):
         """The outputs by name, read-only; ``model`` is a name, or ``name:version``. Strings go as arrays of str, bytes
         or objects that are one of the two, and come back as objects that are bytes.
 
+        ``deadline_ms`` is counted in whole µs, 0.0: none.
+
         Raises InputError for what cannot be sent, Unanswered for the server's errors, EdgewrightError when the
         connection breaks.
         """
@@ -73,7 +75,12 @@ class Client(Closing):
             head = _telling(model, inputs, places, {name: len(raw) for name, raw in written.items()})
             sent = [raw for name, raw in written.items() if not places or not places[name]]
         size = sum(map(len, sent))
-        first = HEADER.pack(MAGIC, INFER, priority, 0, int(deadline_ms * 1e3), len(head), len(head) + size)
+        try:
+            first = HEADER.pack(MAGIC, INFER, priority, 0, math.ceil(deadline_ms * 1e3), len(head), len(head) + size)
+        except (struct.error, ValueError, OverflowError) as error:
+            raise InputError(
+                "a frame holds priorities from 0 to 255, deadlines up to 71 minutes, and tensors of less than 4 GiB"
+            ) from error
         try:
             self._sock.sendall(b"".join([first, head, *sent]))
         except OSError as error:
@@ -98,11 +105,15 @@ class Client(Closing):
         """A reply, whole, and the length of its JSON. Raises Unanswered, EdgewrightError."""
         try:
             reply = self._sock.recv(65536)
-            while len(reply) < HEADER.size or len(reply) < HEADER.size + int.from_bytes(reply[16:20], "little"):
-                more = self._sock.recv(1 << 20)
-                if not more:
-                    raise ConnectionResetError("the server closed the connection")
-                reply += more
+            while len(reply) < HEADER.size:
+                reply += self._more(HEADER.size)
+            left = HEADER.size + int.from_bytes(reply[16:20], "little") - len(reply)
+            if left > 0:
+                parts = [reply]
+                while left > 0:
+                    parts.append(self._more(left))
+                    left -= len(parts[-1])
+                reply = b"".join(parts)
         except OSError as error:
             self.close()
             raise EdgewrightError(f"the server did not answer: {error}") from error
@@ -110,6 +121,12 @@ class Client(Closing):
         if status != 200:
             raise Unanswered(status, json.loads(reply[HEADER.size : HEADER.size + length])["error"])
         return reply, length
+
+    def _more(self, most: int) -> bytes:
+        more = self._sock.recv(min(most, 1 << 20))
+        if not more:
+            raise ConnectionResetError("the server closed the connection")
+        return more
 
     def share(self, nbytes: int) -> NDArray[np.uint8]:
         """Memory that the server can read, too: inputs that lie in it (views of it) are not sent. It lasts as long as

@@ -48,12 +48,11 @@ class Company:
         model = cast("Served", jobs[0].model)
         scheduler, takes = self._desk.scheduler, model.times.mean(sum([job.rows for job in jobs]))
         in_time = time.perf_counter() + takes <= min([job.deadline for job in jobs])
-        end = scheduler.enter(model, takes - model.times.mean_s) if in_time else 0.0
-        if end:
+        if in_time and scheduler.enter(model, takes - model.times.mean_s):
             try:
                 model.answer(jobs, views=True)  # each is written into its reply at once
             finally:
-                scheduler.leave(model, end)
+                scheduler.leave(model)
             return
         for job in jobs:
             try:

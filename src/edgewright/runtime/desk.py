@@ -16,7 +16,7 @@ from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.faults import BadRequest, Expired, Fault, Infeasible
 from edgewright.runtime.scheduling.batches import key, rows
 from edgewright.runtime.scheduling.line import NEVER
-from edgewright.runtime.scheduling.scheduler import Job, Scheduler
+from edgewright.runtime.scheduling.scheduler import Done, Job, Scheduler
 from edgewright.runtime.served import Served
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from edgewright.runtime.experiments.shadow import Shadows
 
 Arrays = Mapping[str, NDArray[Any]]
-Done = Callable[[Any, Fault | None], None]
-"""Called once, from any thread, with the outputs or with a fault."""
 GiveUp = Callable[[], bool]
 """Takes a request out of the line, from any thread: it is told ``Cancelled``. False when it runs already or is done."""
 _now = time.perf_counter
+_COUNTING = threading.Lock()
+"""A Counter's first of a kind is counted by Python code, in the middle of which another thread may be switched to."""
 
 
 class Desk:
@@ -53,19 +53,23 @@ class Desk:
         if timeout_s is None:
             timeout_s = served.deadline_s
         beside_s = 0.0 if served.pipeline is None else served.pipeline.expected_s(inputs)
+        if served.varied:
+            beside_s += served.more_s(inputs)
         if timeout_s is not None:
-            if served.times.usual_s + beside_s > timeout_s:
+            takes_s = served.times.usual_s + beside_s
+            if takes_s > timeout_s:
+                if self.scheduler.untried(served, takes_s, timeout_s):
+                    return None
                 raise self.count(served, too_short(served, timeout_s, beside_s))
             begin = _now()
-        end = self.scheduler.enter(served, beside_s)
-        if not end:
+        if not self.scheduler.enter(served, beside_s):
             return None
         try:
             outputs = served.infer(inputs)
         except Fault as fault:
             raise self.count(served, fault) from fault.__cause__
         finally:
-            self.scheduler.leave(served, end)
+            self.scheduler.leave(served)
         if timeout_s is not None and _now() - begin > timeout_s:
             served.stats.missed += 1
         return outputs
@@ -79,7 +83,7 @@ class Desk:
         """
         job = self.job(served, inputs, done, timeout_s, priority)
         try:
-            placed = self._submit(served, inputs, job.done, job.deadline, job.priority)
+            placed = self._submit(served, job)
         except Fault as fault:
             raise self.count(served, fault) from None
         return partial(self.scheduler.cancel, placed)
@@ -99,14 +103,16 @@ class Desk:
 
         return Job(served, inputs, counted, deadline, priority or served.priority, arrived=_now())
 
-    def _submit(self, served: Served, inputs: Arrays, done: Done, deadline: float, priority: int) -> Job:
-        job = Job(served, inputs, done, deadline, priority)
+    def _submit(self, served: Served, job: Job) -> Job:
+        inputs = job.inputs
         if served.most_rows > 1:
             if not all(isinstance(array, np.ndarray) for array in inputs.values()):
                 raise BadRequest("inputs must be numpy arrays; use numpy.asarray")
             job.rows, job.key = rows(inputs), key(inputs)
         if served.pipeline is not None:
             job.beside_s = served.pipeline.expected_s(inputs)
+        if not job.rows:
+            job.beside_s += served.more_s(inputs)
         self.scheduler.submit(job)
         return job
 
@@ -148,12 +154,14 @@ class Desk:
     def stray(self, error: EdgewrightError) -> None:
         """Count a request that is told of this, unless its model's statistics have it already."""
         if not getattr(error, "counted", False):
-            self.strays[error.kind if isinstance(error, Fault) else Fault.kind] += 1
+            with _COUNTING:
+                self.strays[error.kind if isinstance(error, Fault) else Fault.kind] += 1
 
     @staticmethod
     def count(served: Served, fault: Fault) -> Fault:
         """Count what became of a request of this model; the fault itself."""
-        served.stats.faults[fault.kind] += 1
+        with _COUNTING:
+            served.stats.faults[fault.kind] += 1
         fault.counted = True
         if isinstance(fault, Expired | Infeasible):
             served.stats.missed += 1
@@ -163,5 +171,5 @@ class Desk:
 
 def too_short(served: Served, timeout_s: float, beside_s: float = 0.0) -> Infeasible:
     """The fault of one whose run alone takes longer than it has; ``beside_s``: what it takes besides the model's."""
-    takes_s = served.times.usual() + beside_s
+    takes_s = served.times.usual_s + beside_s
     return Infeasible(f"a run takes {1e3 * takes_s:.3g} ms, it has {1e3 * timeout_s:.3g} ms", alone=True)

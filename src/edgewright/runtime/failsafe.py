@@ -36,7 +36,7 @@ class FailSafe:
 
     def outputs(self, inputs: Arrays) -> Safe:
         """As many rows as ``inputs`` have."""
-        count = rows(inputs)
+        count = rows(inputs) if all(isinstance(array, np.ndarray) for array in inputs.values()) else 0
         return Safe(
             (
                 name,

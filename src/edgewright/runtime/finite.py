@@ -28,7 +28,8 @@ class Finite(Closing):
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """As the session's. Raises InputError, too, for an input that holds NaN or an infinity."""
         for name, array in inputs.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
+            floats = isinstance(array, np.ndarray | np.generic) and array.dtype.kind == "f"
+            if floats and not np.isfinite(array).all():
                 raise InputError(f"input {name!r} holds NaN or an infinity, and this model takes finite numbers only")
         return self._session.infer(inputs)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edgewright.runtime.cache import Arrays
-from edgewright.runtime.desk import Done
 from edgewright.runtime.scheduling.line import NEVER
-from edgewright.runtime.scheduling.scheduler import Job
+from edgewright.runtime.scheduling.scheduler import Done, Job
 from edgewright.runtime.served import Served
 
 
@@ -25,7 +24,7 @@ class Member:
     job: Job | None = None
     """Its place in line, where it leads."""
     gone: bool = False
-    """Nobody waits for its answer any more."""
+    """Nobody waits for its answer any more: it was given up, or has one."""
 
     def covers(self, other: Member) -> bool:
         """Whether ``other`` is answered in time when this one is: it runs already, or is at least as urgent."""

@@ -46,7 +46,7 @@ class Hangs:
             if run is None:
                 continue
             begin, inputs = run
-            rows = max((array.shape[0] for array in inputs.values() if array.ndim), default=1)
+            rows = max((len(array) for array in inputs.values() if getattr(array, "ndim", 0)), default=1)
             limit_s = patience_s(served.times.usual() if served.times.learned else None, rows)
             if self._ending or now - begin > limit_s:
                 self._end(served, begin, now - begin)
@@ -78,4 +78,7 @@ class Hangs:
 
     def _work(self) -> None:
         while not self._over.wait(_LOOK_S):
-            self.look(time.perf_counter())
+            try:
+                self.look(time.perf_counter())
+            except Exception:  # noqa: BLE001 - without this thread no run would ever be ended again
+                logs.trouble("runs could not be looked at")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from edgewright.core.closing import Closing
 from edgewright.core.errors import InputError
 from edgewright.runtime.faults import Fault
 from edgewright.runtime.oip.answers import Answered
@@ -16,8 +16,8 @@ from edgewright.runtime.remote import Tensor
 from edgewright.runtime.runtime import Runtime
 
 
-class Local:
-    """Use it in a ``with``. Raises what keeps a single bundle or model from loading."""
+class Local(Closing):
+    """Close it, or use it in a ``with``. Raises what keeps a single bundle or model from loading."""
 
     extensions: tuple[str, ...] = ()
 
@@ -58,10 +58,6 @@ class Local:
         kinds = {name: datatype("str" if a.dtype.kind in "OSU" else a.dtype.name) for name, a in found.items()}
         return Answered(found, self._runtime.repository.find(model, version).source.version, kinds)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Finish what waits, and close every model."""
         self._runtime.close()

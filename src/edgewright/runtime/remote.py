@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.core.strict import parse_json
 from edgewright.runtime.faults import BadRequest
@@ -42,7 +43,7 @@ class Tensor:
     array: NDArray[Any]
 
 
-class Remote:
+class Remote(Closing):
     """Talks to ``url``: ``http://host:port``, ``https://host:port`` or ``unix:PATH``.
 
     ``token`` goes along as ``Authorization: Bearer``, and so never in the clear beyond this machine; ``ca``: a file of
@@ -143,15 +144,9 @@ class Remote:
             self._connection.request(method, self._base + target, body, {**self._headers, **(headers or {})})
             answer = self._connection.getresponse()
             raw = answer.read(_MOST_BYTES + 1)
-        except ssl.SSLCertVerificationError as error:
-            raise ServerError(
-                f"the certificate of {self._url} is not trusted: {error.verify_message}; pass its authority by --ca"
-            ) from error
-        except TimeoutError as error:
-            raise ServerError(f"{self._url} did not answer within {self._connection.timeout:g} s") from error
         except (OSError, http.client.HTTPException, UnicodeError) as error:
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise ServerError(f"{self._url} cannot be asked: {why}; is a server running there?") from error
+            self._connection.close()  # the next request begins anew: this one's answer may still come
+            raise ServerError(self._trouble(error)) from error
         if len(raw) > _MOST_BYTES:
             self._connection.close()
             raise ServerError(f"{self._url} answers with more than {_MOST_BYTES:,} bytes")
@@ -161,6 +156,15 @@ class Remote:
         if told is not None and not (told.isascii() and told.isdigit() and int(told) <= len(raw)):
             raise ServerError(f"{self._url} announces {told[:20]!r} bytes of JSON in an answer of {len(raw)}")
         return raw, len(raw) if told is None else int(told)
+
+    def _trouble(self, error: Exception) -> str:
+        """Why there is no answer."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"the certificate of {self._url} is not trusted: {error.verify_message}; pass its authority by --ca"
+        if isinstance(error, TimeoutError):
+            return f"{self._url} did not answer within {self._connection.timeout:g} s"
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return f"{self._url} cannot be asked: {why}; is a server running there?"
 
     def _refusal(self, status: int, raw: bytes) -> EdgewrightError:
         """The server's words, and whose fault it is."""

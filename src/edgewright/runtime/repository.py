@@ -58,9 +58,10 @@ class Repository:
     def note(self, name: str, version: str, state: str = "", reason: str = "") -> None:
         """Keep what is to be said of a version that does not answer, or of new files for one; "" forgets it."""
         with self._lock:
-            self._notes = {key: entry for key, entry in self._notes.items() if key != (name, version)}
+            notes = {key: entry for key, entry in self._notes.items() if key != (name, version)}
             if state:
-                self._notes[name, version] = Entry(name, version, state, reason)
+                notes[name, version] = Entry(name, version, state, reason)
+            self._notes = notes
 
     def find(self, name: str = "", version: str = "") -> Served:
         """The model of that name: its newest version, or the one asked for. Raises NotFound, NotReady."""
@@ -77,10 +78,15 @@ class Repository:
         self.wanted(name)
         raise self._missing(name, version)
 
+    def find_version(self, name: str, version: str) -> Served | None:
+        """This version, None where it does not answer; nobody is refused by that, and nothing is loaded for it."""
+        return self._versions.get((name, version))
+
     def _missing(self, name: str, version: str) -> NotFound | NotReady:
         reasons = [e.reason for e in self._notes.values() if e.name == name and version in ("", e.version)]
         if reasons and (version or name not in self._latest):
-            self.totals.asleep[name] += 1
+            with self._lock:
+                self.totals.asleep[name] += 1
             return NotReady(f"model {name!r} is not ready: {reasons[0]}")
         there = ", ".join(sorted(self._latest)) or "none"
         if not name:
@@ -95,7 +101,7 @@ class Repository:
 
     def ready(self) -> list[Served]:
         """Every version that answers."""
-        return [self._versions[key] for key in sorted(self._versions)]
+        return [served for _, served in sorted(self._versions.items())]
 
     def index(self) -> Iterator[Entry]:
         """All that is known, ready or not."""

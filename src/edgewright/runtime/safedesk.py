@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 from edgewright.runtime.config import Config
-from edgewright.runtime.desk import Arrays, Desk, Done, GiveUp
+from edgewright.runtime.desk import Arrays, Desk, GiveUp
 from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import Expired, Fault, Infeasible
 from edgewright.runtime.scheduling.line import NEVER
+from edgewright.runtime.scheduling.scheduler import Done
 from edgewright.runtime.served import Served
 
 _now = time.perf_counter

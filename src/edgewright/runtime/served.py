@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError, NotAnswering
@@ -22,7 +23,7 @@ from edgewright.runtime.faults import BadRequest, Fault, NotReady
 from edgewright.runtime.finite import Finite
 from edgewright.runtime.loading.sources import Source
 from edgewright.runtime.scheduling.batches import join, part, rows
-from edgewright.runtime.scheduling.scheduler import Job
+from edgewright.runtime.scheduling.scheduler import Job, tell
 from edgewright.runtime.scheduling.times import RunTimes
 from edgewright.runtime.stats import Stats
 
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, NDArray[Any]]
 _now = time.perf_counter
 _numbers = count()
+_LONG_S = 0.0001
+"""Runs below this are so short that it matters to nobody how many rows they had."""
+
+
+class Lent(dict[str, NDArray[Any]]):
+    """Outputs of the version before, where the one that was asked failed."""
 
 
 class Served:
@@ -63,15 +70,22 @@ class Served:
         open_batch = open_batch and _one_row_each(session.signature)
         self.most_rows = chosen.max_batch if open_batch else 1
         self.delay_s, self.preferred = chosen.max_delay_ms / 1e3, chosen.preferred_batch
-        self.running, self.most_runs = 0, 1
+        self.running, self.most_runs, self.until = 0, 1, 0.0
         self.at_work: tuple[float, Arrays] | None = None
         """When the run that goes on began, by ``time.perf_counter``, and what it was given."""
         self.rival: Served | None = None
         """The version before, while this one is on trial: it answers where this one fails."""
         self.worse = 0
         """Runs in which this one failed and its rival did not."""
+        self.varied = False
+        """Whether requests of several rows were seen to take long, so that how many they have matters to others."""
         self._hung, self.hangs = False, 0
         """Runs that would not end: no more of it on the thread that reads requests."""
+
+    @property
+    def last(self) -> float:
+        """When a run last ended, by ``time.perf_counter``; 0.0 before the first."""
+        return self.stats.last
 
     @property
     def reason(self) -> str:
@@ -106,26 +120,35 @@ class Served:
         except InputError as error:
             raise BadRequest(str(error)) from error
         except EngineError as error:
-            told = self._explained(error)
-            saved = None if self.rival is None else self.rival.saved(inputs)
-            if saved is not None:
+            told, rival, self.at_work = self._explained(error), self.rival, None
+            lent = None if rival is None else rival.lend(inputs)
+            if lent is not None:
                 self.worse += 1
-                return saved
+                return lent
             raise (NotReady if isinstance(error, NotAnswering) else Fault)(str(told)) from error
         finally:
             self.at_work = None
         self.stats.last = end = _now()
         took = end - begin
         size = rows(inputs) if self.most_rows > 1 else 1
-        self.times.add(size, took - beside)
         self.stats.ran(size, 1, took)
+        if took - beside > _LONG_S:
+            size = rows(inputs)
+            self.varied |= size > 1
+        self.times.add(size, took - beside)
         return outputs
 
-    def saved(self, inputs: Arrays) -> Arrays | None:
+    def more_s(self, inputs: Arrays) -> float:
+        """How much longer these will take than one row, in s."""
+        if not self.varied or not all(isinstance(array, np.ndarray) for array in inputs.values()):
+            return 0.0
+        return max(self.times.mean(rows(inputs) or 1) - self.times.mean_s, 0.0)
+
+    def lend(self, inputs: Arrays) -> Lent | None:
         """The outputs, uncounted, for another version that could not give them; None when this one cannot either: then
         the request is at fault."""
         with suppress(EngineError, InputError):
-            return self.session.infer(inputs) if self.pipeline is None else self.pipeline.infer(self.session, inputs)[0]
+            return Lent(self.ask(inputs)[0])
         return None
 
     @property
@@ -181,50 +204,44 @@ class Served:
     def answer(self, jobs: Sequence[Job], views: bool = False) -> None:
         """Answer the jobs, together where there are several; when they fail together, each on its own. ``views``: of
         outputs that they share, for who writes them down at once."""
-        start = _now()
-        if len(jobs) == 1:
-            self._alone(jobs[0])
-            return
-        try:
-            outputs, beside = self.ask(join([job.inputs for job in jobs]))
-            answers = part(outputs, [job.rows for job in jobs], views)
-        except (EngineError, InputError):
+        answers = self._shared(jobs, views) if len(jobs) > 1 else None
+        if answers is None:
             for job in jobs:  # one of them may be at fault, and the others must not pay for it
                 self._alone(job)
             return
-        except Exception as error:  # noqa: BLE001 - each alone is told what is wrong
-            if isinstance(error, ValueError):
-                self.most_rows = 1  # its outputs are not one row a sample: never again
-            for job in jobs:
-                self._alone(job)
-            return
+        for job, answer in zip(jobs, answers, strict=True):
+            tell(job.done, answer, None)
+
+    def _shared(self, jobs: Sequence[Job], views: bool) -> list[dict[str, NDArray[Any]]] | None:
+        """What one run of all gives each; None where that failed: each alone is told what is wrong."""
+        start = _now()
+        try:
+            outputs, beside = self.ask(join([job.inputs for job in jobs]))
+        except Exception:  # noqa: BLE001 - as above
+            return None
+        try:
+            answers = part(outputs, [job.rows for job in jobs], views)
+        except ValueError:
+            self.most_rows = 1  # its outputs are not one row a sample: never again
+            return None
         self.stats.last = end = _now()
-        took = end - start
         if beside:
             self.stats.beside.add(beside)
         total = sum(job.rows for job in jobs)
-        self.times.add(total, took - beside)
-        self.stats.ran(total, len(jobs), took)
-        for job, answer in zip(jobs, answers, strict=True):
-            _tell(job, answer, None)
+        self.times.add(total, end - start - beside)
+        self.stats.ran(total, len(jobs), end - start)
+        return answers
 
     def _alone(self, job: Job) -> None:
         try:
             outputs = self.infer(job.inputs)
         except Fault as fault:
-            _tell(job, None, fault)
+            tell(job.done, None, fault)
         except Exception:  # noqa: BLE001 - a fault of ours must cost its sender an error, and nobody else anything
             logs.trouble(f"a run of {self.source.name} failed")
-            _tell(job, None, Fault("the server has a fault; its log says which"))
+            tell(job.done, None, Fault("the server has a fault; its log says which"))
         else:
-            _tell(job, outputs, None)
-
-
-def _tell(job: Job, outputs: Arrays | None, fault: Fault | None) -> None:
-    try:
-        job.done(outputs, fault)
-    except Exception:  # noqa: BLE001 - the others of its batch are told all the same
-        logs.trouble("an answer could not be handed over")
+            tell(job.done, outputs, None)
 
 
 def _one_row_each(signature: Signature) -> bool:

@@ -45,7 +45,7 @@ class Service(Closing):
         cache = Cache.of_megabytes(config.server.cache_mb)
         desk = Desk(scheduler) if cache is None else CachingDesk(scheduler, cache)
         if shadows:
-            desk = ShadowDesk(desk, Shadows(repository.find, scheduler, shadows))
+            desk = ShadowDesk(desk, Shadows(repository.find_version, scheduler, shadows))
         desk = safe_desk(desk, config)
         drawing = Splits(repository, splits) if splits else None
         loader = Loader(repository, desk, settings)

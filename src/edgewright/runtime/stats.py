@@ -20,28 +20,26 @@ _EXACT = 512
 class Times:
     """Times in s: their sketch and their sum, up to date after each."""
 
-    __slots__ = ("_latest", "_lock", "_seen", "_trend", "count", "sketch", "total")
+    __slots__ = ("_lock", "_news", "_trend", "count", "sketch", "total")
 
     def __init__(self) -> None:
         self.sketch, self.total, self.count = Sketch(), 0.0, 0
-        self._latest: deque[float] = deque(maxlen=_LATEST)
-        self._trend, self._seen, self._lock = Trend(), 0, threading.Lock()
+        self._news: deque[float] = deque(maxlen=_LATEST)
+        self._trend, self._lock = Trend(), threading.Lock()
 
     def add(self, seconds: float) -> None:
         """One more."""
         self.total += seconds
         self.count += 1
-        self._latest.append(seconds)
+        self._news.append(seconds)
         self.sketch.count_one(seconds if seconds > _LEAST_S else _LEAST_S)
 
     def trend(self) -> Verdict:
         """Whether they became better or worse of late, worked out now from what came since it was asked last, 4,096
         times at most: who asks seldom sees the long scales with gaps."""
         with self._lock:
-            news, count = list(self._latest), self.count
-            news = news[max(len(news) - (count - self._seen), 0) :]
-            self._seen = count
-            self._trend.add(news)
+            news, self._news = self._news, deque(maxlen=_LATEST)  # what comes meanwhile is for the next time
+            self._trend.add(list(news))
             windows = self._trend.windows()
         return judge(windows)
 

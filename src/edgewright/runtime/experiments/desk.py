@@ -6,10 +6,11 @@ import threading
 import time
 from typing import Any
 
-from edgewright.runtime.desk import Arrays, Desk, Done, GiveUp
+from edgewright.runtime.desk import Arrays, Desk, GiveUp
 from edgewright.runtime.experiments.shadow import Shadows
 from edgewright.runtime.faults import Fault
 from edgewright.runtime.scheduling.line import NEVER
+from edgewright.runtime.scheduling.scheduler import Done
 from edgewright.runtime.served import Served
 
 _now = time.perf_counter
@@ -28,9 +29,10 @@ class ShadowDesk(Desk):
 
     def at_once(self, served: Served, inputs: Arrays, timeout_s: float | None = None) -> Arrays | None:
         """As the desk behind."""
-        self._asked(served, timeout_s)
+        came = _now()
         outputs = self._behind.at_once(served, inputs, timeout_s)
-        if outputs is not None:
+        if outputs is not None:  # else ``later`` is asked
+            self._asked(served, timeout_s, came)
             self._answered(served, inputs, outputs)
         return outputs
 
@@ -44,7 +46,7 @@ class ShadowDesk(Desk):
             if fault is None:
                 self._answered(served, inputs, outputs)
 
-        self._asked(served, timeout_s)
+        self._asked(served, timeout_s, _now())
         return self._behind.later(served, inputs, told, timeout_s, priority)
 
     def retire(self, served: Served, timeout_s: float) -> bool:
@@ -63,9 +65,9 @@ class ShadowDesk(Desk):
         self._thread.join()
         self._behind.close()
 
-    def _asked(self, served: Served, timeout_s: float | None) -> None:
+    def _asked(self, served: Served, timeout_s: float | None, came: float) -> None:
         timeout_s = served.deadline_s if timeout_s is None else timeout_s
-        self.shadows.slack.asked(_now(), NEVER if timeout_s is None else timeout_s - served.times.usual())
+        self.shadows.slack.asked(came, NEVER if timeout_s is None else timeout_s - served.times.usual())
 
     def _answered(self, served: Served, inputs: Arrays, outputs: Arrays) -> None:
         self.shadows.slack.answered(_now())

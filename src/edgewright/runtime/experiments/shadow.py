@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError
+from edgewright.runtime import logs
 from edgewright.runtime.experiments.comparison import Comparison
 from edgewright.runtime.experiments.slack import Slack
-from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.scheduling.batches import rows
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Scheduler
@@ -34,8 +34,8 @@ _WAITING, _WAITING_BYTES = 32, 16 * 2**20
 _LOOK_S = 0.01
 """How often it is looked whether there is room."""
 _SPREADS = 3.0
-FULL, MISSING = "full", "missing"
-"""Why a copy is shed: there is no room in the queue, or the version that would be asked is not there."""
+FULL, MISSING, FAILED = "full", "missing", "failed"
+"""Why a copy is shed: there is no room in the queue, the version to be asked is not there, or something went wrong."""
 _PAIRS = 4
 """Pairs of versions whose comparisons are kept, the latest ones."""
 
@@ -90,7 +90,7 @@ class Shadows:
     """The queue, and what came of it. ``step`` does the work; whoever calls it decides on which thread."""
 
     def __init__(
-        self, find: Callable[[str, str], Served], scheduler: Scheduler, shadows: Sequence[Shadow],
+        self, find: Callable[[str, str], Served | None], scheduler: Scheduler, shadows: Sequence[Shadow],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:  # fmt: skip
         self._find, self._scheduler, self._clock = find, scheduler, clock
@@ -100,7 +100,7 @@ class Shadows:
         self.slack = Slack()
         self._lock = threading.Lock()
         self._queue: deque[_Asked] = deque()
-        self._places, self._bytes, self._next = 0, 0, 0.0
+        self._bytes, self._next = 0, 0.0
         self._shed: Counter[tuple[str, str]] = Counter()
         self._found: OrderedDict[tuple[str, int, int], tuple[dict[str, str], Comparison]] = OrderedDict()
         self._past = {model: Comparison() for model in self._shadows}
@@ -112,30 +112,40 @@ class Shadows:
         if shadow is None or shadow.version == served.source.version:
             return False
         size = sum(_bytes(array) for array in (*inputs.values(), *outputs.values()))
-        with self._lock:
-            if self._places >= _WAITING or self._bytes + size > _WAITING_BYTES:
-                self._shed[shadow.model, FULL] += 1
-                return False
-            self._places += 1
-            self._bytes += size
         # Not the version itself: it may be replaced while this waits, and nobody should hold it then.
         names = {"answered_by": served.source.version, "answered_by_digest": served.source.digest}
-        self._queue.append(_Asked(shadow, served.number, names, _copies(inputs), _copies(outputs), size))
+        copies = None if self._full(size) else (_copies(inputs), _copies(outputs))
+        with self._lock:
+            if copies is None or self._full(size):
+                self._shed[shadow.model, FULL] += 1
+                return False
+            self._bytes += size
+            self._queue.append(_Asked(shadow, served.number, names, *copies, size))
         return True
+
+    def _full(self, size: int) -> bool:
+        return len(self._queue) >= _WAITING or self._bytes + size > _WAITING_BYTES
 
     def step(self) -> float:
         """Run one if there is room for it now: how long to wait before the next look, in s; infinity: for an offer."""
         if not self._queue:
             return NEVER
         asked = self._queue[0]
+        try:
+            return self._step(asked)
+        except Exception:  # noqa: BLE001 - the others are compared, and those of tomorrow
+            logs.trouble(f"the shadow of {asked.shadow.model} could not be compared")
+            if self._queue and self._queue[0] is asked:
+                self._drop(shed=FAILED)
+            return 0.0
+
+    def _step(self, asked: _Asked) -> float:
         now = self._clock()
         if now < self._next:
             return self._next - now
-        try:
-            shadow = self._find(asked.shadow.model, asked.shadow.version)
-        except (NotFound, NotReady):
-            self._drop()
-            self._shed[asked.shadow.model, MISSING] += 1
+        shadow = self._find(asked.shadow.model, asked.shadow.version)
+        if shadow is None:
+            self._drop(shed=MISSING)
             return 0.0
         count = rows(asked.inputs) if shadow.most_rows > 1 else 1
         beside = 0.0 if shadow.pipeline is None else shadow.pipeline.expected_s(asked.inputs)
@@ -143,8 +153,7 @@ class Shadows:
         if not self._scheduler.idle() or not self.slack.fits(expected, now):
             self._queue.rotate(-1)  # another model's may be shorter
             return _LOOK_S
-        end = self._scheduler.enter(shadow, beside)
-        if not end:
+        if not self._scheduler.enter(shadow, beside):
             return _LOOK_S
         self._drop()
         begin, outputs = self._clock(), None
@@ -156,7 +165,7 @@ class Shadows:
             took = self._clock() - begin
             if outputs is not None:
                 shadow.times.add(count, took - beside)
-            self._scheduler.leave(shadow, end)
+            self._scheduler.leave(shadow)
         threads = max(shadow.source.options.threads, 1)
         self._next = begin + max(took * threads / asked.shadow.share, took)
         comparison = self._comparison(asked, shadow)
@@ -174,7 +183,7 @@ class Shadows:
         return [
             {
                 "model": model, "version": shadow.version, "waiting": waiting[model],
-                "shed": sum(self._shed[model, why] for why in (FULL, MISSING)),
+                "shed": sum(self._shed[model, why] for why in (FULL, MISSING, FAILED)),
                 "comparisons": [{**names, **c.to_json()} for (name, _, _), (names, c) in found if name == model],
             }
             for model, shadow in sorted(self._shadows.items())
@@ -190,14 +199,16 @@ class Shadows:
                 for (name, _, _), (_, comparison) in self._found.items():
                     if name == model:
                         whole.merge(comparison.as_one())
-                shed = {why: self._shed[model, why] for why in (FULL, MISSING)}
+                shed = {why: self._shed[model, why] for why in (FULL, MISSING, FAILED)}
                 made.append(Totals(model, shadow.version, whole, waiting[model], shed))
         return made
 
-    def _drop(self) -> None:
+    def _drop(self, shed: str = "") -> None:
         with self._lock:
-            self._places -= 1
-            self._bytes -= self._queue.popleft().size
+            asked = self._queue.popleft()
+            self._bytes -= asked.size
+            if shed:
+                self._shed[asked.shadow.model, shed] += 1
 
     def _comparison(self, asked: _Asked, shadow: Served) -> Comparison:
         """Of these very two: a version that was loaded anew is another one."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -63,10 +63,6 @@ class Split:
         """
         drawn = sorted((_draw(key, salt) / weight, version) for version, weight, salt in self._salted)
         return [version for _, version in drawn]
-
-    def choose(self, key: bytes, versions: Collection[str]) -> str | None:
-        """The version among ``versions`` that answers this key; None when none of them has a weight."""
-        return next((version for version in self.ranked(key) if version in versions), None)
 
 
 def _draw(key: bytes, salt: bytes) -> float:

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from edgewright.core.errors import InputError
 from edgewright.runtime.experiments.split import Keys, Split
-from edgewright.runtime.faults import NotFound, NotReady
+from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
 
 NONE = "none"
 
 
-class Finds(Protocol):
-    """What is asked of the repository."""
-
-    def find(self, name: str = "", version: str = "") -> Served:
-        """The model of that name. Raises NotFound, NotReady."""
-        ...
-
-
 class Splits:
     """One split for each model at most. ``seed`` makes the draws of requests without a key repeatable."""
 
-    def __init__(self, repository: Finds, splits: Sequence[Split], seed: int | None = None) -> None:
-        self._find, self._keys = repository.find, Keys(seed)
+    def __init__(self, repository: Repository, splits: Sequence[Split], seed: int | None = None) -> None:
+        self._repository, self._keys = repository, Keys(seed)
         self._splits = {split.model: split for split in splits}
         self._lock = threading.Lock()
         self._drawn = {split.model: dict.fromkeys([*split.weights, NONE], 0) for split in splits}
@@ -41,17 +32,18 @@ class Splits:
         answers. Raises NotFound, NotReady, and BadRequest for a key that is none.
         """
         if version:
-            return self._find(name, version)
+            return self._repository.find(name, version)
         # A split answers even while the latest version cannot.
-        split = self._splits.get(name or self._find().source.name)
+        split = self._splits.get(name or self._repository.find().source.name)
         if split is not None:
             for chosen in split.ranked(self._keys.key(key)):
-                with suppress(NotFound, NotReady):
-                    found = self._find(split.model, chosen)
+                found = self._repository.find_version(split.model, chosen)
+                if found is not None:
                     self._count(split.model, chosen)
                     return found
+                self._repository.wanted(split.model)
             self._count(split.model, NONE)
-        return self._find(name)
+        return self._repository.find(name)
 
     def report(self) -> list[dict[str, Any]]:
         """For every split the shares that versions have while all are there, and how many requests each has drawn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import cycle
 from typing import Any, TypeVar, cast
 
@@ -29,6 +30,7 @@ from edgewright.runtime.oip.types import datatype
 from edgewright.runtime.oip.wires import FRAMES, HTTP, Wire, Writing
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.batches import key, rows
+from edgewright.runtime.scheduling.scheduler import Job
 from edgewright.runtime.served import Served
 from edgewright.runtime.stats import SAMPLED
 
@@ -148,13 +150,17 @@ class Inference:
         try:
             quick = served.times.usual_s < SHORT_S and not served.hangs
             quick = quick and (served.pipeline is None or not served.pipeline.takes(inputs))
+            if served.varied:
+                quick = quick and served.times.usual_s + served.more_s(inputs) < SHORT_S
             if quick and served.most_rows > 1 and self._loop.found >= CROWD and self._company is not None:
                 request = name, version, asked, body, timeout_s, priority, wire, answer
-                if self._joined(self._company, served, inputs, request, begin):
-                    return None
+                job = self._joined(self._company, served, inputs, request, begin)
+                if job is not None:
+                    return partial(self._desk.scheduler.cancel, job)
             outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None
             if outputs is None:
-                return self._queue(served, asked, inputs, timeout_s, priority, wire, answer, begin)
+                again = partial(self._ask, name, version, asked, body, timeout_s, priority, wire, answer)
+                return self._queue(served, asked, inputs, timeout_s, priority, wire, answer, begin, again)
         except Gone:  # replaced just now: its successor answers
             return self._ask(name, version, asked, body, timeout_s, priority, wire, answer)
         made = (self._timed if begin else self._reply)(served, asked, outputs, wire)
@@ -173,7 +179,9 @@ class Inference:
             left = None if timeout_s is None else timeout_s - (_now() - begun)
             while True:
                 try:
-                    return self._queue(self._find(name, version), asked, inputs, left, priority, wire, answer, 0.0)
+                    found = self._find(name, version)
+                    again = partial(queue, inputs)
+                    return self._queue(found, asked, inputs, left, priority, wire, answer, 0.0, again)
                 except Gone:  # replaced just now: its successor answers
                     continue
 
@@ -209,10 +217,13 @@ class Inference:
         return lambda: [give_up() for give_up in held]
 
     def _queue(self, served: Served, asked: Plan, inputs: Arrays, timeout_s: float | None, priority: int,
-               wire: Wire, answer: Answer, begin: float) -> GiveUp:  # fmt: skip
-        """Take a place in line; what gives it up."""
+               wire: Wire, answer: Answer, begin: float, again: Callable[[], object]) -> GiveUp:  # fmt: skip
+        """Take a place in line; what gives it up. ``again`` asks the successor of a version that is gone."""
 
         def done(outputs: Any, fault: Fault | None) -> None:
+            if isinstance(fault, Gone):
+                self._later(partial(self._again, again, wire, answer))
+                return
             ready = _now()
 
             def tell() -> None:
@@ -225,31 +236,33 @@ class Inference:
             timeout_s -= min(self._lag, _MOST_LAG * timeout_s)
         return self._desk.later(served, inputs, done, timeout_s, priority)
 
-    def _joined(self, company: Company, served: Served, inputs: Arrays, request: tuple[Any, ...], begin: float) -> bool:
-        """Let others that came in this look share the run; False for one that cannot."""
+    def _joined(
+        self, company: Company, served: Served, inputs: Arrays, request: tuple[Any, ...], begin: float
+    ) -> Job | None:
+        """Let others that came in this look share the run; None for one that cannot."""
         asked, timeout_s, priority, wire, answer = request[2], *request[4:]
         if asked.batch is None:
             asked.batch = rows(inputs), key(inputs)
         if not asked.batch[0]:
-            return False
+            return None
 
         def done(outputs: Any, fault: Fault | None) -> None:
             if isinstance(fault, Gone):
-                self._later(lambda: self._again(request))
+                self._later(partial(self._again, partial(self._ask, *request), wire, answer))
                 return
             self._tell(served, asked, outputs, fault, wire, answer, begin)
 
         job = self._desk.job(served, inputs, done, timeout_s, priority)
         job.rows, job.key = asked.batch
         company.join(job)
-        return True
+        return job
 
-    def _again(self, request: tuple[Any, ...]) -> None:
+    def _again(self, ask: Callable[[], object], wire: Wire, answer: Answer) -> None:
         """Ask the successor of a version that was just replaced."""
         try:
-            self._ask(*request)
+            ask()
         except Fault as fault:
-            request[-1](request[-2].fault(fault))
+            answer(wire.fault(fault))
 
     def _tell(self, served: Served, asked: Plan, outputs: Any, fault: Fault | None, wire: Wire, answer: Answer,
               begin: float) -> None:  # fmt: skip

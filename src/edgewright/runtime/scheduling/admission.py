@@ -1,4 +1,4 @@
-"""Admission: how far a predicted end is to be trusted. Pure.
+"""Admission: who is let in, and how far a predicted end is to be trusted. Pure.
 
 The margin kept before a deadline is learnt from the predictions themselves: it is how much later than predicted those
 who were let in came to be done, at the worst. That covers what no model of run times does (a thread that was not woken,
@@ -6,25 +6,37 @@ another program on the machine), as split conformal prediction does for regressi
 "Algorithmic Learning in a Random World", 2005), over a window, because machines change. Under overload its price is
 small: there is always somebody with more time whose request runs instead. It stays below a share of the time that
 requests have, so that one stall of the machine does not shut everybody out; and who finds nobody before him is let in
-without it: a refusal would help no one.
+without it, if a run usually ends in time: a refusal would help no one.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from edgewright.runtime.scheduling.line import NEVER, Line, Waiting
+from edgewright.runtime.faults import Infeasible
+from edgewright.runtime.scheduling.line import NEVER, URGENT, Line, Waiting
+from edgewright.runtime.scheduling.machine import Machine
+
+if TYPE_CHECKING:
+    from edgewright.runtime.scheduling.scheduler import Job, Runs
 
 _WINDOW = 2048
 _ENOUGH = 64
 _REFRESH = 32
 _REMEMBERED = 256
+_URGENT_ONES = 64
+"""Urgent requests whose slack is remembered when others are batched."""
 _SHARE = 0.7
 """Of the time that requests usually have beyond their run: in simulations (tests/runtime/test_line.py) the largest that
 keeps the machine used when one run in two thousand takes fifteen times as long."""
 _SPREADS = 3.0
-"""Standard deviations of the runs ahead that are kept free while little was learnt, or where nobody is ahead."""
+"""Standard deviations of the runs ahead that are kept free while little was learnt."""
+_STALE = 20.0
+"""So many times as long as a run takes a model must have been idle for what is known of it to be old; and so many times
+as fast it may have become."""
+_LEAST_S = 0.0001
+"""Who has less time than that is not tried: to be handed to another thread takes as long."""
 
 
 class Admission:
@@ -33,6 +45,7 @@ class Admission:
     def __init__(self) -> None:
         self._late: deque[float] = deque(maxlen=_WINDOW)
         self._slacks: deque[float] = deque(maxlen=_REMEMBERED)
+        self._urgent: deque[float] = deque(maxlen=_URGENT_ONES)
         self._news = self._asked = 0
         self._worst = 0.0
         self._most = 0.0
@@ -42,17 +55,53 @@ class Admission:
         """What is kept free before a deadline, in s."""
         return min(self._worst, self._most)
 
-    def finish(self, line: Line, new: Waiting, free: Sequence[float], now: float) -> float | None:
+    @property
+    def longest_s(self) -> float:
+        """How long a run of the less urgent may be made by company: an urgent request that comes meanwhile must still
+        find its usual slack."""
+        return min(self._urgent, default=NEVER)
+
+    def place(self, job: Job, number: int, line: Line, machine: Machine, now: float) -> Waiting:
+        """A place in line, with the promise that goes with it. Raises Infeasible.
+
+        Where nothing ran for long, somebody is let in who would be refused because a run takes too long: were all
+        refused, nobody would ever know that it became faster.
+        """
+        model, times, rows, left = job.model, job.model.times, max(job.rows, 1), job.deadline - now
+        takes = alone = times.usual(rows) + job.beside_s
+        cost, spread = times.mean(rows), times.spread(rows)
+        if 0 < job.rows < model.most_rows and any(w.rows and w.model is model and w.key == job.key for w in line):
+            share = rows / model.most_rows
+            cost, spread = times.mean(model.most_rows) * share, times.spread(model.most_rows) * share
+        cost += job.beside_s
+        if takes > left and untried(model, takes, left, now) and all(w.model is not model for w in line):
+            times.forget()
+            alone = cost = left / 2
+        place = Waiting(job.priority, job.deadline, number, cost, job, spread, alone, model, job.rows, job.key)
+        if takes < left < NEVER and job.priority == URGENT:
+            self._urgent.append(left - takes)
+        place.promised = self._finish(line, place, machine, now) or 0.0
+        if left < NEVER and not place.promised:
+            raise Infeasible(
+                f"it could not safely be done within the {1e3 * left:.3g} ms it has: {len(line)} wait, and its run "
+                f"alone takes {1e3 * takes:.3g} ms",
+                takes > left,
+            )
+        return place
+
+    def _finish(self, line: Line, new: Waiting, machine: Machine, now: float) -> float | None:
         """When ``new`` should be done, or None when that is not safely before its deadline, or costs somebody else
-        theirs; ``free``: when each executor can begin something."""
+        theirs."""
         if new.deadline < NEVER:
             self._slacks.append(new.deadline - now - new.cost)
             self._asked += 1
             if self._asked % _REFRESH == 1:
                 self._most = _SHARE * max(sorted(self._slacks)[len(self._slacks) // 2], 0.0)
-        if not len(line) and min(free) <= now:
-            return line.finish(new, free, _SPREADS)
-        return line.finish(new, free, 0.0 if len(self._late) >= _ENOUGH else _SPREADS, self.margin)
+        if not len(line) and machine.free and not new.model.running:
+            return now + new.alone if now + new.alone <= new.deadline else None
+        spreads = 0.0 if len(self._late) >= _ENOUGH else _SPREADS
+        busy = machine.busy({new.model, *[w.model for w in line]})
+        return line.finish(new, machine.begins(now), busy, spreads, self.margin)
 
     def learn(self, late_s: float) -> None:
         """Somebody who was let in was done (or was found not to be) so much later than predicted; negative: earlier."""
@@ -61,3 +110,10 @@ class Admission:
         if self._news >= _REFRESH or late_s > self._worst:
             self._news = 0
             self._worst = max(*self._late, 0.0)
+
+
+def untried(model: Runs, takes_s: float, left_s: float, now: float) -> bool:
+    """Whether it is too long ago that the model ran for anybody who has ``left_s`` to be refused because a run takes
+    ``takes_s``."""
+    old = not model.running and now - model.last > _STALE * takes_s
+    return old and left_s > max(takes_s / _STALE, _LEAST_S)

@@ -10,6 +10,8 @@ from itertools import count
 from typing import Any
 from weakref import ref
 
+from edgewright.runtime import logs
+
 _FEW = 1024
 _LONGEST_S = 86400.0
 """A thread sleeps a day at most, then looks again: the system refuses to wait for what a client may ask."""
@@ -51,13 +53,21 @@ class Alarms:
             self._thread.join()
 
     def _work(self) -> None:
-        while True:
-            with self._news:
-                while self._open and (not self._heap or self._heap[0][0] > self._clock()):
-                    wait = min(max(self._heap[0][0] - self._clock(), 0.0), _LONGEST_S) if self._heap else None
-                    self._news.wait(wait)
-                if not self._open:
-                    return
-                thing = heappop(self._heap)[2]()
-            if thing is not None:
+        while self._ring():
+            pass
+
+    def _ring(self) -> bool:
+        """Wait for the next one and call with it; False when there will be no more."""
+        with self._news:
+            while self._open and (not self._heap or self._heap[0][0] > self._clock()):
+                wait = min(max(self._heap[0][0] - self._clock(), 0.0), _LONGEST_S) if self._heap else None
+                self._news.wait(wait)
+            if not self._open:
+                return False
+            thing = heappop(self._heap)[2]()
+        if thing is not None:
+            try:
                 self._call(thing)
+            except Exception:  # noqa: BLE001 - the others are called, too
+                logs.trouble("the alarms go on")
+        return True

@@ -10,24 +10,24 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
 from edgewright.runtime import logs
-from edgewright.runtime.faults import Cancelled, Expired, Fault, Gone, Infeasible, NotReady, Overloaded
-from edgewright.runtime.scheduling.admission import Admission
+from edgewright.runtime.faults import Cancelled, Expired, Fault, Gone, NotReady, Overloaded
+from edgewright.runtime.scheduling.admission import Admission, untried
+from edgewright.runtime.scheduling.choosing import Batch, choose
 from edgewright.runtime.scheduling.line import NEVER, Line, Waiting
+from edgewright.runtime.scheduling.machine import Machine
 from edgewright.runtime.scheduling.times import RunTimes
 
 Clock = Callable[[], float]
-_URGENT = 1
+Done = Callable[[Any, Fault | None], None]
+"""Called once, from any thread, with the outputs or with a fault; Gone: the version's successor is to be asked."""
 _LONGEST_S = 86400.0
 """A thread sleeps a day at most, then looks again: the system refuses to wait for what a client may ask."""
-_REMEMBERED = 64
-"""Urgent requests whose slack is remembered when others are batched."""
 
 
 class Runs(Protocol):
@@ -43,6 +43,13 @@ class Runs(Protocol):
     running: int
     """Runs of it that go on, ``most_runs`` at most (0: retired); the scheduler counts."""
     most_runs: int
+    until: float
+    """When the run that goes on should end, in s on the scheduler's clock; it is the scheduler's."""
+
+    @property
+    def last(self) -> float:
+        """When a run of it last ended, in s on the scheduler's clock."""
+        ...
 
     def run(self, jobs: list[Job]) -> None:
         """Answer the jobs, each through its ``done``; raises nothing."""
@@ -59,7 +66,7 @@ class Job:
 
     model: Runs
     inputs: Any
-    done: Callable[[Any, Fault | None], None]
+    done: Done
     deadline: float = NEVER
     priority: int = 2
     rows: int = 0
@@ -81,11 +88,9 @@ class Scheduler:
     def __init__(self, executors: int = 1, most: int = 1024, clock: Clock = time.perf_counter) -> None:
         self._lock = threading.Lock()
         self._work, self._reap = threading.Condition(self._lock), threading.Condition(self._lock)
-        self._line, self._numbers = Line(), count()
+        self._line, self._numbers, self._admission = Line(), count(), Admission()
         self._executors, self._free, self._most, self._clock = executors, executors, most, clock
         self._ends: list[float] = []
-        self._admission = Admission()
-        self._slacks: deque[float] = deque(maxlen=_REMEMBERED)
         self._rest, self._retiring = threading.Condition(self._lock), 0
         self._alarm = NEVER
         self._open = True
@@ -106,21 +111,21 @@ class Scheduler:
         """What is kept free before deadlines, in s: how much later than predicted somebody lately was done."""
         return self._admission.margin
 
-    def enter(self, model: Runs, beside_s: float = 0.0) -> float:
-        """Take an executor for a run of one row in this thread: its expected end, to be given to ``leave``.
+    def enter(self, model: Runs, beside_s: float = 0.0) -> bool:
+        """Take an executor for a run of one row in this thread; then ``leave``.
 
-        ``beside_s`` as a job has it. 0.0 when none is free, the model is busy or somebody waits: then ``submit``.
+        ``beside_s`` as a job has it. False when none is free, the model is busy or somebody waits: then ``submit``.
         """
         with self._lock:
             if not self._free or self._line.waiting or model.running >= model.most_runs or not self._open:
-                return 0.0
-            end = self._clock() + model.times.mean_s + beside_s
+                return False
+            model.until = end = self._clock() + model.times.mean_s + beside_s
             self._free -= 1
             model.running += 1
             self._ends.append(end)
-            return end
+            return True
 
-    def leave(self, model: Runs, end: float, jobs: Sequence[Job] = ()) -> None:
+    def leave(self, model: Runs, jobs: Sequence[Job] = ()) -> None:
         """Give the executor back; ``jobs`` were run on it."""
         with self._lock:
             for job in jobs:
@@ -128,14 +133,21 @@ class Scheduler:
                     self._admission.learn(self._clock() - job.place.promised)
             self._free += 1
             model.running -= 1
-            self._ends.remove(end)
+            self._ends.remove(model.until)
             if self._line.waiting:
                 self._work.notify()
             if self._retiring:
                 self._rest.notify_all()
 
+    def untried(self, model: Runs, takes_s: float, left_s: float) -> bool:
+        """Whether one who has ``left_s`` may find out in line if a run still takes ``takes_s``, which is longer."""
+        return untried(model, takes_s, left_s, self._clock())
+
     def submit(self, job: Job) -> None:
-        """Let a job into the line. Raises Overloaded, Infeasible, Expired or NotReady when it is not let in."""
+        """Let a job into the line. Raises Overloaded, Infeasible, Expired or NotReady when it is not let in.
+
+        In a full line the last one makes room for one of a more urgent priority, and is told Overloaded.
+        """
         with self._lock:
             if not self._open:
                 raise NotReady("the server is shutting down")
@@ -144,37 +156,27 @@ class Scheduler:
             now = self._clock()
             if job.deadline <= now:
                 raise Expired("its deadline had passed when it came")
-            if len(self._line) >= self._most:
-                raise Overloaded(f"{self._most} requests wait already; ask again later")
-            job.arrived = now
-            cost, spread = self._cost(job)
-            place = Waiting(job.priority, job.deadline, next(self._numbers), cost, job, spread)
-            if job.deadline < NEVER and job.priority == _URGENT:
-                self._slacks.append(job.deadline - now - cost)
-            if job.deadline < NEVER or len(self._line):
-                place.promised = self._admission.finish(self._line, place, self._begins(now), now) or 0.0
-            if job.deadline < NEVER and not place.promised:
-                alone = job.model.times.mean(max(job.rows, 1)) + job.beside_s
-                raise Infeasible(
-                    f"it could not safely be done within the {1e3 * (job.deadline - now):.3g} ms it has: "
-                    f"{len(self._line)} wait, and its run alone takes {1e3 * alone:.3g} ms",
-                    alone > job.deadline - now,
-                )
-            job.place = place
-            self._line.join(place, self._executors)
+            shed = [self._line.last] if len(self._line) >= self._most else []
+            if shed and shed[0].priority <= job.priority:
+                raise self._full()
             self._start()
+            place = self._admission.place(job, next(self._numbers), self._line, self._machine(), now)
+            self._out(shed)
+            job.arrived, job.place = now, place
+            self._line.join(place, self._executors)
             if self._free:
                 self._work.notify()
-            if place.deadline - cost < self._alarm:
+            if place.deadline - place.alone < self._alarm:
                 self._reap.notify()
+        for one in shed:
+            tell(one.job.done, None, self._full())
 
     def cancel(self, job: Job) -> bool:
         """Take a job out of the line. False when it runs already or is done."""
         with self._lock:
             if job.place is None or job.place.gone:
                 return False
-            self._line.leave(job.place)
-            job.place.gone = True
+            self._out([job.place])
         job.done(None, Cancelled())
         return True
 
@@ -185,7 +187,7 @@ class Scheduler:
         """
 
         def drained() -> bool:
-            return not model.running and all(w.job.model is not model for w in self._line)
+            return not model.running and all(w.model is not model for w in self._line)
 
         with self._lock:
             self._retiring += 1
@@ -199,121 +201,104 @@ class Scheduler:
 
     def idle(self) -> bool:
         """Whether nobody waits and an executor is free: what is done now delays nobody who is here."""
-        return bool(self._free) and not len(self._line)
+        return self._free > 0 and not len(self._line)
 
     def close(self) -> None:
         """Let nobody in any more, finish what waits, end the threads."""
         with self._lock:
             self._open = False
-            self._work.notify_all()
-            self._reap.notify_all()
+            self._out(())
         for thread in self._threads:
             thread.join()
 
-    def _begins(self, now: float) -> list[float]:
-        """When each executor can begin something."""
-        return [max(end, now) for end in self._ends] + [now] * self._free
+    def _machine(self) -> Machine:
+        return Machine(self._executors, self._free, self._ends)
 
-    def _cost(self, job: Job) -> tuple[float, float]:
-        times, most = job.model.times, job.model.most_rows
-        if job.rows and most > job.rows and len(self._line):  # it will have company
-            share = job.rows / most
-            return times.mean(most) * share + job.beside_s, times.spread(most) * share
-        alone = max(job.rows, 1)
-        return times.mean(alone) + job.beside_s, times.spread(alone)
+    def _out(self, ones: Sequence[Waiting]) -> None:
+        """Take these out of the line, and wake those who look at what is left."""
+        for one in ones:
+            self._line.leave(one)
+            one.gone = True
+        if self._retiring:
+            self._rest.notify_all()
+        if not self._open:
+            self._work.notify_all()
+            self._reap.notify_all()
 
     def _start(self) -> None:
-        if not self._threads:
-            names = [(self._execute, f"executor-{i}") for i in range(self._executors)] + [(self._watch, "reaper")]
-            for target, name in names:
-                self._threads.append(threading.Thread(target=target, name=f"edgewright-{name}", daemon=True))
-                self._threads[-1].start()
+        while len(self._threads) <= self._executors:
+            number = len(self._threads)
+            target, name = (self._execute, f"executor-{number}") if number else (self._watch, "reaper")
+            thread = threading.Thread(target=target, name=f"edgewright-{name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def _execute(self) -> None:
-        while True:
-            with self._lock:
-                jobs: list[Job] = []
-                while not jobs:
-                    if not self._open and not len(self._line):
-                        return
-                    wait = None
-                    if self._free and len(self._line):
-                        jobs, wait = self._take(self._clock())
-                    if not jobs:
-                        self._work.wait(None if wait is None else min(wait, _LONGEST_S))
-                model = jobs[0].model
-                beside = sum(j.beside_s for j in jobs)
-                end = self._clock() + model.times.mean(sum(j.rows for j in jobs) or 1) + beside
-                self._free -= 1
-                model.running += 1
-                self._ends.append(end)
-                if self._free and len(self._line):
-                    self._work.notify()
+        while jobs := self._next():
+            model = jobs[0].model
             try:
                 model.run(jobs)
             except Exception:  # noqa: BLE001 - without this thread nobody in line would ever be answered
                 logs.trouble("an executor goes on")
-            self.leave(model, end, jobs)
+            self.leave(model, jobs)
+            del jobs, model  # while it waits for others, nobody needs them
             if len(os.sched_getaffinity(0)) == 1:
                 time.sleep(0)  # whoever sends the answer has no other core: some 50 us of this one, or wait out a run
 
-    def _take(self, now: float) -> tuple[list[Job], float | None]:
-        """The next batch, out of the line; or nobody, and how long to wait for company (None: for a run to end)."""
-        head = next((w for w in self._line if w.job.model.running < w.job.model.most_runs), None)
-        if head is None:
-            return [], None
-        first: Job = head.job
-        chosen, rows, beside = [head], first.rows, first.beside_s
-        model = first.model
-        if rows and model.most_rows > rows:
-            latest = min(head.deadline, now + self._patience(first, now))
-            for other in self._line:
-                job: Job = other.job
-                if other is head or job.model is not model or job.key != first.key:
-                    # Nobody else may be made late by waiting for a larger batch.
-                    if other is not head:
-                        latest = min(latest, other.deadline - other.cost)
-                    continue
-                together = rows + job.rows
-                end = now + model.times.mean(together) + beside + job.beside_s
-                if together > model.most_rows or end > min(latest, other.deadline):
-                    continue
-                chosen.append(other)
-                rows, latest = together, min(latest, other.deadline)
-                beside += job.beside_s
-            company = first.arrived + model.delay_s
-            patience = min(company, latest - model.times.mean(rows) - beside) - now
-            if rows < model.most_rows and rows not in model.preferred and patience > 0 and self._open:
-                return [], patience
-        for one in chosen:
-            self._line.leave(one)
-            one.gone = True
-        return [one.job for one in chosen], None
+    def _next(self) -> list[Job]:
+        """Wait for the next run: its jobs; none when there will be no more."""
+        with self._lock:
+            while self._open or len(self._line):
+                wait = None
+                if self._free and len(self._line):
+                    now, longest_s = self._clock(), self._admission.longest_s
+                    batch, wait = choose(self._line, now, self._machine(), longest_s, self._open)
+                    if batch is not None:
+                        return self._begin(batch, now)
+                self._work.wait(None if wait is None else min(wait, _LONGEST_S))
+            return []
 
-    def _patience(self, first: Job, now: float) -> float:
-        """How long a batch may run, in s: an urgent request that comes meanwhile must still find its usual slack."""
-        if first.priority == _URGENT or not self._slacks:
-            return NEVER
-        return max(min(self._slacks), 0.0)
+    def _begin(self, batch: Batch, now: float) -> list[Job]:
+        self._out(batch.members)
+        model = batch.members[0].job.model
+        model.until = end = now + batch.takes_s
+        self._free -= 1
+        model.running += 1
+        self._ends.append(end)
+        if self._free and len(self._line):
+            self._work.notify()
+        return [one.job for one in batch.members]
 
     def _watch(self) -> None:
-        """Tell those who cannot be done in time any more, at once."""
-        while True:
-            with self._lock:
-                while self._open and self._line.next_deadline() > self._clock():
-                    self._alarm = self._line.next_deadline()
-                    wait = min(max(self._alarm - self._clock(), 0.0), _LONGEST_S)
-                    self._reap.wait(None if self._alarm == NEVER else wait)
-                if not self._open:
-                    return
+        while late := self._late():
+            for one in late:
+                tell(one.job.done, None, Expired("its deadline could not be met any more while it waited"))
+            del late, one
+
+    def _late(self) -> list[Waiting]:
+        """Wait for somebody who cannot be done in time any more: all of these; none when there will be no more."""
+        with self._lock:
+            while self._open or len(self._line):
                 now = self._clock()
                 late = self._line.hopeless(now)
-                for one in late:
-                    one.gone = True
-                    if one.promised:
-                        self._admission.learn(now + one.cost - one.promised)
-            for one in late:
-                try:
-                    one.job.done(None, Expired("its deadline could not be met any more while it waited"))
-                except Exception:  # noqa: BLE001 - the others are told, too, and those of tomorrow
-                    logs.trouble("the reaper goes on")
+                if late:
+                    for one in late:
+                        if one.promised:
+                            self._admission.learn(now + one.alone - one.promised)
+                    self._out(late)
+                    return late
+                self._alarm = self._line.next_deadline()
+                wait = min(max(self._alarm - now, 0.0), _LONGEST_S)
+                self._reap.wait(None if self._alarm == NEVER else wait)
+            return []
+
+    def _full(self) -> Overloaded:
+        return Overloaded(f"{self._most} requests wait already; ask again later")
+
+
+def tell(done: Done, outputs: Any, fault: Fault | None) -> None:
+    """Call ``done``. What goes wrong in it is its owner's affair: the others are told, too."""
+    try:
+        done(outputs, fault)
+    except Exception:  # noqa: BLE001 - as above
+        logs.trouble("an answer could not be handed over")

@@ -11,40 +11,55 @@ _SIZES = 256
 """Numbers of rows that are told apart: clients choose them, and must not fill the memory."""
 
 
+class _Size:
+    """Recent run times of so many rows; ``left``: how many more until what is told of them is worked out anew."""
+
+    __slots__ = ("kept", "left")
+
+    def __init__(self) -> None:
+        self.kept: deque[float] = deque(maxlen=_WINDOW)
+        self.left = 0
+
+
 class RunTimes:
     """Recent run times of one session, in s, by rows. What is told of them is refreshed now and then: asking is cheap.
 
-    Until a size was seen it is taken from the nearest one known, in proportion to the rows where it is larger: more
-    rows at once have never been dearer than one after the other.
+    Until a size was seen it is taken from the nearest one known: in proportion to the rows where it is larger, since
+    more rows at once have never been dearer than one after the other, or smaller than all known, so that it is tried.
     """
 
-    __slots__ = ("_guess", "_kept", "_known", "_left", "mean_s", "usual_s")
+    __slots__ = ("_guess", "_known", "_sizes", "mean_s", "usual_s")
 
     def __init__(self, guess_s: float = 0.001) -> None:
         self._guess = guess_s
         self.mean_s = self.usual_s = guess_s
         """Of one row: ``mean()`` and ``usual()``, for who asks at each request."""
-        self._kept: dict[int, deque[float]] = {}
+        self._sizes: dict[int, _Size] = {}
         self._known: dict[int, tuple[float, float, float]] = {}
-        self._left = 0
 
     def add(self, rows: int, seconds: float) -> None:
         """One run of ``rows`` took ``seconds``; of no rows counts as of one."""
         rows = rows or 1
-        kept = self._kept.get(rows)
-        if kept is None:
-            if len(self._kept) >= _SIZES:
-                oldest = next(iter(self._kept))
-                del self._kept[oldest], self._known[oldest]
-            kept = self._kept[rows] = deque(maxlen=_WINDOW)
+        size = self._sizes.get(rows)
+        if size is None:
+            if rows not in self._known and len(self._known) >= _SIZES:
+                oldest = next(iter(self._known))
+                del self._known[oldest]
+                self._sizes.pop(oldest, None)
+            size = self._sizes[rows] = _Size()
+        kept = size.kept
         kept.append(seconds)
-        self._left -= 1
-        if self._left < 0 or rows not in self._known:
-            self._left = min(len(kept), _REFRESH)
+        size.left -= 1
+        if size.left < 0:
+            size.left = min(len(kept), _REFRESH)
             mean = sum(kept) / len(kept)
             spread = math.sqrt(sum([(x - mean) ** 2 for x in kept]) / len(kept))
             self._known[rows] = mean, spread, sorted(kept)[len(kept) // 2]
             self.mean_s, _, self.usual_s = self._of(1)
+
+    def forget(self) -> None:
+        """Begin anew with each size's next run; until then what was known of it is told."""
+        self._sizes.clear()
 
     @property
     def learned(self) -> bool:
@@ -71,6 +86,6 @@ class RunTimes:
         if not known:
             return self._guess * rows, self._guess, self._guess * rows
         nearest = min(known, key=lambda size: abs(size - rows))
-        scale = max(rows / nearest, 1.0)
+        scale = rows / nearest if rows > nearest or rows < min(known) else 1.0
         mean, spread, usual = known[nearest]
         return mean * scale, spread * scale, usual * scale

@@ -150,7 +150,10 @@ class Replies:
 
     def _ask(self, pending: _Pending, asked: Asked) -> None:
         def done(outputs: Any, fault: Fault | None) -> None:
-            self._done(pending, outputs, fault)
+            if isinstance(fault, Gone):
+                self._again(pending, asked)
+            else:
+                self._done(pending, outputs, fault)
 
         left = timeout(asked, self.call.context)
         while True:
@@ -165,6 +168,13 @@ class Replies:
                 return
             except Gone:  # replaced just now: its successor answers
                 continue
+
+    def _again(self, pending: _Pending, asked: Asked) -> None:
+        """Ask the successor of a version that was just replaced."""
+        try:
+            self._ask(pending, asked)
+        except EdgewrightError as error:
+            self._done(pending, None, error)
 
     def _done(self, pending: _Pending, outputs: Any, error: EdgewrightError | None) -> None:
         with self._changed:
