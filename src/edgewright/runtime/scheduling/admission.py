@@ -11,7 +11,7 @@ without it, if a run usually ends in time: a refusal would help no one.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from edgewright.runtime.faults import Infeasible
@@ -25,8 +25,6 @@ _WINDOW = 2048
 _ENOUGH = 64
 _REFRESH = 32
 _REMEMBERED = 256
-_URGENT_ONES = 64
-"""Urgent requests whose slack is remembered when others are batched."""
 _SHARE = 0.7
 """Of the time that requests usually have beyond their run: in simulations (tests/runtime/test_line.py) the largest that
 keeps the machine used when one run in two thousand takes fifteen times as long."""
@@ -39,16 +37,15 @@ _LEAST_S = 0.0001
 """Who has less time than that is not tried: to be handed to another thread takes as long."""
 
 
-class Admission:
-    """Lets requests in by predicted finish, and learns from how those predictions came out."""
+class _Level:
+    """What was learnt of one priority: what comes later than predicted among the less urgent, because others may go
+    before it, says nothing of the urgent."""
 
     def __init__(self) -> None:
-        self._late: deque[float] = deque(maxlen=_WINDOW)
+        self.late: deque[float] = deque(maxlen=_WINDOW)
         self._slacks: deque[float] = deque(maxlen=_REMEMBERED)
-        self._urgent: deque[float] = deque(maxlen=_URGENT_ONES)
         self._news = self._asked = 0
-        self._worst = 0.0
-        self._most = 0.0
+        self._worst = self._most = 0.0
 
     @property
     def margin(self) -> float:
@@ -56,10 +53,43 @@ class Admission:
         return min(self._worst, self._most)
 
     @property
+    def least(self) -> float:
+        """The least time that one of them had beyond its run, in s; infinity before the first."""
+        return min(self._slacks, default=NEVER)
+
+    def asked(self, slack_s: float) -> None:
+        """Somebody came who had so much time beyond his run."""
+        self._slacks.append(slack_s)
+        self._asked += 1
+        if self._asked % _REFRESH == 1:
+            self._most = _SHARE * sorted(self._slacks)[len(self._slacks) // 2]
+
+    def learn(self, late_s: float) -> None:
+        """Somebody was done so much later than predicted."""
+        self.late.append(late_s)
+        self._news += 1
+        if self._news >= _REFRESH or late_s > self._worst:
+            self._news = 0
+            self._worst = max(*self.late, 0.0)
+
+
+class Admission:
+    """Lets requests in by predicted finish, and learns from how those predictions came out."""
+
+    def __init__(self) -> None:
+        self._levels: defaultdict[int, _Level] = defaultdict(_Level)
+
+    @property
+    def margin(self) -> float:
+        """What is kept free before the deadlines of the most urgent that have any, in s."""
+        return self._levels[min(self._levels, default=URGENT)].margin
+
+    @property
     def longest_s(self) -> float:
         """How long a run of the less urgent may be made by company: an urgent request that comes meanwhile must still
         find its usual slack."""
-        return min(self._urgent, default=NEVER)
+        urgent = self._levels[URGENT]
+        return max(urgent.least - urgent.margin, 0.0)
 
     def place(self, job: Job, number: int, line: Line, machine: Machine, now: float) -> Waiting:
         """A place in line, with the promise that goes with it. Raises Infeasible.
@@ -78,8 +108,8 @@ class Admission:
             times.forget()
             alone = cost = left / 2
         place = Waiting(job.priority, job.deadline, number, cost, job, spread, alone, model, job.rows, job.key)
-        if takes < left < NEVER and job.priority == URGENT:
-            self._urgent.append(left - takes)
+        if takes < left < NEVER:
+            self._levels[job.priority].asked(left - takes)
         place.promised = self._finish(line, place, machine, now) or 0.0
         if left < NEVER and not place.promised:
             raise Infeasible(
@@ -92,24 +122,17 @@ class Admission:
     def _finish(self, line: Line, new: Waiting, machine: Machine, now: float) -> float | None:
         """When ``new`` should be done, or None when that is not safely before its deadline, or costs somebody else
         theirs."""
-        if new.deadline < NEVER:
-            self._slacks.append(new.deadline - now - new.cost)
-            self._asked += 1
-            if self._asked % _REFRESH == 1:
-                self._most = _SHARE * max(sorted(self._slacks)[len(self._slacks) // 2], 0.0)
         if not len(line) and machine.free and not new.model.running:
             return now + new.alone if now + new.alone <= new.deadline else None
-        spreads = 0.0 if len(self._late) >= _ENOUGH else _SPREADS
-        busy = machine.busy({new.model, *[w.model for w in line]})
-        return line.finish(new, machine.begins(now), busy, spreads, self.margin)
+        busy, begins = machine.busy({new.model, *[w.model for w in line]}), machine.begins(now)
+        if all(w.priority > new.priority for w in line):  # a refusal would leave its place to nobody of its own
+            return line.finish(new, begins, busy)
+        level = self._levels[new.priority]
+        return line.finish(new, begins, busy, 0.0 if len(level.late) >= _ENOUGH else _SPREADS, level.margin)
 
-    def learn(self, late_s: float) -> None:
+    def learn(self, one: Waiting, late_s: float) -> None:
         """Somebody who was let in was done (or was found not to be) so much later than predicted; negative: earlier."""
-        self._late.append(late_s)
-        self._news += 1
-        if self._news >= _REFRESH or late_s > self._worst:
-            self._news = 0
-            self._worst = max(*self._late, 0.0)
+        self._levels[one.priority].learn(late_s)
 
 
 def untried(model: Runs, takes_s: float, left_s: float, now: float) -> bool:

@@ -67,7 +67,8 @@ def _batch(head: Waiting, line: Iterable[Waiting], now: float, machine: Machine,
     for other in line:
         if other is head:
             continue
-        if other.rows and other.model is model and rows + other.rows <= model.most_rows and other.key == key:
+        alike = other.rows and other.model is model and rows + other.rows <= model.most_rows and other.key == key
+        if alike and (head.priority != URGENT or other.priority == URGENT):  # no urgent one waits for less urgent rows
             together = times.mean(rows + other.rows) + beside + other.job.beside_s
             if together <= longest_s and now + together <= min(latest, other.deadline):
                 members.append(other)

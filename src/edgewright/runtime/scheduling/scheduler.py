@@ -130,7 +130,7 @@ class Scheduler:
         with self._lock:
             for job in jobs:
                 if job.place is not None and job.place.promised:
-                    self._admission.learn(self._clock() - job.place.promised)
+                    self._admission.learn(job.place, self._clock() - job.place.promised)
             self._free += 1
             model.running -= 1
             self._ends.remove(model.until)
@@ -284,7 +284,7 @@ class Scheduler:
                 if late:
                     for one in late:
                         if one.promised:
-                            self._admission.learn(now + one.alone - one.promised)
+                            self._admission.learn(one, now + one.alone - one.promised)
                     self._out(late)
                     return late
                 self._alarm = self._line.next_deadline()
