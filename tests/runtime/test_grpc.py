@@ -479,6 +479,22 @@ def test_models_are_loaded_and_unloaded(folder, tmp_path):
         made.close()
 
 
+@pytest.mark.parametrize("rows", [1, 2**17 + 3])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_small_and_large_tensors_are_the_same_both_ways(place, rows, streamed):
+    x = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
+    made = place()
+    if streamed:
+        replies = list(made.stream()(iter([request(x=x), request(x=x, id="2")]), timeout=LONG))
+        assert [r.infer_response.id for r in replies] == ["", "2"] and not any(r.error_message for r in replies)
+        found = [answer(r.infer_response.SerializeToString()) for r in replies]
+        assert all(r.infer_response.parameters["triton_final_response"].bool_param for r in replies)
+    else:
+        found = [answer(made.call()(request(x=x)))]
+    for one in found:
+        np.testing.assert_array_equal(one, 2 * x)
+
+
 def test_a_stream_answers_in_order_whatever_goes_wrong_within(place):
     client = place().client
     answers = queue.Queue()

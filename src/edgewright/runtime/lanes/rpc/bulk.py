@@ -6,10 +6,11 @@ empty inputs, and 565 ms for 13 MiB of parameters. Raw tensors need no parsing a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edgewright.runtime.faults import BadRequest
+from edgewright.runtime.lanes.outbox import Buffer
 
 _MOST_FIELDS = 2**16 + 2**12
 _MOST_BESIDE, _MOST_FLOATS = 4 * 2**20, 16 * 2**20
@@ -18,6 +19,8 @@ _RAW, _INPUTS, _CONTENTS, _FLOATS = 7, 5, 5, (6, 7)
 there, whose packed elements are parsed by copying them."""
 _PARTS: Mapping[int, Any] = {_INPUTS: {_CONTENTS: dict.fromkeys(_FLOATS)}}
 _PACKED = 2
+_RAW_OUT, _RESPONSE = 6, 2
+"""Numbers of ModelInferResponse's raw_output_contents, and of that message in a stream's."""
 
 
 def apart(raw: bytes) -> tuple[bytes, list[memoryview]]:
@@ -34,6 +37,28 @@ def apart(raw: bytes) -> tuple[bytes, list[memoryview]]:
         tensors.append(memoryview(raw)[start:end])
         left = end
     return b"".join((*kept, raw[left:])), tensors
+
+
+def joined(head: bytes, tensors: Sequence[Buffer], streamed: bool) -> bytes:
+    """A ModelInferResponse, or the ModelStreamInferResponse that holds one, with these as its raw tensors: they are
+    copied once, where protobuf would do so three times. (Of a message that comes twice in another, what lies in the
+    second is added to the first.)"""
+    if not tensors:
+        return head
+    parts: list[Buffer] = []
+    for tensor in tensors:
+        parts += [_begun(_RAW_OUT, len(tensor)), tensor]
+    within = [_begun(_RESPONSE, sum(map(len, parts)))] if streamed else []
+    return b"".join((head, *within, *parts))
+
+
+def _begun(number: int, size: int) -> bytes:
+    made = bytearray([number << 3 | _PACKED])
+    while size > 127:
+        made.append(size & 127 | 128)
+        size >>= 7
+    made.append(size)
+    return bytes(made)
 
 
 class _Count:

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone
+from edgewright.runtime.lanes.rpc.bulk import joined
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.lanes.rpc.tensors import Asked, fill, read
 from edgewright.runtime.oip.regions import Regions
@@ -48,9 +49,8 @@ class Inference:
             except Gone:  # replaced just now: its successor answers
                 continue
             made = _Reply()
-            fill(made, served, asked, outputs)
-            told: bytes = made.SerializeToString()
-            return told
+            raws = fill(made, served, asked, outputs)
+            return joined(made.SerializeToString(), raws, streamed=False)
 
     def _wait(self, served: Served, asked: Asked, left: float | None, context: Any) -> Any:
         over = threading.Event()

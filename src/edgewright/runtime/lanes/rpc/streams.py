@@ -13,6 +13,8 @@ import grpc
 from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.desk import Desk, GiveUp
 from edgewright.runtime.faults import Fault, Gone, NotReady
+from edgewright.runtime.lanes.outbox import Buffer
+from edgewright.runtime.lanes.rpc.bulk import joined
 from edgewright.runtime.lanes.rpc.calls import Call
 from edgewright.runtime.lanes.rpc.inference import Find, timeout
 from edgewright.runtime.lanes.rpc.logged import Told
@@ -195,11 +197,11 @@ class Replies:
 
 
 def _told(pending: _Pending) -> bytes:
-    made = _StreamReply()
+    made, raws = _StreamReply(), list[Buffer]()
     error, asked = pending.error, pending.asked
     if error is None and asked is not None and pending.served is not None:
         try:
-            fill(made.infer_response, pending.served, asked, pending.outputs)
+            raws = fill(made.infer_response, pending.served, asked, pending.outputs)
         except Fault as fault:
             made.Clear()
             error = pending.error = fault
@@ -209,5 +211,4 @@ def _told(pending: _Pending) -> bytes:
         if asked is not None:  # so that the caller knows which of its requests it was
             made.infer_response.model_name, made.infer_response.id = asked.model, asked.id
     made.infer_response.parameters["triton_final_response"].bool_param = True  # one reply a request, always
-    raw: bytes = made.SerializeToString()
-    return raw
+    return joined(made.SerializeToString(), raws, streamed=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import BadRequest
+from edgewright.runtime.lanes.outbox import Buffer
 from edgewright.runtime.lanes.rpc.bulk import apart, varint
 from edgewright.runtime.lanes.rpc.schema import MESSAGES
 from edgewright.runtime.oip.classes import classified
@@ -221,13 +222,16 @@ def _whole(parameters: Any, key: str) -> int:
     return value
 
 
-def fill(made: Any, served: Served, asked: Asked, outputs: Arrays) -> None:
+def fill(made: Any, served: Served, asked: Asked, outputs: Arrays) -> list[Buffer]:
     """Write a ModelInferResponse, tensors raw; of one that lies in shared memory the raw part is empty, as Triton's.
-    Raises BadRequest for an output that the model does not have, or that its place cannot hold, and NotFound."""
+    Large ones are not written into it: those that are returned are to be ``joined`` to it.
+
+    Raises BadRequest for an output that the model does not have, or that its place cannot hold, and NotFound.
+    """
     made.model_name, made.model_version, made.id = served.source.name, served.source.version, asked.id
     if isinstance(outputs, Safe):
         made.parameters["fail_safe"].bool_param = True
-    kinds = {spec.name: spec.dtype for spec in served.session.signature.outputs}
+    kinds, raws = {spec.name: spec.dtype for spec in served.session.signature.outputs}, list[Buffer]()
     for name in asked.outputs or outputs:
         if name not in outputs:
             raise BadRequest(f"the model has no output {name!r}; it has: {', '.join(outputs)}")
@@ -240,10 +244,16 @@ def fill(made: Any, served: Served, asked: Asked, outputs: Arrays) -> None:
             for key, value in asked.places[name].write(raw).items():
                 setattr(told.parameters[key], "string_param" if isinstance(value, str) else "int64_param", value)
             raw = b""
-        made.raw_output_contents.append(raw)
+        raws.append(raw)
+    if sum(map(len, raws)) > _BULK:
+        return raws
+    made.raw_output_contents.extend(map(bytes, raws))
+    return []
 
 
-def _raw(array: NDArray[Any], kind: str) -> bytes:
+def _raw(array: NDArray[Any], kind: str) -> Buffer:
     if kind == "BYTES":
         return write_bytes(array)
-    return narrow(array) if kind == "BF16" else array.tobytes()
+    if kind == "BF16":
+        return narrow(array)
+    return array.tobytes() if array.nbytes <= _BULK else np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
