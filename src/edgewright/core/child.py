@@ -28,7 +28,7 @@ from edgewright.core.files import scratch
 from edgewright.core.priority import Priority, lower, turns
 
 _ANSWER_LIMIT = 16 * 2**20
-_PATIENCE_S = 1.0
+_PATIENCE_S = 0.25
 _TAIL = 8192
 _FILE_LIMIT = 8 * 2**30
 _KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")

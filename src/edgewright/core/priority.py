@@ -13,26 +13,24 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 
 Priority = Literal["", "low", "idle"]
-""""": as everybody; "low": a tenth of a CPU that others want; "idle": next to nothing of it, and it makes way at once
-for whoever wakes up, on the CPU and at the disk (SCHED_IDLE, sched(7))."""
-_NICE = 10
-_GROUP = {"low": "10", "idle": "19"}
-_STARVED_S, _SHARE = 2.0, 0.1
+""""": as everybody; "low": ten steps nicer; "idle": next to nothing of a CPU that others want, and it makes way at
+once for whoever wakes up, on the CPU and at the disk (SCHED_IDLE, sched(7))."""
+_NICE, _NICEST = 10, "19"
+_STARVED_S, _SHARE = 1.0, 0.1
 
 
 def lower(pid: int, priority: Priority) -> None:
     """Give a process that has a session of its own this priority; what the system does not let us is left out.
 
     Where Linux weighs sessions as groups against each other (sched_autogroup, sched(7)), a process's own priority
-    counts within its session only: so the group's is lowered, too.
+    counts within its session only: so that of an idle one is lowered, too.
     """
-    if not priority:
-        return
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text(_GROUP[priority])
+    if priority:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, _NICE)
     if priority == "idle":
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(_NICEST)
         with contextlib.suppress(OSError, AttributeError):
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
@@ -70,7 +68,7 @@ class Turns:
 
     @property
     def starved(self) -> bool:
-        """Whether others leave it next to nothing: it waited for 2 s, and ran less than a tenth of that."""
+        """Whether others leave it next to nothing: it waited for 1 s, and ran less than a tenth of that."""
         return self.waited_s >= _STARVED_S and self.ran_s < _SHARE * self.waited_s
 
 
