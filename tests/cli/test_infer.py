@@ -20,6 +20,9 @@ from PIL import Image
 from edgewright.cli import main
 from edgewright.runtime import Runtime
 from edgewright.runtime.addresses import Address
+from edgewright.runtime.client import Client
+from edgewright.runtime.config import Config, ModelTable
+from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.server import Server, serving
 from edgewright.testing.tiny import TINY_PREPROCESSING, seal_tiny, tiny_model
@@ -368,3 +371,25 @@ def test_tls_with_an_authority_of_one_s_own(say, fails, other, two, tmp_path):
     assert "0.75" in say(url, "m", two, "--ca", ca)
     status, said = fails("infer", url, "m", two)
     assert status == 1 and "is not trusted" in said and "--ca" in said
+
+
+def test_fail_safe_outputs_are_told_apart(models, files, tmp_path, capsys):
+    place = tmp_path / "edge.sock"
+    config = Config(models={"plain": ModelTable(fail_safe={OUT: [0.0] * tiny_model().signature.outputs[0].shape[-1]})})
+    made = Server(Settings(models / "plain.onnx", config=config), [Address(port=0), Address(path=place)])
+    thread = serving(made)
+    try:
+        asked = ["infer", str(made.addresses[0]), "plain", str(files / "one.npy")]
+        for more, safe in ((["--deadline-ms", "0.001"], True), ([], False)):
+            assert main([*asked, *more]) == 0
+            assert ("FAIL-SAFE" in capsys.readouterr().out) is safe
+            assert main([*asked, *more, "--json"]) == 0
+            assert json.loads(capsys.readouterr().out)["answers"][0].get("fail_safe", False) is safe
+        tensor = np.load(files / "one.npy")[None]
+        with Client(place) as client:
+            for deadline_ms, safe in ((0.001, True), (0.0, False)) * 2:
+                found = client.infer({"image": tensor}, "plain", deadline_ms=deadline_ms)
+                assert isinstance(found, Safe) is safe and found[OUT].any() != safe
+    finally:
+        made.stop()
+        thread.join(LONG)

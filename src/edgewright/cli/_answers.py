@@ -57,7 +57,8 @@ def classes_in(answered: Answered, told: Mapping[str, Any], top: int | None, ran
 
 def shown(path: Path, answered: Answered, classes: Classes | None, took_ms: float) -> Iterator[str]:
     """Lines for people. What a server sends must not reach the terminal as commands: only printable text does."""
-    yield f"{_printable(str(path))}  {took_ms:.3g} ms"
+    safe = "  FAIL-SAFE: declared for a missed deadline, not computed" if answered.safe else ""
+    yield f"{_printable(str(path))}  {took_ms:.3g} ms{safe}"
     if classes is None:
         for name, array in answered.outputs.items():
             values = np.array2string(array, precision=4, threshold=20, edgeitems=3, max_line_width=100)

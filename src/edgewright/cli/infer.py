@@ -67,6 +67,7 @@ def _ask(peer: Remote | Local, name: str, version: str, arguments: argparse.Name
         classes = classes_in(answered, told, arguments.top, bool(wanted))
         if arguments.json:
             entry = {"file": str(path), "version": answered.version, "ms": took_ms, "outputs": plain(answered)}
+            entry |= {"fail_safe": True} if answered.safe else {}
             answers.append(entry if classes is None else {**entry, "classes": classes})
         else:
             print("\n".join(shown(path, answered, classes, took_ms)), flush=True)

@@ -51,6 +51,11 @@ def tell(found: Checked, as_json: bool) -> int:
     ]
     rows += [("warning", text) for text in found.warnings]
     rows += [("problem", text) for text in found.problems]
-    rows += [("check", f"{len(found.problems) or 'no'} problem{'s' * (len(found.problems) != 1)}")]
+    told = [_count(found.problems, "problem"), *([_count(found.warnings, "warning")] if found.warnings else [])]
+    rows += [("check", ", ".join(told))]
     sys.stdout.write("".join(f"{logs.printable(f'{what:<9} {text}')}\n" for what, text in rows))
     return int(bool(found.problems))
+
+
+def _count(ones: list[str], what: str) -> str:
+    return f"{len(ones) or 'no'} {what}{'s' * (len(ones) != 1)}"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.lanes.frames import ATTACH, HEADER, INFER, MAGIC
 from edgewright.runtime.oip.types import NUMPY, read_bytes, write_bytes
 
@@ -49,7 +50,7 @@ class Client(Closing):
             raise EdgewrightError(f"no server answers at {path}: {error.strerror or error}") from error
         self._heads: dict[Any, bytes] = {}
         self._shared: dict[str, NDArray[np.uint8]] = {}
-        self._replies: dict[bytes, list[_Output]] = {}
+        self._replies: dict[bytes, tuple[list[_Output], bool]] = {}
 
     def infer(
         self, inputs: Mapping[str, NDArray[Any]], model: str = "", *, deadline_ms: float = 0.0, priority: int = 0
@@ -58,6 +59,8 @@ class Client(Closing):
         or objects that are one of the two, and come back as objects that are bytes.
 
         ``deadline_ms`` is counted in whole µs, 0.0: none.
+
+        The outputs are a ``Safe`` where they were declared for a missed deadline, not computed.
 
         Raises InputError for what cannot be sent, Unanswered for the server's errors, EdgewrightError when the
         connection breaks.
@@ -92,8 +95,9 @@ class Client(Closing):
         if known is None:
             known = self._understand(told)
         start = HEADER.size + length
-        found = {}
-        for name, dtype, shape, nbytes in known:
+        outputs, safe = known
+        found: dict[str, NDArray[Any]] = Safe() if safe else {}
+        for name, dtype, shape, nbytes in outputs:
             if dtype is not None:
                 found[name] = np.frombuffer(reply, dtype, math.prod(shape), start).reshape(shape)
             else:
@@ -175,9 +179,10 @@ class Client(Closing):
             self._heads[key] = found
         return found
 
-    def _understand(self, told: bytes) -> list[_Output]:
-        known = []
-        for output in json.loads(told)["outputs"]:
+    def _understand(self, told: bytes) -> tuple[list[_Output], bool]:
+        """The outputs that follow, and whether they are a fail-safe's."""
+        said, known = json.loads(told), []
+        for output in said["outputs"]:
             size = output["parameters"]["binary_data_size"]
             kind, shape = output["datatype"], tuple(output["shape"])
             if kind != "BYTES" and kind not in NUMPY:
@@ -185,8 +190,8 @@ class Client(Closing):
             known.append((output["name"], NUMPY.get(kind), shape, size))
         if len(self._replies) > _MEMO:
             self._replies.clear()
-        self._replies[told] = known
-        return known
+        self._replies[told] = understood = known, said.get("parameters", {}).get("fail_safe") is True
+        return understood
 
     def close(self) -> None:
         """End the connection."""

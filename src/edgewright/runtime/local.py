@@ -8,6 +8,7 @@ from typing import Any
 
 from edgewright.core.closing import Closing
 from edgewright.core.errors import InputError
+from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import Fault
 from edgewright.runtime.oip.answers import Answered
 from edgewright.runtime.oip.metadata import metadata, parameters
@@ -56,7 +57,8 @@ class Local(Closing):
                 raise InputError(str(error)) from error
             raise
         kinds = {name: datatype("str" if a.dtype.kind in "OSU" else a.dtype.name) for name, a in found.items()}
-        return Answered(found, self._runtime.repository.find(model, version).source.version, kinds)
+        version = self._runtime.repository.find(model, version).source.version
+        return Answered(found, version, kinds, isinstance(found, Safe))
 
     def close(self) -> None:
         """Finish what waits, and close every model."""

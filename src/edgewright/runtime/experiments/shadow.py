@@ -50,7 +50,7 @@ class Shadow:
 
     def __post_init__(self) -> None:
         if not isinstance(self.version, str) or not self.version:
-            raise InputError(f"the shadow of {self.model!r} names no version; write it as version = '2'")
+            raise InputError(f"the shadow of {self.model!r} names no version in quotes; write it as version = '2'")
         if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 < self.share <= 0.5:
             raise InputError(f"the share of {self.model!r}'s shadow lies between 0 and 0.5, not {self.share!r}")
 

@@ -57,6 +57,10 @@ class Shelf:
         told = f"{served.source.title} took the place of {before.source.title}"
         logs.info("reload", told, model=name, version=version, digest=served.source.digest,
                   before=before.source.version, before_digest=before.source.digest)  # fmt: skip
+        if not _alike(served, before):
+            other = f"{served.source.title} has other inputs or outputs than {before.source.title} had"
+            logs.warning("reload", f"{other}: clients that ask as before may be refused", model=name, version=version)
+            self._repository.note(name, version, "READY", other)
         slot.began = time.monotonic()
         served.rival = slot.good if slot.good is not None and _alike(served, slot.good) else None
         if before.source.version != version:
@@ -125,7 +129,8 @@ class Shelf:
         slot = self.slots.pop(path)
         self.empty(slot, "")
         self._repository.note(slot.place.name, slot.place.version)
-        logs.info("model", f"{slot.place.name}: its files are gone, and so is it", model=slot.place.name)
+        left = f"{slot.place.name}: {slot.place.path.name} is gone, and so is what was served from it"
+        logs.info("model", left, model=slot.place.name)
 
     def wake(self, name: str, load: Callable[[], None]) -> None:
         """``load``, once, for a model that is asked for and was cooled; from any thread."""

@@ -18,11 +18,13 @@ _MOST_JSON = 256 * 2**20
 
 @dataclass(frozen=True)
 class Answered:
-    """Outputs by name, the version that answered, and the protocol's datatypes by name."""
+    """Outputs by name, the version that answered, and the protocol's datatypes by name. ``safe``: they were declared
+    for a missed deadline, not computed."""
 
     outputs: Mapping[str, NDArray[Any]]
     version: str = ""
     datatypes: Mapping[str, str] = field(default_factory=dict)
+    safe: bool = False
 
 
 def is_spec(entry: Any) -> bool:
@@ -59,7 +61,9 @@ def read_answer(raw: bytes, length: int) -> Answered:
         else:
             flat = np.asarray(_flat(entry["data"]), _dtype(kind))
         outputs[name], datatypes[name] = flat.reshape(shape), kind
-    return Answered(outputs, str(told.get("model_version", "")), datatypes)
+    more = told.get("parameters")
+    safe = isinstance(more, dict) and more.get("fail_safe") is True
+    return Answered(outputs, str(told.get("model_version", "")), datatypes, safe)
 
 
 def _read(part: memoryview, kind: str, count: int) -> NDArray[Any]:
