@@ -24,8 +24,11 @@ class FirstCome:
         self._thread = threading.Thread(target=self._execute, daemon=True)
         self._thread.start()
 
-    def enter(self, model: Any, beside_s: float = 0.0) -> float:
-        return 0.0
+    def enter(self, model: Any, beside_s: float = 0.0) -> bool:
+        return False
+
+    def untried(self, *_: Any) -> bool:
+        return False
 
     def submit(self, job: Any) -> None:
         with self._work:

@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from edgewright.runtime import Runtime, server, serving
+from edgewright.runtime import Runtime, service, serving
 from edgewright.runtime.desk import Desk
-from edgewright.runtime.experiments import plan
 from edgewright.runtime.faults import Expired, Fault, Infeasible, NotReady, Overloaded
 from serve.arrivals import EXPIRED, FAILED, OK, REFUSED
 from serve.firstcome import FirstCome
@@ -66,9 +65,9 @@ def write(out: Path) -> None:
 
 def over_http(who: str, model: Path, port: int, out: Path) -> None:
     """Serve. The only differences to ``edgewright serve`` are the book, and the scheduler of the baseline."""
-    plan.Desk = Watched  # type: ignore[misc]
+    service.Desk = Watched  # type: ignore[misc]
     if who == "firstcome":
-        server.Scheduler = FirstCome  # type: ignore[misc,assignment]
+        service.Scheduler = FirstCome  # type: ignore[misc,assignment]
     serving.main(["--models-dir", str(model), "--http", f"127.0.0.1:{port}"])
     write(out)
 

@@ -181,7 +181,7 @@ def ran(monkeypatch):
 @pytest.mark.parametrize("binary", [True, False])
 def test_a_quick_model_runs_on_the_loop_and_not_with_much_to_do(started, ran, binary):
     server = started()
-    for count, where in ((4, "edgewright-server"), (20_000, "edgewright-executor-0"), (4, "edgewright-server")):
+    for count, where in ((4, "edgewright-server"), (20_000, "edgewright-executor-1"), (4, "edgewright-server")):
         x = np.arange(count, dtype=np.float32)
         while server.repository.find("double").running:
             pass

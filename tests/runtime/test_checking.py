@@ -173,7 +173,7 @@ def test_in_words(folder, capsys):
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         assert main(["--models-dir", str(folder), "--check", "--http", address]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"listening http://{address}" and lines[-1] == "check     no problems"
+    assert lines[0] == f"listening http://{address}" and lines[-1] == "check     no problems, 1 warning"
     digest = hashlib.sha256((folder / "double.onnx").read_bytes()).hexdigest()[:12]
     assert lines[1] == f"model     double 1 (sha256 {digest}) on onnxruntime, CPUExecutionProvider"
     assert lines[2].startswith("warning   ")

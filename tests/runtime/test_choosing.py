@@ -97,7 +97,7 @@ def test_who_is_late_anyway_keeps_no_batch_small():
     world.ask(taking(3.0), "before")
     world.ask(late, "late", 8.5)
     rows(world, model, "a1", priority=1, limit_s=60.0)
-    rows(world, model, "a2", limit_s=60.0)
+    rows(world, model, "a2", priority=1, limit_s=60.0)
     world.run()
     assert names(model) == [["a1", "a2"]] and world.told["late"][1] is Expired
 
@@ -242,3 +242,13 @@ def test_everybody_is_told_once_and_promises_are_kept_where_runs_take_what_they_
         more, of = world.broken()
         broken, promised = broken + more, promised + of
     assert promised > 500 and broken <= most * promised, (broken, promised)
+
+
+def test_no_urgent_request_waits_for_rows_of_the_less_urgent():
+    world, model = Simulation(), taking(1.0, 0.1, most_rows=8)
+    world.ask(taking(3.0), "before")
+    rows(world, model, "usual", limit_s=60.0)
+    rows(world, model, "urgent", priority=1, limit_s=60.0)
+    rows(world, model, "another", priority=1, limit_s=60.0)
+    world.run()
+    assert names(model) == [["urgent", "another"], ["usual"]]

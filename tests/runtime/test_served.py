@@ -175,7 +175,7 @@ def test_rows_count_once_runs_of_several_are_seen_to_take_long(monkeypatch):
     desk = Desk(Scheduler())
     with pytest.raises(Infeasible, match="a run takes 4 ms"):
         desk.at_once(served, x(1, 2, 3, 4), timeout_s=0.002 / 20)
-    job = desk.later(served, x(1, 2, 3, 4), lambda *_: None)
+    (job,) = desk.later(served, x(1, 2, 3, 4), lambda *_: None).args
     assert job.beside_s == pytest.approx(0.003)
     desk.close()
 

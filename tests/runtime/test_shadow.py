@@ -107,7 +107,9 @@ class Plus:
 def version(name, number, takes=0.001, threads=1, fails=False):
     options = EngineOptions(threads=threads)
     undeclared = {"preprocessing": None, "postprocessing": None}
-    source = SimpleNamespace(name="m", version=name, digest=f"d{name}", engine="fake", options=options, **undeclared)
+    source = SimpleNamespace(
+        name="m", version=name, digest=f"d{name}", engine="fake", written_ns=0, options=options, **undeclared
+    )
     served = Served(source, Plus(number, fails))
     for _ in range(40):
         served.times.add(1, takes)

@@ -115,7 +115,7 @@ def test_splits_that_are_none_are_refused(told):
 
 def version(name, number):
     """As much of a Served as the repository looks at."""
-    return SimpleNamespace(source=SimpleNamespace(name=name, version=number), name=name, version=number)
+    return SimpleNamespace(source=SimpleNamespace(name=name, version=number, written_ns=0), name=name, version=number)
 
 
 def repository(*versions):
