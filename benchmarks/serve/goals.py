@@ -39,6 +39,9 @@ def checks(result: Mapping[str, Any]) -> list[Check]:
         found += _reloads(reloads)
     if overload := result.get("overload"):
         found += _overload(overload)
+    if priorities := result.get("priorities"):
+        shares = ", ".join(f"{row['who']} {row['met_share']:.1%}" for row in priorities["rows"])
+        found.append(Check("critical requests in time beside a flood", "told alone", shares, None))
     return found
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/serve/run.py [--quick] [--only PART_OR_SERVER] [--reload-limit S]
 
-Parts: compare, tiles, overload, reloads. The peers' environments are made on first use (from PyPI; kept under
+Parts: compare, tiles, overload, priorities, reloads. The peers' environments are made on first use (from PyPI; kept under
 ``.envs``). Writes ``results/<date>.json`` and ``.md``, anew after each part. The whole run takes about 15 minutes,
 ``--quick`` three. Nothing else should run meanwhile.
 """
@@ -25,12 +25,12 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from edgewright.core.files import write_file
 from edgewright.measurement.conditions import environment
-from serve import compare, goals, load, overload, reloads, tables, tiles
+from serve import compare, goals, load, overload, priorities, reloads, tables, tiles
 from serve.peers import environments
 from serve.subjects import BATCHING, ECHO, EDGEWRIGHT, SUBJECTS, Subject
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("compare", "tiles", "overload", "reloads")
+PARTS = ("compare", "tiles", "overload", "priorities", "reloads")
 
 
 def versions(subjects: list[Subject]) -> dict[str, dict[str, str]]:
@@ -78,6 +78,7 @@ def main() -> int:
         "compare": lambda: compare.run(compare.QUICK if quick else compare.FULL, cpus, subjects, asked.seed),
         "tiles": lambda: tiles.run(cpus, 1.0 if quick else 4.0),
         "overload": lambda: overload.run(cpus, 2.0 if quick else 3.0, 1 if quick else 4, asked.seed),
+        "priorities": lambda: priorities.run(cpus, 2.0 if quick else 5.0, 1 if quick else 3, asked.seed),
         "reloads": lambda: reloads.run(cpus, 1000, 20.0 if quick else asked.reload_limit),
     }
     mark = "".join(("-quick" * quick, "-part" * bool(asked.only)))

@@ -35,6 +35,8 @@ def _page(found: Mapping[str, Any]) -> Iterator[str]:
         yield from _tiles(tiles)
     if overload := found.get("overload"):
         yield from _overload(overload)
+    if priorities := found.get("priorities"):
+        yield from _priorities(priorities)
     if reloads := found.get("reloads"):
         yield from _reloads(reloads)
 
@@ -134,6 +136,24 @@ def _overload(overload: Mapping[str, Any]) -> Iterator[str]:
          str(r["answered_late"]), str(r["expired"]), f"{r['goodput']:,.0f}", _share(r["goodput_share"]),
          _ms(r["late_p50_ms"]), _ms(r["late_p999_ms"]), str(r["failed"]))
         for r in overload["rows"]
+    ]  # fmt: skip
+    yield from table(head, rows)
+
+
+def _priorities(priorities: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    yield "## Critical requests beside a flood"
+    yield ""
+    yield (
+        "Critical requests at a tenth of saturation, each with 3 service times until its deadline; others at one and a "
+        f"half times saturation, in batches of 8 at most; in process, {priorities['seconds']:g} s each."
+    )
+    yield ""
+    head = ("treated", "critical requests", "in time", "p50", "p99", "p99.9", "others/s")
+    rows = [
+        (r["who"], f"{r['critical']:,}", _share(r["met_share"]), *(_us(r[k]) for k in ("p50_us", "p99_us", "p999_us")),
+         f"{r['others_rate']:,.0f}")
+        for r in priorities["rows"]
     ]  # fmt: skip
     yield from table(head, rows)
 

@@ -124,6 +124,9 @@ def test_the_page_holds_every_part_and_no_broken_table():
     result = {
         "date": "2026-01-01", "quick": True, "environment": {}, "versions": {"X": {"x": "1"}}, **compared(*rows),
         "tiles": {"rows": [], "failure": "no photographs"}, "reloads": {"rows": [reloaded()]},
+        "priorities": {"seconds": 1.0, "rows": [
+            {"who": "alone", "critical": 3, "met_share": 1.0, "p50_us": 9.0, "p99_us": None, "p999_us": None,
+             "others_rate": 0.0}]},
         "overload": {"load": 2.0, "seconds": 1.0,
                      "rows": [overloaded(w, "client", 1.0) for w in ("edgewright", "firstcome")]},
     }  # fmt: skip
