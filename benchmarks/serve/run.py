@@ -3,8 +3,8 @@
     python benchmarks/serve/run.py [--quick] [--only PART_OR_SERVER] [--reload-limit S]
 
 Parts: compare, tiles, overload, priorities, reloads. The peers' environments are made on first use (from PyPI; kept
-under ``.envs``). Writes ``results/<date>.json`` and ``.md``, anew after each part. The whole run takes about 15 minutes,
-``--quick`` three. Nothing else should run meanwhile.
+under ``.envs``). Writes ``results/<date>.json`` and ``.md``, anew after each part. The whole run takes about 15
+minutes, ``--quick`` three. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
