@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgewright.formats import save
+from edgewright.runtime import company
 from edgewright.runtime.addresses import Address
 from edgewright.runtime.company import SHORT_S, batches
 from edgewright.runtime.config import Config, ModelTable
@@ -58,8 +59,16 @@ def test_the_urgent_run_first_and_nobody_is_late_for_company():
 
 
 @pytest.fixture
-def served(tmp_path):
-    """A server whose one quick model is batched; every row is summed up beside being doubled."""
+def cores(monkeypatch):
+    """On how many the server may run, as it sees it."""
+    found = [0]
+    monkeypatch.setattr(company.os, "sched_getaffinity", lambda pid: set(found))
+    return found
+
+
+@pytest.fixture
+def served(tmp_path, cores):
+    """A server on one core whose one quick model is batched."""
     build = Build()
     x = build.input("x", ["n", 4])
     build.output(build.node("Mul", x, build.constant(np.float32(2))), ["n", 4])
@@ -137,6 +146,12 @@ def test_each_gets_its_own_rows(served):
             assert told["shape"] == list(x.shape) and told["data"] == (2 * x.ravel()).tolist()
     assert dict(runs(served)) == {24: 1}
     assert served.repository.find("double").stats.requests == 12
+
+
+def test_where_there_are_more_cores_each_is_answered_when_it_is_done(served, cores):
+    cores.append(1)
+    assert [status for status, _ in at_one_look(served, [request(np.ones((1, 4), np.float32))] * 6)] == [200] * 6
+    assert dict(runs(served)) == {1: 6}
 
 
 def test_one_that_is_wrong_fails_alone(served):

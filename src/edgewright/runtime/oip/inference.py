@@ -152,9 +152,10 @@ class Inference:
             quick = quick and (served.pipeline is None or not served.pipeline.takes(inputs))
             if served.varied:
                 quick = quick and served.times.usual_s + served.more_s(inputs) < SHORT_S
-            if quick and served.most_rows > 1 and self._loop.found >= CROWD and self._company is not None:
+            company = self._company
+            if quick and served.most_rows > 1 and self._loop.found >= CROWD and company is not None and company.pays:
                 request = name, version, asked, body, timeout_s, priority, wire, answer
-                job = self._joined(self._company, served, inputs, request, begin)
+                job = self._joined(company, served, inputs, request, begin)
                 if job is not None:
                     return partial(self._desk.scheduler.cancel, job)
             outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None

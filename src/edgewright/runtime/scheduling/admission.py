@@ -125,8 +125,8 @@ class Admission:
         if not len(line) and machine.free and not new.model.running:
             return now + new.alone if now + new.alone <= new.deadline else None
         busy, begins = machine.busy({new.model, *[w.model for w in line]}), machine.begins(now)
-        if all(w.priority > new.priority for w in line):  # a refusal would leave its place to nobody of its own
-            return line.finish(new, begins, busy)
+        if new.priority == URGENT and all(w.priority > URGENT for w in line):
+            return line.finish(new, begins, busy)  # a refusal would leave its place to nobody of its own
         level = self._levels[new.priority]
         return line.finish(new, begins, busy, 0.0 if len(level.late) >= _ENOUGH else _SPREADS, level.margin)
 
