@@ -95,9 +95,9 @@ def test_a_batch_makes_nobody_late_who_is_behind_another():
 def test_who_is_late_anyway_keeps_no_batch_small():
     world, model, late = Simulation(), taking(1.0, 0.1, most_rows=8), taking(5.0)
     world.ask(taking(3.0), "before")
-    world.ask(late, "late", 8.5)
-    rows(world, model, "a1", priority=1, limit_s=60.0)
-    rows(world, model, "a2", priority=1, limit_s=60.0)
+    world.ask(late, "late", 8.5, priority=3)
+    rows(world, model, "a1", limit_s=60.0)
+    rows(world, model, "a2", limit_s=60.0, priority=3)
     world.run()
     assert names(model) == [["a1", "a2"]] and world.told["late"][1] is Expired
 

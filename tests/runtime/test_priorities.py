@@ -41,3 +41,11 @@ def test_a_flood_costs_critical_requests_nearly_nothing(limit, least):
 def test_without_priorities_it_shuts_them_out():
     met, _, others = flooded(3.0, critical=2, others=2)
     assert met < 0.1 and others > 1.1, "what the batches gain"
+
+
+def test_priorities_that_clients_make_up_do_not_fill_the_memory():
+    world, model = Simulation(), SimulatedModel(lambda rows: 0.001).learn()
+    for number in range(1, 3000):
+        world.ask(model, number, 60.0, priority=number**3)
+    world.run()
+    assert len(world.told) == 2999 and len(world.scheduler._admission._levels) <= 64

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import EdgewrightError
-from edgewright.runtime.faults import BadRequest, Expired, Fault, Infeasible
+from edgewright.runtime.faults import BadRequest, Expired, Fault, Gone, Infeasible
 from edgewright.runtime.scheduling.batches import key, rows
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Done, Job, Scheduler
@@ -159,7 +159,9 @@ class Desk:
 
     @staticmethod
     def count(served: Served, fault: Fault) -> Fault:
-        """Count what became of a request of this model; the fault itself."""
+        """Count what became of a request of this model, unless its successor is asked (Gone); the fault itself."""
+        if isinstance(fault, Gone):
+            return fault
         with _COUNTING:
             served.stats.faults[fault.kind] += 1
         fault.counted = True

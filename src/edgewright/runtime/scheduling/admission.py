@@ -30,6 +30,8 @@ _SHARE = 0.7
 keeps the machine used when one run in two thousand takes fifteen times as long."""
 _SPREADS = 3.0
 """Standard deviations of the runs ahead that are kept free while little was learnt."""
+_LEVELS = 64
+"""Priorities that are told apart by what is learnt of them; clients choose theirs, and must not fill the memory."""
 _STALE = 20.0
 """So many times as long as a run takes a model must have been idle for what is known of it to be old; and so many times
 as fast it may have become."""
@@ -79,6 +81,9 @@ class Admission:
     def __init__(self) -> None:
         self._levels: defaultdict[int, _Level] = defaultdict(_Level)
 
+    def _level(self, priority: int) -> _Level:
+        return self._levels[min(priority, _LEVELS)]
+
     @property
     def margin(self) -> float:
         """What is kept free before the deadlines of the most urgent that have any, in s."""
@@ -88,7 +93,7 @@ class Admission:
     def longest_s(self) -> float:
         """How long a run of the less urgent may be made by company: an urgent request that comes meanwhile must still
         find its usual slack."""
-        urgent = self._levels[URGENT]
+        urgent = self._level(URGENT)
         return max(urgent.least - urgent.margin, 0.0)
 
     def place(self, job: Job, number: int, line: Line, machine: Machine, now: float) -> Waiting:
@@ -109,7 +114,7 @@ class Admission:
             alone = cost = left / 2
         place = Waiting(job.priority, job.deadline, number, cost, job, spread, alone, model, job.rows, job.key)
         if takes < left < NEVER:
-            self._levels[job.priority].asked(left - takes)
+            self._level(job.priority).asked(left - takes)
         place.promised = self._finish(line, place, machine, now) or 0.0
         if left < NEVER and not place.promised:
             raise Infeasible(
@@ -127,12 +132,12 @@ class Admission:
         busy, begins = machine.busy({new.model, *[w.model for w in line]}), machine.begins(now)
         if new.priority == URGENT and all(w.priority > URGENT for w in line):
             return line.finish(new, begins, busy)  # a refusal would leave its place to nobody of its own
-        level = self._levels[new.priority]
+        level = self._level(new.priority)
         return line.finish(new, begins, busy, 0.0 if len(level.late) >= _ENOUGH else _SPREADS, level.margin)
 
     def learn(self, one: Waiting, late_s: float) -> None:
         """Somebody who was let in was done (or was found not to be) so much later than predicted; negative: earlier."""
-        self._levels[one.priority].learn(late_s)
+        self._level(one.priority).learn(late_s)
 
 
 def untried(model: Runs, takes_s: float, left_s: float, now: float) -> bool:
