@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from edgewright.runtime.faults import Fault, Gone, NotFound, NotReady
 from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.loading.places import find_places
+from edgewright.runtime.loading.shelf import Shelf
 from edgewright.runtime.loading.sources import _unready
 from edgewright.runtime.loading.trial import Answers, judge
 from edgewright.runtime.repository import Repository
@@ -299,3 +301,13 @@ def test_gates_that_were_not_passed_are_told():
     assert _unready({"readiness.json": told.replace(b"false", b"true")}) == "" == _unready({})
     assert _unready({"readiness.json": b'{"ready": false, "gates": []}'}) == "its report says not ready"
     assert _unready({"readiness.json": b"nonsense"}) == ""
+
+
+def test_giving_back_the_old_version_counts_as_a_pause_of_the_reload_where_it_holds_the_interpreter():
+    class Heavy:
+        def close(self):
+            sum(range(20_000_000))  # one call: no other thread gets to run
+
+    repository = Repository()
+    Shelf(repository, SimpleNamespace(retire=lambda served, timeout_s: True))._retire(Heavy())
+    assert repository.totals.longest_pause_s > 0.01

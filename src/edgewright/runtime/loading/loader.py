@@ -183,10 +183,8 @@ class Loader:
         if slot.served is None:
             served = self._opener.open(source, folder)
         else:
-            with Pause() as pause:
+            with Pause(self._repository.totals):
                 served = self._opener.open(source, folder, modest=True)
-            totals = self._repository.totals
-            totals.longest_pause_s = max(totals.longest_pause_s, pause.longest_s)
         self._shelf.open_ones.add(served)
         grown = max(anonymous_bytes() - before, 0)
         size = held_bytes(source.model, grown, getattr(served.session, "pid", None))

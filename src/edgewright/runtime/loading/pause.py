@@ -7,23 +7,26 @@ import time
 from types import TracebackType
 from typing import Self
 
+from edgewright.runtime.stats import Totals
+
 _NAP_S = 0.0005
 
 
 class Pause:
-    """``with Pause() as pause: ...``; then ``longest_s``: the longest time a thread that wanted to run did not get to,
-    on a machine with a core to spare: how much longer a nap took than it should. The shortest nap is 0.5 ms."""
+    """``with Pause(totals): ...`` notes the longest time a thread that wanted to run did not get to, on a machine with
+    a core to spare: how much longer a nap took than it should. The shortest nap is 0.5 ms."""
 
-    def __init__(self) -> None:
-        self.longest_s = 0.0
+    def __init__(self, totals: Totals) -> None:
+        self._totals, self._longest_s = totals, 0.0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._nap, name="edgewright-pause", daemon=True)
 
     def _nap(self) -> None:
-        begin = time.perf_counter()
-        while not self._over.wait(_NAP_S):
+        over, begin = False, time.perf_counter()
+        while not over:
+            over = self._over.wait(_NAP_S)
             end = time.perf_counter()
-            self.longest_s = max(self.longest_s, end - begin - _NAP_S)
+            self._longest_s = max(self._longest_s, end - begin - _NAP_S)
             begin = end
 
     def __enter__(self) -> Self:
@@ -35,3 +38,4 @@ class Pause:
     ) -> None:
         self._over.set()
         self._thread.join()
+        self._totals.longest_pause_s = max(self._totals.longest_pause_s, self._longest_s)
