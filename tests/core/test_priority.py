@@ -54,8 +54,9 @@ def test_a_child_has_the_priority_it_is_given(
     """It is given right after the start: the child waits until it has it. What a process has counts within its session
     only, where that is weighed as a group: so the session has it, too."""
     monkeypatch.setattr("edgewright.core.child._PATIENCE_S", LONG)  # nobody looks whether it is starved
+    monkeypatch.syspath_prepend(Path(__file__).parent)  # where the child finds this module
     wanted = [policy, max(nice, os.nice(0)), weighed if group() else ""]
-    assert run_child(f"{__name__}:until", wanted, timeout_s=LONG, priority=priority) == wanted
+    assert run_child("test_priority:until", wanted, timeout_s=LONG, priority=priority) == wanted
 
 
 def test_modest_work_has_a_lower_priority_and_its_caller_keeps_its_own() -> None:

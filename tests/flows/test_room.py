@@ -12,11 +12,11 @@ from edgewright.compression.verdict import Preference
 from edgewright.core.candidate import Candidate
 from edgewright.core.errors import EngineError
 from edgewright.core.measurement import Measurement
+from edgewright.core.samples import drawn_requests
 from edgewright.core.session import EngineOptions
 from edgewright.engines import open_session
 from edgewright.flows.room import COPIES, Need, Room, smallest
 from edgewright.graphs.costs import workload
-from edgewright.measurement.subject import drawn_requests
 from edgewright.testing.graphs import zoo
 from edgewright.testing.tiny import tiny_data, tiny_model
 

@@ -397,16 +397,12 @@ def test_what_is_tidied_away_is_made_again(loaded, tmp_path, monkeypatch):
     assert one.load("n") is None
 
 
-def _forever(_):
-    threading.Event().wait()
-
-
 def test_a_child_is_given_up_when_it_is_told_to_stop():
     stop = os.eventfd(0)
     try:
         os.eventfd_write(stop, 1)
         with pytest.raises(ChildError, match="given up"):
-            run_child(f"{__name__}:_forever", None, timeout_s=LONG, stop=stop)
+            run_child("time:sleep", LONG, timeout_s=LONG, stop=stop)
     finally:
         os.close(stop)
 

@@ -69,7 +69,10 @@ class Bent:
 
     def __call__(self, head, body, answer):
         def bent(reply):
-            answer(reply if self._after is None else self._after(head.target, *split(reply)))
+            if self._after is not None:
+                status, more, parts = split(reply)
+                reply = self._after(head.target, status, more, b"".join(parts))
+            answer(reply)
 
         if self._before is not None and head.target.endswith("/infer"):
             head, body = self._before(head, bytes(body))

@@ -79,7 +79,7 @@ def packing(answer: Answer, encoding: str, aside: Aside) -> Answer:
     """``answer``, but with bodies packed where that is worth it: ``aside`` where they are long."""
 
     def packed(reply: Reply) -> None:
-        status, more, parts = _split(reply)
+        status, more, parts = split(reply)
         size = sum(map(len, parts))
         more += b"Content-Encoding: %s\r\n" % encoding.encode()
         if status != 200 or size < _WORTHWHILE:
@@ -109,7 +109,7 @@ def deflating(parts: Sequence[Buffer], encoding: str) -> Steps[list[bytes]]:
     return [*filter(None, made), writer.flush()]
 
 
-def _split(reply: Reply) -> tuple[int, bytes, list[Buffer]]:
+def split(reply: Reply) -> tuple[int, bytes, list[Buffer]]:
     """A reply's status, further header lines and body, also of one that is spelled out already."""
     if isinstance(reply, tuple):
         return reply[0], reply[1], [reply[2]]
