@@ -63,7 +63,8 @@ class Client:
         while number < count or (open_ones and _now() < begin + due[-1] + PATIENCE_S):
             now = _now()
             while number < count and begin + due[number] <= now:
-                if self._send(number, limit[number]):
+                # What is left of it now: a client that is late knows it, and so does the generator in process.
+                if self._send(number, limit[number] - (now - begin - due[number]) if limit[number] else 0.0):
                     open_ones += 1
                 else:
                     ended[number] = now

@@ -81,7 +81,7 @@ def test_the_client_gets_what_the_model_says(path):
         assert caught.value.status == 404
         with pytest.raises(Unanswered, match="must be float32"):
             client.infer({"x": X.astype(np.int64)})
-        with pytest.raises(Unanswered, match=r"it has 0\.001 ms"):
+        with pytest.raises(Unanswered, match=r"it has 0(\.\d+)? ms"):
             client.infer({"x": X}, deadline_ms=0.001)
         assert client.infer({"x": X}, "model:1", deadline_ms=60000, priority=1)
 
@@ -255,7 +255,7 @@ def test_what_a_frame_cannot_hold_is_told_here(path, odd):
 
 
 def test_the_least_deadline_is_one(path):
-    with Client(path) as client, pytest.raises(Unanswered, match=r"it has 0\.001 ms"):
+    with Client(path) as client, pytest.raises(Unanswered, match=r"it has 0(\.\d+)? ms"):
         client.infer({"x": X}, "model", deadline_ms=1e-9)
 
 

@@ -30,9 +30,11 @@ class Played:
 
         desk.later = later
 
-    def ask(self, timeout_s=None):
-        """One request that must wait, answered; the time that the scheduler was given for it."""
+    def ask(self, timeout_s=None, after_s=0.0):
+        """One request that must wait, read so long after it was seen, answered; the time that the scheduler was given
+        for it."""
         scheduler = self.server.desk.scheduler
+        self.server._loop.looked, self.clock = self.clock, self.clock + after_s
         assert scheduler.enter(self.served)
         told = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [1.0]}]}).encode()
         self.server._routes.inference.frame(told, 0, len(told), 0, timeout_s, None, self.answers.append)
@@ -79,4 +81,13 @@ def test_it_is_forgotten_little_by_little_and_grows_at_once(played):
     assert played.ask(1.0) == pytest.approx(1 - 0.1 * 0.999**50)
     played.tell(after_s=0.2)
     assert played.ask(1.0) == pytest.approx(0.8)
+    played.tell()
+
+
+def test_the_time_of_a_request_runs_from_when_it_was_seen_not_read(played):
+    """Those that came with it were read before it."""
+    assert played.ask(1.0, after_s=0.25) == 0.75
+    played.tell()
+    played.served.deadline_s = 0.5
+    assert played.ask(after_s=0.25) == 0.25, "what the model's configuration gives it, too"
     played.tell()

@@ -174,4 +174,4 @@ class Desk:
 def too_short(served: Served, timeout_s: float, beside_s: float = 0.0) -> Infeasible:
     """The fault of one whose run alone takes longer than it has; ``beside_s``: what it takes besides the model's."""
     takes_s = served.times.usual_s + beside_s
-    return Infeasible(f"a run takes {1e3 * takes_s:.3g} ms, it has {1e3 * timeout_s:.3g} ms", alone=True)
+    return Infeasible(f"a run takes {1e3 * takes_s:.3g} ms, it has {max(1e3 * timeout_s, 0):.3g} ms", alone=True)

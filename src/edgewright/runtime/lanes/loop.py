@@ -31,7 +31,8 @@ class Spin:
 
     Waking an idle core costs 40-60 us; a client that answers within some tens of us is caught awake instead. How long
     to look is learnt: it grows with each catch, and falls to nothing where nothing comes, or where the client shares
-    this core and cannot run meanwhile. Then it is tried again now and then.
+    this core and cannot run meanwhile. Then it is tried again now and then. Whoever else wanted this core, and got it
+    for longer than was to be looked, was in the way: what came meanwhile is no catch, asleep it would have woken us.
     """
 
     _MOST_S, _LEAST_S, _AGAIN = 100e-6, 5e-6, 256
@@ -47,16 +48,19 @@ class Spin:
             if self._asleep < self._AGAIN:
                 return []
             self._asleep, self._span = 0, 4 * self._LEAST_S
+        found = epoll.poll(0.0, _EVENTS)
+        if found or calls:
+            return found
         end = time.perf_counter() + self._span
         while True:
+            os.sched_yield()
             found = epoll.poll(0.0, _EVENTS)
+            if time.perf_counter() > end:
+                self._span = self._span / 2 if self._span > self._LEAST_S else 0.0
+                return found
             if found or calls:
                 self._span = min(2 * self._span, self._MOST_S)
                 return found
-            os.sched_yield()
-            if time.perf_counter() > end:
-                self._span = self._span / 2 if self._span > self._LEAST_S else 0.0
-                return []
 
 
 class Loop:
@@ -73,6 +77,8 @@ class Loop:
         self._open, self._sleeping = True, False
         self.found = 0
         """How many ends were ready in the look that is being answered."""
+        self.looked = 0.0
+        """When that was (time.perf_counter); what is read now had come by then."""
 
     def watch(self, sock: socket.socket, end: Endpoint, write: bool = False, read: bool = True) -> None:
         """Call ``end.ready`` when ``sock`` can be read (if ``read``), written (if ``write``), or its client hung up."""
@@ -112,11 +118,10 @@ class Loop:
             found = spin.poll(epoll, calls) if timeout and not calls else []
             if not found:
                 self._sleeping = timeout != 0
-                found = epoll.poll(
-                    0.0 if calls else timeout, _EVENTS
-                )  # one may have come between the look and the flag
+                # One may have come between the look and the flag.
+                found = epoll.poll(0.0 if calls else timeout, _EVENTS)
                 self._sleeping = False
-            self.found = len(found)
+            self.found, self.looked = len(found), time.perf_counter()
             for fd, events in found:
                 end = ends.get(fd)
                 if end is not None:

@@ -158,7 +158,8 @@ class Inference:
                 job = self._joined(company, served, inputs, request, begin)
                 if job is not None:
                     return partial(self._desk.scheduler.cancel, job)
-            outputs = self._desk.at_once(served, inputs, timeout_s) if quick else None
+            left = timeout_s if timeout_s is None or not quick else timeout_s - (_now() - self._loop.looked)
+            outputs = self._desk.at_once(served, inputs, left) if quick else None
             if outputs is None:
                 again = partial(self._ask, name, version, asked, body, timeout_s, priority, wire, answer)
                 return self._queue(served, asked, inputs, timeout_s, priority, wire, answer, begin, again)
@@ -174,15 +175,14 @@ class Inference:
     def _heavy(self, name: str, version: str, asked: Plan, body: tuple[Body, int, bytes], timeout_s: float | None,
                priority: int, wire: Wire, answer: Answer) -> GiveUp:  # fmt: skip
         """As ``_ask``, for what would take long to read, or to run: nothing of it happens on this thread."""
-        served, begun = self._find(name, version), _now()
+        served, begun = self._find(name, version), self._loop.looked
 
         def queue(inputs: Arrays) -> GiveUp:
-            left = None if timeout_s is None else timeout_s - (_now() - begun)
             while True:
                 try:
                     found = self._find(name, version)
                     again = partial(queue, inputs)
-                    return self._queue(found, asked, inputs, left, priority, wire, answer, 0.0, again)
+                    return self._queue(found, asked, inputs, timeout_s, priority, wire, answer, 0.0, again, begun)
                 except Gone:  # replaced just now: its successor answers
                     continue
 
@@ -218,8 +218,10 @@ class Inference:
         return lambda: [give_up() for give_up in held]
 
     def _queue(self, served: Served, asked: Plan, inputs: Arrays, timeout_s: float | None, priority: int,
-               wire: Wire, answer: Answer, begin: float, again: Callable[[], object]) -> GiveUp:  # fmt: skip
-        """Take a place in line; what gives it up. ``again`` asks the successor of a version that is gone."""
+               wire: Wire, answer: Answer, begin: float, again: Callable[[], object],
+               came: float = 0.0) -> GiveUp:  # fmt: skip
+        """Take a place in line; what gives it up. ``again`` asks the successor of a version that is gone. ``came``:
+        when the request did, where that was not in this look."""
 
         def done(outputs: Any, fault: Fault | None) -> None:
             if isinstance(fault, Gone):
@@ -233,8 +235,10 @@ class Inference:
 
             self._later(tell)
 
+        if timeout_s is None:
+            timeout_s = served.deadline_s
         if timeout_s is not None:  # by its deadline the answer must be sent, not found
-            timeout_s -= min(self._lag, _MOST_LAG * timeout_s)
+            timeout_s -= _now() - (came or self._loop.looked) + min(self._lag, _MOST_LAG * timeout_s)
         return self._desk.later(served, inputs, done, timeout_s, priority)
 
     def _joined(
