@@ -25,6 +25,7 @@ from edgewright.runtime.config import Config, ModelTable
 from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.server import Server, serving
+from edgewright.testing.build import Build
 from edgewright.testing.tiny import TINY_PREPROCESSING, seal_tiny, tiny_model
 
 LONG = 60.0
@@ -133,6 +134,33 @@ def test_how_many_classes_are_told(say, server, models, files):
     scores = expected(models, files)[OUT][0]
     assert [one["index"] for one in ranked] == np.argsort(-scores)[:2].tolist()
     assert [one["label"] for one in ranked] == [str(one["index"]) for one in ranked], "a plain model has no names"
+
+
+@pytest.mark.parametrize("shape", [[3], [1, 3], [2, 3], [1, 3, 1], [1], []])
+def test_the_best_of_vectors_and_of_each_sample_and_of_a_number_nothing(say, fails, tmp_path, shape):
+    """The same from a server that ranks and from one that does not."""
+    values = np.array([0.25, 0.75, 0.5] * 2, np.float32)[: int(np.prod(shape))].reshape(shape)
+    build = Build()
+    build.output(build.node("Add", build.input("x", []), build.constant(values)), shape)
+    (tmp_path / "m.onnx").write_bytes(build.model().data)
+    np.save(tmp_path / "x.npy", np.float32(0))
+    made = Server(Settings(tmp_path / "m.onnx"), [Address(port=0)])
+    thread = serving(made)
+    try:
+        for place in (made.addresses[0], tmp_path / "m.onnx"):
+            asked = (place, "m", tmp_path / "x.npy", "--top", 2)
+            if not shape:
+                status, said = fails("infer", *asked)
+                assert status == 2 and "and the model answers none" in said
+                continue
+            told = json.loads(say(*asked, "--json"))["answers"][0]["classes"]
+            best = [(1, 0.75), (2, 0.5)] if values.size > 1 else [(0, 0.25)]
+            assert [[(one["index"], one["score"]) for one in row] for row in told] == [best] * (
+                2 if shape[0] == 2 else 1
+            )
+    finally:
+        made.stop()
+        thread.join(LONG)
 
 
 def test_a_model_without_classes_shows_its_tensors_and_large_batches_are_cut(say, server, files):
@@ -371,6 +399,21 @@ def test_tls_with_an_authority_of_one_s_own(say, fails, other, two, tmp_path):
     assert "0.75" in say(url, "m", two, "--ca", ca)
     status, said = fails("infer", url, "m", two)
     assert status == 1 and "is not trusted" in said and "--ca" in said
+
+
+def test_https_where_the_server_speaks_http(fails, server, two):
+    status, said = fails("infer", server[0].replace("http", "https"), "m", two)
+    assert status == 1 and "does not answer in TLS" in said and "write http://" in said
+
+
+def test_a_name_that_the_certificate_does_not_hold(fails, other, two, tmp_path):
+    ca, key = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ca, key)
+    other.socket = context.wrap_socket(other.socket, server_side=True)
+    other.handle_error = lambda *_: None
+    status, said = fails("infer", f"https://localhost:{other.server_port}", "m", two, "--ca", ca)
+    assert status == 1 and "write a name that it holds" in said and "--ca" not in said
 
 
 def test_fail_safe_outputs_are_told_apart(models, files, tmp_path, capsys):

@@ -83,7 +83,7 @@ def test_all_is_well(check, seal, folder, tmp_path):
     new_token(tmp_path / "tokens")
     (tmp_path / "runtime.toml").write_text(
         "[server]\nhttp = '0.0.0.0:0'\ngrpc = '0.0.0.0:0'\nuds = 's'\ncertificate = 'chain.pem'\nkey = 'key.pem'\n"
-        "tokens = 'tokens'\n[models.double]\nmax_batch = 4\n[models.other]\nmax_batch = 2\n"
+        "tokens = 'tokens'\n[models.double]\nmax_batch = 4\nsplit = {1 = 1, 2 = 1}\n"
     )
     status, found = check("--config", tmp_path / "runtime.toml", "--key", tmp_path / "signer.pub")
     assert status == 0, found
@@ -92,7 +92,8 @@ def test_all_is_well(check, seal, folder, tmp_path):
     told = {model["name"]: model for model in found["models"]}
     assert told["double"]["max_batch"] == 4 and told["double"]["version"] == "1"
     assert told["sealed"]["engine"] == "onnxruntime" and told["sealed"]["provider"] == "CPUExecutionProvider"
-    assert found["warnings"] == ["[models.'other'] is about a model that is not there"]
+    (warning,) = found["warnings"]
+    assert warning == "[models.'double'] split names version 2, which is not there: the others answer its share"
     assert not (tmp_path / "s").exists(), "nothing is left"
 
 
@@ -137,6 +138,15 @@ def test_a_configuration_that_cannot_be_used_says_so_alone(check, tmp_path):
         status, found = check("--config", tmp_path / "runtime.toml")
         assert status == 1 and says in found["problems"][0] and not found["models"]
         assert "nothing else was looked at" in found["warnings"][0]
+
+
+def test_a_model_that_nobody_would_answer_for_is_a_problem_and_told_once(check, folder, tmp_path):
+    (tmp_path / "runtime.toml").write_text("[models.'*']\npriority = 1\n[models.duoble]\nmax_batch = 4\n[models.cut]\n")
+    (folder / "cut.onnx").write_bytes(b"no model")
+    status, found = check("--config", tmp_path / "runtime.toml")
+    broken, unknown = found["problems"]
+    assert status == 1 and broken.startswith("cut: ") and not found["warnings"]
+    assert unknown == "[models.'duoble'] is about a model that is not there: requests for it are told so (404)"
 
 
 def test_models_that_stand_in_each_others_way(check, folder, tmp_path):

@@ -674,6 +674,42 @@ def test_stopping_answers_what_was_asked_and_takes_nothing_more(place):
     more.put(None)
 
 
+def test_who_comes_late_is_told_why_as_long_as_others_are_answered(place):
+    """grpcio would tell some of them CANCELLED, as if they had given up (grpc/grpc issue 41785)."""
+    made = place()
+    made.hold()
+    waiting = made.call().future(request(), timeout=LONG)
+    made.desk.arrived()
+    made.lane.drain(LONG)
+    for name in ("ModelInfer", "ServerReady"):  # over the connection that is there
+        with pytest.raises(grpc.RpcError) as caught:
+            made.call(name)(request() if name == "ModelInfer" else b"", timeout=LONG)
+        assert caught.value.code().name == "UNAVAILABLE" and caught.value.details() == "the server is shutting down"
+        assert kind(caught.value) == "not_ready"
+    made.free()
+    np.testing.assert_array_equal(answer(waiting.result()), 2 * X)
+
+
+def test_who_never_tires_of_asking_does_not_hold_up_the_end(place):
+    made, over, seen = place(), threading.Event(), set()
+
+    def ask():
+        while not over.is_set():
+            try:
+                made.call()(request(), timeout=LONG)
+            except grpc.RpcError as error:
+                seen.add(error.code().name)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    made.lane.drain(LONG)
+    made.lane._ending._thread.join(LONG / 2)
+    assert not made.lane.busy
+    over.set()
+    asker.join(LONG)
+    assert "UNAVAILABLE" in seen
+
+
 def always_looping(path):
     """A model whose runs never end."""
     turn = helper.make_graph(

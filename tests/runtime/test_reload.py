@@ -15,6 +15,7 @@ import pytest
 
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.formats import save
+from edgewright.runtime import logs
 from edgewright.runtime.config import Config, ModelTable
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import Fault, Gone, NotFound, NotReady
@@ -138,6 +139,17 @@ def test_no_thread_keeps_the_priority_at_which_a_version_was_opened(serve, model
     end = time.monotonic() + 10
     while niced():  # the one that opened it may be about to end
         assert time.monotonic() < end, "a thread of the session's has it for good"
+
+
+def test_files_that_were_written_again_and_are_the_same_are_said_to_be(serve, models, caplog):
+    served = serve()
+    multiply(models / "m.onnx", 2)
+    caplog.set_level("INFO", logs.LOG.name)
+    served.do("load", "m")
+    assert "was loaded anew: its files were written again, and are the same" in caplog.text
+    multiply(models / "m.onnx", 3)
+    served.do("load", "m")
+    assert "took the place of m 1 (sha256 " in caplog.text
 
 
 def test_files_that_did_not_change_are_not_loaded_again(serve, models):

@@ -18,6 +18,7 @@ import pytest
 
 from edgewright.core.errors import InputError
 from edgewright.formats import save
+from edgewright.runtime import logs
 from edgewright.runtime.access import Access
 from edgewright.runtime.addresses import Address
 from edgewright.runtime.config import Config
@@ -143,6 +144,66 @@ def test_plain_words_old_versions_and_silence_do_not_get_through_tls(started, tm
     with pytest.raises(ssl.SSLError):  # of another: the client does not trust it
         (tmp_path / "other").mkdir()
         ask(connect(server, make_certificate(tmp_path / "other")[0]), "GET", "/v2")
+
+
+def test_a_key_of_another_certificate_is_told_so(tmp_path):
+    chain, _ = make_certificate(tmp_path)
+    (tmp_path / "other").mkdir()
+    _, key = make_certificate(tmp_path / "other")
+    with pytest.raises(InputError, match=r"other/key.pem is not the key of the certificate in .*chain.pem"):
+        Certificate(chain, key)
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o600, ""), (0o400, ""), (0o640, "(mode 640)"), (0o604, "(mode 604)")])
+def test_a_key_that_others_may_read_is_warned_of(tmp_path, caplog, mode, said):
+    chain, key = make_certificate(tmp_path)
+    key.chmod(mode)
+    Certificate(chain, key)
+    assert said in caplog.text and bool(said) is bool(caplog.records)
+    assert not said or "run: chmod 600" in caplog.text
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_why_a_handshake_failed_is_counted(started, tmp_path, version):
+    server = started(Safety(Certificate(*make_certificate(tmp_path))), tls=True)
+    place = (server.addresses[0].host, server.addresses[0].port)
+    strict = ssl.create_default_context()  # it does not know who vouches for the certificate
+    strict.minimum_version = strict.maximum_version = version
+    with socket.create_connection(place, LONG) as sock, pytest.raises(ssl.SSLCertVerificationError):
+        strict.wrap_socket(sock, server_hostname="127.0.0.1")
+    with socket.create_connection(place, LONG) as sock:
+        sock.sendall(b"\x16\x03")
+        sock.shutdown(socket.SHUT_WR)
+        ends(sock)
+    with socket.create_connection(place, LONG) as sock:
+        sock.sendall(b"\x00\x01 no word")
+        ends(sock)
+    wanted = {"certificate refused by the client": 1, "gone before TLS began": 1, "no TLS in common": 1}
+    assert ask(connect(server, tmp_path / "chain.pem"), "GET", "/v2")[0] == 200  # by now it has seen the others
+    assert dict(server._watch.rejected()) == wanted
+
+
+def test_sighup_says_what_is_read_again_and_what_is_not(started, tmp_path, caplog):
+    server, seen = started(), threading.Event()
+    caplog.set_level("INFO", logs.LOG.name)
+    server.refresh()
+    server._loop.call(seen.set)
+    assert seen.wait(LONG)
+    assert "options and runtime.toml are not: they need a restart" in caplog.text
+
+
+def test_a_token_file_that_is_gone_or_empty_is_an_error_in_the_log(tmp_path, caplog):
+    caplog.set_level("INFO", logs.LOG.name)
+    place = tmp_path / "tokens"
+    new_token(place)
+    safety = Safety(tokens=Tokens(place))
+    place.unlink()
+    assert safety.refresh()
+    assert caplog.records[-1].levelname == "ERROR" and "is gone: nobody is let in" in caplog.text
+    place.touch(0o600)
+    assert safety.refresh() and "holds no token: nobody" in caplog.text
+    new_token(place)
+    assert safety.refresh() and caplog.records[-1].levelname == "INFO"
 
 
 def test_a_certificate_is_replaced_without_closing_anything(started, tmp_path):

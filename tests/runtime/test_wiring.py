@@ -222,7 +222,7 @@ def test_what_the_configuration_names_and_is_not_there_is_told_at_the_start(star
     program = start(text)
     warned = [line.split("warning: ", 1)[1].strip() for line in program.said if "warning: " in line]
     assert warned == [
-        "[models.'other'] is about a model that is not there",
-        "[models.'m'] split names version 7, which is not there",
-        "[models.'m'] shadow names version 9, which is not there",
+        "[models.'other'] is about a model that is not there: requests for it are told so (404)",
+        "[models.'m'] split names version 7, which is not there: the others answer its share",
+        "[models.'m'] shadow names version 9, which is not there: nothing is compared",
     ]

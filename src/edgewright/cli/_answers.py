@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.errors import InputError
-from edgewright.datasets.postprocessing import INDICES, LABELS, SCORES, Postprocessing
+from edgewright.datasets.postprocessing import INDICES, LABELS, SCORES, Postprocessing, best, named
 from edgewright.runtime.oip.answers import Answered
 
 _MOST_ROWS = 10
@@ -26,7 +26,7 @@ def wanted_outputs(told: Mapping[str, Any], top: int | None, extensions: Sequenc
     server that ranks and names them itself."""
     if top is None or _declared(told) is not None or "classification" not in extensions:
         return []
-    chosen = [spec["name"] for spec in told["outputs"] if spec["datatype"] in _FLOATS]
+    chosen = [spec["name"] for spec in told["outputs"] if spec["datatype"] in _FLOATS and spec["shape"] != []]
     return [{"name": name, "parameters": {"classification": top}} for name in chosen[:1]]
 
 
@@ -36,13 +36,15 @@ def classes_in(answered: Answered, told: Mapping[str, Any], top: int | None, ran
     if ranked:
         return _parsed(next(iter(outputs.values())))
     declared = _declared(told)
-    if declared is None and top is not None:
-        name = next((n for n, array in outputs.items() if array.ndim > 1 and array.dtype.kind == "f"), None)
-        declared = None if name is None else Postprocessing(name)
     if declared is None:
-        if top is not None:
-            raise InputError("--top ranks scores (n, classes), and the model answers none")
-        return None
+        if top is None:
+            return None
+        array = next(
+            (array for array in outputs.values() if array.size and array.ndim and array.dtype.kind == "f"), None
+        )
+        if array is None:
+            raise InputError("--top ranks the numbers of a vector or of each sample, and the model answers none")
+        return _best(array, top, _labels(told))
     if top is not None or not _decided(outputs):
         made = declared if top is None else replace(declared, top=top)
         if made.output not in outputs:
@@ -87,6 +89,17 @@ def plain(answered: Answered) -> dict[str, Any]:
         }
         for name, array in answered.outputs.items()
     }  # fmt: skip
+
+
+def _best(array: NDArray[Any], top: int, labels: Sequence[str]) -> Classes:
+    """The ``top`` largest of each sample (n, ...), or of a vector (k,), as the protocol's classification has it."""
+    samples = array.reshape(len(array) if array.ndim > 1 else 1, -1)
+    order = best(samples, top)
+    columns = order.tolist(), named(order, labels).tolist(), np.take_along_axis(samples, order, axis=1).tolist()
+    return [
+        [{"index": i, "label": label, "score": _finite(score)} for i, label, score in zip(*row, strict=True)]
+        for row in zip(*columns, strict=True)
+    ]
 
 
 def _declared(told: Mapping[str, Any]) -> Postprocessing | None:

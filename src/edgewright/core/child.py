@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core import sandbox as walls
-from edgewright.core.errors import EdgewrightError, InputError, StorageError
+from edgewright.core.errors import EdgewrightError, EngineError, InputError, StorageError, TrustError
 from edgewright.core.files import scratch
 from edgewright.core.priority import Priority, lower, turns
 
@@ -90,10 +90,8 @@ def run_child(
             )
     answer = lines[-1] if lines else {}
     if "error" in answer:
-        family = {"InputError": InputError, "StorageError": StorageError}.get(
-            str(answer.get("family")), EdgewrightError
-        )
-        raise family(plain(str(answer["error"])))
+        families = {kind.__name__: kind for kind in (InputError, StorageError, TrustError, EngineError)}
+        raise families.get(str(answer.get("family")), EdgewrightError)(plain(str(answer["error"])))
     if "result" not in answer:
         raise ChildLost(f"{function} died in its child process ({_cause(status)}): {plain(last)}")
     return answer["result"]

@@ -44,6 +44,13 @@ class NotAnswering(EngineError):  # noqa: N818 - reads as what it says
         self.retry_after_s = retry_after_s
 
 
+class UnfitInput(EngineError):  # noqa: N818 - reads as what it says
+    """The model cannot run on these inputs, which only the engine found: a token it does not have, sizes that do not
+    go together inside the graph. Exit status 2."""
+
+    exit_status = 2
+
+
 class StorageError(EdgewrightError):
     """The disk is full, read-only, or held by another run. What was complete before stays. Exit status 1."""
 

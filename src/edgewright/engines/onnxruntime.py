@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ _DTYPES = {
     "float": "float32", "double": "float64", "float16": "float16", "string": "str", "bool": "bool",
     **{name: name for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")},
 }  # fmt: skip
+
+_STATUS = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : (\w+) : (?:.*? while running (\w+) node\..*?Status Message: )?(.*)", re.S
+)
+_SIZES = re.compile(r"dimension|shape|broadcast|channels|\bsto[dfil]\b", re.IGNORECASE)
+"""What ONNX Runtime says of sizes that do not go together, and of text that is no number, where its status is not
+INVALID_ARGUMENT: most kernels fail with FAIL or RUNTIME_EXCEPTION (seen with 1.31)."""
 
 
 def runtime_signature(session: ort.InferenceSession) -> Signature:
@@ -81,6 +89,16 @@ class OnnxRuntimeSession(BaseSession):
     def _run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         outputs = self._call(self._names, inputs, self._run_options)
         return {name: np.asarray(value) for name, value in zip(self._names, outputs, strict=True)}
+
+    def _unfit(self, error: Exception) -> str:
+        found = _STATUS.match(str(error))
+        if found is None:
+            return ""
+        status, node, said = found.groups()
+        said = said.rpartition(" was false. ")[2]  # before it: the library's own source
+        if status != "INVALID_ARGUMENT" and (node is None or not _SIZES.search(said)):
+            return ""
+        return f"{' '.join(said.split())[:300]}" + (f" (in a {node})" if node else "")
 
     def interrupt(self) -> None:
         """End the call that runs now, between two operators, and every later one until ``resume``; from any thread."""

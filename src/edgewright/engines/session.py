@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.core.closing import Closing
-from edgewright.core.errors import EngineError, InputError
+from edgewright.core.errors import EngineError, InputError, UnfitInput
 from edgewright.core.interruption import interrupting
 from edgewright.core.model import Signature, TensorSpec
 from edgewright.core.session import Arrays, EngineOptions, Session
@@ -36,11 +36,16 @@ class BaseSession(Closing):
     def _run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         raise NotImplementedError
 
+    def _unfit(self, error: Exception) -> str:
+        """What is wrong with the inputs, where the engine's error is about these; "" where it is the engine's own."""
+        return ""
+
     def _release(self) -> None:
         raise NotImplementedError
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """Outputs by name. Raises InputError on a wrong name, dtype or shape, EngineError on a failing run."""
+        """Outputs by name. Raises InputError on a wrong name, dtype or shape, UnfitInput where only the engine found
+        that they do not go together, EngineError on a failing run."""
         if not self._open:
             raise EngineError("the session is closed; open the model again")
         passed = self._passed
@@ -57,9 +62,9 @@ class BaseSession(Closing):
             return self._run(checked)
         except EngineError:
             raise
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise EngineError(f"{self.provider} failed to run the model: {first_line(error)}") from error
         except Exception as error:  # engines raise types of their own that share no base but Exception
+            if unfit := self._unfit(error):
+                raise UnfitInput(f"the model cannot run on these inputs: {unfit}") from error
             raise EngineError(f"{self.provider} failed to run the model: {first_line(error)}") from error
 
     def _check(self, inputs: Arrays) -> dict[str, NDArray[Any]]:

@@ -113,8 +113,8 @@ def _models(found: Checked, settings: Settings) -> None:
     try:
         for place in some_places(settings.path):
             with found.part(f"{place.name}: "):
+                versions = there.setdefault(place.name, {})
                 told = _model(opener, place)
-                versions = there.setdefault(told["name"], {})
                 if told["version"] in versions:
                     raise Taken(versions[told["version"]], told["name"], told["version"])
                 versions[told["version"]] = place.path
@@ -127,7 +127,8 @@ def _models(found: Checked, settings: Settings) -> None:
     needed_mb = sum(told["bytes"] for told in found.models) / 1e6
     if 0 < config.server.memory_mb < needed_mb:
         found.warnings.append(f"the models need about {needed_mb:,.0f} MB, more than memory_mb: they take turns")
-    found.warnings += config.strangers(there)
+    found.problems += config.strangers(there)
+    found.warnings += config.absent(there)
 
 
 def _model(opener: Opener, place: Place) -> dict[str, Any]:

@@ -89,16 +89,19 @@ class Config:
         """How the model of that name is served."""
         return self.models.get(name) or self.models.get(ALL) or ModelTable()
 
-    def strangers(self, there: Mapping[str, Collection[str]]) -> Iterator[str]:
-        """A sentence for each model and version that it names and that is not ``there``: versions by model."""
-        for name in sorted(self.models.keys() - there.keys() - {ALL}):
-            yield f"[models.{name!r}] is about a model that is not there"
+    def strangers(self, there: Collection[str]) -> Iterator[str]:
+        """A sentence for each model that it names and that is not ``there``: requests for it are not answered."""
+        for name in sorted(self.models.keys() - {*there, ALL}):
+            yield f"[models.{name!r}] is about a model that is not there: requests for it are told so (404)"
+
+    def absent(self, there: Mapping[str, Collection[str]]) -> Iterator[str]:
+        """A sentence for each version that it names and that is not ``there`` (versions by model), and who answers."""
         for name, table in sorted(self.models.items()):
-            told = [("split", version) for version in table.split]
-            told += [("shadow", str(table.shadow["version"]))] if table.shadow else []
-            for key, version in told:
+            told = [("split", version, "the others answer its share") for version in table.split]
+            told += [("shadow", str(table.shadow["version"]), "nothing is compared")] if table.shadow else []
+            for key, version, instead in told:
                 if name in there and version not in there[name]:
-                    yield f"[models.{name!r}] {key} names version {version}, which is not there"
+                    yield f"[models.{name!r}] {key} names version {version}, which is not there: {instead}"
 
 
 _MAY_BE_ZERO = ("max_delay_ms", "deadline_ms", "cache_mb", "memory_mb")

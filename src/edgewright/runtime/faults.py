@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from edgewright.core.errors import EdgewrightError, InputError, TrustError
+from edgewright.core.errors import EdgewrightError, EngineError, InputError, NotAnswering, TrustError, UnfitInput
 from edgewright.runtime import logs
 
 _MOST = 1000
@@ -101,6 +101,12 @@ class Cancelled(Fault):
 def status_of(error: EdgewrightError) -> int:
     """HTTP's status for it: a fault's own, else 400 for what was given and 500 for what is ours."""
     return error.status if isinstance(error, Fault) else 400 if isinstance(error, InputError | TrustError) else 500
+
+
+def run_fault(error: EngineError) -> Fault:
+    """What a run that failed is to whoever asked for it."""
+    kind = {NotAnswering: NotReady, UnfitInput: BadRequest}.get(type(error), Fault)
+    return kind(str(error))
 
 
 def fault_of(error: Exception | None) -> Fault:

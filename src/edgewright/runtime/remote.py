@@ -30,6 +30,9 @@ _MOST_JSON = 64 * 2**20
 _LENGTH = "Inference-Header-Content-Length"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
+_OTHER_NAME = (62, 64)
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+
 
 class ServerError(EdgewrightError):
     """The server cannot be reached, failed, or answers what is no answer of the protocol. Exit status 1."""
@@ -160,7 +163,11 @@ class Remote(Closing):
     def _trouble(self, error: Exception) -> str:
         """Why there is no answer."""
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the certificate of {self._url} is not trusted: {error.verify_message}; pass its authority by --ca"
+            way = "write a name that it holds" if error.verify_code in _OTHER_NAME else "pass its authority by --ca"
+            return f"the certificate of {self._url} is not trusted: {error.verify_message}; {way}"
+        if isinstance(error, ssl.SSLError):
+            why = error.reason or error.strerror
+            return f"{self._url} does not answer in TLS ({why}); if that port speaks plain HTTP, write http://"
         if isinstance(error, TimeoutError):
             return f"{self._url} did not answer within {self._connection.timeout:g} s"
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__

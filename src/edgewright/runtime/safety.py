@@ -47,7 +47,10 @@ class Safety:
         try:
             if self.tokens is not None and self.tokens.refresh():
                 changed = True
-                logs.info("tokens", "read anew")
+                if self.tokens.empty:
+                    logs.error("tokens", f"{self.tokens.empty}: nobody is let in until it holds some again")
+                else:
+                    logs.info("tokens", "read anew")
             if certificate and self.certificate is not None:
                 self.certificate.reload()
                 logs.info("tls", "the certificate was read anew")

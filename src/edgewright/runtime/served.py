@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.core.errors import EngineError, InputError, NotAnswering
+from edgewright.core.errors import EngineError, InputError
 from edgewright.core.model import Signature
 from edgewright.core.session import Session
 from edgewright.runtime import logs
 from edgewright.runtime.config import ModelTable
 from edgewright.runtime.failsafe import FailSafe
-from edgewright.runtime.faults import BadRequest, Fault, NotReady
+from edgewright.runtime.faults import BadRequest, Fault, run_fault
 from edgewright.runtime.finite import Finite
 from edgewright.runtime.loading.sources import Source
 from edgewright.runtime.scheduling.batches import join, part, rows
@@ -125,7 +125,7 @@ class Served:
             if lent is not None:
                 self.worse += 1
                 return lent
-            raise (NotReady if isinstance(error, NotAnswering) else Fault)(str(told)) from error
+            raise run_fault(told) from error
         finally:
             self.at_work = None
         self.stats.last = end = _now()

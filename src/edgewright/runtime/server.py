@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from edgewright.runtime import logs
 from edgewright.runtime.addresses import Address
 from edgewright.runtime.diagnosis.whys import Whys
 from edgewright.runtime.front import Front
@@ -104,6 +105,9 @@ class Server:
         self._watch.tell()
 
     def _refresh(self, certificate: bool = False) -> None:
+        if certificate:
+            told = "models, tokens and certificate are looked at; options and runtime.toml are not: they need a restart"
+            logs.info("refresh", told)
         if self._safety.refresh(certificate):
             self._sockets.forget()
 

@@ -76,7 +76,7 @@ def _greet(server: Server, config: Config) -> None:
         if entry.state == "READY":  # of the others the loader has told
             title = titled(entry.name, entry.version, entry.digest)
             logs.info("model", title, model=entry.name, version=entry.version, digest=entry.digest)
-    for told in config.strangers(there):
+    for told in (*config.strangers(there), *config.absent(there)):
         logs.warning("config", told)
     addresses = [address for lane in server.lanes for address in lane.addresses]
     for address in addresses:

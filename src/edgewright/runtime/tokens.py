@@ -45,6 +45,11 @@ class Tokens:
         """How many tokens have each role."""
         return {role: sum(role in roles for _, roles in self._known) for role in ROLES}
 
+    @property
+    def empty(self) -> str:
+        """What is wrong where there is no token any more, "" where there is one."""
+        return "" if self._known else f"{self._path} {'is gone' if self._seen is None else 'holds no token'}"
+
     def refresh(self) -> bool:
         """Read the file anew if it was changed; whether it was. A file that is gone lets nobody in.
 

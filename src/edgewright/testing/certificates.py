@@ -14,8 +14,7 @@ from cryptography.x509.oid import NameOID
 
 def make_certificate(folder: Path, name: str = "one", minutes: int = 24 * 60) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that vouches for itself for some ``minutes`` (one that ended, if they are negative,
-    an hour after it began at most), and its key: ``chain.pem`` and ``key.pem`` in ``folder``. For tests: the key is as
-    readable as the folder."""
+    an hour after it began at most), and its key: ``chain.pem`` and ``key.pem`` in ``folder``."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -35,5 +34,6 @@ def make_certificate(folder: Path, name: str = "one", minutes: int = 24 * 60) ->
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     (folder / "chain.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").touch(0o600)
     (folder / "key.pem").write_bytes(private)
     return folder / "chain.pem", folder / "key.pem"

@@ -47,7 +47,8 @@ def verify(message: bytes, signature: bytes, kind: str, trusted: Iterable[Public
     key = next((k for k in trusted if k.id == fields.get("keyid")), None)
     if key is None:
         keyid = ascii(fields.get("keyid"))[:80].strip("'")  # a stranger's text: nothing in it reaches a terminal raw
-        raise TrustError(f"signed by key {keyid}, which is not trusted here")
+        way = "serve, measure and bundle verify trust it by --key FILE.pub"
+        raise TrustError(f"signed by key {keyid}, which is not trusted here; {way}")
     try:
         made = bytes.fromhex(fields.get("sig", ""))
         one_spelling = _spell(kind, key.id, made) == signature

@@ -17,7 +17,7 @@ from typing import Any
 
 from edgewright.core import sandbox
 from edgewright.core.child import readable_folders
-from edgewright.core.errors import EdgewrightError, EngineError, InputError, MissingExtra
+from edgewright.core.errors import EdgewrightError, InputError, MissingExtra
 from edgewright.core.model import Model, Signature
 from edgewright.core.session import EngineOptions, Session
 from edgewright.runtime.isolation.channel import Channel, ClosedError
@@ -111,7 +111,7 @@ def _answer(channel: Channel, session: Session, reader: Reader, writer: Writer, 
 
 
 def _failed(error: Exception) -> bytes:
-    family = InputError if isinstance(error, InputError | MissingExtra) else EngineError
+    family = InputError if isinstance(error, MissingExtra) else type(error)
     return _told(error=str(error)[:2000], family=family.__name__)
 
 

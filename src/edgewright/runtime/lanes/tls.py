@@ -6,11 +6,13 @@ import contextlib
 import select
 import socket
 import ssl
+import stat
 import time
 from pathlib import Path
 from typing import Any
 
 from edgewright.core.errors import InputError
+from edgewright.runtime import logs
 from edgewright.runtime.lanes.http import Connection
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -33,6 +35,10 @@ class Certificate:
     def reload(self) -> None:
         """Read the files anew; connections that are open keep what they have. Raises InputError, changing nothing."""
         _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.chain, self.key)
+        mode = self.key.stat().st_mode
+        if mode & (stat.S_IRGRP | stat.S_IROTH):
+            told = f"others than its owner may read the TLS key {self.key} (mode {stat.S_IMODE(mode):o})"
+            logs.warning("tls", f"{told}; run: chmod 600 {self.key}")
         pem = self.key.read_bytes(), self.chain.read_bytes()
         _load(self.context, self.chain, self.key)
         self.pem = pem
@@ -42,6 +48,8 @@ def _load(context: ssl.SSLContext, chain: Path, key: Path) -> None:
     try:
         context.load_cert_chain(chain, key, password=_no_password)
     except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise InputError(f"{key} is not the key of the certificate in {chain}; give both of one pair") from error
         raise InputError(f"{chain} and {key} are no certificate and its key in PEM: {error.reason or error}") from error
     except OSError as error:
         raise InputError(f"cannot read the certificate {chain} or its key {key}: {error.strerror or error}") from error
@@ -76,8 +84,8 @@ class TlsConnection(Connection):
         except ssl.SSLWantWriteError:
             self._loop.watch(self._sock, self, write=True)
             return
-        except (OSError, ValueError):  # no TLS, no cipher in common, gone
-            self._budget.refused[_NO_TLS] += 1
+        except (OSError, ValueError) as error:
+            self._budget.refused[_why(error)] += 1
             self.close()
             return
         self._shaking = False
@@ -111,8 +119,17 @@ class TlsConnection(Connection):
         return now - self.since > self._limits.handshake_s if self._shaking else super().stale(now)
 
 
-_HTTP, _NO_TLS = "http on an https port", "no TLS in common"
-"""What these are counted as. Whoever cannot shake hands is told nothing: it could not read it."""
+_HTTP = "http on an https port"
+"""What this is counted as."""
+
+
+def _why(error: Exception) -> str:
+    """What a handshake that failed is counted as. Whoever cannot shake hands is told nothing: it could not read it."""
+    reason = getattr(error, "reason", None) or ""
+    if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):
+        return "certificate refused by the client"
+    gone = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError)
+    return "gone before TLS began" if gone else "no TLS in common"
 
 
 class _Enciphered:

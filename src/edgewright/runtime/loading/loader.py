@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from edgewright.core.errors import EdgewrightError, StorageError
+from edgewright.core.errors import EdgewrightError, EngineError, InputError, StorageError
 from edgewright.runtime import logs
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import NotFound
@@ -109,6 +109,8 @@ class Loader:
         for slot in self._named(name):
             slot.held = slot.cold = False
             error = self._refresh(slot, asked=True)
+            if isinstance(error, EngineError):  # what lies there cannot be served: told as where it does not verify
+                raise InputError(str(error)) from error
             if error is not None:
                 raise error
 
@@ -149,7 +151,7 @@ class Loader:
         again; what was wrong with them, if anything."""
         stamp = slot.place.stamp
         if not stamp:
-            missing = EdgewrightError(f"{slot.place.path} is not there, or not all that belongs to it")
+            missing = InputError(f"{slot.place.path} is not there, or not all that belongs to it")
             if slot.served is None and slot.wrong is None:
                 self._shelf.refuse(slot, missing)
             return missing

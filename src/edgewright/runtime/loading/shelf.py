@@ -56,6 +56,8 @@ class Shelf:
             return
         self._repository.totals.reloads["applied"] += 1
         told = f"{served.source.title} took the place of {before.source.title}"
+        if served.source.title == before.source.title:
+            told = f"{served.source.title} was loaded anew: its files were written again, and are the same"
         logs.info("reload", told, model=name, version=version, digest=served.source.digest,
                   before=before.source.version, before_digest=before.source.digest)  # fmt: skip
         if not _alike(served, before):

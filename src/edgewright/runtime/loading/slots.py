@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgewright.core.child import ChildLost
-from edgewright.core.errors import EdgewrightError, StorageError
+from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.runtime.loading.places import Place
 from edgewright.runtime.served import Served
 
@@ -14,7 +14,7 @@ INFINITY = float("inf")
 _FIRST_S, _LONGEST_S = 2.0, 300.0
 
 
-class Taken(EdgewrightError):  # noqa: N818 - reads as what it says
+class Taken(InputError):  # noqa: N818 - reads as what it says
     """Other files, at ``path``, are served under the same name and version."""
 
     def __init__(self, path: Path, name: str, version: str) -> None:

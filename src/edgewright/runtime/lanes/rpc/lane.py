@@ -24,6 +24,7 @@ from edgewright.runtime.faults import BadRequest, Crowded, Fault
 from edgewright.runtime.lanes.limits import Budget, Limits
 from edgewright.runtime.lanes.rpc.answers import Answers
 from edgewright.runtime.lanes.rpc.calls import Call
+from edgewright.runtime.lanes.rpc.ending import Ending
 from edgewright.runtime.lanes.rpc.guard import SERVICE, TAKES, Guard, credentials
 from edgewright.runtime.lanes.rpc.health import HEALTH
 from edgewright.runtime.lanes.rpc.health import check as health
@@ -67,7 +68,6 @@ class GrpcLane:
         self._streams: set[Replies] = set()
         self._room = threading.Lock()
         self._calls: set[Call] = set()
-        self._over: threading.Event | None = None
         self._started = False
         self._pool = ThreadPoolExecutor(calls + 4, "edgewright-grpc")
         self._regions = regions = service.regions if address.local else None
@@ -89,6 +89,7 @@ class GrpcLane:
             options=_options(budget.limits, calls),
             maximum_concurrent_rpcs=calls,
         )
+        self._ending = Ending(self._server.stop, lambda: bool(self._calls))
         try:
             if certificate is None:
                 port = self._server.add_insecure_port(address.place)
@@ -107,15 +108,14 @@ class GrpcLane:
 
     def drain(self, grace_s: float) -> None:
         """Take no more calls, and end those that go on after so many seconds; returns at once."""
-        if self._over is None:
-            self._over = self._server.stop(grace_s)
-            for stream in list(self._streams):
-                stream.drain()
+        self._ending.begin(grace_s)
+        for stream in list(self._streams):
+            stream.drain()
 
     @property
     def busy(self) -> bool:
         """Whether a call goes on."""
-        return self._over is None or not self._over.is_set()
+        return not self._ending.over
 
     def sweep(self) -> None:
         """Hang up on clients that do not send their request or read their reply in time, and end the streams of those
@@ -136,11 +136,16 @@ class GrpcLane:
         if not self._started:
             self.start()  # what never started does not give its port back
         self.drain(0.0)
-        self._server.stop(None)
+        self._ending.close()
         self._pool.shutdown()
 
     def _begin(self, context: Any) -> Call:
         call = Call(context, self._budget)
+        try:
+            self._ending.check()
+        except Fault as fault:
+            self._desk.stray(fault)
+            abort(context, fault)
         self._calls.add(call)
 
         def ended() -> None:
@@ -185,7 +190,7 @@ class GrpcLane:
                 stream = Replies(self._find, self._desk, requests, call, told, self._regions)
                 self._streams.add(stream)
             try:
-                if self._over is not None:
+                if self._ending.begun:
                     stream.drain()
                 for made in stream:
                     yield made
