@@ -78,7 +78,7 @@ def test_every_model_has_its_paragraph_and_the_server_one(say, server):
     (plain,) = [told for title, told in found.items() if title.startswith(f"plain 1 (sha256 {digest[:12]}), ")]
     assert plain.startswith(" 1 of 4 requests was refused, failed or late (25%), because they did not fit the model")
     assert "requests 4 answered 3 75% refused, bad request 1 25%" in plain
-    assert "a request on average share 99% within" in plain and "the model's run" in plain
+    assert "a request on average share 99% within longest" in plain and "the model's run" in plain
     assert plain.endswith("Runs: too few for a trend; by onnxruntime's CPUExecutionProvider with 1 thread.")
     assert "Nobody has asked in the last " in found[next(title for title in found if title.startswith("tiny"))]
     kept = found[next(title for title in found if title.startswith("kept"))]

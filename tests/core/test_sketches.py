@@ -100,3 +100,21 @@ def test_refuses_what_is_no_sketch(change: dict[str, object]) -> None:
     good = sketch([1.0, 2.0, 0.0]).to_json()
     with pytest.raises(ValueError):
         Sketch.from_json({**good, **change})
+
+
+@given(st.lists(st.floats(0, 1e6).filter(lambda x: not 0 < x < 1e-2), min_size=1), st.floats(0, 1))
+def test_what_a_share_lies_within_is_never_told_too_small(values: list[float], share: float) -> None:
+    made = Sketch()
+    made.add(values)
+    exact = sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
+    assert exact * (1 - 1e-12) <= made.within(share) <= max(exact * 1.0203, exact)
+    with pytest.raises(ValueError):
+        Sketch().within(share)
+
+
+def test_one_value_many_times_is_as_many_values() -> None:
+    many, each = Sketch(), Sketch()
+    many.count_one(0.5, 3)
+    many.count_one(0.5, 2)
+    each.add([0.5] * 5)
+    assert many == each

@@ -41,7 +41,7 @@ class Served:
                    "--http", "127.0.0.1:0"]  # fmt: skip
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
-        line = next(line for line in self.process.stderr if line.startswith("listening"))
+        line = next(line for line in self.process.stderr if " listening " in line)
         self.port = int(line.rpartition(":")[2])
         self.longest, self.asked, self._open = 0.0, 0, True
         self._asker = threading.Thread(target=self._ask)

@@ -17,7 +17,9 @@ from edgewright.formats import save
 from edgewright.runtime import Runtime
 from edgewright.runtime.cache import Cache
 from edgewright.runtime.caching import CachingDesk
+from edgewright.runtime.failsafe import FailSafe, Safe
 from edgewright.runtime.faults import BadRequest, Cancelled, Expired, Fault, Gone, Infeasible
+from edgewright.runtime.safedesk import SafeDesk
 from edgewright.runtime.scheduling.scheduler import Scheduler
 from edgewright.runtime.served import Served
 from edgewright.testing.build import Build
@@ -307,6 +309,65 @@ def test_who_follows_and_is_answered_late_has_missed_its_deadline(desk):
         pass
     session.go.release()
     assert answers.wait("runs", "late") == [2.0, 2.0] and served.stats.missed == 1
+
+
+def test_an_answer_out_of_the_cache_may_come_late_too(desk):
+    session, answers = Held(), Answers()
+    served = model(session)
+    session.go.release()
+    assert desk.wait(served, x())["y"][0] == 2.0
+    assert desk.at_once(served, x(), LONG)["y"][0] == 2.0 and served.stats.missed == 0
+    assert desk.at_once(served, x(), 1e-9)["y"][0] == 2.0 and served.stats.missed == 1
+    desk.later(served, x(), answers.of("late"), timeout_s=1e-9)
+    desk.later(served, x(), answers.of("in time"), timeout_s=LONG)
+    assert answers.wait("late", "in time") == [2.0, 2.0] and served.stats.missed == 2 and len(session.runs) == 1
+
+
+def test_fail_safe_outputs_take_the_place_of_late_answers_each_a_miss_and_none_is_kept(desk):
+    session, answers, safe = Held(), Answers(), SafeDesk(desk)
+    served = model(session)
+    served.fail_safe = FailSafe({"y": [9.0]}, session)
+    desk._alarms.at = lambda *_: None  # as if its thread had not come to it yet
+    safe.later(served, x(), answers.of("runs"))
+    assert session.began.acquire(timeout=LONG)
+    safe.later(served, x(), answers.of("late"), timeout_s=1e-3)
+    while time.perf_counter() < desk._flights[desk._key(served, x())].following[0].deadline:
+        pass
+    session.go.release()
+    assert answers.wait("runs", "late") == [2.0, 9.0] and (served.stats.missed, served.stats.safe) == (1, 1)
+    assert isinstance(safe.at_once(served, x(), 1e-9), Safe) and (served.stats.missed, served.stats.safe) == (2, 2)
+    assert safe.wait(served, x(), LONG)["y"][0] == 2.0 and len(session.runs) == 1, "out of the cache"
+    served.times.add(1, LONG)
+    with pytest.raises(Infeasible):
+        desk.at_once(served, x(5), 1e-3)
+    assert safe.at_once(served, x(5), 1e-3)["y"][0] == 9.0 and (served.stats.missed, served.stats.safe) == (4, 3)
+
+
+def test_who_follows_a_run_that_is_nearly_done_is_not_refused_for_its_whole_length(desk):
+    session, answers = Held(), Answers()
+    served = model(session, takes=100.0)
+    desk.later(served, x(), answers.of("runs"))
+    assert session.began.acquire(timeout=LONG)
+    with pytest.raises(Infeasible):
+        desk.later(served, x(), answers.of("hopeless"), timeout_s=50.0)
+    while time.perf_counter() < served.until - 99.9:
+        pass
+    desk.later(served, x(), answers.of("follows"), timeout_s=99.95)
+    session.go.release()
+    assert answers.wait("runs", "follows") == [2.0, 2.0] and len(session.runs) == 1
+
+
+def test_a_late_answer_counts_for_the_model_that_was_asked(desk):
+    session, answers = Held(), Answers()
+    one, same = model(session), model(session)  # two names for one file
+    desk._alarms.at = lambda *_: None
+    desk.later(one, x(), answers.of("runs"))
+    assert session.began.acquire(timeout=LONG)
+    desk.later(same, x(), answers.of("late"), timeout_s=1e-3)
+    while time.perf_counter() < desk._flights[desk._key(one, x())].following[0].deadline:
+        pass
+    session.go.release()
+    assert answers.wait("runs", "late") == [2.0, 2.0] and (one.stats.missed, same.stats.missed) == (0, 1)
 
 
 def test_one_who_fails_to_hear_the_answer_keeps_nobody_from_it(desk):

@@ -5,16 +5,19 @@ import json
 import math
 import threading
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
 
+from edgewright.cli._whys import page
 from edgewright.formats import save
 from edgewright.runtime import Runtime
 from edgewright.runtime.addresses import Address
 from edgewright.runtime.caching import CachingDesk
 from edgewright.runtime.config import Config, ModelTable, ServerTable
 from edgewright.runtime.desk import Desk
+from edgewright.runtime.diagnosis.whys import Whys
 from edgewright.runtime.experiments.series import series
 from edgewright.runtime.faults import BadRequest, NotFound
 from edgewright.runtime.loading.opening import Settings
@@ -240,3 +243,69 @@ def test_what_is_off_is_not_there(models):
         assert type(runtime.desk) is Desk and runtime.desk.report() == {}
         assert list(series(runtime.repository, None, runtime.desk.shadows)) == []
         assert float(next(iter(runtime.infer({"x": X}, key="unused").values()))[0, 1]) == 2.0
+
+
+def test_why_tells_who_answered_how_much_and_what_shadows_shed(start):
+    table = ModelTable(split={"1": 3, "2": 1, "9": 1}, shadow={"version": "7", "share": 0.5})
+    server = start(Config(models={"m": table}))
+    for number in range(20):
+        infer(server, parameters={"key": number})
+    infer(server, "/v2/models/m/versions/2/infer")
+    shadows, deadline = server.desk.shadows, time.monotonic() + LONG
+    while shadows.counts()[0][1]["shed missing"] < 21 and time.monotonic() < deadline:
+        pass
+    told = ask(server, "GET", "/v2/models/stats")[1]["server"]
+    (split,), (shadow,) = told["splits"], told["shadows"]
+    assert split["shares"] == {"1": 0.6, "2": 0.2, "9": 0.2} and sum(split["drawn"].values()) == 20
+    assert split["answered"] == {"1": split["drawn"]["1"], "2": split["drawn"]["2"] + 1} and split["drawn"]["9"] == 0
+    assert shadow["shed"] == {"full": 0, "missing": 21, "failed": 0}
+    assert (shadow["version"], shadow["compared"], shadow["failed"], shadow["waiting"]) == ("7", 0, 0, 0)
+    text = " ".join(page([], [], told).split())
+    assert f"1 drew {split['drawn']['1']} " in text and "60% configured); 2 drew" in text
+    assert f"2 answered {split['answered']['2']}." in text
+    assert "0 answers compared, 21 copies were shed (no such version: 21), 0 wait; it may take 50% of a core." in text
+
+
+def test_what_why_tells_of_splits_and_shadows_is_of_late(start):
+    server, now = start(Config(models={"m": ModelTable(split={"1": 1, "2": 1}, shadow={"version": "2"})})), [0.0]
+    splits = server._service.splits
+    whys = Whys(server.repository, server.desk, Counter, clock=lambda: now[0], splits=splits)
+    for _ in range(9):
+        splits.find("m")
+        now[0] += 10.0
+        whys.look()
+    assert sum(whys.server()["splits"][0]["drawn"].values()) == 6 and whys.server()["window_s"] == 60.0
+
+
+def test_what_is_told_of_a_split_model_is_of_versions_that_answer(start, models):
+    (models / "m" / "2.onnx").rename(models / "m" / "3.onnx")
+    (models / "m" / "2.onnx").write_bytes((models / "m" / "1.onnx").read_bytes())
+    server = start(Config(models={"m": ModelTable(split={"1": 1, "2": 3, "9": 4, "3": 0})}))
+    told = ask(server, "GET", "/v2/models/m")[1]
+    assert told["versions"] == ["1", "2", "3"], "all that may be asked for"
+    assert told["parameters"]["version"] == "2" and told["parameters"]["split"] == {"2": 0.75, "1": 0.25}
+    one = ask(server, "GET", "/v2/models/m/versions/3")[1]["parameters"]
+    assert one["version"] == "3" and "split" not in one
+    digest = server.repository.find("m", "2").source.digest
+    assert ask(server, "GET", "/v2/models/m/config")[1]["parameters"]["digest"]["string_value"] == digest
+    assert ask(server, "GET", "/v2/models/m/ready")[1]["version"] == "2"
+    for version in "12":
+        server.repository.remove(server.repository.find("m", version))
+    told = ask(server, "GET", "/v2/models/m")[1]
+    assert told["parameters"]["version"] == "3" and "split" not in told["parameters"], "the latest answers"
+
+
+def test_grpc_tells_of_versions_that_answer(models):
+    pytest.importorskip("grpc")
+    from edgewright.runtime.lanes.rpc.answers import Answers
+    from edgewright.runtime.lanes.rpc.schema import MESSAGES
+
+    with Service.of(Settings(models, config=Config(models={"m": ModelTable(split={"1": 1})}))) as service:
+        service.loader.start()
+        calls = Answers(service).calls()
+        told = calls["ModelConfig"](MESSAGES["ModelConfigRequest"](name="m"))
+        digest = service.repository.find("m", "1").source.digest
+        assert told.config.parameters["digest"].string_value == digest
+        assert calls["ModelMetadata"](MESSAGES["ModelMetadataRequest"](name="m")).versions == ["1", "2"]
+        service.repository.remove(service.repository.find("m", "2"))
+        assert calls["ModelReady"](MESSAGES["ModelReadyRequest"](name="m")).ready

@@ -963,7 +963,7 @@ def test_the_program_serves_it_where_it_is_told_to(folder):
                 raw = channel.unary_unary(SERVICE + "ModelInfer")(request(), timeout=LONG, wait_for_ready=True)
             np.testing.assert_array_equal(answer(raw), 2 * X)
             program.send_signal(signal.SIGTERM)
-            assert program.wait(LONG) == 0 and program.stderr.read() == "shutdown  served to the end\n"
+            assert program.wait(LONG) == 0 and program.stderr.read()[25:] == "shutdown  served to the end\n"
         finally:
             program.kill()
     far = subprocess.run([*command, "--grpc", "0.0.0.0:0"], stderr=subprocess.PIPE, text=True, timeout=LONG)

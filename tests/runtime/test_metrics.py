@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -184,9 +185,20 @@ def test_nobody_forges_a_line(log):
     log(logs.Json())
     logs.warning("model", FORGED, model=FORGED, level="lie")
     text, told = log(None)
-    assert text.startswith("model     x\\nlistening") and text.isprintable()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text[:24]) and text.isprintable()
+    assert text[24:].startswith(" model     x\\nlistening")
     read = json.loads(told)
     assert read["message"] == read["model"] == FORGED and told.isprintable() and read["level"] == "warning"
+
+
+def test_the_journal_has_times_of_its_own(tmp_path, monkeypatch):
+    with (tmp_path / "journal").open("w") as journal, (tmp_path / "other").open("w") as other:
+        assert not logs.journaled(journal)
+        facts = (tmp_path / "journal").stat()
+        monkeypatch.setenv("JOURNAL_STREAM", f"{facts.st_dev}:{facts.st_ino}")
+        assert logs.journaled(journal) and not logs.journaled(other) and not logs.journaled(io.StringIO())
+    record = logging.LogRecord("name", logging.WARNING, "", 0, "it is so", (), None)
+    assert logs.Text(timed=False).format(record) == "log       warning: it is so"
 
 
 def test_rejections_are_told_in_one_line(log):

@@ -25,8 +25,10 @@ from edgewright.runtime.loading.places import find_places
 from edgewright.runtime.loading.shelf import Shelf
 from edgewright.runtime.loading.sources import _unready
 from edgewright.runtime.loading.trial import Answers, judge
+from edgewright.runtime.metrics import Metrics
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.scheduling.scheduler import Scheduler
+from edgewright.runtime.stats import Times
 from edgewright.testing.build import Build
 
 LONG = 120.0
@@ -317,9 +319,73 @@ def test_gates_that_were_not_passed_are_told():
 
 def test_giving_back_the_old_version_counts_as_a_pause_of_the_reload_where_it_holds_the_interpreter():
     class Heavy:
+        source = SimpleNamespace(name="m", version="1")
+
         def close(self):
             sum(range(20_000_000))  # one call: no other thread gets to run
 
     repository = Repository()
     Shelf(repository, SimpleNamespace(retire=lambda served, timeout_s: True))._retire(Heavy())
     assert repository.totals.longest_pause_s > 0.01
+
+
+def counted(served):
+    """Each model's counters as /metrics has them."""
+    page = "".join(Metrics(served.repository, lambda: ())._lines()).splitlines()
+    told = dict(line.rsplit(" ", 1) for line in page if "_total{" in line or "_sum{" in line or "_count{" in line)
+    return {name: float(value) for name, value in told.items() if "model=" in name}
+
+
+def test_counters_go_on_over_reloads_and_what_is_taken_back_or_unloaded(serve, models):
+    served = serve()
+    served.desk.wait(served.repository.find("m"), {"x": X})
+    before, runs = counted(served), 1
+    with contextlib.suppress(Fault):
+        served.desk.wait(served.repository.find("m"), {"x": X[0]})
+    for what, factor in (("load", 3), ("load", 4), ("unload", 0), ("load", 5)):
+        if factor:
+            multiply(models / "m.onnx", factor)
+        served.do(what, "m")
+        for _ in range(3 if factor else 0):
+            served.factor()
+            runs += 1
+        now = counted(served)
+        assert all(now[name] >= value for name, value in before.items()), "a counter fell"
+        before = now
+    mine = 'model="m",version="1"'
+    assert before[f'edgewright_requests_total{{{mine},outcome="ok"}}'] == runs == 10
+    assert before[f'edgewright_requests_total{{{mine},outcome="bad_request"}}'] == 1
+    assert (
+        before[f"edgewright_compute_seconds_count{{{mine}}}"] == before[f"edgewright_batch_rows_count{{{mine}}}"] == 10
+    )
+    (parts,) = served.repository.tallies.parts().values()
+    assert len(parts) == 2, "what was, as one, and what is"
+
+
+def test_counters_of_what_is_gone_are_forgotten_however_many_came_and_went(serve, models):
+    served = serve()
+    for number in range(3):
+        path = models / "v" / f"{number}.onnx"
+        multiply(path, number)
+        served.do("load", "v")
+        served.factor("v")
+        if number == 1:
+            served.do("unload", "v")
+        path.unlink()
+        served.do("load", "v", NotFound)
+        assert list(served.repository.tallies.parts()) == [("m", "1")]
+        assert [entry.name for entry in served.repository.index()] == ["m"]
+
+
+def test_a_sum_of_parts_never_falls_whatever_is_merged_first():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        a, b, c = (Times() for _ in range(3))
+        for one, seconds in zip((a, b, c), rng.exponential(size=3), strict=True):
+            one.add(float(seconds))
+        left, right = Times(), Times()
+        for one in (a, b, c):
+            left.merge(one)
+        for one in (c, a, b):
+            right.merge(one)
+        assert left.sum_s == right.sum_s and left.count == right.count == 3

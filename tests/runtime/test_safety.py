@@ -421,7 +421,7 @@ def test_handles_run_out_and_the_server_lives(model):
     command = [sys.executable, "-c", code, "--models-dir", str(model), "--http", "127.0.0.1:0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
         line = ""
-        while not line.startswith("listening"):
+        while " listening " not in line:
             line = child.stderr.readline()
             assert line
         port = int(line.rpartition(":")[2])

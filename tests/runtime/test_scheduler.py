@@ -8,6 +8,9 @@ import threading
 import pytest
 
 from edgewright.runtime.faults import Cancelled, Expired, Gone, Infeasible, NotReady, Overloaded
+from edgewright.runtime.scheduling.admission import Admission
+from edgewright.runtime.scheduling.line import Line
+from edgewright.runtime.scheduling.machine import Machine
 from edgewright.runtime.scheduling.scheduler import Job, Scheduler
 from edgewright.runtime.scheduling.times import RunTimes
 
@@ -120,6 +123,27 @@ def test_the_infeasible_the_expired_and_the_superfluous_are_not_let_in():
     with pytest.raises(NotReady):
         answers.submit(model, "d")
     assert set(answers.found) == {"first", "a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("runs", "running", "left", "alone", "unsure"),
+    [
+        ([0.05] * 4, 0, 0.02, True, False),
+        ([0.05] * 40 + [0.01], 0, 0.02, True, True),
+        ([0.001, 0.099] * 20, 1, 0.2, False, True),
+        ([0.05] * 40, 1, 0.06, False, False),
+    ],
+)
+def test_a_refusal_says_whether_slower_times_than_the_latest_are_to_blame(runs, running, left, alone, unsure):
+    model = Held()
+    for took in runs:
+        model.times.add(1, took)
+    model.running, model.until = running, 10.05
+    job = Job(model, "x", lambda outputs, fault: None, deadline=10.0 + left)
+    model.last = 10.0
+    with pytest.raises(Infeasible) as refused:
+        Admission().place(job, 0, Line(), Machine(1, 1 - running, [10.05] * running), 10.0)
+    assert (refused.value.alone, refused.value.unsure) == (alone, unsure)
 
 
 def test_who_can_no_longer_be_done_in_time_hears_it_while_the_model_is_busy(busy):

@@ -180,6 +180,19 @@ def test_rows_count_once_runs_of_several_are_seen_to_take_long(monkeypatch):
     desk.close()
 
 
+def test_a_refusal_that_the_latest_run_does_not_bear_out_is_counted_apart():
+    served, desk = version(Session()), Desk(Scheduler())
+    for took in [0.05] * 33:
+        served.times.add(1, took)
+    for _ in range(2):
+        with pytest.raises(Infeasible):
+            desk.at_once(served, x(1), timeout_s=0.002)
+        served.times.add(1, 0.001)
+    stats = served.stats
+    assert (stats.faults["infeasible"], stats.alone, stats.unsure, stats.missed) == (2, 1, 1, 2)
+    desk.close()
+
+
 def test_lists_are_no_arrays_for_those_either_who_want_finite_numbers():
     from edgewright.engines.session import check_array
 

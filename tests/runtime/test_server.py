@@ -137,7 +137,7 @@ def test_tritons_own_client_finds_everything(started):
         ("POST", "/v2/models/double/infer", "{", 400, "no JSON"),
         ("POST", "/v2/models/double/infer", infer(X[:, :3]), 400, "must have shape"),
         ("POST", "/v2/models/double/infer", infer(outputs=[{"name": "q"}]), 400, "no output 'q'"),
-        ("POST", "/v2/models/double/infer", infer(parameters={"timeout": 1}), 503, "it has 0.001 ms"),
+        ("POST", "/v2/models/double/infer", infer(parameters={"timeout": 1}), 503, "ms, it has 0"),
         ("POST", "/v2/models/nonesuch/infer", infer(), 404, "no model is named"),
     ],
 )
@@ -263,7 +263,7 @@ def test_the_program_serves_until_it_is_told_to_stop(folder):
     command = [sys.executable, "-m", "edgewright.runtime", "--models-dir", str(folder), "--http", "127.0.0.1:0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
         line = ""
-        while not line.startswith("listening"):
+        while " listening " not in line:
             line = child.stderr.readline()
             assert line, "it ended before it listened"
         port = int(line.rpartition(":")[2])

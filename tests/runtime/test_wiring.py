@@ -114,10 +114,10 @@ def test_the_access_log_of_a_server_has_all_lanes(start, tmp_path):
     multiply(tmp_path / "models" / "m.onnx", 2)
     program = start("", "--grpc", "127.0.0.1:0", "--access-log")
     assert program.infer("m")[0] == 200
-    assert program.child.stderr.readline().startswith("access    http 127.0.0.1 POST /v2/models/m/infer 200 ")
+    assert program.child.stderr.readline()[25:].startswith("access    http 127.0.0.1 POST /v2/models/m/infer 200 ")
     with triton.InferenceServerClient(f"127.0.0.1:{program.ports[1]}") as client:
         assert client.is_model_ready("m")
-    assert program.child.stderr.readline().startswith("access    grpc 127.0.0.1 ModelReady m OK ")
+    assert program.child.stderr.readline()[25:].startswith("access    grpc 127.0.0.1 ModelReady m OK ")
 
 
 def test_an_isolated_model_is_served_from_a_process_of_its_own(start, tmp_path):

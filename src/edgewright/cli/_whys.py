@@ -16,10 +16,12 @@ _PARTS = {
 }  # fmt: skip
 _ENDS = {
     "in time": "answered", "from_cache": "answered from the cache", "late": "answered late",
-    "too_short": "refused, deadline too short", "infeasible": "refused, no time left", "expired": "expired in line",
+    "too_short": "refused, deadline too short", "unsure": "refused, not sure to be in time",
+    "infeasible": "refused, no time left", "expired": "expired in line",
     "overloaded": "refused, line full", "not_ready": "refused, not ready", "bad_request": "refused, bad request",
     "failed": "failed", "cancelled": "cancelled by the client",
 }  # fmt: skip
+_SHED = {"full": "no room among those that wait", "missing": "no such version", "failed": "a fault of the server's"}
 Told = Mapping[str, Any]
 
 
@@ -47,19 +49,20 @@ def _model(model: Told) -> Iterator[str]:
     why = model["why"]
     for sentence in dict.fromkeys([why["summary"], why["refused_because"], why["slow_because"]]):
         yield from _wrapped(sentence)
-    asked, parts, p99_ms = why["requests"], why["time_ms"], why["p99_ms"]
-    if why["refused"]:
+    asked, parts = why["requests"], why["time_ms"]
+    if asked["asked"]:
         counts = {one["cause"]: one["count"] for one in why["refused"]}
-        in_time = asked["answered"] - counts.get("late", 0)
+        in_time = max(asked["answered"] - counts.get("late", 0), 0)
         counts = {"in time": in_time, "from_cache": asked["from_cache"], **counts}
         rows = [[_ENDS.get(end, end), f"{n:,}", percent(n / asked["asked"])] for end, n in counts.items() if n]
         yield from _table([["requests", f"{asked['asked']:,}", ""], *rows])
     if parts:
         total = sum(parts.values())
-        rows = [["a request", "on average", "share", "99% within"]]
+        rows = [["a request", "on average", "share", "99% within", "longest"]]
         for name, ms in parts.items():
-            tail = "" if p99_ms.get(name) is None else time(p99_ms[name] / 1e3)
-            rows += [[_PARTS.get(name, name), time(ms / 1e3), percent(ms / total), tail]] if ms else []
+            tails = why["p99_ms"].get(name), why["longest_ms"].get(name)
+            tail = ["" if end_ms is None else time(end_ms / 1e3) for end_ms in tails]
+            rows += [[_PARTS.get(name, name), time(ms / 1e3), percent(ms / total), *tail]] if ms else []
         yield from _table(rows)
         yield ""
     yield from _wrapped(_runs(model))
@@ -94,12 +97,42 @@ def _server(server: Told) -> Iterator[str]:
         told = ", ".join(f"{n:,} {outcome.replace('_', ' ')}" for outcome, n in sorted(reloads.items()))
         pause = time(server["longest_reload_pause_ms"] / 1e3)
         yield from _wrapped(f"Reloads: {told}; the longest that anybody waited for one is {pause}.")
+    span = time(server.get("window_s", 0.0))
+    for split in server.get("splits", ()):
+        yield from _wrapped(_split(split, span))
+    for shadow in server.get("shadows", ()):
+        yield from _wrapped(_shadow(shadow, span))
     if server["strays"]:
         told = ", ".join(f"{n:,} ({kind})" for kind, n in sorted(server["strays"].items()))
         yield from _wrapped(f"Requests that reached no model, since the start: {told}.")
     if server["rejected"]:
         told = ", ".join(f"{n:,} ({reason})" for reason, n in sorted(server["rejected"].items()))
         yield from _wrapped(f"Turned away before their request was looked at, by status or reason: {told}.")
+
+
+def _split(split: Told, span: str) -> str:
+    drawn, answered = split["drawn"], split["answered"]
+    total, told = sum(drawn.values()), []
+    for version, n in drawn.items():
+        if version in split["shares"]:
+            share = f"{percent(n / total)} of them, " if total else ""
+            told.append(f"{version} drew {n:,} ({share}{percent(split['shares'][version])} configured)")
+        elif n:
+            told.append(f"{n:,} went to the latest version, since none of these was there")
+    ended = ", ".join(f"{version} answered {n:,}" for version, n in answered.items()) or "none of its versions answers"
+    return (
+        f"Split of {split['model']} in the last {span}: {'; '.join(told)}. Whoever named a version included, {ended}."
+    )
+
+
+def _shadow(shadow: Told, span: str) -> str:
+    shed = ", ".join(f"{_SHED.get(why, why)}: {n:,}" for why, n in shadow["shed"].items() if n)
+    dropped = f"{sum(shadow['shed'].values()):,} copies were shed" + (f" ({shed})" if shed else "")
+    failed = f", {shadow['failed']:,} of its runs failed" if shadow["failed"] else ""
+    return (
+        f"Shadow {shadow['version']} of {shadow['model']} in the last {span}: {shadow['compared']:,} answers compared"
+        f"{failed}, {dropped}, {shadow['waiting']:,} wait; it may take {percent(shadow['share'])} of a core."
+    )
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

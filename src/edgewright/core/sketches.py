@@ -62,15 +62,15 @@ class Sketch:
         self._count(self.positive, finite[finite > 0])
         self._count(self.negative, -finite[finite < 0])
 
-    def count_one(self, value: float) -> None:
-        """``add`` for a single positive finite number: the same state, without arrays."""
+    def count_one(self, value: float, times: int = 1) -> None:
+        """``add`` for one positive finite number, so many times: the same state, without arrays."""
         index = math.ceil(math.log(value) / self._log_gamma)
         seen = self.positive.get(index)
         if seen is None:
-            self.positive[index] = 1
+            self.positive[index] = times
             self._collapse(self.positive)
         else:
-            self.positive[index] = seen + 1
+            self.positive[index] = seen + times
         if value < self.low:
             self.low = value
         if value > self.high:
@@ -98,6 +98,20 @@ class Sketch:
             rank -= n
             if rank < 0:
                 return min(max(value, self.low), self.high)
+        return self.high
+
+    def within(self, share: float) -> float:
+        """What at least this share of the values, none of them negative, does not exceed: the end of the bin that the
+        value of rank ceil(share n) lies in, at most some 2 x ``accuracy`` too much. ValueError when empty."""
+        left = max(math.ceil(share * self.count), 1) - self.zeros
+        if self.negative or not self.count or not 0 <= share <= 1:
+            raise ValueError("a share needs values, none of them negative, and 0 <= share <= 1")
+        if left <= 0:
+            return 0.0
+        for index, n in sorted(self.positive.items()):
+            left -= n
+            if left <= 0:
+                return min(math.exp(index * self._log_gamma), self.high)
         return self.high
 
     def to_json(self) -> dict[str, Any]:

@@ -47,22 +47,25 @@ class CachingDesk(Desk):
 
     def at_once(self, served: Served, inputs: Arrays, timeout_s: float | None = None) -> Arrays | None:
         """As the desk's; also None while an equal request is being answered."""
+        timeout_s = served.deadline_s if timeout_s is None else timeout_s
+        deadline = NEVER if timeout_s is None else _now() + timeout_s
         key = self._key(served, inputs)
         if key is None:
             return super().at_once(served, inputs, timeout_s)
         mine = Member(served, inputs, _ignore, inline=True)
         with self._lock:
             found = self._look(served, key)
-            if found is not None:
-                return found
-            flight = self._flights.get(key)
-            if flight is None:
-                flight = self._flights[key] = Flight()
-                flight.leading.append(mine)
-                flight = None
+            flight = self._flights.get(key) if found is None else None
+            if flight is None and found is None:
+                self._flights[key] = Flight([mine])
+        if found is not None:
+            if _now() > deadline:
+                self.late(served)
+            return found
         if flight is None:
             try:
-                outputs = super().at_once(served, inputs, timeout_s)
+                # Making the key took some of its time.
+                outputs = super().at_once(served, inputs, None if timeout_s is None else max(deadline - _now(), 0.0))
             except BaseException:
                 self._give_up(key, mine)
                 raise
@@ -76,23 +79,26 @@ class CachingDesk(Desk):
         self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0
     ) -> GiveUp:
         """As the desk's."""
+        timeout_s, priority = served.deadline_s if timeout_s is None else timeout_s, priority or served.priority
+        deadline = NEVER if timeout_s is None else _now() + timeout_s
         again = getattr(self._recent, "inputs", None) is inputs
         key = self._recent.key if again else self._key(served, inputs)
         self._recent.inputs = None
         if key is None:
             return super().later(served, inputs, done, timeout_s, priority)
-        timeout_s, priority = served.deadline_s if timeout_s is None else timeout_s, priority or served.priority
-        deadline = NEVER if timeout_s is None else _now() + timeout_s
         mine = Member(served, inputs, done, deadline, priority, key=key)
         with self._lock:
             found = self._look(served, key, again)
             if found is None:
                 flight = self._flights.setdefault(key, Flight())
-                follows = any(lead.covers(mine) for lead in flight.leading)
-                if follows and timeout_s is not None and served.times.usual() > timeout_s:
+                leads, now = [lead for lead in flight.leading if lead.covers(mine)], _now()
+                follows = bool(leads)
+                if follows and timeout_s is not None and now + min(lead.left_s(now) for lead in leads) > deadline:
                     raise self.count(served, too_short(served, timeout_s))
                 (flight.following if follows else flight.leading).append(mine)
         if found is not None:
+            if _now() > deadline:
+                self.late(served)
             done(found, None)
             return _too_late
         if follows:
@@ -164,7 +170,8 @@ class CachingDesk(Desk):
             if one.job is not None:
                 self.scheduler.cancel(one.job)  # those that still waited need not run
         for one in everybody:
-            served.stats.missed += _now() > one.deadline
+            if _now() > one.deadline:
+                self.late(one.served)
             tell(one.done, views(kept), None)
         return views(kept)
 

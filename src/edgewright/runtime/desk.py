@@ -71,7 +71,7 @@ class Desk:
         finally:
             self.scheduler.leave(served)
         if timeout_s is not None and _now() - begin > timeout_s:
-            served.stats.missed += 1
+            self.late(served)
         return outputs
 
     def later(
@@ -98,7 +98,7 @@ class Desk:
             if fault is not None:
                 self.count(served, fault)
             elif _now() > deadline:
-                served.stats.missed += 1
+                self.late(served)
             done(outputs, fault)
 
         return Job(served, inputs, counted, deadline, priority or served.priority, arrived=_now())
@@ -158,6 +158,11 @@ class Desk:
                 self.strays[error.kind if isinstance(error, Fault) else Fault.kind] += 1
 
     @staticmethod
+    def late(served: Served) -> None:
+        """Count an answer that came after its deadline, unless fail-safe outputs are given for it: by who does that."""
+        served.stats.missed += served.fail_safe is None
+
+    @staticmethod
     def count(served: Served, fault: Fault) -> Fault:
         """Count what became of a request of this model, unless its successor is asked (Gone); the fault itself."""
         if isinstance(fault, Gone):
@@ -167,11 +172,13 @@ class Desk:
         fault.counted = True
         if isinstance(fault, Expired | Infeasible):
             served.stats.missed += 1
-            served.stats.alone += fault.alone
+            served.stats.alone += fault.alone and not fault.unsure
+            served.stats.unsure += fault.unsure
         return fault
 
 
 def too_short(served: Served, timeout_s: float, beside_s: float = 0.0) -> Infeasible:
     """The fault of one whose run alone takes longer than it has; ``beside_s``: what it takes besides the model's."""
     takes_s = served.times.usual_s + beside_s
-    return Infeasible(f"a run takes {1e3 * takes_s:.3g} ms, it has {max(1e3 * timeout_s, 0):.3g} ms", alone=True)
+    unsure = served.times.latest() + beside_s <= timeout_s
+    return Infeasible(f"a run takes {1e3 * takes_s:.3g} ms, it has {max(1e3 * timeout_s, 0):.3g} ms", True, unsure)

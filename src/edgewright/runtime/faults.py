@@ -74,19 +74,21 @@ class Crowded(Overloaded):
 
 
 class Infeasible(Fault):
-    """It could not be done by its deadline, and so was not begun. ``alone``: not even with nobody before it."""
+    """It could not be done by its deadline, and so was not begun. ``alone``: not even with nobody before it.
+    ``unsure``: that is reckoned from slower times: were this run as long as the latest of its model, or nothing kept
+    free before deadlines, it would be done in time."""
 
     status, kind = 503, "infeasible"
 
-    def __init__(self, why: str, alone: bool = False) -> None:
+    def __init__(self, why: str, alone: bool = False, unsure: bool = False) -> None:
         super().__init__(why)
-        self.alone = alone
+        self.alone, self.unsure = alone, unsure
 
 
 class Expired(Fault):
     """Its deadline passed while it waited."""
 
-    status, kind, alone = 504, "expired", False
+    status, kind, alone, unsure = 504, "expired", False, False
 
 
 class Cancelled(Fault):

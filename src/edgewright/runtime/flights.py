@@ -28,8 +28,16 @@ class Member:
 
     def covers(self, other: Member) -> bool:
         """Whether ``other`` is answered in time when this one is: it runs already, or is at least as urgent."""
-        runs = self.inline or (self.job is not None and self.job.place is not None and self.job.place.gone)
-        return runs or (self.priority <= other.priority and self.deadline <= other.deadline)
+        return self.runs or (self.priority <= other.priority and self.deadline <= other.deadline)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is in line no more."""
+        return self.inline or (self.job is not None and self.job.place is not None and self.job.place.gone)
+
+    def left_s(self, now: float) -> float:
+        """How long its answer takes from ``now`` on, at the least."""
+        return max(self.served.until - now, 0.0) if self.runs else self.served.times.usual()
 
 
 @dataclass(eq=False)

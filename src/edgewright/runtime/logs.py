@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -58,12 +59,17 @@ def printable(text: str) -> str:
 
 
 class Text(logging.Formatter):
-    """``event  text``, as it is read on a terminal."""
+    """``time event  text``, as it is read on a terminal; ``timed`` False: without the time (UTC, RFC 3339)."""
+
+    def __init__(self, timed: bool = True) -> None:
+        super().__init__()
+        self._timed = timed
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
+        at = f"{_time(record)} " if self._timed else ""
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        return printable(f"{getattr(record, 'event', 'log'):<9} {level}{record.getMessage()}")
+        return printable(f"{at}{getattr(record, 'event', 'log'):<9} {level}{record.getMessage()}")
 
 
 class Json(logging.Formatter):
@@ -71,11 +77,24 @@ class Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        told = {"level": record.levelname.lower(), "time": at, "event": getattr(record, "event", "log"),
+        told = {"level": record.levelname.lower(), "time": _time(record), "event": getattr(record, "event", "log"),
                 "message": record.getMessage()[:_LONGEST]}  # fmt: skip
         fields = {key: value for key, value in getattr(record, "fields", {}).items() if key not in told}
         return json.dumps({**told, **fields}, default=str)
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def journaled(stream: IO[str]) -> bool:
+    """Whether what is written there goes to systemd's journal, which keeps the times itself (systemd.exec(5),
+    JOURNAL_STREAM: that of a service is handed down to children whose streams go elsewhere)."""
+    try:
+        facts = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):  # closed, none, or no file
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{facts.st_dev}:{facts.st_ino}"
 
 
 class _Stream(logging.StreamHandler[IO[str]]):
@@ -86,7 +105,7 @@ class _Stream(logging.StreamHandler[IO[str]]):
 def start(form: Format = "text") -> logging.Handler:
     """Write to standard error from now on. Give what comes back to ``stop``."""
     handler = _Stream(sys.stderr)
-    handler.setFormatter(Json() if form == "json" else Text())
+    handler.setFormatter(Json() if form == "json" else Text(timed=not journaled(sys.stderr)))
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
@@ -112,7 +131,7 @@ class Rejections:
             return
         news = totals - self._told
         self._next, self._told = now + self._every_s, Counter(totals)
-        if not news:  # a model was replaced, and its counters began anew
+        if not news:  # a model is gone, and its counters with it
             return
         what = ", ".join(f"{reason}: {count}" for reason, count in sorted(news.items()))
         warning(self._event, f"{sum(news.values())} {self._text} ({what})", **news)

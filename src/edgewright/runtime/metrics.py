@@ -21,7 +21,7 @@ from edgewright.core.sketches import Sketch
 from edgewright.runtime.lanes.http import Reply
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
-from edgewright.runtime.stats import Times
+from edgewright.runtime.stats import Stats, Times
 
 TYPE = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 QUANTILES = (0.5, 0.9, 0.99)
@@ -46,7 +46,8 @@ class Metrics:
         return 200, TYPE, "".join(self._lines()).encode("utf-8", "replace")
 
     def _lines(self) -> Iterator[str]:
-        models = [(_labels(served), served) for served in self._repository.ready()]
+        tallies = self._repository.tallies.stats().items()
+        models = [({"model": name, "version": version}, stats) for (name, version), stats in tallies]
         for name, kind, told, samples in (*_of_models(models), *_of_all(self._repository), *self._server()):
             yield from family(f"edgewright_{name}", kind, told, samples)
         for name, kind, told, value in _process():
@@ -75,7 +76,7 @@ def histogram(times: Times, labels: Labels) -> Iterator[Sample]:
         yield "_bucket", {**labels, "le": f"{bound:g}"}, total
     total += sum(n for _, n in counts[place:])
     yield "_bucket", {**labels, "le": "+Inf"}, total
-    yield "_sum", labels, times.total
+    yield "_sum", labels, times.sum_s
     yield "_count", labels, total
 
 
@@ -96,7 +97,7 @@ def _last(sketch: Sketch, bound: float) -> int:
     return math.floor(math.log(bound) / log_gamma + 1e-9)
 
 
-def _of_models(models: Sequence[tuple[Labels, Served]]) -> Iterator[Family]:
+def _of_models(models: Sequence[tuple[Labels, Stats]]) -> Iterator[Family]:
     times = (
         ("queue_seconds", "Time requests waited in line.", "queue"),
         ("compute_seconds", "Time of runs, of one request or of a batch.", "compute"),
@@ -104,12 +105,12 @@ def _of_models(models: Sequence[tuple[Labels, Served]]) -> Iterator[Family]:
         ("write_seconds", "Time to write a reply, of every 16th or so.", "write"),
     )
     for name, told, which in times:
-        yield name, "histogram", told, [s for labels, m in models for s in histogram(getattr(m.stats, which), labels)]
+        yield name, "histogram", told, [s for labels, m in models for s in histogram(getattr(m, which), labels)]
     yield "batch_rows", "histogram", "Rows of a run.", [s for labels, m in models for s in _batches(m, labels)]
     outcomes = [
         ("", {**labels, "outcome": outcome}, count)
         for labels, m in models
-        for outcome, count in (("ok", m.stats.requests), *sorted(m.stats.faults.items()))
+        for outcome, count in (("ok", m.requests), *sorted(m.faults.items()))
     ]
     yield "requests_total", "counter", "Requests by what became of them.", outcomes
     plain = (
@@ -120,16 +121,16 @@ def _of_models(models: Sequence[tuple[Labels, Served]]) -> Iterator[Family]:
         ("fail_safe_total", "Requests that were given the declared fail-safe outputs.", "safe"),
     )
     for name, told, which in plain:
-        yield name, "counter", told, [("", labels, getattr(m.stats, which)) for labels, m in models]
+        yield name, "counter", told, [("", labels, getattr(m, which)) for labels, m in models]
 
 
-def _batches(served: Served, labels: Labels) -> Iterator[Sample]:
-    counts = list(served.stats.batches.items())
+def _batches(stats: Stats, labels: Labels) -> Iterator[Sample]:
+    counts = list(stats.batches.items())
     for bound in _ROWS:
         yield "_bucket", {**labels, "le": str(bound)}, sum(n for rows, n in counts if rows <= bound)
     runs = sum(n for _, n in counts)
     yield "_bucket", {**labels, "le": "+Inf"}, runs
-    yield "_sum", labels, served.stats.rows
+    yield "_sum", labels, stats.rows
     yield "_count", labels, runs
 
 

@@ -10,6 +10,7 @@ from edgewright.runtime.faults import NotFound, NotReady
 from edgewright.runtime.providers import step_down
 from edgewright.runtime.served import Served
 from edgewright.runtime.stats import Totals
+from edgewright.runtime.tallies import Tallies
 from edgewright.runtime.versions import ordered
 
 
@@ -35,6 +36,7 @@ class Repository:
         self._latest: dict[str, Served] = {}
         self._versions: dict[tuple[str, str], Served] = {}
         self._notes: dict[tuple[str, str], Entry] = {}
+        self.tallies = Tallies(lambda key: key in self._versions or key in self._notes)
         self.wanted: Callable[[str], None] = lambda name: None
         """Called when a model is asked for that does not answer; must not wait."""
 
@@ -44,6 +46,7 @@ class Repository:
         with self._lock:
             before = self._versions.get((name, version))
             self._versions = {**self._versions, (name, version): served}
+            self.tallies.add(served)
             self._choose(name)
         return before
 
@@ -55,6 +58,11 @@ class Repository:
                 self._versions = {key: s for key, s in self._versions.items() if s is not served}
                 self._choose(name)
 
+    def settle(self, served: Served) -> None:
+        """What was put here before is closed: keep what it counted as long as its name and version are in the index."""
+        with self._lock:
+            self.tallies.settle(served)
+
     def note(self, name: str, version: str, state: str = "", reason: str = "") -> None:
         """Keep what is to be said of a version that does not answer, or of new files for one; "" forgets it."""
         with self._lock:
@@ -62,6 +70,7 @@ class Repository:
             if state:
                 notes[name, version] = Entry(name, version, state, reason)
             self._notes = notes
+            self.tallies.forget()
 
     def find(self, name: str = "", version: str = "") -> Served:
         """The model of that name: its newest version, or the one asked for. Raises NotFound, NotReady."""

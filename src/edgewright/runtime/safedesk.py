@@ -17,7 +17,7 @@ _now = time.perf_counter
 
 
 class SafeDesk(Desk):
-    """``behind`` answers, and counts the misses. What a model answers late is as good as a miss, and not given."""
+    """``behind`` answers. What a model answers late is as good as a miss, counted as one here, and not given."""
 
     def __init__(self, behind: Desk) -> None:
         super().__init__(behind.scheduler)
@@ -33,7 +33,7 @@ class SafeDesk(Desk):
             outputs = self._behind.at_once(served, inputs, timeout_s)
         except (Expired, Infeasible):
             return _safe(served, inputs)
-        return _safe(served, inputs) if outputs is not None and _now() > end else outputs
+        return _safe(served, inputs, late=True) if outputs is not None and _now() > end else outputs
 
     def later(
         self, served: Served, inputs: Arrays, done: Done, timeout_s: float | None = None, priority: int = 0
@@ -45,7 +45,7 @@ class SafeDesk(Desk):
 
         def told(outputs: Any, fault: Fault | None) -> None:
             if isinstance(fault, Expired | Infeasible) or (fault is None and _now() > end):
-                outputs, fault = _safe(served, inputs), None
+                outputs, fault = _safe(served, inputs, late=fault is None), None
             done(outputs, fault)
 
         try:
@@ -77,7 +77,9 @@ def _end(served: Served, timeout_s: float | None) -> float:
     return NEVER if chosen is None else _now() + chosen
 
 
-def _safe(served: Served, inputs: Arrays) -> Safe:
+def _safe(served: Served, inputs: Arrays, late: bool = False) -> Safe:
+    """``late``: instead of an answer; what was refused or expired is counted as a miss already."""
     assert served.fail_safe is not None  # noqa: S101 - asked for by the caller
     served.stats.safe += 1
+    served.stats.missed += late
     return served.fail_safe.outputs(inputs)

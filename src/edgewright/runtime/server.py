@@ -46,7 +46,7 @@ class Server:
         self._draining, self.lanes = 0.0, list[Lane]()
         budget = Budget(settings.config.limits)
         metrics = Metrics(self.repository, lambda: self._watch.families())
-        self._whys = Whys(self.repository, self.desk, lambda: self._watch.rejected())
+        self._whys = Whys(self.repository, self.desk, lambda: self._watch.rejected(), splits=service.splits)
         self._routes = Front(service, self._loop, metrics, self._whys)
         try:
             check = partial(self._safety.check, table=table)

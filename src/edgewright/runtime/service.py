@@ -20,6 +20,7 @@ from edgewright.runtime.oip.regions import Regions
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.safedesk import safe_desk
 from edgewright.runtime.scheduling.scheduler import Scheduler, spare_cores
+from edgewright.runtime.served import Served
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,20 @@ class Service(Closing):
         loader = Loader(repository, desk, settings)
         regions = Regions(most_bytes=config.limits.body_bytes) if shared else None
         return cls(repository, desk, loader, drawing, regions, config.server, config.limits)
+
+    def shares(self, name: str, version: str = "") -> dict[str, float]:
+        """Which versions may answer requests for this model and version, and how much of them; {}: the one that the
+        repository finds."""
+        return {} if version or self.splits is None else self.splits.shares(name)
+
+    def find(self, name: str, version: str = "") -> Served:
+        """The version that what is told of a model is about: of a split that with the largest share, else as the
+        repository's ``find``, which raises the same."""
+        for chosen in self.shares(name, version):
+            found = self.repository.find_version(name, chosen)
+            if found is not None:
+                return found
+        return self.repository.find(name, version)
 
     def close(self) -> None:
         """Finish what waits, and close every model."""

@@ -57,13 +57,13 @@ class Watch:
         return told
 
     def _refused(self) -> Counter[str]:
-        """Requests that a model's owner should know of, by model and kind, since the model was loaded."""
+        """Requests that a model's owner should know of, by model and kind, since the start."""
         told: Counter[str] = Counter()
         repository = self._service.repository
-        for served in repository.ready():
+        for (name, _), parts in repository.tallies.parts().items():
             for kind in _REFUSED:
-                if count := served.stats.faults[kind]:
-                    told[f"{served.source.name} {kind}"] += count
+                if count := sum(part.faults[kind] for part in parts):
+                    told[f"{name} {kind}"] += count
         for name, count in repository.totals.asleep.copy().items():
             told[f"{name} {NotReady.kind}"] += count
         return told

@@ -18,12 +18,16 @@ from edgewright.runtime.diagnosis.words import many, percent, time
 from edgewright.runtime.stats import SAMPLED
 
 READ, WAIT, IMAGES, RUN, WRITE = "reading", "waiting", "images", "running", "writing"
-TOO_SHORT, LATE = "too_short", "late"
+TOO_SHORT, UNSURE, LATE = "too_short", "unsure", "late"
+
+
+_LEARNT = "; that was learnt before, none ran in this time"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a model besides its counters. ``usual_s``: its median run, 0.0 before the first; ``longest_s``:
+    """What is known of a model besides its counters. ``usual_s``: its median run, 0.0 before the first, and ``mean_s``;
+    ``margin_s`` is kept free before deadlines; ``longest_s``:
     the longest ever, ``running_s``: how long the present one goes on, 0.0 for none; ``others_busy``: the share of the
     executors' time that other models' runs took; ``deadline_s`` of requests that name none, ``promised_s``: what the
     bundle promises 99% of runs, both None where nothing is said; ``reason``: why it does not answer now, ``step_down``:
@@ -33,6 +37,8 @@ class Facts:
     provider: str
     threads: int = 1
     usual_s: float = 0.0
+    mean_s: float = 0.0
+    margin_s: float = 0.0
     longest_s: float = 0.0
     running_s: float = 0.0
     others_busy: float = 0.0
@@ -62,7 +68,8 @@ def explain(window: Window, facts: Facts) -> dict[str, Any]:
         "refused_because": sentences[1],
         "time_ms": {name: round(1e3 * seconds, 6) for name, seconds in parts.items()},
         "slow_because": sentences[2],
-        "p99_ms": {name: _p99_ms(sketch) for name, sketch in ((WAIT, window.waits), (RUN, window.runs))},
+        "p99_ms": {WAIT: _within_ms(window.waits, 0.99), RUN: _within_ms(window.runs, 0.99)},
+        "longest_ms": {WAIT: _within_ms(window.waits, 1.0), RUN: _within_ms(window.runs, 1.0)},
         "busy": _share(window.sums.get("compute", 0.0), window.seconds),
         "others_busy": facts.others_busy,
         "rows_per_run": _share(window.counts["rows"], window.counts["compute"]),
@@ -79,9 +86,10 @@ def refusals(window: Window, facts: Facts) -> list[dict[str, Any]]:
     first."""
     counts = dict(window.faults)
     alone = min(window.counts["alone"], counts.get("infeasible", 0))
-    counts[TOO_SHORT] = alone
-    counts["infeasible"] = counts.get("infeasible", 0) - alone
-    told = counts["infeasible"] + alone + counts.get("expired", 0)
+    unsure = min(window.counts["unsure"], counts.get("infeasible", 0) - alone)
+    counts[TOO_SHORT], counts[UNSURE] = alone, unsure
+    counts["infeasible"] = counts.get("infeasible", 0) - alone - unsure
+    told = counts["infeasible"] + alone + unsure + counts.get("expired", 0)
     counts[LATE] = max(window.counts["missed"] - told, 0)
     busy = _busy(window, facts)
     usual = f"one run, which usually takes {time(facts.usual_s)}" if facts.usual_s else "one run"
@@ -89,10 +97,12 @@ def refusals(window: Window, facts: Facts) -> list[dict[str, Any]]:
     if facts.deadline_s is not None and facts.deadline_s < facts.usual_s:
         limit = f" (deadline_ms gives {time(facts.deadline_s)} to who names none)"
     says = {
-        TOO_SHORT: f"their deadline was shorter than {usual}{limit}",
-        "infeasible": f"too much was ahead of them for their deadline; {busy}",
+        TOO_SHORT: f"their deadline was shorter than {usual}{limit}{'' if window.runs.count else _LEARNT}",
+        UNSURE: "it was not sure that they would be done in time, which by the latest run they would have been: "
+        f"a run is reckoned with {time(facts.usual_s)}, and {time(facts.margin_s)} kept free before deadlines",
+        "infeasible": f"too much was ahead of them for their deadline; {busy}{_slower(window, facts)}",
         "expired": f"their deadline came too near while they waited; {busy}",
-        LATE: "their answer came after their deadline: their run took longer than was predicted",
+        LATE: "their answer came after their deadline: it took longer than was predicted",
         "overloaded": f"the line was full; {busy}",
         "not_ready": "the model could not answer: its process was being replaced, or the server was ending",
         "bad_request": "they did not fit the model: names, shapes, datatypes or values; the reply says which",
@@ -111,12 +121,13 @@ def times(window: Window) -> dict[str, float]:
     """
     if not window.counts["requests"] or not window.counts["compute"]:
         return {}
-    images = window.sums.get("beside", 0.0) / window.counts["compute"]
+    run = (window.sums.get("compute", 0.0) + window.sums.get("shared", 0.0)) / window.counts["requests"]
+    images = run * min(_share(window.sums.get("beside", 0.0), window.sums.get("compute", 0.0)), 1.0)
     parts = {
         READ: _sampled(window, "parse"),
-        WAIT: window.sums.get("queue", 0.0) / window.counts["requests"],
+        WAIT: window.sums.get("queue", 0.0) / window.waited,
         IMAGES: images,
-        RUN: max(window.mean_s("compute") - images, 0.0),
+        RUN: run - images,
         WRITE: _sampled(window, "write"),
     }
     return dict(sorted(parts.items(), key=lambda one: -one[1]))
@@ -190,13 +201,20 @@ def _busy(window: Window, facts: Facts) -> str:
     return told
 
 
+def _slower(window: Window, facts: Facts) -> str:
+    """Where runs are reckoned with more than any took."""
+    if not window.runs.count or facts.mean_s <= (longest_s := window.runs.within(1.0)):
+        return ""
+    return f"; a run is reckoned with {time(facts.mean_s)}, though none took longer than {time(longest_s)}"
+
+
 def _engine(facts: Facts) -> str:
     down = f" ({facts.step_down})" if facts.step_down else ""
     return f"{facts.engine}'s {facts.provider} with {many(facts.threads, 'thread')}{down}"
 
 
 def _worse(window: Window, facts: Facts) -> str:
-    p99_ms, told = _p99_ms(window.runs), ""
+    p99_ms, told = _within_ms(window.runs, 0.99), ""
     if facts.promised_s is not None and p99_ms is not None and p99_ms > 1e3 * facts.promised_s:
         told += f"; 99% are within {time(p99_ms / 1e3)}, its bundle promises {time(facts.promised_s)}"
     if facts.trend.word == "degrading":
@@ -210,8 +228,8 @@ def _load(facts: Facts) -> str:
     return f"; {load:.3g} programs wanted the {many(cores, 'core')} in the last minute" if load > cores else ""
 
 
-def _p99_ms(sketch: Sketch) -> float | None:
-    return round(1e3 * sketch.quantile(0.99), 6) if sketch.count else None
+def _within_ms(sketch: Sketch, share: float) -> float | None:
+    return round(1e3 * sketch.within(share), 6) if sketch.count else None
 
 
 def _share(part: float, whole: float) -> float:

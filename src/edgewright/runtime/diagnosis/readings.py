@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from edgewright.core.sketches import Bins, Sketch
 from edgewright.runtime.stats import Stats
 
-COUNTS = ("requests", "rows", "missed", "safe", "hits", "alone")
-TIMES = ("queue", "compute", "beside", "parse", "write")
-SKETCHED = ("queue", "compute")
+COUNTS = ("requests", "rows", "missed", "safe", "hits", "alone", "unsure")
+TIMES = ("queue", "compute", "shared", "beside", "parse", "write")
+SKETCHED = ("queue", "compute", "shared")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class Window:
-    """What happened in the latest ``seconds``; fields as a reading's. ``waits`` and ``runs`` are sketches."""
+    """What happened in the latest ``seconds``; fields as a reading's. ``waits`` and ``runs``: sketches of how long each
+    request waited (0 for who did not) and of how long the run took that answered it."""
 
     seconds: float
     counts: Counter[str]
@@ -51,12 +52,20 @@ class Window:
     @classmethod
     def between(cls, before: Reading, now: Reading, seconds: float) -> Window:
         """Of two readings of the same statistics."""
-        waits, runs = (_less(now.bins.get(name, {}), before.bins.get(name, {})) for name in SKETCHED)
+        waits, runs, shared = (_less(now.bins.get(name, {}), before.bins.get(name, {})) for name in SKETCHED)
+        runs.merge(shared)
         counts, faults = (+now.counts, +now.faults)
         counts.subtract(before.counts)
         faults.subtract(before.faults)
         sums = {name: total - before.sums.get(name, 0.0) for name, total in now.sums.items()}
-        return cls(seconds, +counts, +faults, sums, waits, runs)
+        window = cls(seconds, +counts, +faults, sums, waits, runs)
+        waits.zeros = window.waited - window.counts["queue"]
+        return window
+
+    @property
+    def waited(self) -> int:
+        """Requests that were answered or waited in line, where that is more: of those that waited some failed."""
+        return max(self.counts["requests"], self.counts["queue"])
 
     def mean_s(self, name: str) -> float:
         """The mean of these times, 0.0 where there are none."""

@@ -13,6 +13,8 @@ from edgewright.runtime.desk import Desk
 from edgewright.runtime.diagnosis.causes import Facts, explain
 from edgewright.runtime.diagnosis.machine import machine
 from edgewright.runtime.diagnosis.readings import Reading, Window
+from edgewright.runtime.diagnosis.versions import Counts, Versions
+from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.providers import step_down
 from edgewright.runtime.repository import Repository
 from edgewright.runtime.served import Served
@@ -26,10 +28,12 @@ class Whys:
 
     def __init__(
         self, repository: Repository, desk: Desk, rejected: Callable[[], Counter[str]],
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = time.perf_counter, splits: Splits | None = None,
     ) -> None:  # fmt: skip
         self._repository, self._desk, self._rejected, self._clock = repository, desk, rejected, clock
         self._readings: WeakKeyDictionary[Served, deque[tuple[float, Reading]]] = WeakKeyDictionary()
+        self._versions = Versions(splits, desk.shadows)
+        self._counts = deque([(clock(), Counts())], maxlen=_KEPT)
         self._next = 0.0
 
     def look(self) -> None:
@@ -38,6 +42,7 @@ class Whys:
         if now < self._next:
             return
         self._next = now + _EVERY_S
+        self._counts.append((now, self._versions.counts()))
         for served in self._repository.ready():
             kept = self._readings.get(served)
             if kept is None:
@@ -51,6 +56,8 @@ class Whys:
         facts = Facts(
             source.engine, served.session.provider, source.options.threads,
             usual_s=served.times.usual() if served.times.learned else 0.0,
+            mean_s=served.times.mean() if served.times.learned else 0.0,
+            margin_s=self._desk.scheduler.margin,
             longest_s=max(served.stats.compute.sketch.high, 0.0),
             running_s=0.0 if work is None else max(now - work[0], 0.0),
             others_busy=round(others / self._desk.scheduler.executors, 6),
@@ -65,8 +72,8 @@ class Whys:
 
     def server(self) -> dict[str, Any]:
         """What all models have in common, as a JSON value; ``margin_ms`` is kept free before deadlines, ``strays`` are
-        requests that reached no model."""
-        totals = self._repository.totals
+        requests that reached no model; ``splits`` and ``shadows`` tell of the latest ``window_s``."""
+        totals, (began, before) = self._repository.totals, self._counts[0]
         return {
             "machine": machine(),
             "executors": self._desk.scheduler.executors,
@@ -76,7 +83,17 @@ class Whys:
             "strays": dict(self._desk.strays),
             "reloads": dict(+totals.reloads),
             "longest_reload_pause_ms": 1e3 * totals.longest_pause_s,
+            "window_s": round(self._clock() - began, 3),
+            **self._versions.told(before, self._answered()),
         }
+
+    def _answered(self) -> Counts:
+        """How many requests each version answered lately."""
+        found = Counts()
+        for served in self._repository.ready():
+            counts = Reading.of(served.stats).counts - self._before(served)[1].counts
+            found["answered", served.source.name, served.source.version] = counts["requests"] + counts["hits"]
+        return found
 
     def _before(self, served: Served) -> tuple[float, Reading]:
         kept = self._readings.get(served)

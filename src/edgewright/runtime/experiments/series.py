@@ -1,5 +1,5 @@
-"""Series: what ``/metrics`` tells of splits and shadows. Labels are what the configuration names, and versions that
-answer now: however many come and go, there are no more series than these."""
+"""Series: what ``/metrics`` tells of splits and shadows. Labels are what the configuration names, and versions in the
+index: however many come and go, there are no more series than these."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def _of_shadows(asked: Sequence[Totals]) -> Iterator[Family]:
 
 
 def _answering(repository: Repository, models: set[str]) -> Iterator[Sample]:
-    for served in repository.ready():
-        if served.source.name in models:
-            labels, compute = _arm(served.source.name, served.source.version, ANSWERS), served.stats.compute
-            yield from summary(compute.sketch, labels)
-            yield "_sum", labels, compute.total
+    for (model, version), stats in repository.tallies.stats().items():
+        if model in models:
+            labels = _arm(model, version, ANSWERS)
+            yield from summary(stats.compute.sketch, labels)
+            yield "_sum", labels, stats.compute.sum_s
 
 
 def _asked_as_well(asked: Sequence[Totals]) -> Iterator[Sample]:

@@ -189,6 +189,19 @@ class Shadows:
             for model, shadow in sorted(self._shadows.items())
         ]  # fmt: skip
 
+    def counts(self) -> list[tuple[Shadow, Counter[str], int]]:
+        """For every shadow how many copies were compared, failed and shed (``shed full`` and so on) since the start,
+        and how many wait."""
+        with self._lock:
+            waiting = Counter(asked.shadow.model for asked in self._queue)
+            made = []
+            for model, shadow in sorted(self._shadows.items()):
+                of = [self._past[model], *(found for (name, _, _), (_, found) in self._found.items() if name == model)]
+                counts = Counter(compared=sum(one.compared for one in of), failed=sum(one.failed for one in of))
+                counts.update({f"shed {why}": self._shed[model, why] for why in (FULL, MISSING, FAILED)})
+                made.append((shadow, counts, waiting[model]))
+            return made
+
     def totals(self) -> list[Totals]:
         """What each shadow did since the start. Their counts never fall, whatever is replaced."""
         made = []

@@ -45,6 +45,17 @@ class Splits:
             self._count(split.model, NONE)
         return self._repository.find(name)
 
+    def shares(self, name: str) -> dict[str, float]:
+        """The shares of the versions that are there now in the requests that name none, the largest first; {} where the
+        model is not split, or none of its split's versions is there: then the latest answers."""
+        split = self._splits.get(name or self._repository.find().source.name)
+        if split is None:
+            return {}
+        found = {v: self._repository.find_version(split.model, v) for v in split.weights}
+        there = {v: weight for v, weight in split.weights.items() if weight and found[v] is not None}
+        total = sum(there.values())
+        return {v: there[v] / total for v in sorted(there, key=lambda v: (-there[v], v))}
+
     def report(self) -> list[dict[str, Any]]:
         """For every split the shares that versions have while all are there, and how many requests each has drawn
         since the start (``none``: no version that has a share was there), as a JSON value."""

@@ -49,6 +49,7 @@ class Shelf:
         name, version = served.source.name, served.source.version
         self._repository.note(name, version)
         self._repository.note(name, slot.place.version)
+        self._repository.note(name, slot.version)
         if before is None:
             slot.good = served
             told = f"{served.source.title} is ready"
@@ -112,7 +113,9 @@ class Shelf:
         slot.stamp, slot.began = None, 0.0
         for served in _both(slot):
             self._repository.remove(served)
-            self._repository.note(served.source.name, served.source.version, "UNAVAILABLE" if reason else "", reason)
+            if served is slot.served:
+                slot.version = served.source.version
+                self._repository.note(served.source.name, slot.version, "UNAVAILABLE" if reason else "", reason)
             self._retire(served)
         slot.served = slot.good = None
         slot.accept()
@@ -132,6 +135,7 @@ class Shelf:
         slot = self.slots.pop(path)
         self.empty(slot, "")
         self._repository.note(slot.place.name, slot.place.version)
+        self._repository.note(slot.place.name, slot.version)
         left = f"{slot.place.name}: {slot.place.path.name} is gone, and so is what was served from it"
         logs.info("model", left, model=slot.place.name)
 
@@ -154,6 +158,7 @@ class Shelf:
             logs.error("model", f"{name} {version} did not come to rest", model=name, version=version)
             return
         self.open_ones.discard(served)
+        self._repository.settle(served)
         with Pause(self._repository.totals):
             modestly(served.close)  # to give 100 MB back takes 30 ms, 8 of them with the interpreter held
 

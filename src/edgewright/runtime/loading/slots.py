@@ -49,7 +49,7 @@ class Slot:
     why: str = ""
     """Why it is cold."""
     version: str = ""
-    """The version that is."""
+    """The version that was served last, once it is not any more."""
 
     def refuse(self, error: EdgewrightError, now: float) -> None:
         """Remember why its files are not served, and when to try them again: soon, then ever later, where the reason

@@ -35,7 +35,8 @@ class Routes:
     """Answers requests, on the thread of ``loop``."""
 
     def __init__(self, service: Service, loop: Loop) -> None:
-        self._repository = repository = service.repository
+        self._service, self._repository = service, service.repository
+        repository = service.repository
         self._desk, self._splits, self._control, self._later = service.desk, service.splits, service.loader, loop.call
         self._strict = service.table.strict_readiness
         self._regions = service.regions
@@ -131,18 +132,18 @@ class Routes:
         return {"live": True, "ready": True, "models": models}
 
     def _ready(self, body: Body, name: str, version: str) -> dict[str, Any]:
-        served = self._repository.find(name, version)
+        served = self._service.find(name, version)
         if served.reason:
             raise NotReady(f"model {name!r} does not answer: {served.reason}")
         return {"name": name, "ready": True, "version": served.source.version}
 
     def _metadata(self, body: Body, name: str, version: str) -> dict[str, Any]:
-        served = self._repository.find(name, version)
+        served, shares = self._service.find(name, version), self._service.shares(name, version)
         told = metadata(name, self._repository.versions(name), platform(served), served.session.signature)
-        return {**told, "parameters": parameters(served)}
+        return {**told, "parameters": {**parameters(served), **({"split": shares} if shares else {})}}
 
     def _config(self, body: Body, name: str, version: str) -> dict[str, Any]:
-        return config(self._repository.find(name, version))
+        return config(self._service.find(name, version))
 
     def _stats(self, body: Body, name: str = "", version: str = "") -> dict[str, Any]:
         if not name:
@@ -150,7 +151,7 @@ class Routes:
         elif version:
             chosen = [self._repository.find(name, version)]
         else:  # all versions, that first which answers who names none
-            first = self._repository.find(name)
+            first = self._service.find(name)
             every = [self._repository.find(name, known) for known in self._repository.versions(name)]
             chosen = [first, *(served for served in every if served is not first)]
         splits = {"splits": self._splits.report()} if self._splits else {}

@@ -117,10 +117,15 @@ class Admission:
             self._level(job.priority).asked(left - takes)
         place.promised = self._finish(line, place, machine, now) or 0.0
         if left < NEVER and not place.promised:
+            if takes > left:
+                unsure = times.latest(rows) + job.beside_s <= left
+            else:
+                unsure = self._bare(line, place, machine, now)
             raise Infeasible(
                 f"it could not safely be done within the {1e3 * left:.3g} ms it has: {len(line)} wait, and its run "
                 f"alone takes {1e3 * takes:.3g} ms",
                 takes > left,
+                unsure,
             )
         return place
 
@@ -134,6 +139,11 @@ class Admission:
             return line.finish(new, begins, busy)  # a refusal would leave its place to nobody of its own
         level = self._level(new.priority)
         return line.finish(new, begins, busy, 0.0 if len(level.late) >= _ENOUGH else _SPREADS, level.margin)
+
+    def _bare(self, line: Line, new: Waiting, machine: Machine, now: float) -> bool:
+        """Whether ``new`` is only refused for what is kept free before deadlines."""
+        busy = machine.busy({new.model, *[w.model for w in line]})
+        return line.finish(new, machine.begins(now), busy) is not None
 
     def learn(self, one: Waiting, late_s: float) -> None:
         """Somebody who was let in was done (or was found not to be) so much later than predicted; negative: earlier."""

@@ -70,6 +70,11 @@ class RunTimes:
         """The median, in s: what one run more or less that took long does not change."""
         return self._of(rows)[2]
 
+    def latest(self, rows: int = 1) -> float:
+        """What the latest run of just so many took, in s; infinity where that is not known."""
+        size = self._sizes.get(rows or 1)
+        return size.kept[-1] if size is not None and size.kept else math.inf
+
     def mean(self, rows: int = 1) -> float:
         """Seconds to expect for ``rows`` at once."""
         return self._of(rows)[0]

@@ -34,7 +34,8 @@ class Answers:
     """What each call but inference is answered. ``regions`` None: clients may not use shared memory."""
 
     def __init__(self, service: Service, regions: Regions | None = None) -> None:
-        self._repository, self._strict = service.repository, service.table.strict_readiness
+        self._service, self._repository = service, service.repository
+        self._strict = service.table.strict_readiness
         self._loader, self._memory = Waited(service.loader), Memory(regions)
 
     def calls(self) -> Mapping[str, Callable[[Any], Any]]:
@@ -65,13 +66,13 @@ class Answers:
 
     def _ready(self, told: Any) -> Any:
         try:
-            self._repository.find(told.name, told.version)
+            self._service.find(told.name, told.version)
         except (NotFound, NotReady):  # clients ask before they load it: an answer, not an error
             return MESSAGES["ModelReadyResponse"](ready=False)
         return MESSAGES["ModelReadyResponse"](ready=True)
 
     def _describe(self, told: Any) -> tuple[Served, dict[str, Any]]:
-        served = self._repository.find(told.name, told.version)
+        served = self._service.find(told.name, told.version)
         name, signature = served.source.name, served.session.signature
         return served, metadata(name, self._repository.versions(name), platform(served), signature)
 
