@@ -149,6 +149,13 @@ def test_a_model_that_nobody_would_answer_for_is_a_problem_and_told_once(check, 
     assert unknown == "[models.'duoble'] is about a model that is not there: requests for it are told so (404)"
 
 
+def test_each_problem_of_a_configuration_is_one(check, tmp_path):
+    (tmp_path / "runtime.toml").write_text("[server]\nhtp = 1\n[models.m]\nthreads = 0\n")
+    status, found = check("--config", tmp_path / "runtime.toml")
+    assert status == 1 and len(found["problems"]) == 2
+    assert "'htp'" in found["problems"][0] and "threads must be more than 0" in found["problems"][1]
+
+
 def test_models_that_stand_in_each_others_way(check, folder, tmp_path):
     (folder / "m").mkdir()
     for place in ("m/1.onnx", "m.onnx"):

@@ -9,7 +9,7 @@ import pytest
 from edgewright.core.errors import InputError
 from edgewright.formats import save
 from edgewright.runtime import Runtime
-from edgewright.runtime.config import Config, ModelTable, ServerTable, load_config
+from edgewright.runtime.config import BadConfig, Config, ModelTable, ServerTable, load_config
 from edgewright.runtime.failsafe import Safe
 from edgewright.runtime.faults import BadRequest, Infeasible
 from edgewright.runtime.isolation import IsolatedSession
@@ -95,6 +95,43 @@ def test_all_of_it(write, tmp_path):
 def test_what_is_wrong_is_named(write, text, says):
     with pytest.raises(InputError, match=says):
         load_config(write(text))
+
+
+def test_all_that_is_wrong_is_told_at_once(write):
+    path = write("""
+        [serve]
+        [server]
+        http = 8000
+        certificate = "chain.pem"
+        [limits]
+        body_bytes = 1.5
+        idle_s = 0
+        [models."*"]
+        shadow = {version = "1"}
+        threads = "two"
+        [models.a]
+        max_bath = 1
+        [models.b]
+        policy = "hope"
+        preferred_batch = [4]
+    """)
+    with pytest.raises(BadConfig) as caught:
+        load_config(path)
+    told = [problem.removeprefix(f"{path}") for problem in caught.value.problems]
+    begins = [
+        " has no key 'serve'", ": [server] http is not a string", ": [limits] body_bytes is not a whole number",
+        ": [limits] idle_s must be more than 0", ": [server] certificate and key belong together",
+        ': [models."*"] shadow: it is about one model', ': [models."*"] threads is not a whole number',
+        ": [models.\"a\"] has no key 'max_bath'", ': [models."b"] policy is not one of: fail, degrade',
+    ]  # fmt: skip
+    assert len(told) == len(begins) and all(map(str.startswith, sorted(told), sorted(begins))), told
+    assert "\n" not in str(caught.value) and "(9) " in str(caught.value), "one line"
+
+
+def test_very_many_problems_are_counted(write):
+    with pytest.raises(BadConfig, match=r"\(21\) and 80 more$") as caught:
+        load_config(write("\n".join(f"[m{number}]" for number in range(100))))
+    assert len(caught.value.problems) == 21
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -83,7 +83,7 @@ def test_what_waits_runs_by_priority_and_deadline(busy):
     for _ in range(5):
         model.go.release()
     answers.wait("whenever", "tomorrow", "today", "urgent")
-    assert model.runs == [["first"], ["urgent"], ["today"], ["tomorrow"], ["whenever"]]
+    assert model.runs == [["first"], ["urgent"], ["whenever"], ["today"], ["tomorrow"]], "who has all day gives way"
 
 
 def test_an_idle_scheduler_lets_a_caller_run_in_its_own_thread():

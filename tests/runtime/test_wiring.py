@@ -193,6 +193,32 @@ def test_when_it_is_open_the_coldest_make_room(tmp_path, monkeypatch):
         server.close()
 
 
+def test_a_model_that_answers_from_the_cache_is_not_cold(tmp_path, monkeypatch):
+    (tmp_path / "runtime.toml").write_text("[server]\nmemory_mb = 15\ncache_mb = 1\n")
+    monkeypatch.setattr(loader, "held_bytes", lambda *_: 5_000_000)
+    for name, factor in (("a", 2), ("b", 3)):
+        multiply(tmp_path / "models" / f"{name}.onnx", factor)
+    settings = Settings(tmp_path / "models", config=load_config(tmp_path / "runtime.toml"), watch_s=0.0)
+    server, told = Server(settings, []), queue.SimpleQueue()
+
+    def ask(name):
+        return server.desk.wait(server.repository.find(name), {"x": X})
+
+    try:
+        for name in ("a", "b"):
+            ask(name)
+        for name, factor in (("c", 4), ("d", 5)):
+            multiply(tmp_path / "models" / f"{name}.onnx", factor)
+            server.loader.load(name, told.put)
+            assert told.get(timeout=LONG) is None
+            ask("a")
+        assert server.repository.find("a").stats.hits == 2
+        index = {entry.name: entry.state for entry in server.repository.index()}
+        assert index == {"a": "READY", "b": "UNAVAILABLE", "c": "READY", "d": "READY"}
+    finally:
+        server.close()
+
+
 def test_grpc_loads_unloads_and_splits(start, tmp_path):
     client = pytest.importorskip("tritonclient.grpc")
     for version in ("1", "2"):

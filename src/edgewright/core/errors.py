@@ -36,6 +36,10 @@ class EngineError(EdgewrightError):
     """An engine could not open or run a model. Exit status 1."""
 
 
+class NeedsMemory(EngineError):  # noqa: N818 - reads as what it says
+    """A run needs more memory than a run may take; one of fewer or smaller values may do with less."""
+
+
 class NotAnswering(EngineError):  # noqa: N818 - reads as what it says
     """The engine's own process is being replaced, or was given up; ``retry_after_s`` (s) is None in the second case."""
 

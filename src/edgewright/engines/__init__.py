@@ -32,6 +32,17 @@ def unverified(name: str, provider: str) -> str:
     return f"{name} on {provider or 'its default device'} is unverified: it was built against the library's API only"
 
 
-def open_session(model: Model, name: str = "onnxruntime", options: EngineOptions | None = None) -> Session:
-    """``model`` open in the named engine."""
-    return engine(name).open(model, options or EngineOptions())
+def open_session(
+    model: Model, name: str = "onnxruntime", options: EngineOptions | None = None, run_bytes: int = 0
+) -> Session:
+    """``model`` open in the named engine.
+
+    ``run_bytes``: memory that a run may take beside the model's own (0: no limit), where the engine can be held to one;
+    a run that needs more raises NeedsMemory.
+    """
+    chosen = engine(name)
+    bounded = getattr(chosen, "open_bounded", None)
+    if run_bytes and bounded is not None:
+        session: Session = bounded(model, options or EngineOptions(), run_bytes)
+        return session
+    return chosen.open(model, options or EngineOptions())

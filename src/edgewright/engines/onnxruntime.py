@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from edgewright.core.errors import EngineError, InputError
+from edgewright.core.errors import EngineError, InputError, NeedsMemory
 from edgewright.core.model import FilesIn, Model, Signature, TensorSpec
+from edgewright.core.samples import drawn_requests
 from edgewright.core.session import Arrays, EngineOptions
 from edgewright.engines.session import BaseSession, first_line
 
@@ -40,6 +42,10 @@ _STATUS = re.compile(
 _SIZES = re.compile(r"dimension|shape|broadcast|channels|\bsto[dfil]\b", re.IGNORECASE)
 """What ONNX Runtime says of sizes that do not go together, and of text that is no number, where its status is not
 INVALID_ARGUMENT: most kernels fail with FAIL or RUNTIME_EXCEPTION (seen with 1.31)."""
+_ARENA = threading.Lock()
+_SPARE_BYTES = 2**20
+_FULL = "smaller than requested bytes"
+"""What ONNX Runtime says of an arena that may not grow any more."""
 
 
 def runtime_signature(session: ort.InferenceSession) -> Signature:
@@ -79,6 +85,11 @@ class OnnxRuntimeSession(BaseSession):
         self._texts = [spec.name for spec in self.signature.inputs if spec.dtype == "str"]
         self._run_options = ort.RunOptions()
         self._run_options.log_severity_level = 4
+        self._tidying = ort.RunOptions()
+        self._tidying.log_severity_level = 4
+        self._tidying.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self.run_bytes = 0
+        """What a run may take, where that is bounded."""
 
     def _check(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         checked = super()._check(inputs)
@@ -87,7 +98,12 @@ class OnnxRuntimeSession(BaseSession):
         return checked
 
     def _run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        outputs = self._call(self._names, inputs, self._run_options)
+        try:
+            outputs = self._call(self._names, inputs, self._run_options)
+        except Exception as error:  # pybind's exception classes share no base but Exception
+            if _FULL not in str(error):
+                raise
+            outputs = self._in_a_tidy_arena(inputs)
         return {name: np.asarray(value) for name, value in zip(self._names, outputs, strict=True)}
 
     def _unfit(self, error: Exception) -> str:
@@ -100,13 +116,25 @@ class OnnxRuntimeSession(BaseSession):
             return ""
         return f"{' '.join(said.split())[:300]}" + (f" (in a {node})" if node else "")
 
+    def _in_a_tidy_arena(self, inputs: dict[str, NDArray[Any]]) -> Any:
+        """The same run again where memory ran out: what earlier runs took is kept in pieces, which may be too small for
+        this one. They are given back after a run that succeeds, one of made-up numbers. Raises NeedsMemory."""
+        with contextlib.suppress(Exception):  # it may decline them, or take strings: then it is as it was
+            self._call(self._names, drawn_requests(self.signature, 1)[0], self._tidying)
+        try:
+            return self._call(self._names, inputs, self._run_options)
+        except Exception as error:
+            if _FULL not in str(error):
+                raise
+            raise NeedsMemory(f"a run needs more memory than the {self.run_bytes / 1e6:,.0f} MB it may take") from error
+
     def interrupt(self) -> None:
         """End the call that runs now, between two operators, and every later one until ``resume``; from any thread."""
-        self._run_options.terminate = True
+        self._run_options.terminate = self._tidying.terminate = True
 
     def resume(self) -> None:
         """Answer again after ``interrupt``."""
-        self._run_options.terminate = False
+        self._run_options.terminate = self._tidying.terminate = False
 
     def _release(self) -> None:
         self.raw = self._call = None
@@ -138,6 +166,21 @@ class OnnxRuntime:
         """The CPU's first, then accelerators this build has."""
         present = ort.get_available_providers()
         return tuple(name for name, provider in _PROVIDERS.items() if name and provider in present)
+
+    def open_bounded(self, model: Model, options: EngineOptions, run_bytes: int) -> OnnxRuntimeSession:
+        """As ``open``; a run may take so many bytes for what it computes, weights not counted, and raises NeedsMemory
+        when it needs more. The library doubles what it asks for: it may refuse from half of that on."""
+        settings = session_options(options)
+        for key in ("use_env_allocators", "use_device_allocator_for_initializers"):
+            settings.add_session_config_entry(f"session.{key}", "1")
+        with _ARENA:  # a session takes the arena that was registered last for its own
+            _register_arena(run_bytes)
+            try:
+                session = self.open(model, options, settings)
+            finally:
+                _register_arena(_SPARE_BYTES)  # nobody's: the session's own goes when it does
+        session.run_bytes = run_bytes
+        return session
 
     def open(
         self, model: Model, options: EngineOptions, settings: ort.SessionOptions | None = None
@@ -183,3 +226,8 @@ class OnnxRuntime:
         session = OnnxRuntimeSession(raw, wanted, actual)
         session.options = options
         return session
+
+
+def _register_arena(most_bytes: int) -> None:
+    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": most_bytes}))

@@ -9,6 +9,21 @@ from typing import Literal
 
 from edgewright.core.errors import InputError
 
+_NETWORK = 64
+
+
+def network(peer: str) -> str:
+    """Whose a client's address is, as its socket tells it. In IPv4 its own; in IPv6 that of its /64, within which a
+    host takes as many as it likes (RFC 4291, 2.5.4; RFC 6177), or the IPv4 address that it stands for (2.5.5.2).
+    """
+    if ":" not in peer:
+        return peer
+    address = ipaddress.IPv6Address(peer)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    prefix = ipaddress.IPv6Network((int(address), _NETWORK), strict=False)
+    return f"{prefix}%{address.scope_id}" if address.scope_id else str(prefix)
+
 
 @dataclass(frozen=True)
 class Address:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edgewright.runtime import logs
+from edgewright.runtime.config import BadConfig
 from edgewright.runtime.loading.loader import explained
 from edgewright.runtime.loading.sources import titled
 
@@ -31,6 +32,8 @@ class Checked:
         """Something that is looked at by itself: what is wrong with it is a problem, and the rest is looked at, too."""
         try:
             yield
+        except BadConfig as error:
+            self.problems += [f"{about}{problem}" for problem in error.problems]
         except Exception as error:  # noqa: BLE001 - whatever it is, it would keep that part from being served
             self.problems.append(f"{about}{explained(error)}")
 

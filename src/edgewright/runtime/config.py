@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import tomllib
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from edgewright.core.errors import InputError
 from edgewright.core.session import EngineOptions, Policy
 from edgewright.runtime.lanes.limits import Limits
 
-T = TypeVar("T")
 _MOST_BYTES = 1 << 20
 ALL = "*"
 """The table of what models are served with that do not say otherwise."""
@@ -52,7 +52,8 @@ class ModelTable:
     ``preferred_batch``: rows at which it waits no longer. ``deadline_ms``, ``priority``: of requests that name none
     (0 ms: no deadline; 1 is the most urgent). ``engine`` to ``policy``: how a plain model file is opened; a bundle is
     opened as it was measured. ``fail_safe``: outputs given when a deadline is missed. ``finite``: refuse NaN and
-    infinities. ``isolated``: in a process of its own. ``split``: weights by version, of requests that name none;
+    infinities. ``isolated``: in a process of its own. ``run_mb``: MB that a run may take beside the weights (0: no
+    limit), on ONNX Runtime. ``split``: weights by version, of requests that name none;
     ``shadow``: a ``version`` that is asked as well in idle time, and the ``share`` of a core that it may take.
     """
 
@@ -68,6 +69,7 @@ class ModelTable:
     fail_safe: Mapping[str, Any] = field(default_factory=dict)
     finite: bool = False
     isolated: bool = False
+    run_mb: float = 1024.0
     split: Mapping[str, Any] = field(default_factory=dict)
     shadow: Mapping[str, Any] = field(default_factory=dict)
 
@@ -104,13 +106,25 @@ class Config:
                     yield f"[models.{name!r}] {key} names version {version}, which is not there: {instead}"
 
 
-_MAY_BE_ZERO = ("max_delay_ms", "deadline_ms", "cache_mb", "memory_mb")
+_MAY_BE_ZERO = ("max_delay_ms", "deadline_ms", "cache_mb", "memory_mb", "run_mb")
 _MOST_THREADS = 512
 _OWN = {"fail_safe", "split", "shadow"}
+_MOST_TOLD = 20
+
+
+class BadConfig(InputError):  # noqa: N818 - reads as what it says
+    """``problems``: what is wrong with a configuration, each with its place."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems[:_MOST_TOLD])
+        if len(problems) > _MOST_TOLD:
+            self.problems += (f"and {len(problems) - _MOST_TOLD} more",)
+        told = self.problems if len(problems) == 1 else [f"({n}) {one}" for n, one in enumerate(self.problems, 1)]
+        super().__init__(" ".join(told))
 
 
 def load_config(path: Path) -> Config:
-    """The file at ``path``. Raises InputError that names the key and says what may stand there."""
+    """The file at ``path``. Raises InputError that names the keys and says what may stand there."""
     try:
         with path.open("rb") as stream:
             raw = stream.read(_MOST_BYTES + 1)
@@ -125,41 +139,66 @@ def load_config(path: Path) -> Config:
 
 
 def parse_config(told: Mapping[str, Any], path: Path) -> Config:
-    """What was read from the file at ``path``. Raises InputError."""
-    _known(told, {f.name for f in dataclasses.fields(Config)}, str(path))
-    server = _table(ServerTable, told.get("server", {}), f"{path}: [server]", path.parent)
-    limits = _table(Limits, told.get("limits", {}), f"{path}: [limits]", path.parent)
-    tables = _object(told.get("models", {}), f"{path}: [models]")
-    common = _object(tables.get(ALL, {}), f'{path}: [models."*"]')
-    for key in sorted(_OWN & common.keys()):
-        raise InputError(f'{path}: [models."*"] {key}: it is about one model; put it into that model\'s table')
-    models = {
-        name: _table(ModelTable, {**common, **_object(one, f'{path}: [models."{name}"]')}, f'{path}: [models."{name}"]',
-                     path.parent)
-        for name, one in tables.items()
-    }  # fmt: skip
-    for name, table in models.items():
-        if any(size > table.max_batch for size in table.preferred_batch):
-            raise InputError(
+    """What was read from the file at ``path``. Raises BadConfig, with all that is wrong."""
+    wrong = _unknown(told, {f.name for f in dataclasses.fields(Config)}, str(path))
+    server = _values(ServerTable, told.get("server", {}), f"{path}: [server]", path.parent, wrong)
+    limits = _values(Limits, told.get("limits", {}), f"{path}: [limits]", path.parent, wrong)
+    given = told.get("server", {})
+    if isinstance(given, dict) and ("certificate" in given) != ("key" in given):
+        wrong.append(f"{path}: [server] certificate and key belong together; give both")
+    models = _models(told.get("models", {}), path, wrong)
+    if wrong:
+        raise BadConfig(wrong)
+    return Config(ServerTable(**server), Limits(**limits), models)
+
+
+def _models(told: Any, path: Path, wrong: list[str]) -> dict[str, ModelTable]:
+    tables: Mapping[str, Any] = {}
+    with _noting(wrong):
+        tables = _object(told, f"{path}: [models]")
+    own = dict[str, dict[str, Any]]()
+    for name, one in tables.items():
+        where = f'{path}: [models."{name}"]'
+        if name == ALL and isinstance(one, dict):
+            about_one = sorted(_OWN & one.keys())
+            wrong += [f"{where} {key}: it is about one model; put it into that model's table" for key in about_one]
+            one = {key: value for key, value in one.items() if key not in about_one}
+        own[name] = _values(ModelTable, one, where, path.parent, wrong)
+    models = {name: ModelTable(**{**own.get(ALL, {}), **one}) for name, one in own.items()}
+    for name, table in [] if wrong else models.items():  # what could not be read is not compared
+        told_here = name == ALL or own[name].keys() & {"preferred_batch", "max_batch"}
+        if told_here and any(size > table.max_batch for size in table.preferred_batch):
+            wrong.append(
                 f'{path}: [models."{name}"] preferred_batch holds {max(table.preferred_batch)}, above max_batch, which '
                 f"is {table.max_batch}: no batch gets that large; raise max_batch"
             )
-    if (server.certificate is None) != (server.key is None):
-        raise InputError(f"{path}: [server] certificate and key belong together; give both")
-    return Config(server, limits, models)
+    return models
 
 
-def _table(kind: type[T], told: Any, where: str, folder: Path) -> T:
-    hints = typing.get_type_hints(kind)
-    given = _object(told, where)
-    _known(given, hints.keys(), where)
-    return kind(**{key: _value(hints[key], value, f"{where} {key}", folder) for key, value in given.items()})
+def _values(kind: type[Any], told: Any, where: str, folder: Path, wrong: list[str]) -> dict[str, Any]:
+    """Those of a table's fields that can be used; what is wrong with the others is added to ``wrong``."""
+    hints, found = typing.get_type_hints(kind), dict[str, Any]()
+    with _noting(wrong):
+        given = _object(told, where)
+        wrong += _unknown(given, hints.keys(), where)
+        for key in [key for key in given if key in hints]:
+            with _noting(wrong):
+                found[key] = _value(hints[key], given[key], f"{where} {key}", folder)
+    return found
 
 
-def _known(given: Mapping[str, Any], names: Collection[str], where: str) -> None:
-    for key in given:
-        if key not in names:
-            raise InputError(f"{where} has no key {key!r}; there are: {', '.join(sorted(names))}")
+def _unknown(given: Mapping[str, Any], names: Collection[str], where: str) -> list[str]:
+    there = ", ".join(sorted(names))
+    return [f"{where} has no key {key!r}; there are: {there}" for key in given if key not in names]
+
+
+@contextlib.contextmanager
+def _noting(wrong: list[str]) -> Iterator[None]:
+    """Something that is looked at by itself: the rest is looked at, too."""
+    try:
+        yield
+    except InputError as error:
+        wrong.append(str(error))
 
 
 def _object(told: Any, where: str) -> Mapping[str, Any]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import json
 
-from edgewright.core.errors import EdgewrightError, EngineError, InputError, NotAnswering, TrustError, UnfitInput
+from edgewright.core.errors import (
+    EdgewrightError,
+    EngineError,
+    InputError,
+    NeedsMemory,
+    NotAnswering,
+    TrustError,
+    UnfitInput,
+)
 from edgewright.runtime import logs
 
 _MOST = 1000
@@ -27,6 +35,12 @@ class BadRequest(Fault):
     """The request cannot be understood or does not fit the model."""
 
     status, kind = 400, "bad_request"
+
+
+class TooLarge(BadRequest):
+    """A run of it would take more memory than it may."""
+
+    status = 413
 
 
 class Unauthenticated(Fault):
@@ -107,6 +121,8 @@ def status_of(error: EdgewrightError) -> int:
 
 def run_fault(error: EngineError) -> Fault:
     """What a run that failed is to whoever asked for it."""
+    if isinstance(error, NeedsMemory):
+        return TooLarge(f"{error}; ask for fewer rows, or raise run_mb")
     kind = {NotAnswering: NotReady, UnfitInput: BadRequest}.get(type(error), Fault)
     return kind(str(error))
 

@@ -60,7 +60,8 @@ def make_room(held: Iterable[Holding], need_bytes: int, budget_bytes: int) -> Ro
 
 
 class Uses:
-    """When each model was last asked, told by its request counter: nothing is noted on a request's way.
+    """When each model was last asked, told by its counter of answers, the cache's among them: nothing is noted on a
+    request's way.
 
     ``look`` now and then (each second) and before a decision; between two looks who was asked last is not known.
     """

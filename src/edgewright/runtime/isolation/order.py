@@ -20,13 +20,16 @@ class Order:
     options: EngineOptions
     confined: bool
     memory_bytes: int
+    run_bytes: int = 0
     stamps: tuple[tuple[int, int, int], ...] = ()
     """Of files that are read where they lie: a worker that comes later must not open others."""
 
     @classmethod
-    def of(cls, model: Model, engine: str, options: EngineOptions, confined: bool, memory_bytes: int) -> Order:
+    def of(
+        cls, model: Model, engine: str, options: EngineOptions, confined: bool, memory_bytes: int, run_bytes: int = 0
+    ) -> Order:
         """An order for the files as they are now. Raises EngineError when they are gone."""
-        return cls(model, engine, options, confined, memory_bytes, _stamps(model))
+        return cls(model, engine, options, confined, memory_bytes, run_bytes, _stamps(model))
 
     def read(self) -> dict[str, bytes]:
         """The model's files. Raises EngineError when they are others by now."""
@@ -45,6 +48,7 @@ class Order:
             "engine": self.engine, "options": self.options.to_json(), "format": model.format, "main": model.main,
             "files": [[name, len(data)] for name, data in files.items()],
             "signature": model.signature.to_json(), "confined": self.confined, "memory_bytes": self.memory_bytes,
+            "run_bytes": self.run_bytes,
         }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgewright.core.child import environment, plain
-from edgewright.core.errors import EngineError, InputError, UnfitInput
+from edgewright.core.errors import EngineError, InputError, NeedsMemory, UnfitInput
 from edgewright.core.files import scratch
 from edgewright.core.model import Signature
 from edgewright.core.strict import parse_json
@@ -197,7 +197,7 @@ class Worker:
         if not isinstance(told, dict):
             raise LostError("it answered in no way that can be read")
         if "error" in told:
-            families = {"InputError": InputError, "UnfitInput": UnfitInput}
+            families = {one.__name__: one for one in (InputError, NeedsMemory, UnfitInput)}
             family = families.get(str(told.get("family")), EngineError)
             raise family(self._hinted(plain(str(told["error"]))))
         return told

@@ -88,8 +88,9 @@ def open_isolated(
     name: str = "onnxruntime",
     options: EngineOptions | None = None,
     isolation: Isolation | None = None,
+    run_bytes: int = 0,
 ) -> IsolatedSession:
-    """``model`` open in the named engine, in a process of its own. Linux only.
+    """``model`` open in the named engine, in a process of its own. Linux only. ``run_bytes`` as ``open_session``.
 
     Raises EngineError when it cannot be opened, also when the worker crashes over it, InputError elsewhere.
     """
@@ -97,7 +98,7 @@ def open_isolated(
         raise InputError("models can be isolated on Linux only; serve this one in the server's own process")
     chosen, walls = options or EngineOptions(), isolation or Isolation()
     on_cpu = chosen.provider in ("", "cpu")
-    order = Order.of(model, name, chosen, walls.confined and on_cpu, walls.memory_bytes)
+    order = Order.of(model, name, chosen, walls.confined and on_cpu, walls.memory_bytes, run_bytes)
     keeper = Keeper(order, walls.restarts, _LOAD_S, walls.name)
     facts = keeper.start()
     session = IsolatedSession(keeper, facts, walls.hang_s)

@@ -60,16 +60,17 @@ def _model(order: Mapping[str, Any], handle: int) -> Model:
 
 
 def _open(channel: Channel, model: Model, order: Mapping[str, Any], layers: list[str]) -> Session | None:
-    from edgewright.engines import engine
+    from edgewright.engines import engine, open_session
 
     try:
-        chosen = engine(order["engine"])
         if order["memory_bytes"]:
-            chosen.providers()  # loads the library: the limit is for the model, not for what every worker maps
+            engine(
+                order["engine"]
+            ).providers()  # loads the library: the limit is for the model, not for what every worker maps
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             limit = pages * resource.getpagesize() + order["memory_bytes"]
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        session = chosen.open(model, EngineOptions(**order["options"]))
+        session = open_session(model, order["engine"], EngineOptions(**order["options"]), order["run_bytes"])
     except EdgewrightError as error:
         channel.send(_failed(error))
         return None

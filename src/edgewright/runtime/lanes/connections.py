@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+from edgewright.runtime.addresses import network
 from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.lanes.stream import Stream
 from edgewright.runtime.lanes.talk import Talk
@@ -38,8 +39,8 @@ class Connections:
 
     def admit(self, talk: Talk, sock: socket.socket, peer: str) -> None:
         """Let a client in, if there is room."""
-        limits = self._limits
-        if len(self._open) >= limits.connections or self._peers[peer] >= limits.connections_per_address:
+        limits, owner = self._limits, network(peer)
+        if len(self._open) >= limits.connections or self._peers[owner] >= limits.connections_per_address:
             self.turned_away += 1
             if len(self._leaving) < _TOLD:
                 talk.declining.begin(sock, peer, self._leaving)
@@ -48,20 +49,20 @@ class Connections:
             return
         self.admitted += 1
         if peer:
-            self._peers[peer] += 1
+            self._peers[owner] += 1
         talk.begin(sock, peer, self)
 
     def add(self, stream: Stream, peer: str) -> None:
         """A client's conversation begins."""
-        self._open[stream] = peer
+        self._open[stream] = network(peer)
 
     def forget(self, stream: Stream) -> None:
         """It has ended, or another stream goes on with it."""
-        peer = self._open.pop(stream, "")
-        if peer:
-            self._peers[peer] -= 1
-            if not self._peers[peer]:
-                del self._peers[peer]
+        owner = self._open.pop(stream, "")
+        if owner:
+            self._peers[owner] -= 1
+            if not self._peers[owner]:
+                del self._peers[owner]
 
     def sweep(self, now: float) -> None:
         """Hang up on clients that keep others waiting."""

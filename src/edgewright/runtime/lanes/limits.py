@@ -15,7 +15,8 @@ _BYTES_A_SECOND = 128 * 1024
 @dataclass(frozen=True)
 class Limits:
     """Bytes of a head and of a body, and of all that is buffered for all connections; connections in all and from one
-    address; seconds: for a TLS handshake, for a request to come whole, for a reply to be read, between two requests.
+    address (in IPv6 from one /64); seconds: for a TLS handshake, for a request to come whole, for a reply to be read,
+    between two requests.
     """
 
     head_bytes: int = 32 * 1024

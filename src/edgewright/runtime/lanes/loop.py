@@ -6,6 +6,7 @@ import heapq
 import os
 import select
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -64,7 +65,10 @@ class Spin:
 
 
 class Loop:
-    """Runs until ``stop``. ``call`` and ``stop`` may be called from any thread, everything else from the loop's own."""
+    """Runs until ``stop``. ``call`` and ``stop`` may be called from any thread, everything else from the loop's own.
+
+    Once the loop has ended they do nothing: whoever comes late needs no answer from a loop that is gone.
+    """
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -73,6 +77,7 @@ class Loop:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._rousing = threading.RLock()  # a signal handler may come to whoever holds it
         self._epoll.register(self._wake, select.EPOLLIN)
         self._open, self._sleeping = True, False
         self.found = 0
@@ -96,7 +101,7 @@ class Loop:
         """Run ``function`` soon on the loop's thread; from any thread."""
         self._calls.append(function)
         if self._sleeping:  # a signal handler's call, too: it comes between two of the loop's own instructions
-            os.eventfd_write(self._wake, 1)
+            self._rouse()
 
     def later(self, delay_s: float, function: Callable[[], None]) -> None:
         """Run ``function`` after a while."""
@@ -105,7 +110,7 @@ class Loop:
     def stop(self) -> None:
         """End ``run`` after what is going on; from any thread."""
         self._open = False
-        os.eventfd_write(self._wake, 1)
+        self._rouse()
 
     def run(self) -> None:
         """Serve until stopped; everything registered is left as it is."""
@@ -140,6 +145,15 @@ class Loop:
                 logs.trouble("the loop goes on")
 
     def close(self) -> None:
-        """Give back what the loop holds; the sockets are their owners'."""
+        """Give back what the loop holds; the sockets are their owners'. May be called twice."""
         self._epoll.close()
-        os.close(self._wake)
+        self._calls.clear()
+        with self._rousing:
+            wake, self._wake = self._wake, -1
+            if wake >= 0:
+                os.close(wake)
+
+    def _rouse(self) -> None:
+        with self._rousing:  # closed meanwhile, its number may be somebody else's
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)

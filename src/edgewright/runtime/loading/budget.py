@@ -29,7 +29,9 @@ class MemoryBudget:
     def look(self, slots: Collection[Slot]) -> None:
         """Note who was asked since the last look; now and then."""
         if self._bytes:
-            counts: dict[Hashable, int] = {s.place.path: s.served.stats.requests for s in slots if s.served}
+            counts: dict[Hashable, int] = {
+                s.place.path: s.served.stats.requests + s.served.stats.hits for s in slots if s.served
+            }
             self._uses.look(counts, time.monotonic())
 
     def room(

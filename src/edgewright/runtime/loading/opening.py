@@ -78,7 +78,8 @@ class Opener:
 
     def _open(self, source: Source, folder: Path | None) -> Served:
         table = self._settings.config.model(source.name)
-        source, session = open_model(source, Isolation(name=source.name) if table.isolated else None)
+        apart = Isolation(name=source.name) if table.isolated else None
+        source, session = open_model(source, apart, int(table.run_mb * 1e6))
         for told in filter(None, (step_down(session), engine_note(session))):
             logs.warning("provider", f"{source.name}: {told}", model=source.name)
         if source.unready:

@@ -95,20 +95,20 @@ def read_source(
     return Source(place.name, place.version, model, chosen, chosen_options, digest=digest, written_ns=written_ns)
 
 
-def open_model(source: Source, isolation: Isolation | None = None) -> tuple[Source, Session]:
+def open_model(source: Source, isolation: Isolation | None = None, run_bytes: int = 0) -> tuple[Source, Session]:
     """``source`` open in its engine, and with the signature that the engine found where nobody had read it before;
-    with ``isolation`` in a process of its own.
+    with ``isolation`` in a process of its own. ``run_bytes`` as ``open_session`` has it.
 
     Raises EngineError, MissingExtra, and InputError for a file that is no model.
     """
     with opening(source.model):
         session: Session
         if isolation is None:
-            session = open_session(source.model, source.engine, source.options)
+            session = open_session(source.model, source.engine, source.options, run_bytes)
         else:
             from edgewright.runtime.isolation import open_isolated
 
-            session = open_isolated(source.model, source.engine, source.options, isolation)
+            session = open_isolated(source.model, source.engine, source.options, isolation, run_bytes)
     if not source.model.signature.inputs:
         found = session.signature
         if not found.inputs or not found.outputs:

@@ -12,6 +12,7 @@ without it, if a run usually ends in time: a refusal would help no one.
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgewright.runtime.faults import Infeasible
@@ -37,6 +38,10 @@ _STALE = 20.0
 as fast it may have become."""
 _LEAST_S = 0.0001
 """Who has less time than that is not tried: to be handed to another thread takes as long."""
+
+_PATIENCE_S, _PART = 10.0, 0.1
+"""How much later the deadline must be that who has none goes before, and the share of the machine that such are sure
+to get."""
 
 
 class _Level:
@@ -112,10 +117,16 @@ class Admission:
         if takes > left and untried(model, takes, left, now) and all(w.model is not model for w in line):
             times.forget()
             alone = cost = left / 2
-        place = Waiting(job.priority, job.deadline, number, cost, job, spread, alone, model, job.rows, job.key)
+        turn = NEVER if left < NEVER else _turn(line, job.priority, cost, now)
+        place = Waiting(
+            job.priority, job.deadline, number, cost, job, spread, alone, model, job.rows, job.key, turn=turn
+        )
         if takes < left < NEVER:
             self._level(job.priority).asked(left - takes)
         place.promised = self._finish(line, place, machine, now) or 0.0
+        if turn < NEVER and not place.promised:  # somebody behind it has a promise: it goes last, as if it had come now
+            place = replace(place, turn=NEVER)
+            place.promised = self._finish(line, place, machine, now) or 0.0
         if left < NEVER and not place.promised:
             if takes > left:
                 unsure = times.latest(rows) + job.beside_s <= left
@@ -148,6 +159,17 @@ class Admission:
     def learn(self, one: Waiting, late_s: float) -> None:
         """Somebody who was let in was done (or was found not to be) so much later than predicted; negative: earlier."""
         self._level(one.priority).learn(late_s)
+
+
+def _turn(line: Line, priority: int, cost_s: float, now: float) -> float:
+    """When somebody without a deadline is to run at the latest, as if he had one: those with deadlines, who come later
+    and know of it when they are let in, would always be before him under overload, for ever.
+
+    Each such turn is so far after the one before that they take a part of the machine and no more: a total bandwidth
+    server (Spuri and Buttazzo, Real-Time Systems 10, 1996), after a pause.
+    """
+    turns = [one.turn for one in line if one.priority == priority and one.turn < NEVER]
+    return max([now + _PATIENCE_S, *turns]) + cost_s / _PART
 
 
 def untried(model: Runs, takes_s: float, left_s: float, now: float) -> bool:

@@ -2,7 +2,7 @@
 
 Earliest deadline first within each priority, across all models (Liu and Layland, Journal of the ACM 20, 1973: optimal
 on one processor as long as everything admitted can be met, which admission sees to). Priority 1 is the most urgent;
-what has no deadline goes last within its priority.
+what has no deadline goes last within its priority until its ``turn``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ URGENT = 1
 """The priority whose requests must not wait for batches of others."""
 
 
-@dataclass(order=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Waiting:
     """One request in line. Times in s on the scheduler's clock.
 
@@ -31,19 +31,29 @@ class Waiting:
     priority: int
     deadline: float
     number: int
-    cost: float = field(compare=False)
-    job: Any = field(compare=False)
-    spread: float = field(default=0.0, compare=False)
-    alone: float = field(default=0.0, compare=False)
+    cost: float
+    job: Any
+    spread: float = 0.0
+    alone: float = 0.0
     """What its own run usually takes at the least: without company."""
-    model: Any = field(default=None, compare=False)
+    model: Any = None
     """What runs once at a time."""
-    rows: int = field(default=0, compare=False)
+    rows: int = 0
     """What it brings to a run that others may share, those of the same model and ``key``; 0 where none may."""
-    key: Any = field(default=None, compare=False)
-    promised: float = field(default=0.0, compare=False)
+    key: Any = None
+    promised: float = 0.0
     """When it should be done, as it was predicted when it was let in, those counted who were let in before it since."""
-    gone: bool = field(default=False, compare=False)
+    gone: bool = False
+    turn: float = NEVER
+    """From when on it goes before what comes with a later deadline, though it has none itself."""
+    rank: tuple[int, float, int] = field(init=False, repr=False)
+    """The less the sooner."""
+
+    def __post_init__(self) -> None:
+        self.rank = self.priority, min(self.deadline, self.turn), self.number
+
+    def __lt__(self, other: Waiting) -> bool:
+        return self.rank < other.rank
 
 
 class Line:
