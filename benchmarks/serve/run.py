@@ -27,7 +27,7 @@ from edgewright.core.files import write_file
 from edgewright.measurement.conditions import environment
 from serve import compare, goals, load, overload, priorities, reloads, tables, tiles
 from serve.peers import environments
-from serve.subjects import BATCHING, ECHO, EDGEWRIGHT, SUBJECTS, Subject
+from serve.subjects import BATCHING, ECHO, EDGEWRIGHT, SUBJECTS, URGENT, Subject
 
 HERE = Path(__file__).resolve().parent
 PARTS = ("compare", "tiles", "overload", "priorities", "reloads")
@@ -64,7 +64,7 @@ def main() -> int:
     if unknown := sorted(set(asked.only or ()) - {*PARTS, *known}):
         parser.error(f"--only {unknown[0]}: there are {', '.join((*PARTS, *known))}")
     named = [known[name] for name in asked.only or () if name in known]
-    subjects = [s for s in SUBJECTS if s in (ECHO, EDGEWRIGHT, BATCHING, *named)] if named else list(SUBJECTS)
+    subjects = [s for s in SUBJECTS if s in (ECHO, EDGEWRIGHT, BATCHING, URGENT, *named)] if named else list(SUBJECTS)
     parts = [part for part in PARTS if part in (asked.only or ())] or (["compare"] if named else list(PARTS))
 
     began, cpus = time.perf_counter(), sorted(os.sched_getaffinity(0))

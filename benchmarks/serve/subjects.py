@@ -120,6 +120,10 @@ def _batching(models: Path, address: Address) -> list[str | Path]:
     return [*_edgewright(models, address), "--config", told]
 
 
+def _urgent(models: Path, address: Address) -> list[str | Path]:
+    return ["nice", "-n", "-3", *_edgewright(models, address)]
+
+
 def _over_http(make: Callable[[str, Array], Request]) -> Ask:
     return lambda kind, x, address, clients: Target(address.http, make(kind.name, x))
 
@@ -149,6 +153,10 @@ BATCHING = Subject(
     (Lane("HTTP", "binary", _over_http(v2_binary)), Lane("HTTP", "JSON", _over_http(v2_json))),
     peer=False, variables=EDGEWRIGHT.variables,
 )  # fmt: skip
+URGENT = Subject(
+    "Edgewright, nice -3", _urgent, "/v2/health/ready",
+    (Lane("HTTP", "binary", _over_http(v2_binary)),), peer=False, variables=EDGEWRIGHT.variables,
+)  # fmt: skip
 ECHO = Subject(
     "echo", lambda models, address: [sys.executable, PEERS / "echo.py", models, str(address.port)], "",
     (Lane("HTTP", "binary", _echo, checked=False),), peer=False,
@@ -157,6 +165,7 @@ SUBJECTS = (
     ECHO,
     EDGEWRIGHT,
     BATCHING,
+    URGENT,
     Subject(
         "FastAPI", _peer("fastapi"), "/ready",
         (

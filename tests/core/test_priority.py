@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgewright.core.child import ChildStarved, run_child
-from edgewright.core.priority import Turns, modestly, turns
+from edgewright.core.priority import Turns, modestly, turns, whole_session
 
 EVAL = "builtins:eval"
 LONG = 600.0
@@ -73,3 +73,23 @@ def test_one_that_gets_no_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ChildStarved, match="no time of a CPU"):
         run_child(EVAL, "__import__('threading').Event().wait()", timeout_s=60, priority="idle")
     assert run_child(EVAL, "1 + 1", timeout_s=60, priority="low") == 2
+
+
+def session(steps: int) -> list[str]:
+    """In the child."""
+    before = group()
+    os.nice(steps)
+    return [before, whole_session(), group()]
+
+
+@pytest.mark.skipif(not group(), reason="sessions are not weighed here")
+@pytest.mark.parametrize("steps", [0, 5])
+def test_what_a_process_was_given_its_session_has_too(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    assert run_child("test_priority:session", steps, timeout_s=LONG) == ["0", "", str(steps)]
+
+
+@pytest.mark.skipif(not group(), reason="sessions are not weighed here")
+def test_a_session_that_others_lead_is_left_as_it_is() -> None:
+    before = group()
+    assert os.getsid(0) != os.getpid() and whole_session() == "" and group() == before

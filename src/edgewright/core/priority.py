@@ -35,6 +35,20 @@ def lower(pid: int, priority: Priority) -> None:
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
+def whole_session() -> str:
+    """Give the session that this process leads the nice value that this process was started with, as ``nice -n -3`` and
+    systemd's ``Nice=`` give it to the process alone (see ``lower``). Why that could not be done, "" otherwise."""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    place = Path("/proc/self/autogroup")
+    if not nice or os.getsid(0) != os.getpid() or not place.exists():
+        return ""
+    try:
+        place.write_text(str(nice))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 def modestly(work: Callable[[], T]) -> T:
     """``work`` on a thread of its own that makes way for this process's others. What it raises is raised here.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.core.priority import whole_session
 from edgewright.runtime import logs
 from edgewright.runtime.addresses import Address
 from edgewright.runtime.config import Config
@@ -56,6 +57,8 @@ def _serve(path: Path, config: Config, arguments: argparse.Namespace) -> int:
         return 0
     if told := handles(config.limits.connections):
         logs.warning("limits", told)
+    if told := whole_session():
+        logs.warning("priority", f"the nice value holds within this session alone: {told}; allow it (LimitNICE=)")
     with _signals({signal.SIGINT: server.stop, signal.SIGTERM: server.stop, signal.SIGHUP: server.refresh}):
         _greet(server, config)
         server.run()
