@@ -33,7 +33,7 @@ def spell(told, size, binary):
 @given(st.lists(FLOATS, max_size=20), st.sampled_from(["FP32", "FP64", "BF16"]), st.sampled_from([None, 1]))
 def test_numbers_read_apart_are_those_read_with_the_rest(values, kind, indent):
     raw = body({"id": "a", "inputs": [entry(values, kind=kind)], "outputs": [{"name": "y"}]}, indent)
-    asked, numbers = find_plan(raw, None, {}, inline=True)
+    asked, numbers, _ = find_plan(raw, None, {}, inline=True)
     assert numbers and asked.request.id == "a"
     found, whole = asked.inputs(raw, len(raw), numbers)["x"], plan(raw).inputs(raw, len(raw))["x"]
     assert found.dtype == whole.dtype and found.shape == whole.shape
@@ -59,7 +59,7 @@ def test_what_is_no_flat_list_of_numbers_is_read_with_the_rest(data):
     ],
 )
 def test_the_value_is_that_of_the_whole_json_wherever_data_stands(raw):
-    asked, numbers = find_plan(raw, None, {}, inline=True)
+    asked, numbers, _ = find_plan(raw, None, {}, inline=True)
     found, whole = asked.inputs(raw, len(raw), numbers), plan(raw).inputs(raw, len(raw))
     assert found.keys() == whole.keys()
     for name in whole:
@@ -75,6 +75,41 @@ def test_equal_heads_with_other_numbers_are_one_plan():
     assert two[0].inputs(second, len(second), two[1])["x"] == [2.5]
 
 
+@given(
+    st.integers(0, 2**40), st.sampled_from([None, 1]), st.booleans(), st.sampled_from(["top", "input", "text", "both"])
+)
+def test_the_timeout_is_that_of_the_whole_json_wherever_one_stands(timeout, indent, inline, where):
+    one = entry([1.0]) if inline else entry([1.0], parameters={"binary_data_size": 4})
+    if not inline:
+        del one["data"]
+    told = {"id": '"timeout": 7, ' if where == "text" else "a", "inputs": [one]}
+    if where in ("top", "both", "text"):
+        told["parameters"] = {"timeout": timeout, "priority": 1}
+    if where in ("input", "both"):
+        one["parameters"] = one.get("parameters", {}) | {"timeout": 5}
+    raw, known = body(told, indent), {}
+    for _ in range(2):  # when it is remembered as well
+        asked, _, timeout_s = find_plan(raw, None, known, inline=inline)
+        whole = plan(raw).request
+        assert timeout_s == whole.timeout_s and asked.request.priority == whole.priority
+
+
+def test_equal_heads_with_other_timeouts_are_one_plan():
+    known = {}
+    for microseconds in (900, 12345):
+        raw = body({"parameters": {"timeout": microseconds}, "inputs": [entry([1.0])]})
+        asked, numbers, timeout_s = find_plan(raw, None, known, inline=True)
+        assert timeout_s == microseconds / 1e6 and numbers == b"[1.0]"
+    assert list(known.values()) == [asked]
+
+
+@pytest.mark.parametrize("wrong", [b"-5", b"1.5", b"007", b'"5"', b"null", b"1e3"])
+def test_a_timeout_that_is_none_is_declined(wrong):
+    raw = body({"parameters": {"timeout": 77}, "inputs": [entry([1.0])]}).replace(b"77", wrong)
+    with pytest.raises(BadRequest):
+        find_plan(raw, None, {}, inline=True)
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "why"),
     [
@@ -88,7 +123,7 @@ def test_equal_heads_with_other_numbers_are_one_plan():
 def test_wrong_numbers_are_declined(text, kind, why):
     raw = body({"inputs": [entry([0], kind=kind)]}).replace(b"[0]", text.encode())
     with pytest.raises(BadRequest, match=why):
-        asked, numbers = find_plan(raw, None, {}, inline=True)
+        asked, numbers, _ = find_plan(raw, None, {}, inline=True)
         asked.inputs(raw, len(raw), numbers)
 
 

@@ -92,12 +92,11 @@ class Inference:
                     found = find_plan(told, self._regions, self._plans, length is None)
                 if found is None:
                     return self._long(body, 0, size, self._regions, None, 0, HTTP, answer, (name, version))
-                asked, numbers = found
+                asked, numbers, timeout_s = found
             else:
-                asked, numbers = raw_plan(self._find(name, version), body), b""
-            request = asked.request
+                asked, numbers, timeout_s = raw_plan(self._find(name, version), body), b"", None
             return self._ask(
-                name, version, asked, (body, size, numbers), request.timeout_s, request.priority, HTTP, answer, begin
+                name, version, asked, (body, size, numbers), timeout_s, asked.request.priority, HTTP, answer, begin
             )
 
         if encoding == "identity":
@@ -115,7 +114,7 @@ class Inference:
             found = find_plan(bytes(body[start:end]), own, own.plans, inline=False) if end - start <= LONG else None
             if found is None:
                 return self._long(body, start, end, own, timeout_s, priority, FRAMES, answer)
-            asked, numbers = found
+            asked, numbers, _ = found
             name, version = asked.model
             return self._ask(name, version, asked, (body, end, numbers), timeout_s, priority, FRAMES, answer)
         except EdgewrightError as error:
