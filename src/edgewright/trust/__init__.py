@@ -8,6 +8,7 @@ from edgewright.trust.keys import (
     keys_folder,
     load_public_key,
     load_signing_key,
+    named_key,
     own_key,
     own_public_key,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "keys_folder",
     "load_public_key",
     "load_signing_key",
+    "named_key",
     "own_key",
     "own_public_key",
     "sign",

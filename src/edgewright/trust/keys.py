@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,7 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edgewright.core.digests import digest_bytes
 from edgewright.core.errors import InputError, TrustError
-from edgewright.core.files import read_file, storage, write_file
+from edgewright.core.files import read_file, write_file
+from edgewright.trust.private import check_folder, make_folder, read_private, write_private
 
 _HEAD = "edgewright public key "
 _LIMIT = 4096
@@ -114,16 +114,19 @@ def own_key(folder: Path | None = None) -> SigningKey:
     else's, StorageError when it cannot be written.
     """
     folder = folder or keys_folder()
-    with storage(folder):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _check_folder(folder)
-    path = folder / "own.key"
+    return named_key(folder / "own.key")
+
+
+def named_key(path: Path) -> SigningKey:
+    """The key at ``path`` (``NAME.key``), made on first use as ``own_key`` makes one, with ``NAME.pub`` beside it."""
+    folder = path.parent
+    make_folder(folder)
     with _held(folder):
         if not path.exists() and not path.is_symlink():
             pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            write_file(path, pem, mode=0o600)
+            write_private(path, pem)
         key = load_signing_key(path)
-        public, text = folder / "own.pub", key.public.text().encode("ascii")
+        public, text = path.with_suffix(".pub"), key.public.text().encode("ascii")
         if not public.is_file() or public.read_bytes() != text:
             write_file(public, text)
     return key
@@ -134,23 +137,13 @@ def own_public_key(folder: Path | None = None) -> PublicKey | None:
     path = (folder or keys_folder()) / "own.key"
     if not path.exists():
         return None
-    _check_folder(path.parent)
+    check_folder(path.parent)
     return load_signing_key(path).public
 
 
 def load_signing_key(path: Path) -> SigningKey:
     """The private key at ``path``. Raises TrustError unless it is the user's own regular file and nobody else's."""
-    try:
-        # Checked and read through one handle: what was checked is what is read.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise TrustError(f"cannot read the key {path}: {error.strerror or error}") from error
-    with os.fdopen(handle, "rb") as stream:
-        facts = os.fstat(stream.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise TrustError(f"the key {path} is not a regular file")
-        _check_private(path, facts, "600")
-        data = stream.read(_LIMIT + 1)
+    data = read_private(path)
     try:
         key = load_pem_private_key(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -169,21 +162,6 @@ def load_public_key(path: str | Path) -> PublicKey:
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a public key of Edgewright; pass the .pub file of the signer") from error
     return PublicKey.parse(text, str(path))
-
-
-def _check_folder(folder: Path) -> None:
-    facts = folder.stat()
-    if not stat.S_ISDIR(facts.st_mode):
-        raise TrustError(f"{folder} is not a folder")
-    _check_private(folder, facts, "700")
-
-
-def _check_private(path: Path, facts: os.stat_result, wanted: str) -> None:
-    if facts.st_uid != os.geteuid():
-        raise TrustError(f"{path} belongs to user {facts.st_uid}, not to you; keys must be your own")
-    if facts.st_mode & 0o077:
-        found = stat.S_IMODE(facts.st_mode)
-        raise TrustError(f"{path} is open to others (mode {found:o}); run: chmod {wanted} {path}")
 
 
 @contextlib.contextmanager
