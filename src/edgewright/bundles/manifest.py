@@ -13,10 +13,10 @@ from typing import Any, Literal, get_args
 
 from edgewright.bundles.arrays import arrays_bytes, arrays_from
 from edgewright.bundles.content import BundleContent, Call, Contract, DatasetFact, Golden, Tolerance, Variant
-from edgewright.bundles.fields import Fields, each
 from edgewright.bundles.names import BOM, MANIFEST, SIGNATURE, SKETCHES, Limits, check_names
 from edgewright.core.candidate import Constraint
 from edgewright.core.digests import canonical_json, digest_bytes
+from edgewright.core.fields import Fields, each
 from edgewright.core.measurement import Measurement
 from edgewright.core.model import Model, Signature, Step, TensorSpec
 from edgewright.core.session import Arrays, EngineOptions, GraphLevel, Policy, Precision

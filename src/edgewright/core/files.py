@@ -60,12 +60,21 @@ def sync_folder(folder: Path) -> None:
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write ``data`` to ``path`` whole or not at all. Raises StorageError."""
+    write_parts(path, (data,), mode)
+
+
+def write_parts(path: Path, parts: Iterable[bytes], mode: int = 0o644) -> None:
+    """Write ``parts``, one after the other, to ``path``: whole, or not at all when they end in an exception.
+
+    Raises StorageError, also for an OSError that comes from ``parts``.
+    """
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep_beside(path)
         with _claim(path, "part", folder=False) as (handle, part):
             with os.fdopen(os.dup(handle), "wb") as stream:
-                stream.write(data)
+                for data in parts:
+                    stream.write(data)
             os.fchmod(handle, mode)
             os.fsync(handle)
             part.replace(path)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgewright.bundles.fields import Fields
 from edgewright.core.candidate import Steps
 from edgewright.core.errors import InputError
+from edgewright.core.fields import Fields
 from edgewright.core.files import read_file
 from edgewright.core.strict import parse_json
 from edgewright.flows.record import SCHEMA

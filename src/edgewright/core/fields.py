@@ -35,16 +35,20 @@ class Fields:
         left, self._left = self._left, {}
         return left
 
+    def optional(self, key: str, kind: type[T]) -> T | None:
+        """The value of ``key``, which must be exactly a ``kind`` or null."""
+        if key in self._left and self._left[key] is None:
+            del self._left[key]
+            return None
+        return self.take(key, kind)
+
     def text(self, key: str) -> str:
         """A string."""
         return self.take(key, str)
 
     def optional_text(self, key: str) -> str | None:
         """A string, or null."""
-        if key in self._left and self._left[key] is None:
-            del self._left[key]
-            return None
-        return self.text(key)
+        return self.optional(key, str)
 
     def whole(self, key: str) -> int:
         """An integer of at least 0."""
@@ -86,10 +90,7 @@ class Fields:
 
     def optional_mapping(self, key: str) -> dict[str, Any] | None:
         """An object that is kept as it is, or null."""
-        if key in self._left and self._left[key] is None:
-            del self._left[key]
-            return None
-        return self.take(key, dict)
+        return self.optional(key, dict)
 
     def one(self, key: str, read: Callable[[Fields], T]) -> T:
         """The object under ``key``, read to its end."""
