@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgewright.core.errors import EngineError, InputError, NeedsMemory
 from edgewright.core.model import FilesIn, Model, Signature, TensorSpec
+from edgewright.core.pages import huge_pages
 from edgewright.core.samples import drawn_requests
 from edgewright.core.session import Arrays, EngineOptions
 from edgewright.engines.session import BaseSession, first_line
@@ -43,6 +44,7 @@ _SIZES = re.compile(r"dimension|shape|broadcast|channels|\bsto[dfil]\b", re.IGNO
 """What ONNX Runtime says of sizes that do not go together, and of text that is no number, where its status is not
 INVALID_ARGUMENT: most kernels fail with FAIL or RUNTIME_EXCEPTION (seen with 1.31)."""
 _ARENA = threading.Lock()
+_LARGE_BYTES = 8_000_000
 _SPARE_BYTES = 2**20
 _FULL = "smaller than requested bytes"
 """What ONNX Runtime says of an arena that may not grow any more."""
@@ -217,7 +219,8 @@ class OnnxRuntime:
                     (folder / name).write_bytes(data)
                 source = str(folder / model.main)
             try:
-                raw = ort.InferenceSession(source, settings or session_options(options), providers=chain)
+                with huge_pages() if model.size_bytes >= _LARGE_BYTES else contextlib.nullcontext():
+                    raw = ort.InferenceSession(source, settings or session_options(options), providers=chain)
             except Exception as error:  # pybind's exception classes share no base but Exception
                 raise EngineError(f"onnxruntime cannot open the model: {first_line(error)}") from error
         actual = raw.get_providers()[0]
