@@ -24,6 +24,8 @@ COMMANDS = {
     "bundle": "verify, show, pack or unpack what ships",
     "serve": "a bundle, a model or a folder of them as a service (Open Inference Protocol v2)",
     "infer": "ask a served model, or a bundle here, about images or arrays",
+    "hub": "the control plane of a fleet: accounts, releases, devices",
+    "audit": "hold a hub's exported audit log against its signed heads",
     "why": "why a served model is slow, and why its requests are refused",
 }
 """Each command is the module ``edgewright.cli.<name>`` with ``add(parser)`` and ``run(arguments) -> exit status``."""

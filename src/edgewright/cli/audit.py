@@ -1,0 +1,44 @@
+"""``edgewright audit``: hold an exported audit log of a hub against itself and against its signed heads."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    verify = actions.add_parser("verify", help="whether a log was rewritten or cut")
+    verify.add_argument("log", type=Path, help="what GET /api/edge/audit/export answered")
+    verify.add_argument("--heads", type=Path, required=True, metavar="FOLDER", help="signed heads, kept elsewhere")
+    verify.add_argument("--key", type=Path, required=True, metavar="FILE.pub", help="the hub's key (keys/own.pub)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0 for a log that is whole, 1 for any other."""
+    from edgewright.hub.accounts.chain import examine
+    from edgewright.hub.accounts.heads import read_heads
+    from edgewright.trust import load_public_key
+
+    marks = read_heads(arguments.heads, [load_public_key(arguments.key)])
+    finding = examine(marks[0].tenant, _lines(arguments.log), marks)
+    print(f"{finding.state}: {finding.told}")
+    return 0 if finding.state == "whole" else 1
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    from edgewright.core.errors import InputError
+    from edgewright.core.strict import parse_json
+
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                value = parse_json(line, 1 << 20)
+                if not isinstance(value, dict):
+                    raise InputError(f"line {number} of {path} is no line of an audit log")
+                yield value
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,179 @@
+"""Access: who calls, what they may, and their transactions. What routes of every slice take::
+
+    @router.post("", status_code=201)
+    def make(body: NewThing, caller: Annotated[Caller, may("things.write")]) -> ThingTold:
+        with caller.write() as session:
+            thing = Thing(...)
+            session.add(thing)
+            caller.tell(session, "thing.made", thing.id, {"name": body.name})
+            return caller.reply(session, ThingTold.of(thing), 201)
+
+``may`` makes the route refuse others and says so in the OpenAPI document. ``write`` and ``reply`` keep idempotency
+keys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Request, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from edgewright.core.errors import InputError
+from edgewright.hub.accounts.audit import Actor, tell
+from edgewright.hub.accounts.rules import PERMISSIONS, granted
+from edgewright.hub.accounts.tables import Login, Token, User
+from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Absent, Forbidden, Unknown
+from edgewright.hub.secrets import Credential
+from edgewright.hub.state import State, state_of
+from edgewright.hub.web.idempotency import Once
+from edgewright.hub.web.problems import Problem
+from edgewright.hub.web.rates import network
+
+COOKIE = "edgewright_session"
+Told = TypeVar("Told", bound=BaseModel)
+_BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="an API token, or a session's text")
+_COOKIE = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="session", description="set by logging in")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: ``tenant``, ``user`` (an id), ``credential`` (an id), what it ``may``, and how it is told in the
+    log."""
+
+    state: State
+    tenant: str
+    user: str
+    credential: str
+    may: frozenset[str]
+    actor: Actor
+    until: datetime
+    must_change: bool = False
+    once: Once | None = None
+
+    @property
+    def now(self) -> datetime:
+        """The hub's clock."""
+        return self.state.clock()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Scoped]:
+        """A reading transaction in the caller's tenant."""
+        with self.state.database.read(self.tenant) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Scoped]:
+        """A writing transaction in the caller's tenant. Raises Replayed when this very request was carried out
+        before."""
+        if self.once is None:
+            with self.state.database.write(self.tenant) as session:
+                yield session
+            return
+        with self.state.flights.flight(self.once.id), self.state.database.write(self.tenant) as session:
+            self.once.check(session, self.now)
+            yield session
+
+    def tell(self, session: Scoped, action: str, subject: str, detail: Mapping[str, Any] | None = None) -> None:
+        """Append to the audit log, in the transaction of what was done."""
+        tell(session, self.actor, action, subject, self.now, detail)
+
+    def reply(self, session: Scoped, told: Told, status: int = 200) -> Told:
+        """The answer to a request that changed something, kept for one that comes again with its idempotency key."""
+        if self.once is not None:
+            self.once.keep(session, self.now, status, told.model_dump_json().encode())
+        return told
+
+
+def may(permission: str = "", *, with_one_time_password: bool = False) -> Any:
+    """A route's dependency: a Caller who may do this; "" asks for a credential alone."""
+    if permission and permission not in PERMISSIONS:
+        raise InputError(f"{permission!r} is no permission; add it to accounts.rules")
+
+    async def caller(
+        request: Request,
+        scopes: SecurityScopes,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+        cookie: Annotated[str | None, Security(_COOKIE)],
+    ) -> Caller:
+        shown = bearer.credentials if bearer is not None else cookie
+        if bearer is None and cookie and request.method not in _SAFE:
+            check_same_site(request)
+        state = state_of(request)
+        once = await _once(request)
+        found = await run_in_threadpool(authenticate, state, shown or "", actor_of(request), once)
+        state.rates.take(found.credential)
+        if found.must_change and not with_one_time_password:
+            raise Problem("password-change-needed", "choose a password: PUT /api/edge/account/password")
+        for scope in scopes.scopes:
+            if scope not in found.may:
+                raise Forbidden(f"you may not {PERMISSIONS[scope]}: that takes {scope}")
+        return found
+
+    return Security(caller, scopes=[permission] if permission else [])
+
+
+def authenticate(state: State, shown: str, actor: Actor, once: tuple[str, str] | None = None) -> Caller:
+    """The caller whose credential this is. Raises Unknown, in the same words whatever is wrong with it."""
+    credential = Credential.parse(shown)
+    if credential is None or credential.kind not in ("tok", "log"):
+        state.tries.take(actor.network)
+        raise Unknown("log in, or send a token: Authorization: Bearer TOKEN")
+    now = state.clock()
+    with state.database.read(credential.tenant) as session:
+        kind: type[Token] | type[Login] = Token if credential.kind == "tok" else Login
+        try:
+            row = session.find(kind, credential.id)
+            user = session.find(User, row.user)
+        except Absent:
+            row, user = None, None
+    gone = row is None or row.until <= now or (isinstance(row, Token) and row.revoked is not None)
+    if row is None or user is None or gone or not user.active or not credential.holds(row.digest):
+        state.tries.take(actor.network)
+        raise Unknown("this credential does not hold: it expired, was revoked, or never was one")
+    token = isinstance(row, Token)
+    name = f"{user.name} ({row.name})" if isinstance(row, Token) else user.name
+    who = Actor("token" if token else "user", row.id if token else user.id, name, user.id, actor.network, actor.request)
+    allowed = granted(user.roles, row.scopes if isinstance(row, Token) else None)
+    key = None if once is None else Once(once[0], row.id, once[1])
+    change = user.password_until is not None and not token
+    return Caller(state, credential.tenant, user.id, row.id, allowed, who, row.until, change, key)
+
+
+def actor_of(request: Request) -> Actor:
+    """What is known of a request before who calls is."""
+    host = request.client.host if request.client else ""
+    return Actor("nobody", "", "", "", network(host), request.state.request_id)
+
+
+def check_same_site(request: Request) -> None:
+    """A cookie comes along with whatever page asks for it: what changes something must be asked by a page of ours.
+
+    ``Sec-Fetch-Site`` (Fetch Metadata) where the browser sends it, else ``Origin``. Raises Forbidden.
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    ours = origin in (None, f"{request.url.scheme}://{request.headers.get('host', '')}")
+    if (site is not None and site not in ("same-origin", "none")) or not ours:
+        raise Forbidden("this request came from a page of another site")
+
+
+async def _once(request: Request) -> tuple[str, str] | None:
+    """The idempotency key and the digest of what is asked. Raises Problem for a key that is none."""
+    key = request.headers.get("idempotency-key")
+    if key is None or request.method in _SAFE:
+        return None
+    if not 8 <= len(key) <= 200 or not key.isascii() or not key.isprintable():
+        raise Problem("bad-request", "an idempotency key has 8 to 200 printable characters; take a random UUID")
+    asked = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    asked.update(await request.body())
+    return key, asked.hexdigest()

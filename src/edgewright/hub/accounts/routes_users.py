@@ -1,0 +1,74 @@
+"""Routes of a tenant's users and of the tenant itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from sqlalchemy import select
+
+from edgewright.hub.accounts.access import Caller, may
+from edgewright.hub.accounts.people import change_user, make_user
+from edgewright.hub.accounts.signin import end_sessions, one_time_password
+from edgewright.hub.accounts.tables import Tenant, User
+from edgewright.hub.accounts.told import NewUser, TenantTold, UserChange, UserMade, UserTold
+from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.paging import Page, PageQuery, paged
+
+router = APIRouter(prefix="/api/edge", tags=["users"], route_class=StrictRoute)
+Reads = Annotated[Caller, may("users.read")]
+Writes = Annotated[Caller, may("users.write")]
+
+
+@router.get("/tenant")
+def tenant(caller: Annotated[Caller, may("tenant.read")]) -> TenantTold:
+    """The caller's tenant."""
+    with caller.read() as session:
+        return TenantTold.of(session.scalars(select(Tenant)).one())
+
+
+@router.get("/users")
+def users(caller: Reads, page: PageQuery) -> Page[UserTold]:
+    """The tenant's users."""
+    with caller.read() as session:
+        return paged(session, select(User), User.id, page, UserTold.of)
+
+
+@router.post("/users", status_code=201)
+def make(body: NewUser, caller: Writes) -> UserMade:
+    """Make a user. The one-time password is told here and never again."""
+    password = one_time_password(caller.state)
+    with caller.write() as session:
+        user = make_user(caller.state, session, body, password)
+        caller.tell(session, "user.made", user.id, {"name": user.name, "roles": user.roles})
+        told = UserMade(password=password.text, **UserTold.of(user).model_dump())
+        return caller.reply(session, told, 201)
+
+
+@router.get("/users/{user}")
+def show(user: Id, caller: Reads) -> UserTold:
+    """One user."""
+    with caller.read() as session:
+        return UserTold.of(session.find(User, user))
+
+
+@router.patch("/users/{user}")
+def change(user: Id, body: UserChange, caller: Writes) -> UserTold:
+    """Give a user other roles, shut one out, or let one in again. The last active owner stays."""
+    with caller.write() as session:
+        row = session.lock(User, user)
+        change_user(caller.state, session, row, body.roles, body.active)
+        caller.tell(session, "user.changed", row.id, {"roles": row.roles, "active": row.active})
+        return caller.reply(session, UserTold.of(row))
+
+
+@router.post("/users/{user}/password", status_code=201)
+def reset_password(user: Id, caller: Writes) -> UserMade:
+    """A new one-time password for a user, told once; every session of theirs ends."""
+    password = one_time_password(caller.state)
+    with caller.write() as session:
+        row = session.lock(User, user)
+        password.give(row)
+        end_sessions(session, row.id)
+        caller.tell(session, "user.password-reset", row.id)
+        return caller.reply(session, UserMade(password=password.text, **UserTold.of(row).model_dump()), 201)

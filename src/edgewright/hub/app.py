@@ -1,0 +1,42 @@
+"""The app: every slice's routes in one shell."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from edgewright import __version__
+from edgewright.hub.accounts import routes_account, routes_audit, routes_oidc, routes_users
+from edgewright.hub.state import State
+from edgewright.hub.web.idempotency import Replayed
+from edgewright.hub.web.openapi import describe
+from edgewright.hub.web.problems import add_problems
+from edgewright.hub.web.shell import Shell
+
+ROUTERS = (routes_account.router, routes_users.router, routes_oidc.router, routes_audit.router)
+BODIES: dict[str, int] = {}
+"""Path prefixes whose bodies may be longer than a mebibyte, with their limits in bytes (0: the route counts itself)."""
+
+
+def make_app(state: State) -> ASGIApp:
+    """The people's API over this state."""
+    app = FastAPI(title="Edgewright hub", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.hub = state
+    add_problems(app)
+
+    async def replayed(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Replayed)  # noqa: S101
+        headers = {"Idempotent-Replayed": "true"}
+        return Response(error.body, error.status, headers, "application/json")
+
+    app.add_exception_handler(Replayed, replayed)
+    for router in ROUTERS:
+        app.include_router(router)
+    document = describe(app)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def openapi() -> JSONResponse:
+        return JSONResponse(document)
+
+    return Shell(app, BODIES)

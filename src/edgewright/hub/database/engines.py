@@ -1,0 +1,98 @@
+"""Engines: SQLite with a write-ahead log and honest transactions, PostgreSQL by its URL."""
+
+from __future__ import annotations
+
+import sqlite3
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from edgewright.core.errors import InputError
+from edgewright.hub.database.rows import TENANT
+
+WRITES = "edgewright_writes"
+"""The execution option of a connection whose transaction may write. Absent: it may."""
+_WAIT_MS = 15_000
+_THREADS = 48  # more than the web's own threads, so that none waits for a connection while it holds another's lock
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for ``sqlite:///PATH`` or ``postgresql://USER[:PASSWORD]@HOST[:PORT]/NAME`` (libpq's spelling; a Unix
+    socket as ``?host=/FOLDER``, TLS as ``?sslmode=require|verify-full&sslrootcert=FILE``).
+
+    Raises InputError for any other URL.
+    """
+    try:
+        told = make_url(url)
+    except ArgumentError as error:
+        raise InputError("the database's URL cannot be read; write postgresql://USER@HOST/NAME") from error
+    kind = told.get_backend_name()
+    if kind == "sqlite" and told.database:
+        return _sqlite(told)
+    if kind == "postgresql" and told.database:
+        return _postgresql(told)
+    raise InputError(f"no database of kind {kind[:20]!r} is known here; write postgresql://USER@HOST/NAME")
+
+
+def _sqlite(url: URL) -> Engine:
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    arguments = {"check_same_thread": False, "timeout": _WAIT_MS / 1000}
+    engine = create_engine(url, connect_args=arguments, pool_size=_THREADS, max_overflow=0)
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself; we say BEGIN
+        for word in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {word}")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        # A transaction that first reads and then writes cannot wait for another writer: it takes its place at the
+        # start.
+        writes = connection.get_execution_options().get(WRITES, True)
+        connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    arguments = _dialled(url.query)
+    plain = url.set(drivername="postgresql+pg8000", query={})
+    engine = create_engine(
+        plain, connect_args=arguments, pool_size=_THREADS, max_overflow=0, pool_pre_ping=True, pool_recycle=1800
+    )
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if not options.get(WRITES, True):
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_WAIT_MS}")
+        # What the policies of row-level security compare with; over when the transaction is.
+        connection.exec_driver_sql("SELECT set_config('edgewright.tenant', %s, true)", (options.get(TENANT, ""),))
+
+    return engine
+
+
+def _dialled(query: Mapping[str, Any]) -> dict[str, Any]:
+    """libpq's words as pg8000's arguments. Raises InputError."""
+    known = {"host", "port", "sslmode", "sslrootcert"}
+    if strange := sorted(set(query) - known):
+        raise InputError(f"the database's URL has {strange[0][:40]!r}; known are: {', '.join(sorted(known))}")
+    arguments: dict[str, Any] = {"application_name": "edgewright"}
+    if "host" in query:
+        arguments["unix_sock"] = f"{query['host']}/.s.PGSQL.{query.get('port', '5432')}"
+    mode = query.get("sslmode", "disable")
+    if mode in ("require", "verify-full"):
+        context = ssl.create_default_context(cafile=query.get("sslrootcert"))
+        if mode == "require":
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        arguments["ssl_context"] = context
+    elif mode != "disable":
+        raise InputError(f"sslmode {str(mode)[:20]!r} is not known here; write disable, require or verify-full")
+    return arguments

@@ -1,0 +1,75 @@
+"""The one place where statements are bound to their tenant, and rows stamped with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
+
+from edgewright.hub.database.rows import EVERY, TenantItself, TenantRow
+from edgewright.hub.errors import Unscoped
+
+
+def scope(state: ORMExecuteState) -> None:
+    """Before any statement: only the tenant's rows. Raises Unscoped for a statement that cannot be bound to it."""
+    tenant: str = state.session.info["tenant"]
+    if tenant == EVERY:
+        return
+    if not state.is_orm_statement:
+        raise Unscoped(
+            "a statement that is not of the ORM cannot be bound to a tenant; write it with the mapped classes"
+        )
+    if state.is_insert:
+        _check_insert(state, tenant)
+        return
+    if state.is_update:
+        _check_values(state, tenant)
+    if not state.is_column_load:  # that is the rest of a row that was found in this session
+        state.statement = state.statement.options(
+            with_loader_criteria(TenantRow, lambda kind: kind.tenant == tenant, include_aliases=True),
+            with_loader_criteria(TenantItself, lambda kind: kind.id == tenant, include_aliases=True),
+        )
+
+
+def stamp(session: Session, _: UOWTransaction, __: Any) -> None:
+    """Before any flush: new rows get the tenant; a row of another one raises Unscoped, before anything is written."""
+    tenant: str = session.info["tenant"]
+    for row in session.new:
+        if isinstance(row, TenantRow):
+            if getattr(row, "tenant", None) is None and tenant != EVERY:
+                row.tenant = tenant
+            _check(row.tenant, tenant)
+        elif isinstance(row, TenantItself):
+            _check(row.id, tenant)
+    for row in (*session.dirty, *session.deleted):
+        if isinstance(row, TenantRow):
+            _check(row.tenant, tenant)
+            if inspect(row).attrs.tenant.history.has_changes():
+                raise Unscoped("a row does not move to another tenant")
+
+
+def _check(named: str | None, tenant: str) -> None:
+    if named is None or (tenant != EVERY and named != tenant):
+        raise Unscoped("a row of another tenant was to be written")
+
+
+def _check_insert(state: ORMExecuteState, tenant: str) -> None:
+    """An INSERT names no other tenant; the column's default names this one."""
+    statement: Any = state.statement
+    if statement.select is not None:
+        raise Unscoped("INSERT ... SELECT cannot be bound to a tenant; read, then write")
+    _check_values(state, tenant, [row for rows in statement._multi_values for row in rows])
+
+
+def _check_values(state: ORMExecuteState, tenant: str, given: Iterable[Any] = ()) -> None:
+    """No value that is written is another tenant's id in the tenant's column."""
+    statement: Any = state.statement
+    parameters = [state.parameters] if isinstance(state.parameters, dict) else list(state.parameters or ())
+    for row in (*given, *parameters, statement._values or {}, dict(getattr(statement, "_ordered_values", None) or ())):
+        if not hasattr(row, "items"):
+            raise Unscoped("a statement gives its values by name")
+        for name, value in row.items():
+            if getattr(name, "key", name) == "tenant":
+                _check(getattr(value, "value", value), tenant)

@@ -1,0 +1,105 @@
+"""Database: transactions inside one tenant."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import Session
+
+from edgewright.core.closing import Closing
+from edgewright.core.errors import StorageError
+from edgewright.hub.database.engines import WRITES, make_engine
+from edgewright.hub.database.rows import EVERY, TENANT
+from edgewright.hub.database.scoping import scope, stamp
+from edgewright.hub.errors import Absent, Unscoped
+
+Row = TypeVar("Row")
+_WAIT_S = 15.0
+
+
+class Scoped(Session):
+    """A session inside one tenant: see the package."""
+
+    def __init__(self, engine: Engine, tenant: str) -> None:
+        super().__init__(engine, expire_on_commit=False, info={"tenant": tenant})
+
+    @property
+    def tenant(self) -> str:
+        """The tenant's id, or EVERY."""
+        found: str = self.info["tenant"]
+        return found
+
+    def find(self, kind: type[Row], *key: str) -> Row:
+        """The tenant's row with this key (without the tenant). Raises Absent."""
+        row = self.get(kind, (self.tenant, *key))
+        if row is None:
+            raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:60]!r}")
+        return row
+
+    def lock(self, kind: type[Row], *key: str) -> Row:
+        """``find``, and nobody else changes the row until this transaction is over."""
+        row = self.get(kind, (self.tenant, *key), with_for_update=True, populate_existing=True)
+        if row is None:
+            raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:60]!r}")
+        return row
+
+    def connection(self, *arguments: Any, **options: Any) -> Connection:
+        """Refused inside a tenant: statements on the connection itself would not be bound to it."""
+        if self.tenant != EVERY:
+            raise Unscoped("a tenant's session does not hand out its connection")
+        return super().connection(*arguments, **options)
+
+
+event.listen(Scoped, "do_orm_execute", scope)
+event.listen(Scoped, "before_flush", stamp)
+
+
+class Database(Closing):
+    """All tables behind one URL. Its transactions may be opened from any thread."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self._writer = threading.Lock() if self.engine.dialect.name == "sqlite" else contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def read(self, tenant: str) -> Iterator[Scoped]:
+        """A transaction that sees one state and changes nothing. Raises Unscoped without a tenant."""
+        with self._session(tenant, writes=False) as session, session.begin():
+            yield session
+
+    @contextlib.contextmanager
+    def write(self, tenant: str) -> Iterator[Scoped]:
+        """A transaction that is committed at the end of the block, and rolled back when it raises.
+
+        One at a time on SQLite: keep it short, and compute before it. Raises Unscoped without a tenant, StorageError
+        when no turn came in time.
+        """
+        with self._turn(), self._session(tenant, writes=True) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _session(self, tenant: str, writes: bool) -> Scoped:
+        if not tenant:
+            raise Unscoped("no tenant was given")
+        return Scoped(self.engine.execution_options(**{TENANT: tenant, WRITES: writes}), tenant)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite lets writers wait by polling, and the last to come may be the first to get it; a lock does not."""
+        lock = self._writer
+        if isinstance(lock, contextlib.nullcontext):
+            yield
+            return
+        if not lock.acquire(timeout=_WAIT_S):
+            raise StorageError("the database is busy; try again in a moment")
+        try:
+            yield
+        finally:
+            lock.release()

@@ -1,0 +1,158 @@
+"""Serving: the hub as a program. The people's listener, and what has to be done from time to time beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+import uvicorn
+from sqlalchemy import delete
+from sqlalchemy.exc import SQLAlchemyError
+
+from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.hub.accounts.heads import export_heads
+from edgewright.hub.accounts.tables import Attempt, Login
+from edgewright.hub.app import make_app
+from edgewright.hub.database import EVERY
+from edgewright.hub.state import State
+from edgewright.hub.web.idempotency import forget
+
+_ROUND_S = 60.0
+_HEADS_EVERY = timedelta(minutes=10)
+_LOG = logging.getLogger("edgewright.hub")
+
+
+@dataclass(frozen=True)
+class Address:
+    """``host`` is an IP address or a name, ``port`` 0 a free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """``HOST:PORT``, an IPv6 address in brackets. Raises InputError."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not host or not port.isdigit() or int(port) > 65535:
+            raise InputError(f"{text[:80]!r} is no address; write HOST:PORT, as 127.0.0.1:8443")
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def bind(address: Address) -> socket.socket:
+    """A listening socket there. A second hub of the same user may listen at the same port (SO_REUSEPORT), so that one
+    can be started before the other is stopped. Raises InputError."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        made = socket.socket(family, kind, protocol)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind(place)
+        made.listen(2048)
+    except OSError as error:
+        raise InputError(f"cannot listen at {address.host}:{address.port}: {error.strerror or error}") from error
+    return made
+
+
+def serve(
+    state: State, address: Address, context: ssl.SSLContext | None, ready: Callable[[str], None] = lambda _: None
+) -> None:
+    """Serve until SIGINT or SIGTERM; requests that are being answered are answered. ``context``: TLS, which any address
+    but the loopback needs. ``ready`` is told the URL when connections are taken. Raises InputError."""
+    if context is None and not address.loopback:
+        raise InputError(f"{address.host} can be reached from other machines, and there is no TLS; listen at 127.0.0.1")
+    listener = bind(address)
+    scheme = "http" if context is None else "https"
+    shown = f"[{address.host}]" if ":" in address.host else address.host
+    url = f"{scheme}://{shown}:{listener.getsockname()[1]}"
+    settings = uvicorn.Config(
+        make_app(state), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
+        timeout_graceful_shutdown=10, ssl_context_factory=None if context is None else lambda *_: context,
+    )  # fmt: skip
+    with listener, _quiet_signals(), Keeping(state):
+        _Server(settings, lambda: ready(url)).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, settings: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(settings)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+@contextlib.contextmanager
+def _quiet_signals() -> Iterator[None]:
+    """uvicorn raises the signals that it was stopped by once more when it is done; they have had their effect."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+class Keeping:
+    """A thread that does ``keep`` every minute while the block lasts, and once more at its end."""
+
+    def __init__(self, state: State) -> None:
+        self._state, self._over = state, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="edgewright-keeping", daemon=True)
+        self._heads = state.clock() - _HEADS_EVERY
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._round(last=True)
+
+    def _run(self) -> None:
+        self._round()
+        while not self._over.wait(_ROUND_S):
+            self._round()
+
+    def _round(self, last: bool = False) -> None:
+        now = self._state.clock()
+        due = last or now - self._heads >= _HEADS_EVERY
+        try:
+            keep(self._state, due)
+        except (EdgewrightError, SQLAlchemyError, OSError) as error:
+            _LOG.warning("what is to be done from time to time failed, and is tried again: %s", error)
+            return
+        if due:
+            self._heads = now
+
+
+def keep(state: State, heads: bool = True) -> None:
+    """Remove what is over; sign and export the heads of the audit logs (``heads``)."""
+    now = state.clock()
+    if heads:
+        export_heads(state.database, state.folder / "audit", state.key, now)
+    with state.database.write(EVERY) as session:
+        forget(session, now)
+        session.execute(delete(Login).where(Login.until < now))
+        session.execute(delete(Attempt).where(Attempt.until < now))

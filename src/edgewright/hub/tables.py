@@ -1,0 +1,10 @@
+"""Every table of every slice, for migrations and for the tests that hold rules over all of them."""
+
+from __future__ import annotations
+
+from edgewright.hub.accounts import tables as accounts
+from edgewright.hub.database import Base
+from edgewright.hub.web import idempotency
+
+METADATA = Base.metadata
+SLICES = (accounts, idempotency)

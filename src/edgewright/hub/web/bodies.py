@@ -1,0 +1,80 @@
+"""What bodies and answers are made of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, StringConstraints
+
+from edgewright.core.strict import parse_json
+from edgewright.hub.ids import PATTERN
+from edgewright.hub.web.problems import Problem
+
+_JSON_BYTES = 1 << 20
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it holds characters that cannot be printed")
+    return text
+
+
+def _named(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a name has something to read in it")
+    return _printable(text.strip())
+
+
+Words = Annotated[str, AfterValidator(_printable)]
+"""Text of people on one line: nothing that a terminal or a database would take for something else."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=120), AfterValidator(_named)]
+"""What somebody or something is called: without spaces around it."""
+Id = Annotated[str, StringConstraints(pattern=PATTERN)]
+"""An id of ours; a path that holds anything else never reaches the database."""
+
+
+def spelled(at: datetime) -> str:
+    """RFC 3339 in UTC, with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[datetime, PlainSerializer(spelled, return_type=str, when_used="json")]
+
+
+class Body(BaseModel):
+    """What a client sends: nothing that is not known, no number for a word."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Answer(BaseModel):
+    """What the hub answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        """The body, read the one way every parser would read it. Raises Problem."""
+        if not hasattr(self, "_json"):
+            try:
+                self._json = parse_json(await self.body(), _JSON_BYTES)
+            except ValueError as error:
+                raise Problem("bad-request", f"the body cannot be used: {error}") from error
+        return self._json
+
+
+class StrictRoute(APIRoute):
+    """A route whose JSON is parsed strictly. Every router of the hub has it as its ``route_class``."""
+
+    def get_route_handler(self) -> Any:
+        """FastAPI's handler, with our request."""
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return strictly

@@ -1,0 +1,142 @@
+"""A hub on each database: SQLite in a file, and a PostgreSQL server that the tests start."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from starlette.testclient import TestClient
+
+from edgewright.hub.accounts.people import make_tenant
+from edgewright.hub.app import make_app
+from edgewright.hub.database import Database
+from edgewright.hub.database.migrating import migrate
+from edgewright.hub.secrets import Passwords
+from edgewright.hub.state import open_state
+from edgewright.hub.web.rates import Rates
+
+PASSWORD = "four unrelated words here"
+
+
+def _load(name):
+    spec = importlib.util.spec_from_file_location(f"hub_{name}", Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    with _load("postgres").server() as server:
+        database = Database(server.make())
+        migrate(database.engine)
+        database.close()
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request, tmp_path):
+    """A database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/hub.db"
+    return request.getfixturevalue("postgres").make()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    """A database whose tables are there, or will be at the first start."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/hub.db"
+    return request.getfixturevalue("postgres").make("hub1")
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self):
+        self.now = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+    def go_on(self, **by):
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+FAST = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture
+def state(url, tmp_path, clock):
+    with open_state(tmp_path / "data", url) as made:
+        yield replace(made, clock=clock, passwords=FAST, rates=Rates(1e6, 1e6), tries=Rates(1e6, 1e6))
+
+
+class Someone:
+    """Who calls: ``get``, ``post`` and so on with their token, each with an idempotency key of one's choice."""
+
+    def __init__(self, app, token=None):
+        self.client = TestClient(app, base_url="http://hub", raise_server_exceptions=True)
+        self.token = token
+        if token:
+            self.client.headers["Authorization"] = f"Bearer {token}"
+
+    def ask(self, method, path, status=None, **options):
+        answer = self.client.request(method, path, **options)
+        if status is not None:
+            assert answer.status_code == status, answer.text
+        return answer
+
+    def get(self, path, status=200, **options):
+        return self.ask("GET", path, status, **options).json()
+
+    def post(self, path, json, status=201, **options):
+        return self.ask("POST", path, status, json=json, **options).json()
+
+
+class Hub:
+    """A hub with the tenants ``north`` and ``south``; ``owner`` of each."""
+
+    def __init__(self, state):
+        self.state = state
+        self.app = make_app(state)
+        self.tenants, self.first = {}, {}
+        for name in ("north", "south"):
+            self.tenants[name], self.first[name] = make_tenant(state, name, "owner")
+        self.nobody = Someone(self.app)
+        self.north = self.log_in("north", "owner", self.first["north"])
+        self.south = self.log_in("south", "owner", self.first["south"])
+
+    def log_in(self, tenant, name, one_time):
+        body = {"tenant": tenant, "name": name, "password": one_time}
+        made = Someone(self.app).post("/api/edge/login", body)
+        who = Someone(self.app, made["session"])
+        who.id = made["user"]
+        who.ask("PUT", "/api/edge/account/password", 204, json={"now": one_time, "new": PASSWORD})
+        return who
+
+    def log_in_again(self, tenant):
+        body = {"tenant": tenant, "name": "owner", "password": PASSWORD}
+        made = Someone(self.app).post("/api/edge/login", body)
+        who = Someone(self.app, made["session"])
+        who.id = made["user"]
+        return who
+
+    def user(self, name, *roles, of="north"):
+        owner = getattr(self, of)
+        made = owner.post("/api/edge/users", {"name": name, "roles": list(roles)})
+        return self.log_in(of, name, made["password"])
+
+
+@pytest.fixture
+def hub(state):
+    return Hub(state)

@@ -1,0 +1,93 @@
+"""A PostgreSQL server of the tests' own: in a temporary folder, at a Unix socket, as a user who is not root."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROLE = "edgewright"
+
+
+def programs():
+    """The folder of initdb and pg_ctl, or None."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    there = shutil.which("initdb")
+    return found[-1].parent if found else Path(there).parent if there else None
+
+
+def missing():
+    """Without PostgreSQL the tests on it are skipped; not in CI, where .ci/run has installed it."""
+    told = "PostgreSQL is not installed (Debian: apt-get install postgresql); scripts/setup installs it as root"
+    if os.environ.get("CI"):
+        pytest.fail(told)
+    pytest.skip(told)
+
+
+class Server:
+    """``make(name)`` gives the URL of a new database, a copy of ``template`` where one is named."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._count = 0
+
+    def ask(self, statement, database="postgres"):
+        import pg8000.dbapi
+
+        with contextlib.closing(
+            pg8000.dbapi.connect("super", unix_sock=f"{self.folder}/.s.PGSQL.5432", database=database)
+        ) as connection:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else None
+
+    def make(self, template="template0"):
+        self._count += 1
+        name = f"hub{self._count}"
+        self.ask(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template}")
+        return self.url(name)
+
+    def url(self, name, role=ROLE):
+        return f"postgresql://{role}@/{name}?host={self.folder}"
+
+
+@contextlib.contextmanager
+def server():
+    bin_ = programs()
+    if bin_ is None:
+        missing()
+    folder = Path(tempfile.mkdtemp(prefix="edgewright-pg-"))
+    options = {"cwd": folder, "check": True, "capture_output": True, "timeout": 300}
+    if os.geteuid() == 0:
+        user = next(one for one in ("postgres", "nobody") if _known(one))
+        shutil.chown(folder, user)
+        options["user"] = user
+    try:
+        data = folder / "data"
+        subprocess.run(
+            [bin_ / "initdb", "-D", data, "-U", "super", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"], **options
+        )
+        words = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=200"
+        # Its output goes to a file: a pipe would be held open by the server for as long as it lives.
+        subprocess.run([bin_ / "pg_ctl", "-D", data, "-w", "-o", words, "-l", folder / "log", "start"], **options)
+        try:
+            made = Server(folder)
+            made.ask(f"CREATE ROLE {ROLE} LOGIN")
+            yield made
+        finally:
+            subprocess.run([bin_ / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"], **options)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _known(name):
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True

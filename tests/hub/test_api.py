@@ -1,0 +1,132 @@
+"""The whole API, endpoint by endpoint from its own document: credentials, permissions, tenants."""
+
+import re
+
+import pytest
+
+from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
+
+OPEN = {
+    ("post", "/api/edge/login"), ("get", "/api/edge/login/provider"), ("get", "/api/edge/login/provider/callback"),
+}  # fmt: skip
+VERBS = ("get", "put", "post", "patch", "delete")
+
+
+def operations(document):
+    return [(v, path, entry[v]) for path, entry in document["paths"].items() for v in VERBS if v in entry]
+
+
+def body_of(document, operation):
+    """The operation's own example."""
+    if "requestBody" not in operation:
+        return None
+    (content,) = operation["requestBody"]["content"].values()
+    schema = content["schema"]
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema["examples"][0]
+
+
+@pytest.fixture
+def document(hub):
+    return hub.nobody.get("/openapi.json")
+
+
+def nowhere(path):
+    return re.sub(r"\{(\w+)\}", lambda _: "usr_" + "0" * 26, path)
+
+
+def test_all_but_the_document_and_logging_in_takes_a_credential(hub, document):
+    for verb, path, operation in operations(document):
+        answer = hub.nobody.ask(verb.upper(), nowhere(path), json=body_of(document, operation))
+        if (verb, path) in OPEN:
+            assert "security" not in operation
+        else:
+            assert answer.status_code == 401, (verb, path)
+            assert operation["security"] == [{"token": []}, {"session": []}]
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert answer.headers["Content-Type"] == "application/problem+json"
+    hub.nobody.ask("GET", "/api/edge/no-such-thing", 404)
+
+
+def test_every_route_names_a_permission_or_none_beyond_a_credential(hub, document):
+    bare = {(v, p) for v, p, operation in operations(document) if "x-permission" not in operation} - OPEN
+    assert bare == {
+        ("get", "/api/edge/account"), ("put", "/api/edge/account/password"), ("delete", "/api/edge/login"),
+        ("get", "/api/edge/tokens"),
+    }  # fmt: skip
+    assert {o["x-permission"] for _, _, o in operations(document) if "x-permission" in o} <= set(PERMISSIONS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_what_it_says_and_no_more(hub, document, role):
+    who = hub.user("someone", role)
+    for verb, path, operation in operations(document):
+        needed = operation.get("x-permission")
+        if needed is None or verb == "delete":
+            continue
+        answer = who.ask(verb.upper(), nowhere(path), json=body_of(document, operation))
+        refused = answer.status_code == 403 and answer.json()["detail"].endswith(f"that takes {needed}")
+        assert refused == (needed not in ROLES[role]), (verb, path, answer.text)
+
+
+def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
+    """The same answer, to the letter, as for an id that never was."""
+    ids = {
+        "user": hub.south.id,
+        "token": hub.south.post("/api/edge/tokens", {"name": "t"})["id"],
+    }
+    before = everything(hub.south)
+    seen = set()
+    for verb, path, operation in operations(document):
+        names = re.findall(r"\{(\w+)\}", path)
+        if not names:
+            continue
+        assert set(names) <= set(ids), f"{path}: add an id of another tenant to this test"
+        answers = []
+        for values in (ids, {name: ids[name][:4] + "0" * 26 for name in names}):
+            told = hub.north.ask(verb.upper(), path.format(**values), json=body_of(document, operation))
+            answers.append((told.status_code, told.json()["detail"].replace(values[names[-1]], "ID")))
+        assert answers[0] == answers[1] and answers[0][0] == 404, (verb, path, answers)
+        seen.add(path)
+    assert seen == {p for p in document["paths"] if "{" in p}
+    assert everything(hub.south) == before
+
+
+def test_lists_hold_nothing_of_another_tenant(hub, document):
+    hub.south.post("/api/edge/users", {"name": "southerner", "roles": ["viewer"]})
+    hub.south.post("/api/edge/tokens", {"name": "southern token"})
+    marks = (hub.tenants["south"], hub.south.id, "southern")
+    for verb, path, _ in operations(document):
+        if verb == "get" and "{" not in path and (verb, path) not in OPEN:
+            answer = hub.north.ask("GET", path)
+            assert answer.status_code in (200, 404), path
+            assert not any(mark in answer.text for mark in marks), path
+
+
+def test_a_cursor_or_an_idempotency_key_of_another_tenant_opens_nothing(hub):
+    key = {"Idempotency-Key": "the same key for both"}
+    theirs = hub.south.post("/api/edge/tokens", {"name": "t"}, headers=key)
+    ours = hub.north.post("/api/edge/tokens", {"name": "t"}, headers=key)
+    assert ours["id"] != theirs["id"]
+    for name in "abc":
+        hub.south.post("/api/edge/users", {"name": name, "roles": ["viewer"]})
+    cursor = hub.south.get("/api/edge/users?limit=1")["next"]
+    found = hub.north.get(f"/api/edge/users?cursor={cursor}")["items"]
+    assert {user["name"] for user in found} <= {"owner"}
+
+
+def everything(someone):
+    return [someone.get(path)["items"] for path in ("/api/edge/users", "/api/edge/tokens", "/api/edge/audit")]
+
+
+def test_the_document_tells_problems_and_examples(document):
+    assert document["openapi"].startswith("3.1")
+    for verb, path, operation in operations(document):
+        assert operation["responses"]["422"] == {"$ref": "#/components/responses/unfit"}, path
+        assert operation.get("description") or operation.get("summary")
+        if "requestBody" in operation:
+            assert body_of(document, operation)
+        if verb != "get" and "security" in operation:
+            assert any(p["name"] == "Idempotency-Key" for p in operation["parameters"])
+    assert document["components"]["schemas"]["Problem"]["examples"]
