@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgewright.core.sketches import Sketch
@@ -93,14 +93,17 @@ FORGED = st.one_of(st.just(math.nan), st.floats(allow_nan=False), st.sampled_fro
 
 
 @given(st.integers(0, 199), FORGED, FORGED, FORGED, st.sampled_from([1, 200, 10**6, 2**62]))
+@example(0, math.nan, 1.0, 0.0, 1)
 def test_nobody_alone_moves_a_gate_by_more_than_a_little(which, before, after, variance, n):
-    """One device may report anything, in either arm: the verdict stays, and the evidence moves by a bounded amount."""
+    """One device may report anything, in either arm: it can make a gate wait, and no longer than until that took long
+    enough; it halts nothing, and the evidence moves by a bounded amount."""
     honest = HONEST if HONEST else HONEST.extend(fleet()) or HONEST
     forged = list(honest)
     lie = {"doubt": Series(n, after, variance), "predictions/7": Series(n, after, variance)}
     forged[which] = replace(honest[which], before={"doubt": Series(n, before, variance)}, after=lie)
     first, second = judge(WELL, honest), judge(WELL, forged)
-    assert second.action == "advance" and math.isfinite(second.log_e)
+    assert first.action == "advance" and second.action != "halt" and math.isfinite(second.log_e)
+    assert judge(WELL, forged, overdue=True).action == "advance"
     at = {f.metric: f for f in first.findings}["doubt"], {f.metric: f for f in second.findings}["doubt"]
     spread = at[0].high - at[0].low
     assert abs(at[0].shift - at[1].shift) <= 0.35 * spread
