@@ -63,7 +63,7 @@ def played(tmp_path, monkeypatch):
 def test_what_answers_lately_waited_is_kept_free_before_deadlines(played):
     assert played.ask(1.0) == 1.0
     played.tell(after_s=0.1)
-    assert played.ask(1.0) == pytest.approx(0.9)
+    assert played.ask(1.0) == pytest.approx(0.85)
     played.tell()
     assert played.ask(0.2) == pytest.approx(0.15), "of a short time no more than a quarter"
     played.tell()
@@ -78,9 +78,9 @@ def test_it_is_forgotten_little_by_little_and_grows_at_once(played):
     for _ in range(50):
         played.ask()
         played.tell()
-    assert played.ask(1.0) == pytest.approx(1 - 0.1 * 0.999**50)
+    assert played.ask(1.0) == pytest.approx(1 - 1.5 * 0.1 * 0.999**50)
     played.tell(after_s=0.2)
-    assert played.ask(1.0) == pytest.approx(0.8)
+    assert played.ask(1.0) == pytest.approx(0.75)
     played.tell()
 
 

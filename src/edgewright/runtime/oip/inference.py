@@ -36,7 +36,8 @@ from edgewright.runtime.stats import SAMPLED
 
 Arrays = Mapping[str, NDArray[Any]]
 T = TypeVar("T")
-_FORGET, _MOST_LAG = 0.999, 0.25
+_FORGET, _MOST_LAG, _BOTH_WAYS = 0.999, 0.25, 1.5
+"""The last: where answers wait for a core, requests did, too, before they were seen; nobody can tell how long."""
 _MEMO = 256
 _LARGE = 2**20
 """Bytes of an output from which on it is written aside."""
@@ -237,7 +238,7 @@ class Inference:
         if timeout_s is None:
             timeout_s = served.deadline_s
         if timeout_s is not None:  # by its deadline the answer must be sent, not found
-            timeout_s -= _now() - (came or self._loop.looked) + min(self._lag, _MOST_LAG * timeout_s)
+            timeout_s -= _now() - (came or self._loop.looked) + min(_BOTH_WAYS * self._lag, _MOST_LAG * timeout_s)
         return self._desk.later(served, inputs, done, timeout_s, priority)
 
     def _joined(
