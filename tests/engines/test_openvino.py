@@ -10,6 +10,7 @@ import pytest
 
 from edgewright.compression.contract import Context
 from edgewright.compression.passes import make_pass
+from edgewright.core.errors import UnfitInput
 from edgewright.core.model import Model
 from edgewright.engines import open_session
 from edgewright.measurement.conditions import session_conditions
@@ -113,3 +114,30 @@ def test_one_call_at_a_time_however_many_threads_ask():
         session.infer(x)
         other.join()
         assert not twice.is_set()
+
+
+@pytest.mark.parametrize(("first", "second"), [((1, 3), (1, 2)), ((2, 3), (3, 3)), ((2, 3), (2, 4))])
+def test_sizes_that_do_not_go_together_are_refused_and_never_run(first, second):
+    """OpenVINO runs them, and reads past the end of the smaller one."""
+    build = Build()
+    total = build.node("Add", build.input("a", ["n", "k"]), build.input("b", ["m", "l"]))
+    build.output(total, ["n", "k"])
+    session = open_session(build.model(), "openvino")
+    good, wrong = ({name: np.ones(shape, np.float32) for name, shape in (("a", one), ("b", two))}
+                   for one, two in ((first, first), (first, second)))  # fmt: skip
+    for _ in range(2):  # a refusal is not forgotten
+        (found,) = session.infer(good).values()
+        np.testing.assert_array_equal(found, 2 * np.ones(first))
+        with pytest.raises(UnfitInput, match="of these sizes"):
+            session.infer(wrong)
+        with pytest.raises(UnfitInput, match="of these sizes"):
+            session.infer(wrong)
+
+
+def test_one_open_size_that_does_not_go_with_the_weights_is_refused():
+    build = Build()
+    build.output(build.node("Add", build.input("a", ["n"]), build.constant(np.ones(3, np.float32))), ["n"])
+    session = open_session(build.model(), "openvino")
+    assert session.infer({"a": np.ones(3, np.float32)})
+    with pytest.raises(UnfitInput):
+        session.infer({"a": np.ones(2, np.float32)})

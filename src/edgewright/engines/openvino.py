@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.core.errors import EngineError, InputError, MissingExtra
+from edgewright.core.errors import EngineError, InputError, MissingExtra, UnfitInput
 from edgewright.core.model import FilesIn, Model, Signature
-from edgewright.core.session import EngineOptions
+from edgewright.core.session import Arrays, EngineOptions
 from edgewright.engines.altstack import kept
 from edgewright.engines.session import BaseSession, first_line
 
 # OpenVINO's CPU plugin chooses bf16 by itself where the CPU has it; asking keeps a comparison honest.
 _PRECISIONS = {"f32": "f32", "bf16": "bf16", "f16": "f16"}
+_SHAPES = 4096
 
 
 def _library() -> Any:
@@ -77,9 +78,14 @@ class OpenVinoSession(BaseSession):
     a Loop, which is what hangs; and such a run is handed to another thread (a model of 14 us took 93).
     """
 
-    def __init__(self, signature: Signature, requested: str, provider: str, build: Callable[[bool], Any]) -> None:
+    def __init__(
+        self, signature: Signature, requested: str, provider: str, build: Callable[[bool], Any], read: Callable[[], Any]
+    ) -> None:
         super().__init__(signature, requested, provider)
-        self._build = build
+        self._build, self._read = build, read
+        self._loose = any(not isinstance(size, int) for spec in signature.inputs for size in spec.shape)
+        self._known: dict[tuple[tuple[int, ...], ...], None] = {}
+        """Shapes, in the inputs' order, that go together in the graph; the oldest is forgotten first."""
         self._batched = tuple(s.name for s in signature.inputs if s.shape and not isinstance(s.shape[0], int))
         self._any: Any = None
         self._turn = threading.Lock()
@@ -94,6 +100,23 @@ class OpenVinoSession(BaseSession):
             self.note = f"it is compiled for any number of samples, as it cannot be for one: {_reason(error)}"
         # The plugin may rename or drop a port's names while it compiles; the model's own signature holds.
         self._ports = [(spec.name, i) for i, spec in enumerate(self.signature.outputs)]
+
+    def _check(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """As the base's; besides, shapes that come for the first time must go through the graph: OpenVINO (2026.4.1)
+        runs those that do not as well, and reads past the end of what is too small, whosever memory lies there."""
+        checked = super()._check(inputs)
+        shapes = tuple(checked[spec.name].shape for spec in self.signature.inputs)
+        if self._loose and shapes not in self._known:
+            graph = self._read()
+            try:
+                graph.reshape({name: list(array.shape) for name, array in checked.items()})
+            except Exception as error:
+                self._passed = {}
+                raise UnfitInput(f"the model cannot run on inputs of these sizes: {_reason(error)}") from error
+            self._known[shapes] = None
+            if len(self._known) > _SHAPES:
+                del self._known[next(iter(self._known))]
+        return checked
 
     def _run(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         request = self.request
@@ -110,7 +133,7 @@ class OpenVinoSession(BaseSession):
 
     def _release(self) -> None:
         self.request = self._any = None
-        self._build = _closed
+        self._build, self._read = _closed, lambda: _closed(False)
 
 
 class OpenVino:
@@ -163,7 +186,7 @@ class OpenVino:
             return core.compile_model(graph, device_used, settings)
 
         try:
-            session = OpenVinoSession(model.signature, device, device_used, build)
+            session = OpenVinoSession(model.signature, device, device_used, build, lambda: self._read(core, model))
         except EngineError:
             raise
         except Exception as error:  # openvino raises types of its own
