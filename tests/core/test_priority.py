@@ -41,7 +41,7 @@ def group() -> str:
 
 
 def weighed() -> bool:
-    """Whether a session of its own is weighed here. This one need not be: that of a container's first process is not."""
+    """Whether a session of its own is weighed here. This one need not be: that of a container's first is not."""
     code = "import test_priority; print(test_priority.group())"
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parent, start_new_session=True, check=True, capture_output=True

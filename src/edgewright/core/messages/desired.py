@@ -17,16 +17,22 @@ CONFIG_BYTES = 64 * 2**10
 class Status:
     """Where an update is. ``state``: a word of the agent's journal (ADR 0007); ``target``: digest of the bundle it is
     about, ``current`` and ``good``: of the one that serves and of the last known good one; "" for none. ``reason``: why
-    it was abandoned or rolled back. ``attempt`` counts from 1. ``clock_s``: the device's clock, s since 1970, whatever
-    it is."""
+    it was abandoned or rolled back. ``rollout`` and ``attempt`` are those of the Release that it is about ("" and 0:
+    none). ``result``: how the last update ended (committed, abandoned, rolled_back; "" while one is on its way);
+    ``failure``: the class of what went wrong: bundle, network, storage, busy. ``clock_s``: the device's clock, s since
+    1970, whatever it is; ``utc_offset_s``: what its time zone adds."""
 
     state: str = "idle"
     target: str = ""
     current: str = ""
     good: str = ""
     reason: str = ""
+    rollout: str = ""
     attempt: int = 0
+    result: str = ""
+    failure: str = ""
     clock_s: float = 0.0
+    utc_offset_s: float = 0.0
     free_bytes: int = 0
     quarantined: tuple[str, ...] = ()
 
@@ -42,8 +48,12 @@ class Status:
             current=r.digest("current", ""),
             good=r.digest("good", ""),
             reason=r.string("reason", 500, ""),
+            rollout=r.word("rollout", ""),
             attempt=r.count("attempt", 0, 2**31),
+            result=r.word("result", ""),
+            failure=r.word("failure", ""),
             clock_s=r.amount("clock_s", 0.0, -1e12),
+            utc_offset_s=r.amount("utc_offset_s", 0.0, -86400.0, 86400.0),
             free_bytes=r.count("free_bytes", 0),
             quarantined=r.strings("quarantined", 32, 64),
         )
@@ -76,13 +86,15 @@ class Sync:
 
 @dataclass(frozen=True)
 class Release:
-    """The bundle a device should run. ``bundle``: its digest, the target ``bundles/DIGEST`` of the update metadata.
-    ``activate`` False: stage it, and wait. ``shadow_s``, ``trial_s``: how long it runs beside and before it counts.
-    ``window``: in device time, ``"02:00-04:00"``; "" for any. ``guardrails``: limits by metric, held locally."""
+    """The bundle a device should run. ``bundle``: the digest of its manifest, which the update metadata names; "": go
+    back to serving nothing. ``attempt`` counts offers of a rollout from 1: what failed is tried again with the next one.
+    ``activate`` False: stage it, and wait. ``shadow_s``, ``trial_s``: how long it runs beside, and before it counts, in
+    s. ``window``: in device time, ``"02:00-04:00"``; "" for any. ``guardrails``: limits by metric, held locally."""
 
     rollout: str
     bundle: str
     activate: bool = False
+    attempt: int = 1
     shadow_s: float = 0.0
     trial_s: float = 60.0
     window: str = ""
@@ -96,8 +108,9 @@ class Release:
     def _read(cls, r: Reader) -> Self:
         return cls(
             rollout=r.word("rollout"),
-            bundle=r.digest("bundle"),
+            bundle=r.digest("bundle", ""),
             activate=r.switch("activate", default=False),
+            attempt=r.count("attempt", 1, 2**31),
             shadow_s=r.amount("shadow_s", 0.0, high=1e7),
             trial_s=r.amount("trial_s", 60.0, high=1e7),
             window=r.string("window", 64, ""),

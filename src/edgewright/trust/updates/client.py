@@ -50,6 +50,13 @@ class Releases:
         with rules("the targets metadata"):
             return Release.of(target)
 
+    def named(self, bundle: str) -> Release:
+        """The release of the bundle whose manifest has that digest. Raises TrustError when there is none."""
+        found = next((release for release in self if bundle and release.bundle == bundle), None)
+        if found is None:
+            raise TrustError(f"the bundle {bundle[:64]!r} is not released: no release key signed it (or none does now)")
+        return found
+
     def __iter__(self) -> Iterator[Release]:
         return (self.find(path.removeprefix(FOLDER)) for path in self._targets)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
+from edgewright.core.digests import digest_bytes
 from edgewright.core.errors import InputError, TrustError
 from edgewright.trust.keys import PublicKey, SigningKey
 from edgewright.trust.updates.metadata import (
@@ -42,7 +43,9 @@ class Release:
     """A bundle that may run: the digest and length (bytes) of its single file, and the facts that go with it.
 
     ``release``: the release it belongs to (several bundles may, one for each hardware); ``hardware``: names of targets.
-    All words are 1 to 64 letters, digits, '.', '_', '+' or '-'. Raises InputError.
+    All words are 1 to 64 letters, digits, '.', '_', '+' or '-'. ``bundle``: digest of its manifest, by which devices know
+    it; ``signer``: the public key (32 bytes, hexadecimal) that signed it, which devices trust because of this. Raises
+    InputError.
     """
 
     sha256: str
@@ -51,6 +54,8 @@ class Release:
     name: str
     version: str
     hardware: tuple[str, ...] = ()
+    bundle: str = ""
+    signer: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.sha256, str) or not _DIGEST.fullmatch(self.sha256):
@@ -60,6 +65,9 @@ class Release:
         for word in (self.release, self.name, self.version, *self.hardware):
             if not isinstance(word, str) or not _WORD.fullmatch(word):
                 raise InputError(f"{str(word)[:80]!r} must be 1 to 64 letters, digits, '.', '_', '+' or '-'")
+        for told in (self.bundle, self.signer):
+            if not isinstance(told, str) or (told and not _DIGEST.fullmatch(told)):
+                raise InputError("a manifest's digest and a signer's key are 64 hexadecimal digits each")
 
     @property
     def path(self) -> str:
@@ -73,6 +81,8 @@ class Release:
             "name": self.name,
             "version": self.version,
             "hardware": list(self.hardware),
+            "bundle": self.bundle,
+            "signer": self.signer,
         }
         return TargetFile(self.length, {"sha256": self.sha256}, self.path, {"custom": facts})
 
@@ -84,7 +94,8 @@ class Release:
             raise ValueError(f"the target {target.path[:80]!r} lacks its facts")
         try:
             words = (facts["release"], facts["name"], facts["version"])
-            found = cls(target.hashes.get("sha256", ""), target.length, *words, tuple(facts["hardware"]))
+            names = (facts.get("bundle", ""), facts.get("signer", ""))
+            found = cls(target.hashes.get("sha256", ""), target.length, *words, tuple(facts["hardware"]), *names)
         except (KeyError, InputError) as error:
             raise ValueError(f"the target {target.path[:80]!r}: {error}") from error
         if found.path != target.path:
@@ -189,4 +200,5 @@ def released(metadata: Metadata[Targets]) -> Mapping[str, Release]:
 def _line(release: Release) -> str:
     hardware = ", ".join(release.hardware) or "any hardware"
     what = f"{release.name} {release.version} (release {release.release}, {hardware})"
-    return f"{what}, {release.length:,} bytes, sha256 {release.sha256}"
+    signed = f", signed by key {digest_bytes(bytes.fromhex(release.signer))[:12]}" if release.signer else ""
+    return f"{what}{signed}, {release.length:,} bytes, sha256 {release.sha256}"
