@@ -87,7 +87,7 @@ class Sync:
 @dataclass(frozen=True)
 class Release:
     """The bundle a device should run. ``bundle``: the digest of its manifest, which the update metadata names; "": go
-    back to serving nothing. ``attempt`` counts offers of a rollout from 1: what failed is tried again with the next one.
+    back to serving nothing. ``attempt`` counts offers of a rollout from 1: what failed is tried again with the next.
     ``activate`` False: stage it, and wait. ``shadow_s``, ``trial_s``: how long it runs beside, and before it counts, in
     s. ``window``: in device time, ``"02:00-04:00"``; "" for any. ``guardrails``: limits by metric, held locally."""
 

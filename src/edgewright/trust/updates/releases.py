@@ -43,9 +43,9 @@ class Release:
     """A bundle that may run: the digest and length (bytes) of its single file, and the facts that go with it.
 
     ``release``: the release it belongs to (several bundles may, one for each hardware); ``hardware``: names of targets.
-    All words are 1 to 64 letters, digits, '.', '_', '+' or '-'. ``bundle``: digest of its manifest, by which devices know
-    it; ``signer``: the public key (32 bytes, hexadecimal) that signed it, which devices trust because of this. Raises
-    InputError.
+    All words are 1 to 64 letters, digits, '.', '_', '+' or '-'. ``bundle``: digest of its manifest, by which devices
+    know it; ``signer``: the public key (32 bytes, hexadecimal) that signed it, which devices trust because of this.
+    Raises InputError.
     """
 
     sha256: str
