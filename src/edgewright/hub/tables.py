@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from edgewright.hub.accounts import tables as accounts
 from edgewright.hub.database import Base
+from edgewright.hub.fleet import tables as fleet
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency)
+SLICES = (accounts, idempotency, fleet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Dialect, ForeignKey, MetaData, String
+from sqlalchemy import JSON, BigInteger, Dialect, Double, ForeignKey, MetaData, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -55,7 +55,7 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
-        int: BigInteger, datetime: Instant, dict[str, Any]: Document, list[str]: Document
+        int: BigInteger, float: Double, datetime: Instant, dict[str, Any]: Document, list[str]: Document
     }  # fmt: skip
 
 
