@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -17,6 +19,9 @@ from edgewright.hub.web.rates import Rates
 from edgewright.trust import SigningKey, own_key
 
 
+Part = TypeVar("Part")
+
+
 def utc_now() -> datetime:
     """The clock of a hub that runs."""
     return datetime.now(UTC)
@@ -26,7 +31,8 @@ def utc_now() -> datetime:
 class State(Closing):
     """``folder``: the hub's own files; ``key``: signs heads of audit logs; ``safe``: seals what has to be read again;
     ``clock``: now, in UTC; ``rates``: for each credential, ``tries``: for each network that has none yet;
-    ``public_url``: where people reach the hub, without a slash at the end ("" where it is what their request says)."""
+    ``public_url``: where people reach the hub, without a slash at the end ("" where it is what their request says);
+    ``objects``: URL of the store of objects ("": a folder of the hub's own)."""
 
     folder: Path
     database: Database
@@ -38,6 +44,17 @@ class State(Closing):
     tries: Rates = field(default_factory=lambda: Rates(2, 30))
     flights: Flights = field(default_factory=Flights)
     public_url: str = ""
+    objects: str = ""
+    _parts: dict[str, Any] = field(default_factory=dict, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def part(self, name: str, make: Callable[[], Part]) -> Part:
+        """What a slice keeps beside all this in one process (its CA, its store), made on first use."""
+        with self._lock:
+            if name not in self._parts:
+                self._parts[name] = make()
+            found: Part = self._parts[name]
+            return found
 
     def close(self) -> None:
         """Close the database."""
@@ -50,8 +67,9 @@ def state_of(request: Request) -> State:
     return found
 
 
-def open_state(folder: Path, url: str = "", public_url: str = "") -> State:
-    """A hub's state in ``folder``, its tables brought up to this release; ``url``: another database than SQLite there.
+def open_state(folder: Path, url: str = "", public_url: str = "", objects: str = "") -> State:
+    """A hub's state in ``folder``, its tables brought up to this release; ``url``: another database than SQLite there,
+    ``objects``: another store than a folder there.
 
     Raises InputError, StorageError, TrustError.
     """
@@ -62,4 +80,4 @@ def open_state(folder: Path, url: str = "", public_url: str = "") -> State:
     keys.chmod(0o700)
     database = Database(url or f"sqlite:///{folder / 'hub.db'}")
     migrate(database.engine)
-    return State(folder, database, own_key(keys), Safe.at(keys / "safe.key"), public_url=public_url)
+    return State(folder, database, own_key(keys), Safe.at(keys / "safe.key"), public_url=public_url, objects=objects)
