@@ -18,7 +18,6 @@ from edgewright.hub.web.idempotency import Flights
 from edgewright.hub.web.rates import Rates
 from edgewright.trust import SigningKey, own_key
 
-
 Part = TypeVar("Part")
 
 
