@@ -25,7 +25,13 @@ COMMANDS = {
     "serve": "a bundle, a model or a folder of them as a service (Open Inference Protocol v2)",
     "infer": "ask a served model, or a bundle here, about images or arrays",
     "hub": "the control plane of a fleet: accounts, releases, devices",
-    "audit": "hold a hub's exported audit log against its signed heads",
+    "login": "which hub the commands below speak to, and as whom",
+    "release": "a bundle to the devices of a group, in waves behind gates",
+    "rollout": "see rollouts, order them about, and sign what they may run",
+    "devices": "the fleet in a table",
+    "device": "let a device in, look at it, shut it out",
+    "alerts": "what needs somebody",
+    "audit": "export a hub's audit log, and hold one against its signed heads",
     "why": "why a served model is slow, and why its requests are refused",
 }
 """Each command is the module ``edgewright.cli.<name>`` with ``add(parser)`` and ``run(arguments) -> exit status``."""

@@ -1,4 +1,4 @@
-"""``edgewright audit``: hold an exported audit log of a hub against itself and against its signed heads."""
+"""``edgewright audit``: export a hub's audit log, and hold one against itself and against its signed heads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    export = actions.add_parser("export", help="the whole log, one JSON line each, and its signed head beside it")
+    export.add_argument("log", type=Path, metavar="FILE")
     verify = actions.add_parser("verify", help="whether a log was rewritten or cut")
     verify.add_argument("log", type=Path, help="what GET /api/edge/audit/export answered")
     verify.add_argument("--heads", type=Path, required=True, metavar="FOLDER", help="signed heads, kept elsewhere")
@@ -19,6 +21,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 for a log that is whole, 1 for any other."""
+    if arguments.action == "export":
+        return _export(arguments.log)
     from edgewright.hub.accounts.chain import examine
     from edgewright.hub.accounts.heads import read_heads
     from edgewright.trust import load_public_key
@@ -27,6 +31,18 @@ def run(arguments: argparse.Namespace) -> int:
     finding = examine(marks[0].tenant, _lines(arguments.log), marks)
     print(f"{finding.state}: {finding.told}")
     return 0 if finding.state == "whole" else 1
+
+
+def _export(path: Path) -> int:
+    from edgewright.client import Hub
+    from edgewright.core.files import write_file
+
+    with Hub.known() as hub:
+        data = hub.data("/audit/export")
+    write_file(path, data)
+    count = data.count(b"\n")
+    print(f"{count:,} lines in {path}; hold it against heads kept elsewhere: edgewright audit verify {path} ...")
+    return 0
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,147 @@
+"""``edgewright rollout``: see rollouts, order them about, and sign what they may run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgewright.core.errors import InputError
+
+if TYPE_CHECKING:
+    from edgewright.client import Hub
+
+_ORDERS = {
+    "pause": "switch no more devices until it is resumed",
+    "resume": "go on after a pause",
+    "advance": "go to the next wave without waiting for the gate",
+    "approve": "agree to it, where it needs another person's word",
+    "cancel": "give it up before it begins",
+}
+_WATCH_S = 1.0
+_ENDS = frozenset({"completed", "rolled_back", "cancelled", "superseded", "halted", "paused"})
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    many = actions.add_parser("list", help="all rollouts, newest first")
+    many.add_argument("--group", default=None, metavar="NAME")
+    show = actions.add_parser("show", help="one rollout: waves, devices, the gate's evidence, decisions")
+    show.add_argument("rollout", metavar="R")
+    show.add_argument("--watch", action="store_true", help="go on until it is at its end")
+    show.add_argument("--json", action="store_true", help="as the hub tells it")
+    sign = actions.add_parser("sign", help="on the key-holder's machine: say that devices may run it")
+    sign.add_argument("rollout", metavar="R")
+    sign.add_argument("--key", type=Path, metavar="FILE.key", help="the release key (default: this machine's)")
+    sign.add_argument("--yes", action="store_true", help="do not ask")
+    keys = actions.add_parser("keys", help="once, on the key-holder's machine: who may sign releases")
+    keys.add_argument("--show", action="store_true", help="only tell how things stand")
+    keys.add_argument("--yes", action="store_true", help="do not ask")
+    abort = actions.add_parser("abort", help="end it")
+    abort.add_argument("rollout", metavar="R")
+    abort.add_argument("--mode", default="revert exposed", choices=["hold", "revert exposed", "revert all"])
+    for order, what in _ORDERS.items():
+        actions.add_parser(order, help=what).add_argument("rollout", metavar="R")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0 when it was done; of ``show --watch``: when the rollout was completed, 1 for any other end."""
+    from edgewright.client import Hub
+
+    with Hub.known() as hub:
+        if arguments.action == "list":
+            return _list(hub, arguments.group)
+        if arguments.action == "show":
+            return _show(hub, arguments)
+        if arguments.action == "sign":
+            return _sign(hub, arguments)
+        if arguments.action == "keys":
+            return _keys(hub, arguments)
+        body = {"mode": arguments.mode} if arguments.action == "abort" else None
+        told = hub.post(f"/rollouts/{arguments.rollout}/{arguments.action}", body)
+        print(f"rollout {told['id']}: {told['state'].replace('_', ' ')}")
+        return 0
+
+
+def _list(hub: Hub, group: str | None) -> int:
+    from edgewright.cli._table import aligned
+
+    rows = [["ROLLOUT", "RELEASE", "GROUP", "STATE", "DEVICES"]]
+    for one in hub.every("/rollouts", group=group):
+        rows.append([one["id"], one["name"], one["group"] or "all", _state(one), str(one["devices"])])
+    print(aligned(rows) if len(rows) > 1 else "no rollouts yet; make one: edgewright release BUNDLE")
+    return 0
+
+
+def _show(hub: Hub, arguments: argparse.Namespace) -> int:
+    from edgewright.cli._rollout import page
+
+    before = ""
+    while True:
+        told = hub.get(f"/rollouts/{arguments.rollout}")
+        decisions = hub.get(f"/rollouts/{arguments.rollout}/decisions", limit=20)["items"]
+        if arguments.json:
+            text = json.dumps({**told, "decisions": decisions}, indent=2)
+        else:
+            text = page(told, decisions)
+        if text != before:
+            print(text, flush=True)
+        before = text
+        if not arguments.watch or told["state"] in _ENDS:
+            break
+        time.sleep(_WATCH_S)
+    return 1 if arguments.watch and told["state"] != "completed" else 0
+
+
+def _sign(hub: Hub, arguments: argparse.Namespace) -> int:
+    from edgewright.client import signing
+
+    told = hub.get(f"/rollouts/{arguments.rollout}")
+    if told["state"] not in ("approval", "awaiting_signature"):
+        raise InputError(f"rollout {told['id']} does not wait for a signature: it is {_state(told)}")
+    key = signing.release_key(arguments.key)
+    what = signing.proposed(hub, key)
+    print(what.review.text())
+    missing = set(told["bundles"]) - {one.bundle for one in what.review.added}
+    if missing:
+        raise InputError(f"the hub's proposal lacks bundle {min(missing)[:12]} of this rollout; submit it again")
+    others = [one for one in what.review.added if one.bundle not in told["bundles"]]
+    if others:
+        print(f"{len(others)} of these bundles belong to other rollouts; they may run, too, once this is signed")
+    if not arguments.yes and not _confirmed("sign this"):
+        return 1
+    signing.sign(hub, what, key, datetime.now(UTC))
+    print(f"signed with key {key.public.id[:12]}; rollout {told['id']} goes on")
+    return 0
+
+
+def _keys(hub: Hub, arguments: argparse.Namespace) -> int:
+    from edgewright.client import signing
+
+    told = hub.get("/updates")
+    if arguments.show or told["root"] is not None:
+        print(json.dumps(told, indent=2) if arguments.show else "this tenant's update keys are set up already")
+        return 0
+    root, review = signing.begin_keys(hub, datetime.now(UTC))
+    print(review)
+    if not arguments.yes and not _confirmed("set these keys up"):
+        return 1
+    signing.publish_root(hub, root, datetime.now(UTC))
+    print(f"done; keep {signing.root_key().path} and {signing.release_key().path} safe: back them up offline")
+    return 0
+
+
+def _confirmed(what: str) -> bool:
+    if not sys.stdin.isatty():
+        raise InputError(f"nobody is there to be asked whether to {what}; say so with --yes")
+    return input(f"{what}? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _state(told: dict[str, Any]) -> str:
+    state = str(told["state"]).replace("_", " ")
+    return f"wave {told['wave'] + 1}/{len(told['waves'])}, {told['phase']}" if state == "wave" else state
