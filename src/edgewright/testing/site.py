@@ -1,0 +1,139 @@
+"""A site: a real hub and real agents on this machine, each a process of its own, in one folder; for tests and demos."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgewright.client import Hub, Profile
+from edgewright.client.login import log_in
+from edgewright.core.closing import Closing
+from edgewright.core.errors import EdgewrightError
+
+PASSWORD = "four unrelated words here"  # noqa: S105 - of a hub on the loopback that lives for minutes
+_LONG_S = 120.0
+
+
+class Program(Closing):
+    """``edgewright ...`` as a process in a session of its own; its output goes to ``log``."""
+
+    def __init__(self, arguments: Sequence[str], log: Path, settings: dict[str, str]) -> None:
+        self.log = log
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "edgewright", *arguments], stdin=subprocess.DEVNULL, stdout=stream,
+                stderr=stream, env={**os.environ, **settings}, start_new_session=True,
+            )  # fmt: skip
+
+    def told(self) -> str:
+        """All that it said so far."""
+        return self.log.read_text("utf-8", "replace")
+
+    def close(self) -> None:
+        """End it as a service manager would, and wait until it is gone."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(_LONG_S)
+
+
+class Site(Closing):
+    """In ``folder``: a hub with the development tenant ``line``. ``settings``: of its processes' environment."""
+
+    def __init__(self, folder: Path, *, development: bool = True, options: Sequence[str] = ()) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.settings = {"XDG_CONFIG_HOME": str(folder / "home"), "EDGEWRIGHT_PASSWORD": PASSWORD}
+        self.people, self.devices = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        self._options = ["hub", "--data", str(folder / "hub"), "--listen", self.people]
+        self._options += ["--device-listen", self.devices, *options]
+        self.agents: dict[str, Program] = {}
+        new = ["--new-tenant", "line", *(["--development"] if development else [])]
+        told = self.run("hub", "--data", str(folder / "hub"), *new)
+        once = told.split()[-1]
+        self.hub = self._started()
+        self.profile, _ = log_in(Profile(f"http://{self.people}"), "owner", once, lambda: PASSWORD, "line")
+        self.settings |= {"EDGEWRIGHT_HUB": self.profile.url, "EDGEWRIGHT_TOKEN": self.profile.token}
+
+    def run(self, *arguments: str) -> str:
+        """A command of ours, to its end: what it printed. Raises EdgewrightError."""
+        done = subprocess.run(
+            [sys.executable, "-m", "edgewright", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            env={**os.environ, **self.settings}, timeout=_LONG_S, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise EdgewrightError(f"{arguments[0]} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+        return done.stdout.strip()
+
+    def api(self) -> Hub:
+        """The people's API, as the tenant's owner."""
+        return Hub(self.profile)
+
+    def enrol(self, name: str, group: str = "") -> Path:
+        """A device of that name, enrolled; its state folder."""
+        with self.api() as hub:
+            made = hub.post("/enrolments", {"device": name, **({"group": group} if group else {})})
+        state = self.folder / name
+        self.run("agent", "enrol", "--hub", f"https://{self.devices}", "--token", made["token"], "--state", str(state))
+        return state
+
+    def start(self, name: str, *options: str) -> Program:
+        """Its agent, running."""
+        state = self.folder / name
+        arguments = ["agent", "run", "--state", str(state), "--stop-runtime", *options]
+        self.agents[name] = Program(arguments, self.folder / f"{name}.log", self.settings)
+        return self.agents[name]
+
+    def restart_hub(self) -> None:
+        """End the hub and begin it again on the same folder and ports."""
+        self.hub.close()
+        self.hub = self._started()
+
+    def wait(self, reached: Callable[[Hub], Any], seconds: float = _LONG_S) -> Any:
+        """What ``reached`` gives once it is true; asked again and again. Raises TimeoutError with the logs' ends."""
+        pause = threading.Event()
+        with self.api() as hub:
+            for _ in range(int(seconds / 0.25)):
+                found = reached(hub)
+                if found:
+                    return found
+                pause.wait(0.25)
+        ends = [f"== {one.log.name}\n{one.told()[-1500:]}" for one in (self.hub, *self.agents.values())]
+        raise TimeoutError("\n".join([f"not reached within {seconds:g} s", *ends]))
+
+    def close(self) -> None:
+        """End everything."""
+        for one in (*self.agents.values(), self.hub):
+            if one.process.poll() is None:
+                one.process.terminate()
+        for one in (*self.agents.values(), self.hub):
+            one.close()
+
+    def _started(self) -> Program:
+        made = Program(self._options, self.folder / "hub.log", self.settings)
+        pause, host = threading.Event(), self.people.partition(":")
+        for _ in range(int(_LONG_S / 0.1)):
+            if made.process.poll() is not None:
+                raise EdgewrightError(f"the hub ended: {made.told()[-1500:]}")
+            try:
+                for place in (self.people, self.devices):
+                    host = place.partition(":")
+                    socket.create_connection((host[0], int(host[2])), 1.0).close()
+            except OSError:
+                pause.wait(0.1)
+                continue
+            return made
+        raise TimeoutError(f"the hub does not listen: {made.told()[-1500:]}")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listened at a moment ago."""
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        port: int = made.getsockname()[1]
+        return port
