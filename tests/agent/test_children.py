@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edgewright import bundles
 from edgewright.agent import Agent, Slots, Trial, children
@@ -13,6 +14,7 @@ from edgewright.bundles import BundleContent, Call, Contract, Golden, Tolerance,
 from edgewright.core.child import ChildError
 from edgewright.core.errors import TrustError
 from edgewright.core.session import EngineOptions
+from edgewright.formats.onnx import from_proto
 from edgewright.testing.agents import in_process, multiplier, take
 from edgewright.testing.build import Build
 from edgewright.trust import SigningKey
@@ -20,9 +22,8 @@ from edgewright.trust import SigningKey
 X = np.ones((1, 4), np.float32)
 
 
-def sealed(path, key, build, answer):
+def sealed(path, key, model, answer):
     """A bundle whose golden call is claimed to be answered by ``answer``."""
-    model = build.model()
     (output,) = model.signature.outputs
     golden = Golden((Call({"x": X}, {output.name: answer}),), {output.name: Tolerance(1e-6, 1e-6)})
     content = BundleContent(
@@ -36,14 +37,14 @@ def sealed(path, key, build, answer):
 def wrong(path, key):
     build = Build()
     build.output(build.node("Mul", build.input("x", ["n", 4]), build.constant(np.float32(2))), ["n", 4])
-    return sealed(path, key, build, 3 * X)
+    return sealed(path, key, build.model(), 3 * X)
 
 
 def nan(path, key):
     build = Build()
     zero = build.node("Sub", build.input("x", ["n", 4]), "x")
     build.output(build.node("Div", zero, zero), ["n", 4])
-    return sealed(path, key, build, X)
+    return sealed(path, key, build.model(), X)
 
 
 def greedy(path, key):
@@ -52,11 +53,33 @@ def greedy(path, key):
     shape = build.constant([2**18, 2**18], dtype=np.int64)
     huge = build.node("ReduceSum", build.node("ConstantOfShape", shape), keepdims=0)
     build.output(build.node("Add", build.input("x", ["n", 4]), huge), ["n", 4])
-    return sealed(path, key, build, X)
+    return sealed(path, key, build.model(), X)
 
 
-@pytest.mark.parametrize("poison", [wrong, nan, greedy])
-def test_signed_poison_ends_in_its_process(state, made, key, tmp_path, poison):
+def endless(path, key):
+    """One run of it takes until the sun is gone."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["still"]), helper.make_node("Add", ["v", "v"], ["more"])], "body",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, []),
+        helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+        helper.make_tensor_value_info("v", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+        helper.make_tensor_value_info("more", TensorProto.FLOAT, ["n", 4])],
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["turns", "yes", "x"], ["y"], body=body)], "endless",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        [numpy_helper.from_array(np.array(True), "yes"), numpy_helper.from_array(np.int64(2**62), "turns")],
+    )  # fmt: skip
+    model = from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9))
+    return sealed(path, key, model, X)
+
+
+@pytest.mark.parametrize("poison", [wrong, nan, greedy, endless])
+def test_signed_poison_ends_in_its_process(state, made, key, tmp_path, monkeypatch, poison):
+    if poison is endless:
+        monkeypatch.setattr(children, "_PROBE_S", 1.0)
     take(state, made.a.path)
     digest = poison(tmp_path / "p.ewb", key)
     with Agent(state, trial=Trial(0.0), options=("--http", "127.0.0.1:0")) as agent:
