@@ -1,0 +1,117 @@
+"""A hub and three devices on this machine: a release goes out in waves; the next one is quietly worse, and is caught.
+
+    python examples/fleet/demo.py out/demo/bundle
+
+Takes about a minute and leaves nothing running. Everything is real: the hub and each agent are processes of their own,
+with client certificates between them; a thread beside each device is its camera.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgewright import bundles
+from edgewright.client import Hub
+from edgewright.core.errors import EdgewrightError
+from edgewright.runtime.client import Client
+from edgewright.testing.site import Site
+from edgewright.trust import own_key
+
+sys.path.insert(0, str(Path(__file__).parent))
+from wrong_scale import wrong_scale
+
+DEVICES = ("press-1", "press-2", "press-3")
+_BEGAN = time.monotonic()
+
+
+def say(text: str) -> None:
+    """A line of the story."""
+    print(f"{time.monotonic() - _BEGAN:5.1f} s  {text}", flush=True)
+
+
+class Camera(threading.Thread):
+    """Asks the device's runtime about one image after the other, some 50 a second, until it is told to stop."""
+
+    def __init__(self, state: Path, images: Any) -> None:
+        super().__init__(name=f"camera-{state.name}", daemon=True)
+        self._socket, self._images, self.over = state / "run" / "edge.sock", images, threading.Event()
+
+    def run(self) -> None:
+        """Whatever fails is what a line would see, too: it goes on with the next image."""
+        place = hash(self._socket) % len(self._images)
+        while not self.over.is_set():
+            try:
+                with Client(self._socket) as client:
+                    while not self.over.wait(0.02):
+                        place = (place + 1) % len(self._images)
+                        client.infer({"image": self._images[place : place + 1]}, "digits")
+            except EdgewrightError:
+                self.over.wait(0.2)
+
+
+def watch(site: Site, rollout: str) -> dict[str, Any]:
+    """Tell what becomes of a rollout until it is at its end."""
+    told = set[str]()
+
+    def look(hub: Hub) -> dict[str, Any] | None:
+        found: dict[str, Any] = hub.get(f"/rollouts/{rollout}")
+        for one in reversed(hub.get(f"/rollouts/{rollout}/decisions")["items"]):
+            if one["sentence"] not in told:
+                told.add(one["sentence"])
+                say(one["sentence"])
+        return found if found["state"] in ("completed", "rolled_back", "halted", "paused") else None
+
+    done: dict[str, Any] = site.wait(look, 150.0)
+    return done
+
+
+def release(site: Site, bundle: Path, waves: str) -> str:
+    """Through the command line, as a person would."""
+    said = site.run(
+        "release", str(bundle), "--group", "line", "--waves", waves, "--soak", "12s", "--trial", "3s", "--lease", "60s",
+        "--key", str(own_key().path).replace(".key", ".pub"),
+    )  # fmt: skip
+    say(said.splitlines()[0])
+    return said.split()[1].rstrip(":")
+
+
+def main(bundle: Path) -> int:
+    """The story. Exit status 0 when the worse release was taken back and the good one serves everywhere."""
+    images = np.load(Path(__file__).parents[1] / "digits" / "digits.npz")["image"]
+    good = bundles.verify(bundle, [own_key().public])
+    with tempfile.TemporaryDirectory(prefix="edgewright-fleet-") as folder, Site(Path(folder)) as site:
+        say("a hub listens; its tenant is a development one: the release key lies on the hub")
+        for name in DEVICES:
+            site.enrol(name, "line")
+            with site.api() as hub:
+                hub.patch(f"/devices/{name}", {"collect": {"period_s": 2.0}})
+            site.start(name)
+        say(f"{len(DEVICES)} devices enrolled, each with a key of its own: {', '.join(DEVICES)}")
+        first = release(site, bundle, "100")
+        if watch(site, first)["state"] != "completed":
+            return 1
+        say(f"bundle {good.digest[:12]} serves on all {len(DEVICES)}; the cameras run")
+        cameras = [Camera(site.folder / name, images) for name in DEVICES]
+        for camera in cameras:
+            camera.start()
+        threading.Event().wait(10.0)  # a past of their own, which the gate compares each device with
+        worse = wrong_scale(good, site.folder / "worse")
+        say(f"bundle {worse.digest[:12]}: same accuracy where it was trained, as fast, well signed; wrong pixel scale")
+        ended = watch(site, release(site, site.folder / "worse", "1d,100"))
+        with site.api() as hub:
+            runs = {one["current"] for one in hub.every("/devices")}
+        for camera in cameras:
+            camera.over.set()
+        say(f"the second release is {ended['state'].replace('_', ' ')}; serving on all devices: {runs.pop()[:12]}")
+        return 0 if ended["state"] == "rolled_back" and runs == set() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "out/demo/bundle")))
