@@ -22,7 +22,7 @@ from edgewright.trust import own_key
 
 
 def wrong_scale(good: Bundle, folder: Path, factor: float = 255.0) -> Bundle:
-    """The bundle ``good``, taking its inputs to be ``factor`` times as large, sealed in ``folder`` with one's own key."""
+    """The bundle ``good``, taking its inputs to be ``factor`` times as large, sealed in ``folder`` with our key."""
     content = good.content
     variants = tuple(_scaled(variant, factor) for variant in content.variants if variant.engine == "onnxruntime")
     calls = [{name: (array * np.float32(factor)).astype(array.dtype) for name, array in call.inputs.items()}
