@@ -107,14 +107,16 @@ def check_ours(folder: Path, names: Iterable[str], what: str) -> None:
 
 
 @contextlib.contextmanager
-def scratch(name: str) -> Iterator[Path]:
+def scratch(name: str, where: Path | None = None) -> Iterator[Path]:
     """An empty folder for temporary files, gone afterwards, with what killed processes left of the same ``name``.
 
-    Raises StorageError.
+    ``where``: the folder to make it in, that of the system by default. Raises StorageError.
     """
     with contextlib.ExitStack() as stack:
-        with storage(Path(name)):
-            path = Path(tempfile.gettempdir()) / name
+        with storage(where or Path(name)):
+            if where is not None:
+                where.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path = (where or Path(tempfile.gettempdir())) / name
         with storage(path):
             _sweep_beside(path)
             _, folder = stack.enter_context(_claim(path, "part", folder=True))

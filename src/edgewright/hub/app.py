@@ -8,14 +8,21 @@ from starlette.types import ASGIApp
 
 from edgewright import __version__
 from edgewright.hub.accounts import routes_account, routes_audit, routes_oidc, routes_users
+from edgewright.hub.library import routes_bundles, routes_updates
+from edgewright.hub.library.uploads import MOST_BYTES
 from edgewright.hub.state import State
 from edgewright.hub.web.idempotency import Replayed
 from edgewright.hub.web.openapi import describe
 from edgewright.hub.web.problems import add_problems
-from edgewright.hub.web.shell import Shell
+from edgewright.hub.web.shell import BODY_BYTES, Shell
 
-ROUTERS = (routes_account.router, routes_users.router, routes_oidc.router, routes_audit.router)
-BODIES: dict[str, int] = {}
+ROUTERS = (
+    routes_account.router, routes_users.router, routes_oidc.router, routes_audit.router, routes_bundles.router,
+    routes_updates.router,
+)  # fmt: skip
+BODIES: dict[str, int] = {
+    routes_bundles.PREFIX: MOST_BYTES, f"{routes_bundles.PREFIX}/": BODY_BYTES, routes_updates.PREFIX: 12 * 2**20,
+}  # fmt: skip
 """Path prefixes whose bodies may be longer than a mebibyte, with their limits in bytes (0: the route counts itself)."""
 
 

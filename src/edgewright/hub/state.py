@@ -56,7 +56,10 @@ class State(Closing):
             return found
 
     def close(self) -> None:
-        """Close the database."""
+        """End what the slices run beside it, and close the database."""
+        for part in reversed(list(self._parts.values())):
+            if isinstance(part, Closing):
+                part.close()
         self.database.close()
 
 

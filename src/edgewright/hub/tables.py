@@ -5,7 +5,8 @@ from __future__ import annotations
 from edgewright.hub.accounts import tables as accounts
 from edgewright.hub.database import Base
 from edgewright.hub.fleet import tables as fleet
+from edgewright.hub.library import tables as library
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency, fleet)
+SLICES = (accounts, idempotency, library, fleet)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -83,6 +83,13 @@ class Caller:
             self.once.check(session, self.now)
             yield session
 
+    def of_body(self, digest: str) -> Caller:
+        """The caller whose request had a streamed body with this digest: the idempotency key is for that one."""
+        if self.once is None:
+            return self
+        asked = hashlib.sha256(f"{self.once.asked}\n{digest}".encode()).hexdigest()
+        return replace(self, once=replace(self.once, asked=asked))
+
     def tell(self, session: Scoped, action: str, subject: str, detail: Mapping[str, Any] | None = None) -> None:
         """Append to the audit log, in the transaction of what was done."""
         tell(session, self.actor, action, subject, self.now, detail)
@@ -94,8 +101,9 @@ class Caller:
         return told
 
 
-def may(permission: str = "", *, with_one_time_password: bool = False) -> Any:
-    """A route's dependency: a Caller who may do this; "" asks for a credential alone."""
+def may(permission: str = "", *, with_one_time_password: bool = False, streamed: bool = False) -> Any:
+    """A route's dependency: a Caller who may do this; "" asks for a credential alone. ``streamed``: the route reads the
+    body itself, piece by piece, and says by ``Caller.of_body`` what it was."""
     if permission and permission not in PERMISSIONS:
         raise InputError(f"{permission!r} is no permission; add it to accounts.rules")
 
@@ -109,7 +117,7 @@ def may(permission: str = "", *, with_one_time_password: bool = False) -> Any:
         if bearer is None and cookie and request.method not in _SAFE:
             check_same_site(request)
         state = state_of(request)
-        once = await _once(request)
+        once = await _once(request, streamed)
         found = await run_in_threadpool(authenticate, state, shown or "", actor_of(request), once)
         state.rates.take(found.credential)
         if found.must_change and not with_one_time_password:
@@ -167,13 +175,15 @@ def check_same_site(request: Request) -> None:
         raise Forbidden("this request came from a page of another site")
 
 
-async def _once(request: Request) -> tuple[str, str] | None:
-    """The idempotency key and the digest of what is asked. Raises Problem for a key that is none."""
+async def _once(request: Request, streamed: bool) -> tuple[str, str] | None:
+    """The idempotency key and the digest of what is asked, without a body that is streamed. Raises Problem for a key
+    that is none."""
     key = request.headers.get("idempotency-key")
     if key is None or request.method in _SAFE:
         return None
     if not 8 <= len(key) <= 200 or not key.isascii() or not key.isprintable():
         raise Problem("bad-request", "an idempotency key has 8 to 200 printable characters; take a random UUID")
     asked = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
-    asked.update(await request.body())
+    if not streamed:
+        asked.update(await request.body())
     return key, asked.hexdigest()

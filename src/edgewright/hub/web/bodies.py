@@ -13,7 +13,7 @@ from edgewright.core.strict import parse_json
 from edgewright.hub.ids import PATTERN
 from edgewright.hub.web.problems import Problem
 
-_JSON_BYTES = 1 << 20
+_JSON_BYTES = 1 << 24  # the shell bounds the bodies of each path
 
 
 def _printable(text: str) -> str:

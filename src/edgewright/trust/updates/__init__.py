@@ -12,6 +12,7 @@ The hub, which never holds those keys::
     store, in this order: repository.files()                      # name -> bytes; timestamp.json last
     proposed = propose_release(repository.targets, now, add=[Release(sha256, length, "r42", "digits", "1.2", ("pi4",))])
     repository = publish(repository, online, now, targets=signed) # after missing_signatures(root, signed) == 0
+    join_signatures(root, first, second)                          # of several key-holders, who sign the same proposal
     repository = publish(repository, online, now)                 # when repository.due(now) names snapshot or timestamp
 
 The key-holder, for each release::
@@ -33,6 +34,7 @@ Errors are TrustError (``Expired`` where only time is the matter), InputError, S
 from edgewright.trust.updates.ceremony import Keys, RoleKeys, propose_root, review_root, sign_root
 from edgewright.trust.updates.client import Fetch, Releases, begin, clock_floor, refresh
 from edgewright.trust.updates.download import Read, fetch_bundle, verify_bundle
+from edgewright.trust.updates.joining import join_signatures, named_releases, proposed_at, targets_version
 from edgewright.trust.updates.metadata import Expired
 from edgewright.trust.updates.releases import Release, Review, propose_release, review_release, sign_release
 from edgewright.trust.updates.repository import OnlineKeys, Repository, missing_signatures, publish
@@ -51,14 +53,18 @@ __all__ = [
     "begin",
     "clock_floor",
     "fetch_bundle",
+    "join_signatures",
     "missing_signatures",
+    "named_releases",
     "propose_release",
     "propose_root",
+    "proposed_at",
     "publish",
     "refresh",
     "review_release",
     "review_root",
     "sign_release",
     "sign_root",
+    "targets_version",
     "verify_bundle",
 ]
