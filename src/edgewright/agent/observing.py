@@ -147,7 +147,10 @@ class Observer:
         told = marks.get(state.mark)
         if told is not None:
             count = len(told.value.get("o", []))
-            self._state = replace(state, waiting=state.waiting[count:], dropped=0, number=state.number + 1)
+            made = replace(state, waiting=state.waiting[count:], dropped=0, number=state.number + 1)
+            with suppress(StorageError):
+                self._save(made)  # now: once that report is acknowledged, its mark is gone
+            self._state = made
 
 
 def event(reports: Reports, happened: Event) -> None:

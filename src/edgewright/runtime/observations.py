@@ -42,6 +42,8 @@ class Observations:
             if observed in self._open:
                 self._open = tuple(one for one in self._open if one is not observed)
                 self._keep([observed])
+                while len(self._past) > _MOST_PAST:
+                    del self._past[next(iter(self._past))]
 
     def batch(self, taken: str = "") -> tuple[str, list[dict[str, Any]]]:
         """The name of a batch and its observations as JSON values: the one before, unless that is ``taken``."""
@@ -69,5 +71,3 @@ class Observations:
                 longer = max(before.seconds, new.seconds)
                 new = replace(both, seconds=min(max(end - both.began_s, longer), both.seconds))
             self._past[new.model, new.bundle] = new
-        while len(self._past) > _MOST_PAST:
-            del self._past[next(iter(self._past))]
