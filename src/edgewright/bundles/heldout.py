@@ -77,9 +77,12 @@ def held_out(rule: Rule, scores: NDArray[Any], labels: ArrayLike, data: str = ""
 
 
 def read_held_out(evidence: Mapping[str, bytes]) -> HeldOut | None:
-    """Of a bundle's evidence by file name. Raises ValueError for a file of that name that cannot be read."""
+    """Of a bundle's evidence by file name; None for none, or one of another release's schema. Raises ValueError for a
+    file of that name that is not sound."""
     data = evidence.get(HELD_OUT)
-    return None if data is None else HeldOut.from_json(parse_json(data, _MOST_BYTES))
+    told = None if data is None else parse_json(data, _MOST_BYTES)
+    known = not isinstance(told, dict) or told.get("schema", SCHEMA) == SCHEMA
+    return HeldOut.from_json(told) if told is not None and known else None
 
 
 def expected(new: HeldOut | None, old: HeldOut | None) -> dict[str, float]:
