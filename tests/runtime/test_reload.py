@@ -319,7 +319,7 @@ def test_gates_that_were_not_passed_are_told():
 
 def test_giving_back_the_old_version_counts_as_a_pause_of_the_reload_where_it_holds_the_interpreter():
     class Heavy:
-        source = SimpleNamespace(name="m", version="1")
+        source, observed = SimpleNamespace(name="m", version="1"), None
 
         def close(self):
             sum(range(20_000_000))  # one call: no other thread gets to run

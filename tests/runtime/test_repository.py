@@ -15,7 +15,11 @@ def version(number):
     """As much of a Served as the repository looks at."""
     session = SimpleNamespace(requested="cpu", provider="cpu")
     return SimpleNamespace(
-        source=SimpleNamespace(name="m", version=number, digest="", written_ns=0), reason="", session=session, name="m"
+        source=SimpleNamespace(name="m", version=number, digest="", written_ns=0),
+        reason="",
+        session=session,
+        name="m",
+        observed=None,
     )
 
 

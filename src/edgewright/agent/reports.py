@@ -62,6 +62,11 @@ class Reports(Closing):
             self._end = scan(self._read(self._tail)).end
 
     @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._folder
+
+    @property
     def held_bytes(self) -> int:
         """On the disk, what is acknowledged in the oldest file included."""
         return sum(self._sizes.values())
@@ -97,6 +102,10 @@ class Reports(Closing):
                 break
             found.append(report)
         return found
+
+    def waiting(self) -> Iterator[Report]:
+        """All that are not acknowledged, the oldest first."""
+        return (report for _, _, report, _ in self._waiting())
 
     def acknowledge(self, boot: str, sequence: int) -> None:
         """This one and all before it were told: they are given out no more. One that is not there changes nothing (it

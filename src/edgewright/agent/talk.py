@@ -71,6 +71,15 @@ class Talk:
             raise Silent(f"the runtime tells no metrics (status {status})")
         return raw.decode("utf-8", "replace")
 
+    def observations(self, taken: str = "") -> tuple[str, list[Any]]:
+        """A batch's name and its observations, as JSON values: what models did since the batch before. It is given
+        again, the same, until ``taken`` names it."""
+        status, told = self._ask("POST", "/edgewright/v1/observations", {"taken": taken})
+        batch, found = (told.get("batch"), told.get("observations")) if isinstance(told, dict) else (None, None)
+        if status != 200 or not isinstance(batch, str) or not isinstance(found, list):
+            raise Silent(f"the runtime tells no observations (status {status})")
+        return batch, found
+
     def _ask(self, method: str, target: str, told: Any = None, seconds: float = _SHORT_S) -> tuple[int, Any]:
         status, raw = self._raw(method, target, b"" if told is None else json.dumps(told).encode(), seconds)
         try:

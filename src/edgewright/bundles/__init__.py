@@ -13,6 +13,7 @@ from edgewright.bundles.bundle import Bundle
 from edgewright.bundles.content import BundleContent, Call, Contract, DatasetFact, Golden, Tolerance, Variant
 from edgewright.bundles.contracts import promises, sketch_inputs
 from edgewright.bundles.golden import SelfTest, compare_golden, record_golden, self_test, too_far
+from edgewright.bundles.heldout import HELD_OUT, HeldOut, expected, held_out
 from edgewright.bundles.names import Limits
 from edgewright.bundles.sealing import seal
 from edgewright.bundles.verification import verify
@@ -20,17 +21,21 @@ from edgewright.bundles.verification import verify
 open = verify  # ``bundles.open(path)``: there is no opening without verifying
 
 __all__ = [
+    "HELD_OUT",
     "Bundle",
     "BundleContent",
     "Call",
     "Contract",
     "DatasetFact",
     "Golden",
+    "HeldOut",
     "Limits",
     "SelfTest",
     "Tolerance",
     "Variant",
     "compare_golden",
+    "expected",
+    "held_out",
     "open",
     "promises",
     "record_golden",

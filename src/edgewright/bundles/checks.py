@@ -35,6 +35,7 @@ def check_content(content: BundleContent) -> None:
     for name in content.evidence:
         if "/" in portable(name):
             raise ValueError(f"the evidence {name!r} is not a plain file name")
+    _ = content.held_out  # what a hub could not read is not sealed, and a gate reads nothing else into it
     for metric, seen in content.contract.measured.items():
         if seen.kind != "measured" and any(limit.metric == metric for limit in content.contract.limits):
             raise ValueError(f"it promises a limit on {metric}, which was {seen.kind}, not measured")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgewright.bundles.heldout import HeldOut, read_held_out
 from edgewright.core.candidate import Candidate, Constraint, Steps
 from edgewright.core.measurement import Measurement
 from edgewright.core.model import Model, Signature
@@ -92,7 +93,7 @@ class BundleContent:
 
     ``source``: digest of the model it all began with. ``preprocessing`` and ``postprocessing``: JSON values as declared
     by the dataset, never code. ``labels``: class names by index. ``evidence``: file name to bytes (``report.json``,
-    ``readiness.json``). ``licence``: the model's own, as an SPDX expression.
+    ``readiness.json``, ``heldout.json``). ``licence``: the model's own, as an SPDX expression.
     """
 
     name: str
@@ -114,3 +115,8 @@ class BundleContent:
     def signature(self) -> Signature:
         """The tensors' names, dtypes and shapes, the same for every variant."""
         return self.variants[0].model.signature
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """What the model answered on held-out samples, if that is among the evidence."""
+        return read_held_out(self.evidence)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from edgewright.bundles import HeldOut
 from edgewright.compression.contract import Context
 from edgewright.compression.recipe import Recipe
 from edgewright.compression.search import Runner, Spec, promising
@@ -22,6 +23,7 @@ from edgewright.engines import open_session
 from edgewright.engines.session import answer_within
 from edgewright.flows.elsewhere import Elsewhere
 from edgewright.flows.evidence import part, weigh
+from edgewright.flows.heldout import held_out_of
 from edgewright.flows.room import Room
 from edgewright.measurement.accuracy import AccuracyResult, Evaluation, compare, evaluate
 from edgewright.measurement.conditions import environment_digest
@@ -59,6 +61,8 @@ class Bench:
     baseline: Candidate | None = None
     accuracies: dict[str, AccuracyResult] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    held_out: dict[str, HeldOut] = field(default_factory=dict)
+    """By candidate, what a fleet's gates need of its answers on the test split, where they are classes with labels."""
     patience_s: float = 60.0
     _limits: Limiter | None = None
     _session: Session | None = None
@@ -167,6 +171,7 @@ class Bench:
                 self.constraints = self._limits(same.baseline, held.choice.metric.higher_is_better)
             self.baseline = judge(replace(base, metrics={**base.metrics, **accuracy_metrics(same)}), self.constraints)
             self.accuracies[base.id] = same
+            self._hold(base.id, held)
         parts = []
         with open_session(candidate.model, candidate.engine, candidate.options) as session:
             for split in (self.splits.search, self.splits.test):
@@ -175,6 +180,7 @@ class Bench:
                 result = compare(self._evaluations[split.name], found)
                 parts.append(part(self._evaluations[split.name], found, result))
         self.accuracies[candidate.id] = result
+        self._hold(candidate.id, found)
         tested = judge(replace(candidate, metrics={**candidate.metrics, **accuracy_metrics(result)}), self.constraints)
         limit = next((c for c in self.constraints if c.metric == "accuracy_drop"), None)
         refused, doubts = ((), ()) if limit is None else weigh(parts, limit.limit, limit.unit)
@@ -209,12 +215,19 @@ class Bench:
         )
         self.facts[identity] = self.facts.get(base.id, {})
         self.accuracies[identity] = self.accuracies[base.id]
+        if base.id in self.held_out:
+            self.held_out[identity] = self.held_out[base.id]
         return replace(base, id=identity)
 
     def close(self) -> None:
         """Let go of the baseline's session."""
         if self._session is not None:
             self._session.close()
+
+    def _hold(self, identity: str, found: Evaluation) -> None:
+        made = held_out_of(found)
+        if made is not None:
+            self.held_out[identity] = made
 
     def _base(self) -> Candidate:
         if self.baseline is None:

@@ -219,6 +219,7 @@ class _Run:
             stopped=self._stopped, elapsed_s=time.monotonic() - self._begin, first_feasible_s=self._first,
             facts=self.bench.facts, accuracies=self.bench.accuracies, choice=self.bench.choice,
             context=self.bench.context, inputs=tuple(self.bench.inputs), notes=tuple(self._notes(finals, best)),
+            held_out=self.bench.held_out,
         )  # fmt: skip
 
     def _notes(self, finals: list[Candidate], best: Candidate | None) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgewright.bundles import Bundle
+from edgewright.bundles import Bundle, HeldOut
 from edgewright.compression.contract import Context
 from edgewright.compression.verdict import Preference, nearest
 from edgewright.core.candidate import Candidate, Clause, Constraint
@@ -51,6 +51,7 @@ class Result:
     context: Context
     inputs: tuple[Arrays, ...]
     notes: tuple[str, ...] = ()
+    held_out: Mapping[str, HeldOut] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         best = "none" if self.best is None else repr(self.best)

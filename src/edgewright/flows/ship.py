@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.bundles import (
+    HELD_OUT,
     Bundle,
     BundleContent,
     Contract,
@@ -41,7 +42,8 @@ def content_of(result: Result, candidate: Candidate, evidence: dict[str, Any], n
         DatasetFact(Path(str(name)).name, part.name, part.digest, len(part))
         for part in (splits.calibration, splits.search, splits.test)
     )
-    preprocessing = result.bound.preprocessing
+    preprocessing, held = result.bound.preprocessing, result.held_out.get(candidate.id)
+    evidence = {**evidence, **({} if held is None else {HELD_OUT: held.to_json()})}
     return BundleContent(
         name=name,
         version=candidate.id,

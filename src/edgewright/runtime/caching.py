@@ -133,6 +133,7 @@ class CachingDesk(Desk):
         found = self.cache.find(key, again)
         if found is not None:
             served.stats.hits += 1
+            served.observed.again(found)
         elif not again:
             served.stats.misses += 1
         return found
@@ -166,6 +167,8 @@ class CachingDesk(Desk):
             flight.leading, flight.following = [], []
             for one in everybody:
                 one.gone = True
+        # A run counts one request. It was one more too many where another's run had answered the one it was for.
+        served.observed.again(None if isinstance(outputs, Lent) else kept, len(everybody) - 1)
         for one in everybody:
             if one.job is not None:
                 self.scheduler.cancel(one.job)  # those that still waited need not run

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edgewright.runtime.faults import NotFound, NotReady
+from edgewright.runtime.observations import Observations
 from edgewright.runtime.providers import step_down
 from edgewright.runtime.served import Served
 from edgewright.runtime.stats import Totals
@@ -31,7 +32,7 @@ class Repository:
     """Versions by model. What a request sees is one reference in a dict: swapped whole, never half."""
 
     def __init__(self) -> None:
-        self.totals = Totals()
+        self.totals, self.observations = Totals(), Observations()
         self._lock = threading.Lock()
         self._latest: dict[str, Served] = {}
         self._versions: dict[tuple[str, str], Served] = {}
@@ -47,6 +48,7 @@ class Repository:
             before = self._versions.get((name, version))
             self._versions = {**self._versions, (name, version): served}
             self.tallies.add(served)
+            self.observations.add(served.observed)
             self._choose(name)
         return before
 
@@ -62,6 +64,7 @@ class Repository:
         """What was put here before is closed: keep what it counted as long as its name and version are in the index."""
         with self._lock:
             self.tallies.settle(served)
+            self.observations.settle(served.observed)
 
     def note(self, name: str, version: str, state: str = "", reason: str = "") -> None:
         """Keep what is to be said of a version that does not answer, or of new files for one; "" forgets it."""

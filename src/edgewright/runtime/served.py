@@ -22,6 +22,7 @@ from edgewright.runtime.failsafe import FailSafe
 from edgewright.runtime.faults import BadRequest, Fault, run_fault
 from edgewright.runtime.finite import Finite
 from edgewright.runtime.loading.sources import Source
+from edgewright.runtime.observed import Observed
 from edgewright.runtime.scheduling.batches import join, part, rows
 from edgewright.runtime.scheduling.scheduler import Job, tell
 from edgewright.runtime.scheduling.times import RunTimes
@@ -63,6 +64,8 @@ class Served:
         self.source, self.number = source, next(_numbers)
         self.session = Finite(session) if chosen.finite else session
         self.times, self.stats = RunTimes(), Stats()
+        declared = None if self.pipeline is None else self.pipeline.postprocessing
+        self.observed = Observed(source, self.stats, session.signature, declared)
         self.deadline_s = chosen.deadline_ms / 1e3 or None
         self.priority = chosen.priority
         self.fail_safe = FailSafe(chosen.fail_safe, session) if chosen.fail_safe else None
@@ -124,6 +127,7 @@ class Served:
             lent = None if rival is None else rival.lend(inputs)
             if lent is not None:
                 self.worse += 1
+                self.observed.replaced += 1
                 return lent
             raise run_fault(told) from error
         finally:
@@ -132,6 +136,7 @@ class Served:
         took = end - begin
         size = rows(inputs) if self.most_rows > 1 else 1
         self.stats.ran(size, 1, took)
+        self.observed.ran(outputs, took)
         if took - beside > _LONG_S:
             size = rows(inputs)
             self.varied |= size > 1
@@ -230,6 +235,7 @@ class Served:
         total = sum(job.rows for job in jobs)
         self.times.add(total, end - start - beside)
         self.stats.ran(total, len(jobs), end - start)
+        self.observed.ran(outputs, end - start, len(jobs))
         return answers
 
     def _alone(self, job: Job) -> None:

@@ -124,3 +124,40 @@ def take(
             assert machine.step() == 0.0, machine.now
         assert machine.now.good == slots.current == verified(state), "in the end the good one serves"
         return machine.now
+
+
+def digits(path: Path, key: SigningKey, *, version: str = "1", scale: float = 1.0) -> str:
+    """A signed bundle, as one file at ``path``, of the example's classifier of digits, with named classes and held-out
+    evidence; its logits are multiplied by ``scale``, which recalibrates it. Its digest."""
+    import onnx
+
+    from edgewright.bundles import HELD_OUT, held_out
+    from edgewright.core.answers import Rule
+    from edgewright.core.digests import canonical_json
+    from edgewright.datasets.postprocessing import Postprocessing
+    from edgewright.engines import open_session
+    from edgewright.formats.onnx import from_proto
+
+    example = Path(__file__).parents[3] / "examples" / "digits"
+    proto, data = onnx.load(example / "digits.onnx"), np.load(example / "digits.npz")
+    images, labels = data["image"][-300:], data["labels"][-300:]
+    if scale != 1.0:
+        last = next(node for node in proto.graph.node if "logits" in node.output)
+        last.output[:] = ["unscaled"]
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(scale), "scale"))
+        proto.graph.node.append(onnx.helper.make_node("Mul", ["unscaled", "scale"], ["logits"]))
+    model = from_proto(proto)
+    variant = Variant("onnxruntime", EngineOptions(), model)
+    with open_session(model) as session:
+        logits = session.infer({"image": images})["logits"]
+    held = held_out(Rule(shares="softmax"), logits, labels, "0" * 64)
+    content = BundleContent(
+        "digits", version, model.digest, (variant,),
+        bundles.record_golden([variant], [{"image": images[:1]}, {"image": images[1:2]}], count=2), Contract("host"),
+        postprocessing=Postprocessing("logits", shares="softmax").to_json(),
+        labels=tuple(f"digit {number}" for number in range(10)),
+        evidence={} if held is None else {HELD_OUT: canonical_json(held.to_json())},
+    )  # fmt: skip
+    bundle = bundles.seal(content, path.with_suffix(".folder"), key)
+    bundle.pack(path)
+    return bundle.digest

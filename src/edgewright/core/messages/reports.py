@@ -26,6 +26,11 @@ class Event:
         return asdict(self)
 
     @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """The event of a JSON value. Raises ValueError."""
+        return cls._read(Reader(value, "the event"))
+
+    @classmethod
     def _read(cls, r: Reader) -> Self:
         at_s = r.amount("at_s", None, -1e12)
         return cls(at_s, r.word("kind"), r.digest("bundle", ""), r.string("detail", 500, ""))

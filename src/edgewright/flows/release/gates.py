@@ -17,7 +17,7 @@ from edgewright.flows.release.effects import Effect, average, compare
 from edgewright.flows.release.installs import Installs, judge_installs
 from edgewright.flows.release.metrics import INSTALL_WEIGHT, METRICS, Metric
 from edgewright.flows.release.panels import Table
-from edgewright.flows.release.readings import Reading
+from edgewright.flows.release.series import Reading
 
 Action = Literal["halt", "hold", "advance"]
 

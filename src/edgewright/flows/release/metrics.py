@@ -4,7 +4,7 @@
 |---|---|---|
 | ``errors`` | share of requests that failed | share |
 | ``latency`` | log of its p95 (`math.log`) | log ratio |
-| ``doubt`` | mean probability of being wrong, by the release's own curve (`doubt.fit_doubt`) | share |
+| ``doubt`` | mean probability of being wrong, by the release's own curve (`core.doubt`) | share |
 | ``confidence`` | mean confidence of the answers | confidence |
 | ``predictions/CLASS`` | share of answers that choose the class | share |
 | ``disagreement`` | share of shadowed inputs on which the new release chooses otherwise | share |

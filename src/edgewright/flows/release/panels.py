@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.flows.release.effects import Panel
-from edgewright.flows.release.readings import Reading, Series
+from edgewright.flows.release.series import Reading, Series
 
 Floats = NDArray[np.float64]
 

@@ -173,6 +173,7 @@ class Shadows:
             comparison.failed += 1
         else:
             comparison.add(asked.outputs, outputs, took)
+            shadow.observed.compare(asked.outputs, outputs)
         return 0.0
 
     def report(self) -> list[dict[str, Any]]:

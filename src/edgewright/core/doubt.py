@@ -15,9 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgewright.core.sketches import Sketch
-from edgewright.flows.release.readings import Series
-
 
 @dataclass(frozen=True)
 class DoubtCurve:
@@ -56,22 +53,3 @@ def fit_doubt(leads: ArrayLike, wrong: ArrayLike) -> DoubtCurve:
         if float(np.abs(step).max()) < 1e-9:
             break
     return DoubtCurve(float(beta[0]), max(float(beta[1]) / unit, 0.0))
-
-
-def doubt_of(sketch: Sketch, curve: DoubtCurve) -> Series:
-    """The doubt of all answers whose leads are in a sketch; exact to the sketch's relative accuracy of leads.
-
-    Raises ValueError for a sketch with negative values.
-    """
-    if sketch.negative:
-        raise ValueError("leads are not negative")
-    log_gamma = math.log1p(sketch.accuracy) - math.log1p(-sketch.accuracy)
-    shift = math.log(2.0) - math.log1p(math.exp(log_gamma))  # to the bin's middle, as the sketch has it
-    leads = [0.0, *(math.exp(min(i * log_gamma + shift, 700.0)) for i in sketch.positive)]
-    counts = np.array([sketch.zeros, *sketch.positive.values()], np.float64)
-    n = int(counts.sum())
-    if not n:
-        return Series(0, 0.0, 0.0)
-    doubts = curve.of(leads)
-    mean = float((counts * doubts).sum()) / n
-    return Series(n, mean, float((counts * (doubts - mean) ** 2).sum()) / n)
