@@ -158,6 +158,19 @@ def test_large_answers_and_changing_kinds_are_counted_row_by_row():
     assert Observation.from_json(json.loads(json.dumps(told.to_json()))) == told
 
 
+def test_what_is_no_scores_at_all_costs_nobody_an_answer():
+    one = observed()
+    for odd in (
+        np.array(["a"], object),
+        np.float32(3),
+        np.zeros((2, 0), np.float32),
+        np.zeros((1, 2, 3, 4), np.float32),
+    ):
+        one.ran({"y": odd}, 0.001)
+    one.ran({}, 0.001)
+    assert one.take().counters == {"requests": 5, "errors": 0}
+
+
 def test_of_many_classes_the_most_frequent_are_named_and_all_are_counted():
     one = observed(classes=400)
     eye = np.eye(400, dtype=np.float32)

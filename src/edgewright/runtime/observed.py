@@ -1,9 +1,4 @@
-"""Observed: what one served version did since it was last told, for the fleet's reports: counts, classes and sketches.
-
-A run costs the hot path one copy of its answer (of a classifier's numbers, as bytes) and one entry in a queue; what the
-rows say is read by the hundred, where a run fills the queue or somebody takes what there is. Every request and every
-class counts; how sure the answers are is read of a block of rows at a random place in each such reading.
-"""
+"""Observed: what one served version did since it was last told, for the fleet's reports: counts, classes, sketches."""
 
 from __future__ import annotations
 
@@ -12,14 +7,14 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from random import randrange
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.core.answers import NOBODY, Rule
+from edgewright.core.answers import Rule
 from edgewright.core.sketches import Sketch
+from edgewright.runtime.answered import Answered
 from edgewright.runtime.loading.sources import Source
 from edgewright.runtime.stats import Stats
 
@@ -29,14 +24,12 @@ if TYPE_CHECKING:
     from edgewright.datasets.postprocessing import Postprocessing
 
 Arrays = Mapping[str, NDArray[Any]]
-_ENTRIES, _ENTRY_BYTES, _BYTES = 1024, 32 * 2**10, 2**19
-"""What waits to be read, at most: entries, bytes of one, and of all together."""
-_BLOCK, _CELLS = 64, 8192
-"""Rows of one reading whose confidence and lead are looked at, and numbers in them; eight rows at least."""
 _NOT_OURS = {"bad_request", "cancelled", "not_found", "unsupported"}
 """Kinds of faults that are the client's own: no requests that this version could answer."""
 _NO_TIME = {"expired", "infeasible", "overloaded"}
 """Kinds that are no error of the version's either, but requests all the same."""
+_ENTRIES, _ENTRY_BYTES, _BYTES = 1024, 16 * 2**10, 256 * 2**10
+"""What waits to be read, at most: runs, bytes of the answer of one, and of all."""
 _MOST_CLASSES = 256
 _NAME, _INNER = re.compile(r"[^A-Za-z0-9._+:/-]"), "._+:/-"
 """What a word of the fleet's messages does not hold, and what it does not begin with."""
@@ -48,8 +41,7 @@ class Observed:
     Counters: ``requests`` (all but what clients did wrong or gave up), ``errors`` (of those, failed ones, also where
     the version before answered for it), ``missed`` (deadlines), ``predictions`` and ``unanswered`` (rows with a class,
     and without), and of a shadow ``compared`` and ``disagreed`` (rows). ``classes``: predictions by label, the 256 most
-    frequent. Series: ``latency_ms``, of the run that answered each request; ``confidence`` and ``lead`` of each row
-    (``core.answers``). What is answered from the cache counts, but for its latency.
+    frequent. Series: as ``Answered`` has them. What is answered from the cache counts, but for its latency.
     """
 
     def __init__(self, source: Source, stats: Stats, signature: Signature, declared: Postprocessing | None) -> None:
@@ -57,40 +49,43 @@ class Observed:
         self.output, self.rule = classifier(signature, declared)
         self.replaced = 0
         """Runs that failed, and were answered by the version before."""
-        self._news: deque[tuple[bytes | None, float, int, Any, Any]] = deque()
-        self._most = 16
         self._lock = threading.Lock()
-        self._began_s, self._since = time.time(), time.monotonic()
-        self._requests, self._told_faults, self._told = 0, Counter[str](), Counter[str]()
+        self._now, self._began_s, self._since = Answered(self.rule), time.time(), time.monotonic()
+        self._news: deque[tuple[float, bytes]] = deque()
+        self._dtype, self._shape, self._most = np.dtype(np.float32), (-1,), _ENTRIES
+        """Of what waits in ``_news``. One run goes on at a time, and only runs change it."""
+        self._requests, self._told = 0, Counter[str]()
         self._compared: Counter[str] = Counter()
-        self._empty()
-
-    def _empty(self) -> None:
-        self._classes: Counter[int] = Counter()
-        self._latency, self._confidence, self._lead = Sketch(), Sketch(), Sketch()
-        self._totals = {"latency_ms": 0.0, "confidence": 0.0, "lead": 0.0}
-        self._rows: Counter[str] = Counter()
 
     def ran(self, outputs: Arrays, seconds: float, requests: int = 1) -> None:
-        """A run answered so many requests."""
-        news, array = self._news, outputs.get(self.output)
-        if array is None:
-            news.append((None, seconds, requests, None, None))
-        elif array.nbytes <= _ENTRY_BYTES:
-            news.append((array.tobytes(), seconds, requests, array.dtype, array.shape))
-        else:
-            self._read(array)
-            news.append((None, seconds, requests, None, None))
-        if len(news) >= self._most:
-            self._fold()
+        """A run answered so many requests. Of one such goes on at a time, as the scheduler sees to it."""
+        scores = outputs.get(self.output)
+        if requests == 1 and (scores is None or scores.shape == self._shape):  # the usual case: half a microsecond
+            self._news.append((seconds, b"" if scores is None else scores.tobytes()))
+            if len(self._news) >= self._most and self._lock.acquire(blocking=False):  # else somebody is at it
+                try:
+                    self._now.read_all(*self._waiting())
+                finally:
+                    self._lock.release()
+            return
+        with self._lock:
+            self._now.read_all(*self._waiting())
+            self._now.ran(scores, seconds, requests)
+        if requests == 1 and scores is not None and scores.dtype.kind in "fiu" and 0 < scores.nbytes <= _ENTRY_BYTES:
+            self._dtype, self._shape = scores.dtype, scores.shape
+            self._most = min(_BYTES // scores.nbytes, _ENTRIES)
+
+    def _waiting(self) -> tuple[list[tuple[float, bytes]], Any, tuple[int, ...]]:
+        """What waits, taken out; what comes meanwhile stays. With the lock held."""
+        return [self._news.popleft() for _ in range(len(self._news))], self._dtype, self._shape[1:]
 
     def again(self, outputs: Arrays | None, requests: int = 1) -> None:
         """An answer was given so many times more without a run; None: one of another version."""
-        if outputs is not None:
-            for _ in range(requests):
-                self.ran(outputs, 0.0, 0)
-        if requests:
-            self._news.append((None, 0.0, requests, None, None))
+        scores = None if outputs is None else outputs.get(self.output)
+        with self._lock:
+            self._now.requests += requests
+            for _ in range(requests if scores is not None else 0):
+                self._now.gave(scores)  # type: ignore[arg-type]
 
     def compare(self, first: Arrays, mine: Arrays) -> None:
         """What another version answered, and this one as its shadow. Answers of other shapes are not compared."""
@@ -110,103 +105,48 @@ class Observed:
         """All since the last time; None where that is nothing. From any thread."""
         from edgewright.core.messages.observations import LONGEST_S, Observation, Series
 
-        now, wall = time.monotonic(), time.time()
-        with self._lock:
-            self._fold_all()
-            began, self._began_s, since, self._since = self._began_s, wall, self._since, now
+        now, wall, fresh = time.monotonic(), time.time(), Answered(self.rule)
+        with self._lock:  # runs wait for it: no more than needs be
+            done, self._now, news = self._now, fresh, self._waiting()
+            compared, self._compared = self._compared, Counter()
+            began_s, self._began_s, since, self._since = self._began_s, wall, self._since, now
+            self._requests += done.requests + len(news[0])
             counters = self._counted()
-            counters.update(self._rows)
-            counters.update(self._compared)
-            self._compared.clear()
-            classes = {self._named(index): 0 for index, _ in self._classes.most_common(_MOST_CLASSES)}
-            for index, n in self._classes.most_common(_MOST_CLASSES):
-                classes[self._named(index)] += n
-            sketches = {"latency_ms": self._latency, "confidence": self._confidence, "lead": self._lead}
-            told = {name: Series(sketch, _sum(sketch, self._totals[name])) for name, sketch in sketches.items()}
-            self._empty()
-        series = {name: one for name, one in told.items() if one.sketch.count or one.sketch.nans}
+        done.read_all(*news)
+        done.read()
+        counters.update(done.rows)
+        counters.update(compared)
         found = {name: n for name, n in counters.items() if n > 0}
+        told = {name: Series(sketch, _sum(sketch, done.totals[name])) for name, sketch in done.sketches.items()}
+        series = {name: one for name, one in told.items() if one.sketch.count or one.sketch.nans}
         if not found and not series:
             return None
-        found.setdefault("requests", 0)
-        found.setdefault("errors", 0)
+        classes = Counter[str]()
+        for index, n in done.classes.most_common(_MOST_CLASSES):
+            classes[self._named(index)] += n
+        found = {"requests": 0, "errors": 0, **found}
         model, bundle = _word(self._source.name) or "model", self._source.digest if self._source.golden else ""
-        return Observation(model, bundle, began, min(now - since, LONGEST_S), found, classes, series)
+        return Observation(model, bundle, began_s, min(now - since, LONGEST_S), found, dict(classes), series)
 
     def _counted(self) -> Counter[str]:
-        """What was counted elsewhere since the last time; what would be negative waits."""
-        faults, stats = Counter(dict(self._stats.faults)), self._stats
-        ours = {kind: n for kind, n in faults.items() if kind not in _NOT_OURS}
-        errors = self.replaced + sum(n for kind, n in ours.items() if kind not in _NO_TIME)
+        """What was counted since the last time here and in the statistics; what would be negative waits."""
+        ours = {kind: n for kind, n in dict(self._stats.faults).items() if kind not in _NOT_OURS}
         totals = {
             "requests": self._requests + self.replaced + sum(ours.values()),
-            "errors": errors,
-            "missed": stats.missed,
+            "errors": self.replaced + sum(n for kind, n in ours.items() if kind not in _NO_TIME),
+            "missed": self._stats.missed,
         }
         new = Counter({name: max(total - self._told[name], 0) for name, total in totals.items()})
         self._told.update(new)
         return new
 
-    def _fold(self) -> None:
-        if self._lock.acquire(blocking=False):  # else somebody is at it
-            try:
-                self._fold_all()
-            finally:
-                self._lock.release()
-
-    def _fold_all(self) -> None:
-        """With the lock held. What comes meanwhile stays for the next time."""
-        news = [self._news.popleft() for _ in range(len(self._news))]
-        if not news:
-            return
-        raws, seconds, requests, dtypes, shapes = zip(*news, strict=True)
-        self._requests += sum(requests)
-        spent = 1e3 * np.repeat(seconds, np.maximum(requests, 0))
-        spent = spent[spent > 0]
-        self._latency.add(spent)
-        self._totals["latency_ms"] += float(spent.sum())
-        self._most = min(max(_BYTES // max([len(raw) for raw in raws if raw] or [1]), 16), _ENTRIES)
-        if shapes[0] and dtypes.count(dtypes[0]) == shapes.count(shapes[0]) == len(news):  # the usual case
-            self._count(np.frombuffer(b"".join(raws), dtypes[0]).reshape(-1, *shapes[0][1:]))
-            return
-        kinds: dict[Any, list[bytes]] = {}
-        for raw, _, _, dtype, shape in news:
-            if raw:
-                kinds.setdefault((dtype, shape[1:]), []).append(raw)
-        for (dtype, shape), parts in kinds.items():
-            self._count(np.frombuffer(b"".join(parts), dtype).reshape(-1, *shape))
-
-    def _read(self, array: NDArray[Any]) -> None:
-        with self._lock:
-            self._count(array)
-
-    def _count(self, rows: NDArray[Any]) -> None:
-        block = rows
-        most = min(max(_CELLS * len(rows) // max(rows.size, 1), 8), _BLOCK)
-        if len(rows) > most:
-            at = randrange(len(rows) - most + 1)  # noqa: S311 - nobody's secret
-            block = rows[at : at + most]
-        try:
-            classes, found = self.rule.classes(rows), self.rule.read(block)
-        except ValueError:
-            return
-        indices, counts = np.unique(classes, return_counts=True)
-        told = dict(zip(indices.tolist(), counts.tolist(), strict=True))
-        self._rows["unanswered"] += (nobody := told.pop(NOBODY, 0))
-        self._rows["predictions"] += len(classes) - nobody
-        self._classes.update(told)
-        for name, sketch, values in (
-            ("confidence", self._confidence, found.confidence),
-            ("lead", self._lead, found.lead),
-        ):
-            sketch.add(values)
-            self._totals[name] += float(values[np.isfinite(values)].sum())
-
     def _named(self, index: int) -> str:
+        """The class's label where that can be told as a word, else its index."""
         labels = self._source.labels
         label = labels[index] if 0 <= index < len(labels) else ""
         word = _word(label)
-        return word if word and labels.count(label) == 1 and _plain(label, word) else str(index)
+        whole = len(word) == len(label) and labels.count(label) == 1
+        return word if word and whole else str(index)
 
 
 def classifier(signature: Signature, declared: Postprocessing | None) -> tuple[str, Rule]:
@@ -230,9 +170,4 @@ def _sum(sketch: Sketch, total: float) -> float:
 
 def _word(text: str) -> str:
     """``text`` as a word of the fleet's messages; "" where nothing is left of it."""
-    return _NAME.sub("_", text.strip()).lstrip(_INNER)[:64]
-
-
-def _plain(label: str, word: str) -> bool:
-    """Whether the label is told by the word alone."""
-    return word == label or _NAME.sub("_", label.strip()) == word
+    return _NAME.sub("_", text).lstrip(_INNER)[:64]
