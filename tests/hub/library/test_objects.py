@@ -89,7 +89,8 @@ def test_what_is_put_is_there(store, tmp_path):
 
 @pytest.mark.parametrize("tenant, name", [
     (TENANT, "../keys/own.key"), (TENANT, "bundles/../../keys/safe.key"), (TENANT, "bundles/" + "AB" * 32),
-    ("..", NAME), ("", NAME), (TENANT, "other/" + "ab" * 32), (TENANT, NAME + "/"), (TENANT, ""), (TENANT + "/..", NAME),
+    ("..", NAME), ("", NAME), (TENANT, "other/" + "ab" * 32), (TENANT, NAME + "/"), (TENANT, ""),
+    (TENANT + "/..", NAME),
 ])  # fmt: skip
 def test_no_other_key_is_made(store, tmp_path, tenant, name):
     for deed in (lambda: store.read(tenant, name, 0, 1), lambda: store.delete(tenant, name),
