@@ -5,6 +5,7 @@ import re
 import pytest
 
 from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
+from edgewright.hub.library.tables import Bundle
 
 OPEN = {
     ("post", "/api/edge/login"), ("get", "/api/edge/login/provider"), ("get", "/api/edge/login/provider/callback"),
@@ -75,7 +76,9 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
     ids = {
         "user": hub.south.id,
         "token": hub.south.post("/api/edge/tokens", {"name": "t"})["id"],
+        "digest": bundle_of(hub, "south"),
     }
+    nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64}
     before = everything(hub.south)
     seen = set()
     for verb, path, operation in operations(document):
@@ -84,7 +87,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
             continue
         assert set(names) <= set(ids), f"{path}: add an id of another tenant to this test"
         answers = []
-        for values in (ids, {name: ids[name][:4] + "0" * 26 for name in names}):
+        for values in (ids, nothing):
             told = hub.north.ask(verb.upper(), path.format(**values), json=body_of(document, operation))
             answers.append((told.status_code, told.json()["detail"].replace(values[names[-1]], "ID")))
         assert answers[0] == answers[1] and answers[0][0] == 404, (verb, path, answers)
@@ -96,6 +99,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
 def test_lists_hold_nothing_of_another_tenant(hub, document):
     hub.south.post("/api/edge/users", {"name": "southerner", "roles": ["viewer"]})
     hub.south.post("/api/edge/tokens", {"name": "southern token"})
+    bundle_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, _ in operations(document):
         if verb == "get" and "{" not in path and (verb, path) not in OPEN:
@@ -116,8 +120,20 @@ def test_a_cursor_or_an_idempotency_key_of_another_tenant_opens_nothing(hub):
     assert {user["name"] for user in found} <= {"owner"}
 
 
+def bundle_of(hub, tenant):
+    """A bundle's row, without its bytes: tests of the library upload real ones."""
+    with hub.state.database.write(hub.tenants[tenant]) as session:
+        row = Bundle(
+            digest="ab" * 32, file="cd" * 32, length=1, name="southern", version="1", hardware=[], engines=[],
+            signer="ef" * 32, evidence={}, files={}, made=hub.state.clock(),
+        )  # fmt: skip
+        session.add(row)
+    return row.digest
+
+
 def everything(someone):
-    return [someone.get(path)["items"] for path in ("/api/edge/users", "/api/edge/tokens", "/api/edge/audit")]
+    lists = ("users", "tokens", "audit", "bundles")
+    return [someone.get(f"/api/edge/{path}")["items"] for path in lists]
 
 
 def test_the_document_tells_problems_and_examples(document):

@@ -54,9 +54,12 @@ def content(version, seed, step, width, target):
 class Packed:
     """A sealed and packed bundle."""
 
-    def __init__(self, key, version="1.0.0", seed=0, step=0.0, width=4, target="host", **changes):
+    def __init__(self, key, version="1.0.0", seed=0, step=0.0, width=4, target="host", noise=0):
         self.key = key
-        self.files = seal_files(replace(content(version, seed, step, width, target), **changes), key)
+        made = content(version, seed, step, width, target)
+        if noise:
+            made = replace(made, evidence={"noise.bin": np.random.default_rng(noise).bytes(300_000)})
+        self.files = seal_files(made, key)
         self.data = pack_files(self.files)
         self.digest = digest_bytes(self.files["manifest.json"])
         self.file = digest_bytes(self.data)
@@ -93,6 +96,10 @@ class Library:
         return (who or self.hub.north).ask(
             "POST", f"/api/edge/bundles?signer={hexed}", status, content=bundle.data, **options
         ).json()  # fmt: skip
+
+    def holders(self, **how):
+        """Key-holders of the tenant north."""
+        return Holders(self, self.hub.north, **how)
 
     def develop(self, name="north"):
         """Make it a development tenant."""
@@ -177,4 +184,4 @@ def library(hub):
 
 @pytest.fixture
 def holders(library):
-    return Holders(library, library.hub.north)
+    return library.holders()

@@ -2,7 +2,9 @@
 
 import hashlib
 import threading
+import tracemalloc
 
+import anyio
 import pytest
 
 from edgewright.bundles.archive import BLOCK, pack_files
@@ -198,22 +200,74 @@ def test_an_idempotency_key_is_for_one_body(library, make):
     assert len(library.hub.north.get("/api/edge/bundles")["items"]) == 1
 
 
-def test_an_upload_is_streamed(library, make, monkeypatch):
-    """No read of the body is longer than what is kept in memory, and what is too long is refused before its end."""
+class Wire:
+    """An upload as the server hands it to the app: message by message, ended where one wants."""
+
+    def __init__(self, library, pieces, *headers, ends=True):
+        self.pieces, self.ends, self.sent = iter(pieces), ends, 0
+        self.status, self.body, self.peak, self._over = None, b"", 0, False
+        token = ("authorization", f"Bearer {library.hub.north.token}")
+        self.scope = {
+            "type": "http", "method": "POST", "path": "/api/edge/bundles", "raw_path": b"/api/edge/bundles",
+            "query_string": b"signer=" + b"0" * 64, "scheme": "http", "server": ("hub", 80), "client": ("1.2.3.4", 5),
+            "headers": [(k.encode(), v.encode()) for k, v in (token, *headers)], "http_version": "1.1",
+        }  # fmt: skip
+
+    async def receive(self):
+        self.peak = max(self.peak, tracemalloc.get_traced_memory()[0])
+        data = next(self.pieces, None)
+        if data is not None:
+            self.sent += len(data)
+            return {"type": "http.request", "body": data, "more_body": True}
+        if self.ends and not self._over:
+            self._over = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.disconnect"}
+
+    async def send(self, message):
+        self.status = message.get("status", self.status)
+        self.body += message.get("body", b"")
+
+
+def test_an_upload_is_streamed(library):
+    """Of 96 MiB never more than a few are in memory, with an idempotency key too, which used to want all of it."""
+    wire = Wire(library, (bytes(2**16) for _ in range(1536)), ("idempotency-key", "streamed for sure"))
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        anyio.run(library.hub.app, wire.scope, wire.receive, wire.send)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert wire.status == 422 and wire.sent == 96 * 2**20
+    assert peak < 16 * 2**20, peak
+    empty(library)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(library, make):
+    data = make().data
+    wire = Wire(library, [data[:5000], data[5000:7000]], ends=False)
+    anyio.run(library.hub.app, wire.scope, wire.receive, wire.send)
+    assert wire.status == 400 and b"broke off" in wire.body
+    empty(library)
+
+
+def test_an_upload_that_is_too_long_is_ended_early(library, monkeypatch):
     from edgewright.hub.library import uploads
 
-    taken = 0
-
-    def body():
-        nonlocal taken
-        while taken < 64:
-            taken += 1
-            yield bytes(2**18)
-
+    told = Wire(library, [b"x"], ("content-length", str(2 * 2**30 + 1)))
+    anyio.run(library.hub.app, told.scope, told.receive, told.send)
+    assert told.status == 413 and told.sent == 0
     monkeypatch.setattr(uploads, "MOST_BYTES", 2**20)
-    signer = make().key.public.raw.hex()
-    library.hub.north.ask("POST", f"/api/edge/bundles?signer={signer}", 413, content=body())
+    wire = Wire(library, (bytes(2**16) for _ in range(1000)))
+    anyio.run(library.hub.app, wire.scope, wire.receive, wire.send)
+    assert wire.status == 413 and wire.sent == 17 * 2**16
     empty(library)
+
+
+def test_other_bodies_below_bundles_are_short(library):
+    answer = library.hub.north.ask("DELETE", f"/api/edge/bundles/{'0' * 64}", 413, content=bytes(2**20 + 1))
+    assert "1,048,576" in answer.json()["detail"]
 
 
 def test_a_tenant_has_some_uploads_at_once_and_no_more(library, make):

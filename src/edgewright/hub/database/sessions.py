@@ -37,14 +37,14 @@ class Scoped(Session):
         """The tenant's row with this key (without the tenant). Raises Absent."""
         row = self.get(kind, (self.tenant, *key))
         if row is None:
-            raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:60]!r}")
+            raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:64]!r}")
         return row
 
     def lock(self, kind: type[Row], *key: str) -> Row:
         """``find``, and nobody else changes the row until this transaction is over."""
         row = self.get(kind, (self.tenant, *key), with_for_update=True, populate_existing=True)
         if row is None:
-            raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:60]!r}")
+            raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:64]!r}")
         return row
 
     def connection(self, *arguments: Any, **options: Any) -> Connection:

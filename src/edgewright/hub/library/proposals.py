@@ -113,12 +113,13 @@ def withdraw(session: Scoped, state: State, row: Bundle, now: datetime) -> bool:
 def _take(session: Scoped, state: State, there: Repository, targets: bytes, now: datetime) -> Outcome:
     """Publish, or keep what lacks signatures."""
     root, row = there.roots[-1], session.find(Publication, "updates")
+    published = targets_version(there.targets)
+    if targets != there.targets and targets_version(targets) <= published:
+        raise TrustError(f"these targets are no newer than version {published}, which is published; propose again")
     _check_named(session, there, targets)
     missing = missing_signatures(root, targets)
     if missing >= there.keys().release.threshold:
         raise TrustError("no release key of this tenant signed these targets")
-    if missing and targets_version(targets) <= (published := targets_version(there.targets)):
-        raise TrustError(f"these targets are older than version {published}, which is published; propose again")
     if missing:
         begun_with = _partial(session, now)
         if begun_with and named_releases(begun_with) == named_releases(proposal(session, now)):
