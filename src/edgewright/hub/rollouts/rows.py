@@ -40,7 +40,7 @@ class One:
     def told(self) -> Status:
         """What the device said last."""
         try:
-            return Sync.from_json({"revision": 0, "boot": "-", "status": dict(self.status)}).status
+            return Sync.from_json({"revision": 0, "boot": "hub", "status": dict(self.status)}).status
         except ValueError:  # a later release's words: as if it had said nothing yet
             return Status()
 
