@@ -241,6 +241,13 @@ class Fleet:
             self.poll(**how)
             self.reconciler.round()
 
+    def order(self, rollout, kind, mode="hold"):
+        """What the route does."""
+        with self.write() as session:
+            row = session.lock(tables.Rollout, rollout)
+            row.order = {"kind": kind, "by": "ann", "mode": mode}
+            Settler(session, self.around, self.clock(), 0.0).settle(row)
+
     def decisions(self, rollout):
         with self.read() as session:
             query = select(tables.Decision).where(tables.Decision.rollout == rollout).order_by(tables.Decision.id)

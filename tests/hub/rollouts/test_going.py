@@ -144,21 +144,12 @@ def test_silence_is_a_failure_once_the_lease_is_over_but_not_for_the_time_the_hu
 
 def test_pausing_holds_everything_and_resuming_goes_on(fleet):
     rollout = started(fleet)
-    order(fleet, rollout, "pause")
+    fleet.order(rollout, "pause")
     fleet.go(times=10)
     assert fleet.states(rollout) == {"staged": 2, "waiting": 8}
-    order(fleet, rollout, "resume")
+    fleet.order(rollout, "resume")
     fleet.go(times=3)
     assert fleet.states(rollout) == {"active": 2, "waiting": 8}
-
-
-def order(fleet, rollout, kind, mode="hold"):
-    from edgewright.hub.rollouts.settling import Settler
-
-    with fleet.write() as session:
-        row = session.lock(Rollout, rollout)
-        row.order = {"kind": kind, "by": "ann", "mode": mode}
-        Settler(session, fleet.around, fleet.clock(), 0.0).settle(row)
 
 
 @pytest.mark.parametrize("mode", ["hold", "revert exposed", "revert all"])
@@ -167,7 +158,7 @@ def test_an_abort_does_with_devices_what_it_says(fleet, mode):
     fleet.go(times=5)
     exposed = sorted(fleet.members(rollout, "active"))
     assert len(exposed) == 2
-    order(fleet, rollout, "abort", mode)
+    fleet.order(rollout, "abort", mode)
     fleet.go(times=4)
     row = fleet.rollout(rollout)
     if mode == "hold":
@@ -189,7 +180,7 @@ def test_devices_that_had_nothing_go_back_to_serving_nothing(fleet):
     fleet.round(seconds=1)
     fleet.go(times=5)
     name = min(fleet.members(rollout, "active"))
-    order(fleet, rollout, "abort", "revert exposed")
+    fleet.order(rollout, "abort", "revert exposed")
     assert (fleet.desired(name).bundle, fleet.desired(name).activate) == ("", True)
     fleet.go(times=3)
     assert fleet.agents[name].good == ""
@@ -203,7 +194,7 @@ def test_a_taken_back_offer_gives_the_release_before_back(fleet):
     fleet.round(seconds=1)
     name = min(fleet.members(second, "offered"))
     assert fleet.desired(name).bundle == NEWER
-    order(fleet, second, "abort", "hold")
+    fleet.order(second, "abort", "hold")
     assert (fleet.desired(name).rollout, fleet.desired(name).bundle) == (first, NEW)
     fleet.go(times=3)
     assert fleet.agents[name].good == NEW

@@ -5,7 +5,7 @@ What devices told is in their rows; so a report that is lost, doubled or late ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,8 @@ from edgewright.flows.release.members import released
 from edgewright.flows.release.rows import Action
 from edgewright.hub.accounts.audit import HUB, Actor, tell
 from edgewright.hub.database import Scoped
-from edgewright.hub.fleet.desired import assign, named
+from edgewright.hub.fleet.desired import assign
+from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
 from edgewright.hub.rollouts import gates, making, rows
 from edgewright.hub.rollouts.around import Around
@@ -143,9 +144,10 @@ class Settler:
 
     def _remember(self, first: list[str], values: dict[str, dict[str, Any]], world: _World) -> None:
         """What devices ran before the offer: the way back."""
-        for device in named(self.session, first):
-            values[device.name] |= {"before": device.release or {}, "ran": device.current}
-            world.ran[device.name] = device.current
+        for device, release in _in_parts(self.session, first, select(Device.name, Device.release), Device.name):
+            ran = world.ones[device].current
+            values[device] |= {"before": release or {}, "ran": ran}
+            world.ran[device] = ran
 
     def _assign(self, row: Rollout, told: Mapping[str, rules.Member], world: _World) -> None:
         if not told:
@@ -255,9 +257,11 @@ def _covered(session: Scoped, row: Rollout) -> set[str]:
 
 def _before(session: Scoped, rollout: str, devices: list[str]) -> dict[str, Any]:
     """The releases that devices had before they were offered this one."""
-    made: dict[str, Any] = {}
-    for start in range(0, len(devices), _AT_ONCE):
-        part = devices[start : start + _AT_ONCE]
-        query = select(Member.device, Member.before).where(Member.rollout == rollout, Member.device.in_(part))
-        made |= {device: release_of(told) for device, told in session.execute(query)}
-    return made
+    query = select(Member.device, Member.before).where(Member.rollout == rollout)
+    return {device: release_of(told) for device, told in _in_parts(session, devices, query, Member.device)}
+
+
+def _in_parts(session: Scoped, names: list[str], query: Any, column: Any) -> Iterator[Any]:
+    """The rows of these names, some hundred in a statement."""
+    for start in range(0, len(names), _AT_ONCE):
+        yield from session.execute(query.where(column.in_(names[start : start + _AT_ONCE])))
