@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from edgewright.core.messages import Observation, Status
 from edgewright.hub.errors import Absent
 from edgewright.hub.fleet.desired import desired_of
 from edgewright.hub.fleet.tables import Device as Row
+from edgewright.hub.fleet.tables import Watch
 from edgewright.hub.rollouts import tables
 from edgewright.hub.rollouts.around import Around
 from edgewright.hub.rollouts.making import Wish, make
@@ -32,7 +33,7 @@ class Standin(Around):
             SMALL: ("faults", "1.1", ["pi4"]), "e" * 64: ("doors", "2.0", []),
         }  # fmt: skip
         self.keys = set(self.bundles)
-        self.proposed, self.watches = [], {}
+        self.proposed = []
         self.tell = lambda device, bundle: None
 
     def find(self, session, digest):
@@ -48,14 +49,15 @@ class Standin(Around):
         return digest in self.keys
 
     def watch(self, session, name, devices, since, now):
-        assert name not in self.watches
-        self.watches[name] = (list(devices), since)
+        for device in devices:
+            session.add(Watch(id=name, device=device, since=since))
+        session.flush()
 
     def unwatch(self, session, name):
-        del self.watches[name]
+        session.execute(delete(Watch).where(Watch.id == name))
 
     def watched(self, session, name):
-        for device in self.watches[name][0]:
+        for device in session.scalars(select(Watch.device).where(Watch.id == name)).all():
             told = self.tell(device, name)
             if told is not None:
                 yield SimpleNamespace(device=device, before=told[0], after=told[1])
@@ -247,6 +249,14 @@ class Fleet:
             row = session.lock(tables.Rollout, rollout)
             row.order = {"kind": kind, "by": "ann", "mode": mode}
             Settler(session, self.around, self.clock(), 0.0).settle(row)
+
+    def watches(self):
+        """Devices that are watched and since when, by the watch's name."""
+        made = {}
+        with self.read() as session:
+            for row in session.scalars(select(Watch).order_by(Watch.device)):
+                made.setdefault(row.id, ([], row.since))[0].append(row.device)
+        return made
 
     def decisions(self, rollout):
         with self.read() as session:

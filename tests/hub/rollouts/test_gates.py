@@ -70,7 +70,7 @@ def test_a_release_that_fails_requests_is_halted_in_its_canary_and_taken_back(bi
         assert json.loads(entry.actor)["kind"] == "hub"
         assert json.loads(entry.detail)["decision"] == one.digest
     assert big.rollout(rollout).look["action"] == "halt"
-    assert big.around.watches == {}
+    assert big.watches() == {}
 
 
 def test_a_release_that_does_no_worse_passes(big):
@@ -96,18 +96,18 @@ def test_a_release_that_will_not_install_is_halted(big):
 def test_the_watch_begins_with_the_first_switch_and_goes_with_the_wave(big):
     rollout = big.make(waves="20d,60d,100", soak_s=60.0)
     big.round(seconds=1)
-    assert big.around.watches == {}
+    assert big.watches() == {}
     big.go(times=1)
-    ((name, (devices, since)),) = big.around.watches.items()
+    ((name, (devices, since)),) = big.watches().items()
     assert (name, since) == (f"{rollout}/0", big.clock())
     rows = big.members(rollout)
     assert len(devices) == 120
     assert sum(rows[d].wave == 0 for d in devices) == 20
     big.go(times=4)
     big.order(rollout, "advance")
-    assert big.around.watches == {}
+    assert big.watches() == {}
     big.go(times=3)
-    assert list(big.around.watches) == [f"{rollout}/1"]
+    assert list(big.watches()) == [f"{rollout}/1"]
 
 
 def test_after_a_pause_the_gate_looks_with_fresh_eyes(big):
@@ -141,7 +141,7 @@ def test_arms_are_bounded_and_drawn_from_all_strata(big, monkeypatch):
     big.make(waves="90d,100")
     big.round(seconds=1)
     big.go(times=2)
-    ((devices, _),) = big.around.watches.values()
+    ((devices, _),) = big.watches().values()
     assert len(devices) == 60
     small = sum(name.startswith("small") for name in devices)
     assert abs(small - 20) <= 2

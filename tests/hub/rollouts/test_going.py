@@ -58,7 +58,7 @@ def test_it_comes_to_its_end_and_says_why(fleet):
         one = session.scalars(select(Decision)).first()
         detail = session.scalars(select(Entry.detail).where(Entry.action == "rollout.advance")).one()
         assert one.digest in detail
-    assert fleet.around.watches == {}
+    assert fleet.watches() == {}
     assert not any(member.holds for member in fleet.members(rollout).values())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -65,11 +66,14 @@ class Reconciler(Closing):
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.wait(EVERY_S):
+        pause = EVERY_S
+        while not self._over.wait(pause):
+            began = time.monotonic()
             try:
                 self.round()
             except (EdgewrightError, SQLAlchemyError) as error:
                 _LOG.warning("rollouts could not be looked at, and are looked at again: %s", error)
+            pause = max(EVERY_S, time.monotonic() - began)  # half of the time the database is for devices
 
     def round(self) -> int:
         """Every tenant's rollouts, once; how many of them changed."""
