@@ -5,6 +5,8 @@ import re
 import pytest
 
 from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
+from edgewright.hub.ids import new_id
+from edgewright.hub.rollouts.tables import Rollout
 
 OPEN = {
     ("post", "/api/edge/login"), ("get", "/api/edge/login/provider"), ("get", "/api/edge/login/provider/callback"),
@@ -75,6 +77,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
     ids = {
         "user": hub.south.id,
         "token": hub.south.post("/api/edge/tokens", {"name": "t"})["id"],
+        "rollout": rollout_of(hub, "south"),
     }
     before = everything(hub.south)
     seen = set()
@@ -96,6 +99,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
 def test_lists_hold_nothing_of_another_tenant(hub, document):
     hub.south.post("/api/edge/users", {"name": "southerner", "roles": ["viewer"]})
     hub.south.post("/api/edge/tokens", {"name": "southern token"})
+    rollout_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, _ in operations(document):
         if verb == "get" and "{" not in path and (verb, path) not in OPEN:
@@ -114,6 +118,23 @@ def test_a_cursor_or_an_idempotency_key_of_another_tenant_opens_nothing(hub):
     cursor = hub.south.get("/api/edge/users?limit=1")["next"]
     found = hub.north.get(f"/api/edge/users?cursor={cursor}")["items"]
     assert {user["name"] for user in found} <= {"owner"}
+
+
+def rollout_of(hub, tenant):
+    """A rollout's row; tests of rollouts make real ones."""
+    now = hub.state.clock()
+    with hub.state.database.write(hub.tenants[tenant]) as session:
+        policy = {
+            "waves": "100", "soak_s": 1.0, "lease_s": 1.0, "max_failure": 0.0, "window": "", "approvals": 1,
+            "prestage": False, "on_halt": "hold",
+        }  # fmt: skip
+        row = Rollout(
+            id=new_id("rol"), name="southern", bundle_name="southern", bundles={}, policy=policy, plan={}, needs=[],
+            conflicts=[], author=hub.south.id, approvals=[], made=now, started=None, state="approval", order={},
+            superseded_by=None, look={}, heard=now, due=None,
+        )  # fmt: skip
+        session.add(row)
+    return row.id
 
 
 def everything(someone):

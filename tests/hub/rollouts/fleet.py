@@ -42,8 +42,14 @@ class Standin(Around):
         name, version, hardware = self.bundles[digest]
         return SimpleNamespace(digest=digest, name=name, version=version, hardware=hardware, evidence={})
 
-    def propose(self, session, state, digests, release, now):
-        self.proposed.append((sorted(digests), release))
+    def propose(self, session, state, digests, rollout, now):
+        self.proposed.append((sorted(digests), rollout))
+
+    def hold(self, session, rollout, digests):
+        pass
+
+    def let_go(self, session, rollout):
+        pass
 
     def signed(self, session, digest):
         return digest in self.keys
@@ -60,7 +66,7 @@ class Standin(Around):
         for device in session.scalars(select(Watch.device).where(Watch.id == name)).all():
             told = self.tell(device, name)
             if told is not None:
-                yield SimpleNamespace(device=device, before=told[0], after=told[1])
+                yield SimpleNamespace(device=device, before=told[0], after=told[1], filled=True)
 
 
 def observation(bundle, requests=200, errors=0):

@@ -7,11 +7,9 @@ import pytest
 from rollouts_fleet import NEW, OLD, observation
 from sqlalchemy import select
 
-from edgewright.core.messages.observations import Series
 from edgewright.flows.release import Decision as Told
 from edgewright.hub.accounts.tables import Entry
 from edgewright.hub.rollouts import gates
-from edgewright.hub.rollouts.around import readings
 from edgewright.hub.rollouts.tables import Decision
 
 
@@ -145,17 +143,3 @@ def test_arms_are_bounded_and_drawn_from_all_strata(big, monkeypatch):
     assert len(devices) == 60
     small = sum(name.startswith("small") for name in devices)
     assert abs(small - 20) <= 2
-
-
-def test_readings_of_an_observation():
-    made = readings(
-        observation(NEW, 100, 3).__class__(
-            "m", NEW, 0.0, 1.0, {"requests": 100, "errors": 3}, {"ok": 60, "bad": 40},
-            {"latency_ms": Series.of([10.0] * 95 + [20.0] * 5)},
-        )
-    )  # fmt: skip
-    assert made["errors"].mean == 0.03
-    assert made["predictions/ok"].mean == 0.6
-    assert set(made) == {"errors", "latency", "predictions/ok", "predictions/bad"}
-    assert readings(observation(NEW, 0, 0)) == {}
-    assert "errors" not in readings(observation(NEW, 3, 5)), "a forger's counts"

@@ -66,7 +66,7 @@ def test_nothing_is_offered_before_the_key_has_signed(fleet):
     fleet.around.keys.discard(NEW)
     rollout = started(fleet)
     assert fleet.rollout(rollout).state == "awaiting_signature"
-    assert fleet.around.proposed == [([NEW], "faults-1.1")]
+    assert fleet.around.proposed == [([NEW], rollout)]
     fleet.round(times=3, seconds=60)
     assert fleet.states(rollout) == {"waiting": 10}
     fleet.around.keys.add(NEW)

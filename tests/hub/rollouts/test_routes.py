@@ -50,12 +50,15 @@ def test_members_are_told_by_page_state_and_wave(hub, north):
     assert len({one["device"] for one in first["items"] + rest["items"]}) == 10
 
 
-def test_orders_are_carried_out_at_once_and_told_in_the_log(hub, north):
+def test_orders_are_carried_out_at_once_and_told_in_the_log(hub, north, clock):
     made = hub.north.post("/api/edge/rollouts", WISH)
     north.round(seconds=1)
     assert hub.north.post(path(made, "pause"), None, 200)["state"] == "paused"
+    clock.go_on(seconds=1)
     assert hub.north.post(path(made, "resume"), None, 200)["state"] == "wave"
+    clock.go_on(seconds=1)
     assert hub.north.post(path(made, "advance"), None, 200)["wave"] == 1
+    clock.go_on(seconds=1)
     told = hub.north.post(path(made, "abort"), {"mode": "hold"}, 200)
     assert told["state"] == "halted"
     kinds = [one["kind"] for one in hub.north.get(path(made, "decisions"))["items"]]

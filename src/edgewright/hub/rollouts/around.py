@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import importlib
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from edgewright.bundles import HeldOut, expected
 from edgewright.core.messages import Observation
-from edgewright.flows.release import Series, share, shares
+from edgewright.flows.release import Series, readings
+from edgewright.hub import library
 from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Absent
 from edgewright.hub.state import State
 
 
 class Watched(Protocol):
-    """What a device that is watched told, by bundle: before the watch began, and from then on."""
+    """What a device that is watched told, by bundle: before the watch began (once ``filled``), and from then on."""
 
     device: str
     before: Mapping[str, Observation]
     after: Mapping[str, Observation]
+    filled: bool
 
 
 class Bundle(Protocol):
@@ -37,16 +40,29 @@ class Around:
 
     def find(self, session: Scoped, digest: str) -> Bundle:
         """The bundle with this manifest digest. Raises Absent."""
-        found: Bundle = _library().find(session, digest)
-        return found
+        return library.find(session, digest)
 
-    def propose(self, session: Scoped, state: State, digests: Sequence[str], release: str, now: datetime) -> None:
-        """Put the bundles into what the release key is to sign next."""
-        _library().propose(session, state, digests, release, now)
+    def propose(
+        self, session: Scoped, state: State, digests: Collection[str], rollout: str, now: datetime
+    ) -> None:  # fmt: skip
+        """Put the bundles into what the release key is to sign next; they are held for the rollout."""
+        library.propose(session, state, digests, rollout, now)
+
+    def hold(self, session: Scoped, rollout: str, digests: Iterable[str]) -> None:
+        """Keep the bundles that the rollout goes back to, as far as the library has them."""
+        for digest in digests:
+            try:
+                library.hold(session, rollout, [digest])
+            except Absent:  # it came to the device by other ways
+                continue
+
+    def let_go(self, session: Scoped, rollout: str) -> None:
+        """The rollout is over: it holds no bundle any more."""
+        library.let_go(session, rollout)
 
     def signed(self, session: Scoped, digest: str) -> bool:
         """Whether the published update metadata names the bundle."""
-        return bool(_library().signed(session, digest))
+        return library.signed(session, digest)
 
     def watch(self, session: Scoped, name: str, devices: Iterable[str], since: datetime, now: datetime) -> None:
         """Merge what these devices tell after ``since``."""
@@ -62,11 +78,12 @@ class Around:
 
     def readings(self, observation: Observation, evidence: Mapping[str, Any]) -> dict[str, Series]:
         """Metrics of one window; ``evidence``: of the bundle that it is about."""
-        return readings(observation)
+        held_out = _held_out(evidence)
+        return readings(observation, None if held_out is None else held_out.curve)
 
     def expected(self, new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, float]:
         """What the held-out evidence of two bundles foretells of metrics: new minus old."""
-        return {}
+        return expected(_held_out(new), _held_out(old))
 
 
 def around(state: State) -> Around:
@@ -74,24 +91,12 @@ def around(state: State) -> Around:
     return state.part("rollouts.around", Around)
 
 
-def readings(observation: Observation) -> dict[str, Series]:
-    """Errors, latency and predictions of an observation."""
-    made: dict[str, Series] = {}
-    requests, errors = (observation.counters.get(name, 0) for name in ("requests", "errors"))
-    if 0 <= errors <= requests and requests:
-        made["errors"] = share(errors, requests)
-    latency = observation.series.get("latency_ms")
-    if latency is not None and latency.sketch.count:
-        p95 = latency.sketch.quantile(0.95)
-        if p95 > 0:
-            made["latency"] = Series(latency.sketch.count, math.log(p95))
-    if observation.classes:
-        made |= shares("predictions", observation.classes)
-    return made
-
-
-def _library() -> Any:
-    return importlib.import_module("edgewright.hub.library")
+def _held_out(evidence: Mapping[str, Any]) -> HeldOut | None:
+    told = evidence.get("held_out")
+    try:
+        return None if told is None else HeldOut.from_json(told)
+    except ValueError:  # of another release's schema: the gate does without
+        return None
 
 
 def _telemetry() -> Any:

@@ -66,8 +66,8 @@ def look(session: Scoped, around: Around, row: Rollout, now: datetime) -> Look:
     readings = []
     for seen in around.watched(session, row.watch) if row.watch else ():
         one = ones.get(seen.device)
-        if one is None:
-            continue
+        if one is None or not seen.filled:
+            continue  # without its past a device says less, and is looked at when that is there
         canary = one.row.exposed
         if not canary and one.row.wave <= row.wave:
             continue  # offered or failed: neither the one nor the other

@@ -59,7 +59,7 @@ def make(session: Scoped, state: State, around: Around, wish: Wish, author: str,
     if not rows.add(session, made, ((place, *fitting[place.device]) for place in places)):
         where = f"group {wish.group!r}" if wish.group else "the fleet"
         raise InputError(f"no device of {where} is of a hardware that the bundles are for; see GET /api/edge/devices")
-    around.propose(session, state, list(bundles), wish.name, now)
+    around.propose(session, state, list(bundles), made.id, now)
     return made
 
 

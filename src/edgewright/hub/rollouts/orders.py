@@ -62,7 +62,7 @@ def told(session: Scoped, rows: list[Rollout]) -> list[RolloutTold]:
     """Rollouts as lists tell them."""
     development = session.scalars(select(Tenant.development)).one()
     query = select(Member.rollout, func.count()).where(Member.rollout.in_([row.id for row in rows]))
-    sizes = {rollout: n for rollout, n in session.execute(query.group_by(Member.rollout))}
+    sizes = {row[0]: row[1] for row in session.execute(query.group_by(Member.rollout))}
     return [RolloutTold(**RolloutTold.fields(row, sizes.get(row.id, 0), development)) for row in rows]
 
 

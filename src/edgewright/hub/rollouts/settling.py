@@ -76,6 +76,9 @@ class Settler:
         row.due = next_due(made, after, at, self.up_since, moved)
         if row.superseded_by and made.state == "completed":
             row.due = None
+        over = row.state in OVER or (row.state == "completed" and row.due is None and row.superseded_by)
+        if over and (moved or row.state != before):
+            self.around.let_go(self.session, row.id)
         self._tell(row, before, decisions)
         return moved
 
@@ -148,6 +151,7 @@ class Settler:
             ran = world.ones[device].current
             values[device] |= {"before": release or {}, "ran": ran}
             world.ran[device] = ran
+        self.around.hold(self.session, world.rollout, sorted(set(world.ran.values()) - {""}))
 
     def _assign(self, row: Rollout, told: Mapping[str, rules.Member], world: _World) -> None:
         if not told:
@@ -197,7 +201,7 @@ class _World:
     """A rollout's devices, and which of them are another one's."""
 
     def __init__(self, session: Scoped, row: Rollout, ones: dict[str, One]) -> None:
-        self.ones, self.ran, self._row = ones, dict[str, str](), row
+        self.ones, self.ran, self._row, self.rollout = ones, dict[str, str](), row, row.id
         self._taken, self._newer, self._names = set[str](), set[str](), dict[str, set[str]]()
         if not ones:
             return
