@@ -5,7 +5,9 @@ import re
 import pytest
 
 from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
+from edgewright.hub.ids import new_id
 from edgewright.hub.library.tables import Bundle
+from edgewright.hub.rollouts.tables import Rollout
 
 OPEN = {
     ("post", "/api/edge/login"), ("get", "/api/edge/login/provider"), ("get", "/api/edge/login/provider/callback"),
@@ -77,6 +79,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         "user": hub.south.id,
         "token": hub.south.post("/api/edge/tokens", {"name": "t"})["id"],
         "digest": bundle_of(hub, "south"),
+        "rollout": rollout_of(hub, "south"),
     }
     nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64}
     before = everything(hub.south)
@@ -100,6 +103,7 @@ def test_lists_hold_nothing_of_another_tenant(hub, document):
     hub.south.post("/api/edge/users", {"name": "southerner", "roles": ["viewer"]})
     hub.south.post("/api/edge/tokens", {"name": "southern token"})
     bundle_of(hub, "south")
+    rollout_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, _ in operations(document):
         if verb == "get" and "{" not in path and (verb, path) not in OPEN:
@@ -129,6 +133,23 @@ def bundle_of(hub, tenant):
         )  # fmt: skip
         session.add(row)
     return row.digest
+
+
+def rollout_of(hub, tenant):
+    """A rollout's row; tests of rollouts make real ones."""
+    now = hub.state.clock()
+    with hub.state.database.write(hub.tenants[tenant]) as session:
+        policy = {
+            "waves": "100", "soak_s": 1.0, "lease_s": 1.0, "max_failure": 0.0, "window": "", "approvals": 1,
+            "prestage": False, "on_halt": "hold",
+        }  # fmt: skip
+        row = Rollout(
+            id=new_id("rol"), name="southern", bundle_name="southern", bundles={}, policy=policy, plan={}, needs=[],
+            conflicts=[], author=hub.south.id, approvals=[], made=now, started=None, state="approval", order={},
+            superseded_by=None, look={}, heard=now, due=None,
+        )  # fmt: skip
+        session.add(row)
+    return row.id
 
 
 def everything(someone):

@@ -64,7 +64,8 @@ def test_a_migration_that_fails_leaves_nothing(database, monkeypatch):
 def test_a_database_of_a_newer_release_is_left_alone(database):
     migrate(database.engine)
     with database.engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = 'fleet_9999' WHERE version_num LIKE 'fleet%'"))
+        newer = "UPDATE alembic_version SET version_num = 'fleet_9999' WHERE version_num LIKE 'fleet%'"
+        connection.execute(text(newer))
     with pytest.raises(StorageError, match="newer release"):
         migrate(database.engine)
 

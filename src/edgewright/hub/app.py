@@ -10,6 +10,7 @@ from edgewright import __version__
 from edgewright.hub.accounts import routes_account, routes_audit, routes_oidc, routes_users
 from edgewright.hub.library import routes_bundles, routes_updates
 from edgewright.hub.library.uploads import MOST_BYTES
+from edgewright.hub.rollouts import routes as rollouts
 from edgewright.hub.state import State
 from edgewright.hub.web.idempotency import Replayed
 from edgewright.hub.web.openapi import describe
@@ -18,7 +19,7 @@ from edgewright.hub.web.shell import BODY_BYTES, Shell
 
 ROUTERS = (
     routes_account.router, routes_users.router, routes_oidc.router, routes_audit.router, routes_bundles.router,
-    routes_updates.router,
+    routes_updates.router, rollouts.router,
 )  # fmt: skip
 BODIES: dict[str, int] = {
     routes_bundles.PREFIX: MOST_BYTES, f"{routes_bundles.PREFIX}/": BODY_BYTES, routes_updates.PREFIX: 12 * 2**20,

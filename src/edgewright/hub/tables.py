@@ -6,7 +6,8 @@ from edgewright.hub.accounts import tables as accounts
 from edgewright.hub.database import Base
 from edgewright.hub.fleet import tables as fleet
 from edgewright.hub.library import tables as library
+from edgewright.hub.rollouts import tables as rollouts
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency, library, fleet)
+SLICES = (accounts, idempotency, library, fleet, rollouts)

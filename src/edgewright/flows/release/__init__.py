@@ -20,8 +20,8 @@ from edgewright.flows.release.membership import BLUE_GREEN, Place, Size, draw, e
 from edgewright.flows.release.metrics import METRICS, Metric, expecting
 from edgewright.flows.release.observed import doubt_of, readings
 from edgewright.flows.release.policy import Policy, Window
-from edgewright.flows.release.series import Reading, Series, share, shares
 from edgewright.flows.release.rows import Change, Device, Member, Move, Order, Report, Rollout
+from edgewright.flows.release.series import Reading, Series, share, shares
 from edgewright.flows.release.waves import Now, allowed, overdue, settle
 
 __all__ = [

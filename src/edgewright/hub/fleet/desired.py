@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from edgewright.core.messages import Collect, Desired, Release
 from edgewright.hub.database import Scoped
@@ -17,15 +18,21 @@ _AT_ONCE = 500  # names in one statement: SQLite takes 32,766 parameters, Postgr
 
 def assign(session: Scoped, wanted: Mapping[str, Release | None]) -> None:
     """Each device named is to run its release (None: whatever it runs stays); one that is to already is left as it is.
-    Devices that are gone or revoked are passed over. Within the caller's transaction."""
-    changed = []
-    for device in named(session, wanted):
-        release = wanted[device.name]
-        told = None if release is None else release.to_json()
-        if device.revoked is None and device.release != told:
-            device.release, device.rollout = told, "" if release is None else release.rollout
-            changed.append(device)
-    revise(session, changed)
+    Devices that are gone or revoked are passed over. Within the caller's transaction, by statements: a Device that the
+    session has loaded is not renewed."""
+    changed = list[dict[str, Any]]()
+    rest = iter(sorted(wanted))
+    while part := list(islice(rest, _AT_ONCE)):
+        query = select(Device.name, Device.release).where(Device.name.in_(part), Device.revoked.is_(None))
+        for name, before in session.execute(query.order_by(Device.name)):
+            release = wanted[name]
+            told = None if release is None else release.to_json()
+            if before != told:
+                rollout = "" if release is None else release.rollout
+                changed.append({"tenant": session.tenant, "name": name, "release": told, "rollout": rollout})
+    if changed:
+        first = take_numbers(session, "revision", len(changed))
+        session.execute(update(Device), [row | {"revision": n} for n, row in enumerate(changed, first)])
 
 
 def named(session: Scoped, names: Iterable[str]) -> Iterable[Device]:

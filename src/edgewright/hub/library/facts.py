@@ -101,6 +101,7 @@ def read_facts(argument: dict[str, str]) -> dict[str, Any]:
             "limits": [vars(limit) for limit in contract.limits],
             "measured": {name: one.to_json() for name, one in contract.measured.items()},
             "datasets": [vars(fact) for fact in content.datasets],
+            "held_out": None if content.held_out is None else content.held_out.to_json(),
             "files": {f"evidence/{name}": files[f"evidence/{name}"][:2] for name in content.evidence},
         },
         "files": files,

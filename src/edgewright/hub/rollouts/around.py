@@ -1,0 +1,103 @@
+"""Around: what rollouts take from the slices beside them, in one place. Tests put a stand-in there."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from edgewright.bundles import HeldOut, expected
+from edgewright.core.messages import Observation
+from edgewright.flows.release import Series, readings
+from edgewright.hub import library
+from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Absent
+from edgewright.hub.state import State
+
+
+class Watched(Protocol):
+    """What a device that is watched told, by bundle: before the watch began (once ``filled``), and from then on."""
+
+    device: str
+    before: Mapping[str, Observation]
+    after: Mapping[str, Observation]
+    filled: bool
+
+
+class Bundle(Protocol):
+    """The library's row, as far as it matters here."""
+
+    digest: str
+    name: str
+    version: str
+    hardware: list[str]
+    evidence: dict[str, Any]
+
+
+class Around:
+    """The library and the devices' telemetry."""
+
+    def find(self, session: Scoped, digest: str) -> Bundle:
+        """The bundle with this manifest digest. Raises Absent."""
+        return library.find(session, digest)
+
+    def propose(
+        self, session: Scoped, state: State, digests: Collection[str], rollout: str, now: datetime
+    ) -> None:  # fmt: skip
+        """Put the bundles into what the release key is to sign next; they are held for the rollout."""
+        library.propose(session, state, digests, rollout, now)
+
+    def hold(self, session: Scoped, rollout: str, digests: Iterable[str]) -> None:
+        """Keep the bundles that the rollout goes back to, as far as the library has them."""
+        for digest in digests:
+            try:
+                library.hold(session, rollout, [digest])
+            except Absent:  # it came to the device by other ways
+                continue
+
+    def let_go(self, session: Scoped, rollout: str) -> None:
+        """The rollout is over: it holds no bundle any more."""
+        library.let_go(session, rollout)
+
+    def signed(self, session: Scoped, digest: str) -> bool:
+        """Whether the published update metadata names the bundle."""
+        return library.signed(session, digest)
+
+    def watch(self, session: Scoped, name: str, devices: Iterable[str], since: datetime, now: datetime) -> None:
+        """Merge what these devices tell after ``since``."""
+        _telemetry().watch(session, name, devices, since, now)
+
+    def watched(self, session: Scoped, name: str) -> Iterator[Watched]:
+        """What they told."""
+        yield from _telemetry().watched(session, name)
+
+    def unwatch(self, session: Scoped, name: str) -> None:
+        """No more of it is needed."""
+        _telemetry().unwatch(session, name)
+
+    def readings(self, observation: Observation, evidence: Mapping[str, Any]) -> dict[str, Series]:
+        """Metrics of one window; ``evidence``: of the bundle that it is about."""
+        held_out = _held_out(evidence)
+        return readings(observation, None if held_out is None else held_out.curve)
+
+    def expected(self, new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, float]:
+        """What the held-out evidence of two bundles foretells of metrics: new minus old."""
+        return expected(_held_out(new), _held_out(old))
+
+
+def around(state: State) -> Around:
+    """What this process has around."""
+    return state.part("rollouts.around", Around)
+
+
+def _held_out(evidence: Mapping[str, Any]) -> HeldOut | None:
+    told = evidence.get("held_out")
+    try:
+        return None if told is None else HeldOut.from_json(told)
+    except ValueError:  # of another release's schema: the gate does without
+        return None
+
+
+def _telemetry() -> Any:
+    return importlib.import_module("edgewright.hub.fleet.telemetry")

@@ -1,0 +1,82 @@
+"""Orders: what people tell a rollout to do, carried out at once where its state allows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+
+from edgewright.flows.release import allowed
+from edgewright.flows.release.policy import OnHalt
+from edgewright.flows.release.rows import OrderKind
+from edgewright.hub.accounts.access import Caller
+from edgewright.hub.accounts.tables import Tenant
+from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Conflict, Forbidden
+from edgewright.hub.rollouts.around import around
+from edgewright.hub.rollouts.making import Wish, make
+from edgewright.hub.rollouts.reconcile import up_since
+from edgewright.hub.rollouts.rows import rollout_of
+from edgewright.hub.rollouts.settling import Settler
+from edgewright.hub.rollouts.tables import Member, Rollout
+from edgewright.hub.rollouts.told import RolloutShown, RolloutTold
+
+
+def submit(session: Scoped, caller: Caller, wish: Wish) -> Rollout:
+    """A new rollout, submitted. Raises Absent, InputError."""
+    row = make(session, caller.state, around(caller.state), wish, caller.user, caller.now)
+    detail = {"name": row.name, "group": row.group, "bundles": sorted(row.bundles)}
+    _settler(session, caller).settle(row, start=False)
+    caller.tell(session, "rollout.made", row.id, detail)
+    return row
+
+
+def order(session: Scoped, caller: Caller, row: Rollout, kind: OrderKind, mode: OnHalt = "hold") -> None:
+    """Carry the order out. Raises Conflict where the rollout's state does not allow it."""
+    can = sorted(allowed(rollout_of(row)))
+    if row.superseded_by is not None:
+        raise Conflict(f"rollout {row.superseded_by} has taken its place; give the order to that one")
+    if kind not in can:
+        told = f"it can: {', '.join(can)}" if can else "nothing more can be done with it"
+        raise Conflict(f"a rollout in {row.state.replace('_', ' ')} cannot {kind}; {told}")
+    name = caller.actor.name
+    by = f"user {name}" if name in ("gate", "rules") else name
+    row.order = {"kind": kind, "by": by, "mode": mode}
+    _settler(session, caller).settle(row)
+
+
+def approve(session: Scoped, caller: Caller, row: Rollout) -> None:
+    """The caller agrees. Raises Conflict, Forbidden for its author."""
+    if row.state != "approval":
+        raise Conflict(f"a rollout in {row.state.replace('_', ' ')} does not wait for approval")
+    if caller.user == row.author:
+        raise Forbidden("a rollout is approved by somebody else than its author; ask a colleague")
+    if caller.user in row.approvals:
+        return
+    row.approvals = [*row.approvals, caller.user]
+    _settler(session, caller).settle(row, start=False)
+    caller.tell(session, "rollout.approved", row.id, {"approvals": len(row.approvals)})
+
+
+def told(session: Scoped, rows: list[Rollout]) -> list[RolloutTold]:
+    """Rollouts as lists tell them."""
+    development = session.scalars(select(Tenant.development)).one()
+    query = select(Member.rollout, func.count()).where(Member.rollout.in_([row.id for row in rows]))
+    sizes = {row[0]: row[1] for row in session.execute(query.group_by(Member.rollout))}
+    return [RolloutTold(**RolloutTold.fields(row, sizes.get(row.id, 0), development)) for row in rows]
+
+
+def shown(session: Scoped, row: Rollout) -> RolloutShown:
+    """One rollout as it is shown."""
+    development = session.scalars(select(Tenant.development)).one()
+    query = select(Member.wave, Member.state, func.count()).where(Member.rollout == row.id)
+    fields: dict[str, Any] = RolloutTold.fields(row, 0, development)
+    counts: list[dict[str, int]] = [{} for _ in fields["waves"]]
+    for wave, state, n in session.execute(query.group_by(Member.wave, Member.state).order_by(Member.state)):
+        counts[wave][state] = n
+    fields["devices"] = sum(sum(wave.values()) for wave in counts)
+    return RolloutShown(**fields, counts=counts, look=row.look or None)
+
+
+def _settler(session: Scoped, caller: Caller) -> Settler:
+    return Settler(session, around(caller.state), caller.now, up_since(caller.state), caller.actor)

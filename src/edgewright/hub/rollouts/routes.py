@@ -1,0 +1,143 @@
+"""Routes of rollouts and of what was decided about them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlalchemy import select
+
+from edgewright.flows.release.rows import MemberState, RolloutState
+from edgewright.hub.accounts.access import Caller, may
+from edgewright.hub.rollouts import orders
+from edgewright.hub.rollouts.making import Wish
+from edgewright.hub.rollouts.tables import Decision, Member, Rollout
+from edgewright.hub.rollouts.told import Abort, DecisionTold, MemberTold, NewRollout, RolloutShown, RolloutTold
+from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.paging import Page, PageQuery, paged
+
+router = APIRouter(prefix="/api/edge", tags=["rollouts"], route_class=StrictRoute)
+Reads = Annotated[Caller, may("rollouts.read")]
+Writes = Annotated[Caller, may("rollouts.write")]
+Controls = Annotated[Caller, may("rollouts.control")]
+Group = Annotated[str | None, Query(max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$", description="of devices")]
+
+
+@router.post("/rollouts", status_code=201)
+def make(body: NewRollout, caller: Writes) -> RolloutShown:
+    """Make a rollout: its members are drawn now. It goes on by itself once it is approved and its bundles are
+    signed."""
+    wish = Wish(
+        body.name, body.bundles, body.group, body.policy(), body.plan(), body.needs, body.conflicts
+    )  # fmt: skip
+    with caller.write() as session:
+        row = orders.submit(session, caller, wish)
+        return caller.reply(session, orders.shown(session, row), 201)
+
+
+@router.get("/rollouts")
+def rollouts(
+    caller: Reads, page: PageQuery, group: Group = None, state: RolloutState | None = None
+) -> Page[RolloutTold]:
+    """The tenant's rollouts, newest first."""
+    query = select(Rollout)
+    query = query if group is None else query.where(Rollout.group == group)
+    query = query if state is None else query.where(Rollout.state == state)
+    with caller.read() as session:
+        found = paged(session, query, Rollout.id, page, _same, newest_first=True)
+        return Page(items=orders.told(session, found.items), next=found.next)
+
+
+@router.get("/rollouts/{rollout}")
+def show(rollout: Id, caller: Reads) -> RolloutShown:
+    """One rollout: where it is, its members by wave and state, the gate's last look."""
+    with caller.read() as session:
+        return orders.shown(session, session.find(Rollout, rollout))
+
+
+@router.get("/rollouts/{rollout}/members")
+def members(
+    rollout: Id, caller: Reads, page: PageQuery, state: MemberState | None = None,
+    wave: Annotated[int | None, Query(ge=0, le=20)] = None,
+) -> Page[MemberTold]:  # fmt: skip
+    """Its devices, by name."""
+    query = select(Member).where(Member.rollout == rollout)
+    query = query if state is None else query.where(Member.state == state)
+    query = query if wave is None else query.where(Member.wave == wave)
+    with caller.read() as session:
+        session.find(Rollout, rollout)
+        return paged(session, query, Member.device, page, MemberTold.of)
+
+
+@router.get("/rollouts/{rollout}/decisions")
+def decisions_of(rollout: Id, caller: Reads, page: PageQuery) -> Page[DecisionTold]:
+    """What was decided about it, newest first."""
+    query = select(Decision).where(Decision.rollout == rollout)
+    with caller.read() as session:
+        session.find(Rollout, rollout)
+        return paged(session, query, Decision.id, page, DecisionTold.of, newest_first=True)
+
+
+@router.get("/decisions")
+def decisions(caller: Reads, page: PageQuery) -> Page[DecisionTold]:
+    """What was decided about any rollout, newest first."""
+    with caller.read() as session:
+        return paged(session, select(Decision), Decision.id, page, DecisionTold.of, newest_first=True)
+
+
+@router.post("/rollouts/{rollout}/approve")
+def approve(rollout: Id, caller: Writes) -> RolloutShown:
+    """Agree to it: somebody else than its author."""
+    with caller.write() as session:
+        row = session.lock(Rollout, rollout)
+        orders.approve(session, caller, row)
+        return caller.reply(session, orders.shown(session, row))
+
+
+@router.post("/rollouts/{rollout}/pause")
+def pause(rollout: Id, caller: Controls) -> RolloutShown:
+    """Switch no more devices until it is resumed."""
+    with caller.write() as session:
+        row = session.lock(Rollout, rollout)
+        orders.order(session, caller, row, "pause")
+        return caller.reply(session, orders.shown(session, row))
+
+
+@router.post("/rollouts/{rollout}/resume")
+def resume(rollout: Id, caller: Controls) -> RolloutShown:
+    """Go on after a pause; what was soaking soaks anew."""
+    with caller.write() as session:
+        row = session.lock(Rollout, rollout)
+        orders.order(session, caller, row, "resume")
+        return caller.reply(session, orders.shown(session, row))
+
+
+@router.post("/rollouts/{rollout}/advance")
+def advance(rollout: Id, caller: Controls) -> RolloutShown:
+    """Go to the next wave without waiting for the gate."""
+    with caller.write() as session:
+        row = session.lock(Rollout, rollout)
+        orders.order(session, caller, row, "advance")
+        return caller.reply(session, orders.shown(session, row))
+
+
+@router.post("/rollouts/{rollout}/abort")
+def abort(rollout: Id, body: Abort, caller: Controls) -> RolloutShown:
+    """End it; ``mode`` says what becomes of devices that have it."""
+    with caller.write() as session:
+        row = session.lock(Rollout, rollout)
+        orders.order(session, caller, row, "abort", body.mode)
+        return caller.reply(session, orders.shown(session, row))
+
+
+@router.post("/rollouts/{rollout}/cancel")
+def cancel(rollout: Id, caller: Controls) -> RolloutShown:
+    """Give it up before it has begun."""
+    with caller.write() as session:
+        row = session.lock(Rollout, rollout)
+        orders.order(session, caller, row, "cancel")
+        return caller.reply(session, orders.shown(session, row))
+
+
+def _same(row: Rollout) -> Rollout:
+    return row
