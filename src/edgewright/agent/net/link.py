@@ -24,6 +24,15 @@ _SHUT = {403, 409}
 _log = logging.getLogger("edgewright.agent")
 
 
+Offer = tuple[str, str, int]
+"""Bundle, rollout, attempt."""
+
+
+def offer_of(told: Status) -> Offer:
+    """What a status is about."""
+    return told.target, told.rollout, told.attempt
+
+
 class Tells(Protocol):
     """What a poll says."""
 
@@ -52,9 +61,8 @@ class Link(Closing):
         self._hub = line.dial()
         self._over, self._thread = threading.Event(), threading.Thread(target=self._run, daemon=True, name="link")
         self._told: Facts | None = None
-        self._counted = threading.Lock()
-        self.synced = 0
-        """How many polls were answered since the start."""
+        self.tried: Offer = "", "", 0
+        """The offer that the hub has heard of as being on trial, from this process."""
         self.expired = False
         """The hub said that the certificate does not stand any more."""
 
@@ -98,8 +106,8 @@ class Link(Closing):
         self._note("")
         if answer.status == 200:
             self._take(_desired(answer.body), mine)
-        with self._counted:
-            self.synced += 1
+        if sync.status.state == "trial":
+            self.tried = offer_of(sync.status)
         self._news()
 
     def failed(self, error: EdgewrightError, jitter: Jitter) -> float:

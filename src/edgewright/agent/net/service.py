@@ -61,7 +61,7 @@ class Service(Closing):
         self.source = HubSource(self.line, self.wishes, self.link, self._unwanted)
         self.agent = Agent(state, self.source, trial=trial, options=options, told=self._told)
         runtime = self.agent.runtime
-        observer = Observer(runtime.talk, self.reports, lambda: self.line.clock_s)
+        observer = Observer(runtime.talk, self.reports, time.monotonic)
         collector = Collector(state, self._logs, self._diagnostics)
         self.teller = Teller(self.link, self.reports, observer, collector, self._tick)
         keys = state / "keys"
@@ -154,6 +154,9 @@ class Service(Closing):
             machine.empty(action.reason)
 
     def _configure(self) -> None:
+        assert self.agent is not None  # noqa: S101 - narrowing
+        if not self.agent.slots.current:
+            return  # nothing that could be looked at with it
         why = self.configurer.apply(self.wishes.desired.config)
         if why:
             self.happened("config", f"the hub's configuration is refused: {why}")

@@ -36,7 +36,7 @@ _PART, _KEYS = "bundle.part", "keys"
 class Synced(Protocol):
     """The part of ``link.Link`` that matters here."""
 
-    synced: int
+    tried: tuple[str, str, int]
 
 
 class HubSource:
@@ -51,7 +51,6 @@ class HubSource:
         self._state, self._slots = line.state, Slots(line.state)
         self._local, self._files = local or _local_s, FileSource()
         self._jitter, self._wrong = Jitter(line.draw), Counter[str]()
-        self._since: tuple[str, int] = "", 0
 
     def metadata(self, now: Situation) -> Outcome:
         """Refreshed, verified, and the bundle looked up in it by its manifest's digest."""
@@ -141,13 +140,12 @@ class HubSource:
         return later(f"the window {window} is not open", min(left, _IDLE_S)) if left else done()
 
     def sync(self, now: Situation) -> Outcome:
-        """Whether a sync succeeded since this was first asked for, which is after the switch."""
+        """Whether the hub answered a sync that said that this update is on trial."""
         if _by_hand(now):
             return done()
-        digest = _update(now).bundle
-        if self._since[0] != digest:
-            self._since = digest, self._link.synced
-        return done() if self._link.synced > self._since[1] else later("no sync since the switch", _OFTEN_S)
+        update = _update(now)
+        mine = update.bundle, str(update.details.get("rollout", "")), int(update.details.get("attempt", 0))
+        return done() if self._link.tried == mine else later("no sync since the switch", _OFTEN_S)
 
     def _delta(self, hub: Hub, release: Release, work: Path) -> bool:
         """Whether a delta is here, all of it."""
