@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from edgewright import bundles
 from edgewright.agent import Device, Journal, Machine, Slots, Trial, children
 from edgewright.agent.net import HubSource, Line, Link, enrol
 from edgewright.agent.net.follow import follow, status
 from edgewright.agent.net.wishes import Wishes
+from edgewright.bundles import BundleContent, Contract, Variant
 from edgewright.core.messages import Desired, Facts, Release
+from edgewright.core.session import EngineOptions
 from edgewright.testing.agents import Witness, in_process
+from edgewright.testing.build import Build
 from edgewright.testing.hubs import TestHub
 
 NAME = "press-1"
@@ -29,6 +34,31 @@ def enrolled(hub, tmp_path):
     folder = tmp_path / "state"
     enrol(folder, hub.url, hub.token(), NAME, target="pi4")
     return folder
+
+
+def linear(path, key, weights, version):
+    """A signed bundle at ``path`` of x (n, 4) times ``weights``; its digest."""
+    build = Build()
+    build.output(build.node("MatMul", build.input("x", ["n", 4]), build.constant(weights)), ["n", weights.shape[1]])
+    model = build.model()
+    variant = Variant("onnxruntime", EngineOptions(), model)
+    calls = [{"x": np.full((1, 4), value, np.float32)} for value in (1.0, -2.0)]
+    golden = bundles.record_golden([variant], calls, count=2)
+    content = BundleContent("m", version, model.digest, (variant,), golden, Contract("host", (), {}))
+    bundle = bundles.seal(content, path.with_suffix(".folder"), key)
+    bundle.pack(path)
+    return bundle.digest
+
+
+@pytest.fixture(scope="session")
+def made(made, key):
+    """And two of half a megabyte, of which most is the same."""
+    weights = np.random.default_rng(0).normal(size=(4, 30_000)).astype(np.float32)
+    for name, factor in (("large", 1.0), ("larger", 1.5)):
+        weights[:, :30] *= factor
+        path = made.folder / f"{name}.ewb"
+        setattr(made, name, SimpleNamespace(path=path, digest=linear(path, key, weights, name)))
+    return made
 
 
 class One:

@@ -17,7 +17,9 @@ def release(bundle=B, rollout="r2", attempt=1, activate=True, **more):
 
 
 def idle(**more):
-    return Situation(**{"good": A, "result": "committed", "update": Update(A, "r1", {"rollout": "r1", "attempt": 1}), **more})
+    return Situation(
+        **{"good": A, "result": "committed", "update": Update(A, "r1", {"rollout": "r1", "attempt": 1}), **more}
+    )
 
 
 def on_the_way(state, bundle=B, rollout="r2", attempt=1):

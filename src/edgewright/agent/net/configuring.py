@@ -162,4 +162,4 @@ def _value(value: Any) -> str:
 
 def _string(text: str) -> str:
     """As TOML's basic string: JSON's escapes are among its own (TOML 1.0.0, "String")."""
-    return json.dumps(text).replace("\x7f", "\\u007f") if text.isascii() else json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

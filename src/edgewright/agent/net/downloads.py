@@ -14,6 +14,7 @@ from edgewright.core.errors import EdgewrightError
 from edgewright.core.files import storage, sync_folder
 
 PIECE_BYTES = 2**20
+_MUCH_BYTES = 64 * 1024
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -32,7 +33,7 @@ class Reading(Closing):
     def __init__(self, hub: Hub, path: str, digest: str, length: int, stopped: Callable[[], bool]) -> None:
         self._hub, self._path, self._digest, self._length, self._stopped = hub, path, digest, length, stopped
         self._response: http.client.HTTPResponse | None = None
-        self._place = 0
+        self._place = self._got = 0
 
     def read(self, start: int, length: int) -> bytes:
         """At least one byte and at most ``length``, from ``start`` on."""
@@ -40,7 +41,13 @@ class Reading(Closing):
             raise Stopped("the download is not wanted any more")
         if self._response is None or self._place != start:
             self._open(start)
-        data = self._take(length)
+        try:
+            data = self._take(length)
+        except Offline:
+            if self._got < _MUCH_BYTES:
+                raise
+            self._open(start)  # a network that breaks off now and then is gone on with at once
+            data = self._take(length)
         if self._place >= self._length:
             self.close(kept=True)
         return data
@@ -55,7 +62,7 @@ class Reading(Closing):
         self.close()
         headers = {"Range": f"bytes={start}-{self._length - 1}", "Accept-Encoding": "identity"}
         response = self._hub.begin("GET", self._path, headers=headers, seconds=PATIENCE_S)
-        self._response, self._place = response, 0
+        self._response, self._place, self._got = response, 0, 0
         told = lowered(response)
         tag = told.get("etag", "").removeprefix("W/").strip('"')
         if tag and tag != self._digest:
@@ -90,6 +97,7 @@ class Reading(Closing):
             self.close()
             raise Offline(f"the download broke off after {self._place:,} of {self._length:,} bytes")
         self._place += len(data)
+        self._got += len(data)
         return data
 
     def _refuse(self, why: str) -> None:

@@ -26,13 +26,15 @@ from edgewright.core.files import read_file, remove, storage, write_file, write_
 from edgewright.trust.updates import Release
 
 DELTA = "delta"
-_HEAD_BYTES, _WORTH, _BLOCK = 128 * 1024, 0.9, 2**18
+_HEAD_BYTES, _SMALL_BYTES, _WORTH, _BLOCK = 8 * 1024, 64 * 1024, 0.9, 2**18
 
 
 def fetch_delta(hub: Hub, release: Release, old: str, have: Path, work: Path, stopped: Callable[[], bool]) -> bool:
     """Bring all that makes the release's file of the bundle ``old`` in the folder ``have``; False where the whole is
     better. Raises Offline, Refusal (not 404), Stopped, StorageError."""
     folder = work / DELTA
+    if release.length < _SMALL_BYTES:
+        return False
     try:
         if not (folder / "recipe").is_file():
             path = f"/device/v1/deltas/{release.bundle}/{old}"
