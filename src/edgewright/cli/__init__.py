@@ -33,7 +33,6 @@ COMMANDS = {
     "alerts": "what needs somebody",
     "audit": "export a hub's audit log, and hold one against its signed heads",
     "agent": "the agent of a device: enrol, run, status, update, rollback",
-    "audit": "hold a hub's exported audit log against its signed heads",
     "why": "why a served model is slow, and why its requests are refused",
 }
 """Each command is the module ``edgewright.cli.<name>`` with ``add(parser)`` and ``run(arguments) -> exit status``."""

@@ -10,7 +10,7 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -203,7 +203,3 @@ def lowered(response: http.client.HTTPResponse) -> dict[str, str]:
 
 def _said(error: BaseException) -> str:
     return str(error)[:200] or type(error).__name__
-
-
-Dial = Callable[[], Hub]
-"""Makes a connection of one's own."""

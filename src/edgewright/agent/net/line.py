@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from edgewright.agent.net.hub import Hub, Offline, Refusal, place
 from edgewright.agent.preflight import clock_fault
@@ -190,8 +189,3 @@ def _identity(state: Path) -> DeviceIdentity:
     if found is None:
         raise TrustError(f"{state} holds no certificate; enrol again")
     return found
-
-
-def facts_of(enrolment: Enrolment) -> dict[str, Any]:
-    """What the enrolment says about the device, for ``Facts``."""
-    return {"target": enrolment.target, "labels": dict(enrolment.labels)}

@@ -34,7 +34,7 @@ from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError, StorageError
 from edgewright.core.messages import Event, Facts, Status
 
-REPORTS, LOG, LINK = "reports", "agent.log", "link.json"
+REPORTS, LOG = "reports", "agent.log"
 _IDLE_S, _HUNG_S, _LOG_BYTES = 30.0, 3600.0, 512 * 1024
 _STAYS = frozenset({"idle", "waiting", "trial", "rolling_back"})
 """States that the hub waits for: what lies between them is told when it lasts."""

@@ -106,7 +106,7 @@ class Teller(Closing):
     def _send(self, stored: Stored) -> None:
         try:
             data = render(as_report(stored))
-        except ValueError as error:
+        except (ValueError, InputError) as error:
             return self._drop(stored, str(error))
         try:
             answer = self._hub.ask("POST", REPORTS_PATH, data, most_bytes=LIMITS["Receipt"])
