@@ -84,14 +84,17 @@ class Agent(Closing):
     def run(self) -> Situation:
         """Step until the machine is idle, or ``wake`` says to stop; the situation then."""
         while self.machine.now.state != "idle" and not self._wake.is_set():
-            try:
-                pause = self.machine.step()
-            except StorageError as error:
-                self._note(error)
-                pause = _FULL_S
-            if pause:
+            if pause := self.step():
                 self._wake.wait(pause)
         return self.machine.now
+
+    def step(self) -> float:
+        """One step of the machine; after how many s to call again (0.0: at once)."""
+        try:
+            return self.machine.step()
+        except StorageError as error:
+            self._note(error)
+            return _FULL_S
 
     def update(self, bundle: Path) -> Situation:
         """Take the bundle (a file or a folder on this machine) from idle to committed, or back; how it ended is in

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgewright.agent.children import UNPACKED, Probed, check, probe
 from edgewright.agent.effects import Outcome, done, failed, later
-from edgewright.agent.guardrails import Counts, judge
+from edgewright.agent.guardrails import Counts, breach, judge
 from edgewright.agent.preflight import Needs, Room, lacks, misfit
 from edgewright.agent.runtime import Runtime
 from edgewright.agent.slots import Slots
@@ -140,9 +140,10 @@ class Device:
         same = now.facts.get("base_model") == name
         counts = self._counts(name).since(base if same else Counts())
         wrong = judge(counts, base, float(now.facts.get("promised_ms", 0.0)))
+        wrong = wrong or breach(counts, _update(now).details.get("guardrails", {}))
         if wrong:
             return failed(wrong, bad=True)
-        left = since + self._trial.seconds - self._clock()
+        left = since + float(_update(now).details.get("trial_s", self._trial.seconds)) - self._clock()
         return later("the trial goes on", min(left, _LOOK_S)) if left > 0 else self.source.sync(now)
 
     def settle(self, now: Situation) -> Outcome:

@@ -17,13 +17,15 @@ from edgewright.agent.states import Situation
 @dataclass(frozen=True)
 class Outcome:
     """``done``: on to the next state, with ``facts`` for later ones. ``later``: not now, ask again in ``after_s``.
-    ``failed``: the update ends because of ``reason``; ``bad``: and its bundle is never tried again."""
+    ``failed``: the update ends because of ``reason``; ``bad``: and its bundle is never tried again;
+    ``failure``: else, the class of what went wrong (network, storage, busy)."""
 
     verdict: Literal["done", "later", "failed"]
     reason: str = ""
     after_s: float = 0.0
     bad: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    failure: str = "busy"
 
 
 def done(**facts: Any) -> Outcome:
@@ -36,9 +38,9 @@ def later(reason: str, after_s: float) -> Outcome:
     return Outcome("later", reason, after_s)
 
 
-def failed(reason: str, bad: bool = False) -> Outcome:
+def failed(reason: str, bad: bool = False, failure: str = "busy") -> Outcome:
     """It cannot be done."""
-    return Outcome("failed", reason, bad=bad)
+    return Outcome("failed", reason, bad=bad, failure=failure)
 
 
 class Effects(Protocol):

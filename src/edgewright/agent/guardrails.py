@@ -116,6 +116,25 @@ def judge(now: Counts, before: Counts, promised_ms: float = 0.0) -> str:
     return ""
 
 
+def breach(now: Counts, limits: Mapping[str, Any]) -> str:
+    """Which of the hub's limits a bundle on trial surely breaks, as a sentence; "" for none. Pure.
+
+    ``error_rate`` and ``miss_rate``: shares of the requests, held by the same test as ``judge``'s; ``latency_p50_ms``,
+    ``latency_p95_ms``, ``latency_p99_ms``: of runs, 20 at least. Others are the hub's to look at.
+    """
+    for name, limit in sorted(limits.items()):
+        count = {"error_rate": now.failed, "miss_rate": now.late}.get(name)
+        if count is not None:
+            total = round(max(now.total, count))
+            share = min(max(float(limit), 1e-6), 1.0)
+            if count >= _FEW and binomial_tail(round(count), total, share) < _SURE:
+                return f"{name} is {count / total:.3g} over {total} requests, above the rollout's {limit:g}"
+        quantile = {"latency_p50_ms": 0.5, "latency_p95_ms": 0.95, "latency_p99_ms": 0.99}.get(name)
+        if quantile is not None and now.total >= 20 and 400.0 * now.quantile_s(quantile) > float(limit):
+            return f"{name} is above {400.0 * now.quantile_s(quantile):.3g} ms, the rollout allows {limit:g} ms"
+    return ""
+
+
 def _number(text: str) -> float:
     try:
         value = float(text)

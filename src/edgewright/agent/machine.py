@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from edgewright.agent.effects import Effects, Outcome, done
 from edgewright.agent.effects import failed as given_up
 from edgewright.agent.effects import later as postponed
 from edgewright.agent.journal import Journal
 from edgewright.agent.states import BEFORE, EXPOSED, Situation, Update, advanced, failed, offered, resumed
-from edgewright.core.errors import EdgewrightError, EngineError, InputError, TrustError
+from edgewright.core.errors import EdgewrightError, EngineError, InputError, StorageError, TrustError
 
 _AGAIN_S, _TRIES = 5.0, 8
 """When what failed because of the moment is tried again, and how often in one state before the update is abandoned."""
@@ -68,17 +69,34 @@ class Machine:
         if then != self.now:
             self._record(then)
 
-    def revert(self, reason: str) -> None:
-        """Give the last commit back: ``before`` is to serve again, and what is served now is not tried again. Raises
-        InputError where there is nothing to go back to, and StorageError."""
+    def amend(self, update: Update) -> None:
+        """The update on its way has other details now (the offer was renewed). Raises StorageError."""
+        if self.now.update is not None and self.now.update.bundle == update.bundle and self.now.update != update:
+            self._record(replace(self.now, update=update))
+
+    def empty(self, reason: str) -> None:
+        """Serve nothing, as before the first bundle. Raises InputError while an update is on its way, StorageError."""
+        now = self.now
+        if now.state != "idle":
+            raise InputError("an update is on its way; wait for it, or abandon it")
+        if now.good:
+            gone = Update(now.good)
+            self._record(replace(now, state="rolling_back", update=gone, good="", before="", reason=reason, failure=""))
+
+    def revert(self, reason: str, bad: bool = True) -> None:
+        """Give the last commit back: ``before`` is to serve again, and what is served now is not tried again unless it
+        is not ``bad``. Raises InputError where there is nothing to go back to, and StorageError."""
         now = self.now
         if now.state != "idle" or not now.before:
             raise InputError("there is no bundle to go back to, or an update is on its way")
         gone = Update(now.good)
-        bad = {**now.bad, now.good: reason[:300]}
-        self._record(
-            replace(now, state="rolling_back", update=gone, good=now.before, before="", bad=bad, reason=reason)
-        )
+        known = {**now.bad, now.good: reason[:300]} if bad else now.bad
+        back = replace(now, state="rolling_back", update=gone, good=now.before, before="", bad=known, reason=reason)
+        self._record(replace(back, failure="bundle" if bad else ""))
+
+    def history(self) -> list[tuple[int, dict[str, Any]]]:
+        """The journal's records, oldest first."""
+        return self._journal.history()
 
     def step(self) -> float:
         """Do the effect of the state and record what follows; after how many s to call again (0.0: at once). In
@@ -89,7 +107,10 @@ class Machine:
         outcome = self._outcome(now)
         if outcome.verdict == "later":
             return outcome.after_s
-        then = advanced(now, outcome.facts) if outcome.verdict == "done" else failed(now, outcome.reason, outcome.bad)
+        if outcome.verdict == "done":
+            then = advanced(now, outcome.facts)
+        else:
+            then = failed(now, outcome.reason, outcome.bad, outcome.failure)
         if now.state == "rolling_back" and then != now:
             then = replace(then, good=str(outcome.facts.get("good", now.good)))  # the good one may be damaged, too
         if then == now:  # the way back cannot fail: it is tried again
@@ -105,7 +126,8 @@ class Machine:
         except EdgewrightError as error:
             self._tries += 1
             if now.state in BEFORE | EXPOSED and self._tries >= _TRIES:
-                return given_up(str(error))
+                kind = "storage" if isinstance(error, StorageError) else str(getattr(error, "failure", "busy"))
+                return given_up(str(error), failure=kind)
             return postponed(str(error), _AGAIN_S)
 
     def _record(self, then: Situation) -> None:
@@ -128,7 +150,7 @@ def _damaged(now: Situation, found: str) -> Situation:
     told = f"bundle {wanted} on the disk is damaged" if wanted else "the journal names no bundle"
     good = found or now.good
     if now.state in EXPOSED:
-        return replace(failed(now, told, bad=False), good=good)
+        return replace(failed(now, told, bad=False, failure="storage"), good=good)
     if now.state == "committed":
         return replace(now, state="rolling_back", good=good, before="", reason=told)
     return replace(now, good=good, before="" if now.before == found else now.before, reason=told)

@@ -39,6 +39,13 @@ class Process:
             return self._child.poll() is None
         return not select.select([self._handle], [], [], 0.0)[0]
 
+    def arguments(self) -> list[str]:
+        """Its command line (proc(5)); nothing where it cannot be read."""
+        try:
+            return os.fsdecode(Path(f"/proc/{self.pid}/cmdline").read_bytes()).split("\0")
+        except OSError:
+            return []
+
     def wait(self, seconds: float) -> bool:
         """Whether it has ended within so many s."""
         if self._child is not None:

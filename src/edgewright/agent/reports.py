@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class Reports(Closing):
     def __init__(self, folder: Path, most_bytes: int = 16 * 2**20) -> None:
         self._folder, self._most = folder, most_bytes
         self.boot, self.sequence, self.lost, self.trouble = uuid.uuid4().hex, 0, 0, ""
+        self._lock = threading.RLock()  # what happens is told on one thread, and sent on another
         with contextlib.suppress(StorageError), storage(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             sync_folder(folder.parent)
@@ -74,6 +76,10 @@ class Reports(Closing):
     def append(self, value: Mapping[str, Any], *, urgent: bool = False) -> int | None:
         """The sequence number of the report, which is on the disk when this returns; None when it is refused for
         want of room, and counted. Raises InputError for one of more than 64 KiB."""
+        with self._lock:
+            return self._append(value, urgent)
+
+    def _append(self, value: Mapping[str, Any], urgent: bool) -> int | None:
         told = [{LOST: self.lost}] if self.lost else []
         numbered = enumerate([*told, dict(value)], self.sequence + 1)
         frames = [frame({"b": self.boot, "s": number, "v": one}) for number, one in numbered]
@@ -96,11 +102,12 @@ class Reports(Closing):
     def batch(self, most_bytes: int = 256 * 1024) -> list[Report]:
         """The oldest ones that are not acknowledged, of together so many bytes (but one at least)."""
         found, size = list[Report](), 0
-        for _, _, report, length in self._waiting():
-            size += length
-            if found and size > most_bytes:
-                break
-            found.append(report)
+        with self._lock:
+            for _, _, report, length in self._waiting():
+                size += length
+                if found and size > most_bytes:
+                    break
+                found.append(report)
         return found
 
     def waiting(self) -> Iterator[Report]:
@@ -110,12 +117,13 @@ class Reports(Closing):
     def acknowledge(self, boot: str, sequence: int) -> None:
         """This one and all before it were told: they are given out no more. One that is not there changes nothing (it
         was acknowledged before). Raises StorageError; then they may be given out again."""
-        for number, end, report, _ in self._waiting():
-            if (report.boot, report.sequence) == (boot, sequence):
-                write_file(self._folder / _MARK, canonical_json({"file": number, "end": end}), 0o600)
-                self._head = number, end
-                self._drop()
-                return
+        with self._lock:
+            for number, end, report, _ in self._waiting():
+                if (report.boot, report.sequence) == (boot, sequence):
+                    write_file(self._folder / _MARK, canonical_json({"file": number, "end": end}), 0o600)
+                    self._head = number, end
+                    self._drop()
+                    return
 
     def close(self) -> None:
         """Give the file back."""

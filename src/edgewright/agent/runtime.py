@@ -61,6 +61,11 @@ class Runtime:
         self.talk = Talk(self.socket)
 
     @property
+    def log(self) -> Path:
+        """What it wrote to its standard output and error."""
+        return self._run / "runtime.log"
+
+    @property
     def alive(self) -> bool:
         """Whether its process runs."""
         return self.process is not None and self.process.alive
@@ -74,7 +79,7 @@ class Runtime:
         if folder is None:
             raise EngineError(f"bundle {digest[:12]} is not on the disk")
         with self.lock:
-            if not self.alive or not self.answers():
+            if not self.alive or not self.answers() or not self._knows_keys():
                 self.restart()
             elif digest not in self.serving():
                 self.talk.load(folder.name)
@@ -82,6 +87,11 @@ class Runtime:
                 reasons = [one.reason for one in self.index() if one.name == folder.name and one.reason]
                 why = (reasons or ["it says not why"])[0]
                 raise EngineError(f"the runtime does not serve bundle {digest[:12]}: {why}")
+
+    def _knows_keys(self) -> bool:
+        """Whether the process was started with all keys that count now: it reads them once."""
+        told = self.process.arguments() if self.process is not None else []
+        return not told or all(str(key) in told for key in self._keys())
 
     def index(self) -> list[Served]:
         """What it serves; nothing where it does not answer."""
@@ -107,7 +117,7 @@ class Runtime:
         command += [*self._options, *(part for key in self._keys() for part in ("--key", str(key)))]
         if (self._state / "runtime.toml").is_file():
             command += ["--config", str(self._state / "runtime.toml")]
-        log = self._run / "runtime.log"
+        log = self.log
         self.process = start(command, self._run / "runtime.json", log)
         end = time.monotonic() + _START_S
         while not self.answers():

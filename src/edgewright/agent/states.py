@@ -68,7 +68,8 @@ class Situation:
     ``update``: on its way, or the last one in ``idle``; ``good``: the bundle that was committed last, ``before``: the
     one before it, both kept on the disk ("": none); ``bad``: digests that failed, with the reason, the newest last;
     ``attempt``: how often the agent has ended in this state; ``reason``: why it is in this state; ``facts``: what
-    effects left for later ones; ``result``: how the last update ended.
+    effects left for later ones; ``result``: how the last update ended; ``failure``: the class of what went wrong with
+    it: bundle, network, storage, busy.
     """
 
     state: str = "idle"
@@ -80,6 +81,7 @@ class Situation:
     reason: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     result: str = ""
+    failure: str = ""
 
     @property
     def serving(self) -> str:
@@ -118,7 +120,7 @@ def offered(now: Situation, update: Update) -> Situation:
         raise InputError(f"bundle {update.bundle[:12]} failed here before ({now.bad[update.bundle]}); seal another one")
     if now.state != "idle":
         raise InputError(f"an update is on its way ({now.state}); wait for it, or abandon it")
-    return replace(now, state="metadata", update=update, attempt=0, reason="", facts={}, result="")
+    return replace(now, state="metadata", update=update, attempt=0, reason="", facts={}, result="", failure="")
 
 
 def advanced(now: Situation, facts: Mapping[str, Any] | None = None) -> Situation:
@@ -134,9 +136,9 @@ def advanced(now: Situation, facts: Mapping[str, Any] | None = None) -> Situatio
     return then
 
 
-def failed(now: Situation, reason: str, bad: bool) -> Situation:
+def failed(now: Situation, reason: str, bad: bool, failure: str = "busy") -> Situation:
     """The update ends: abandoned before the switch, rolled back after it. ``bad``: the bundle is at fault, and never
-    tried again. From any other state the situation as it is."""
+    tried again; ``failure``: else, the class of what is. From any other state the situation as it is."""
     reason = reason[:_MOST_TOLD]
     if now.state not in BEFORE | EXPOSED or now.update is None:
         return now
@@ -146,7 +148,7 @@ def failed(now: Situation, reason: str, bad: bool) -> Situation:
         known.pop(now.update.bundle, None)
         known[now.update.bundle] = reason
         known = dict(list(known.items())[-_MOST_BAD:])
-    return replace(now, state=state, bad=known, attempt=0, reason=reason)
+    return replace(now, state=state, bad=known, attempt=0, reason=reason, failure="bundle" if bad else failure)
 
 
 _PATIENCE = {"metadata": 20, "preflight": 20, "shadowing": 10, "switching": 3, "trial": 3}

@@ -32,6 +32,7 @@ COMMANDS = {
     "device": "let a device in, look at it, shut it out",
     "alerts": "what needs somebody",
     "audit": "export a hub's audit log, and hold one against its signed heads",
+    "agent": "the agent of a device: enrol, run, status, update, rollback",
     "why": "why a served model is slow, and why its requests are refused",
 }
 """Each command is the module ``edgewright.cli.<name>`` with ``add(parser)`` and ``run(arguments) -> exit status``."""

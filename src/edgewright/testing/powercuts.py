@@ -155,9 +155,11 @@ class _Cutter:
             elif kind == "folder":
                 self.real["mkdir"](after / name)
                 self._leave_folder(what, path, after / name, now)
+                (after / name).chmod(_mode(path, 0o700))
             else:
                 with (after / name).open("wb") as stream:
                     stream.write(self._content(what, path))
+                (after / name).chmod(_mode(path, 0o600))
 
     def _content(self, inode: int, live: Path | None) -> bytes:
         synced = self.files.get(inode, b"")
@@ -167,6 +169,11 @@ class _Cutter:
         before, size = synced.ljust(len(whole), b"\0"), self.rng.choice([512, 37])
         parts = [self.rng.choice([before, whole])[at : at + size] for at in range(0, len(before), size)]
         return b"".join(parts)
+
+
+def _mode(live: Path | None, gone: int) -> int:
+    """Who may read it: as it was, or ``gone`` where it is not there any more."""
+    return gone if live is None else stat.S_IMODE(live.lstat().st_mode)
 
 
 def _names(folder: Path) -> dict[str, Any]:

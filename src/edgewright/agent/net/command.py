@@ -1,0 +1,177 @@
+"""The agent's command line, for ``edgewright agent`` and ``python -m edgewright.agent`` alike."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgewright.agent.agent import Agent
+from edgewright.agent.journal import Journal
+from edgewright.agent.net.enrolment import NotYet, enrol, key_digest
+from edgewright.agent.net.line import Enrolment
+from edgewright.agent.net.notify import unit
+from edgewright.agent.net.service import Service
+from edgewright.agent.net.wishes import Wishes
+from edgewright.agent.process import find
+from edgewright.agent.slots import Slots
+from edgewright.agent.states import Situation
+from edgewright.core.errors import EdgewrightError, InputError
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, summary: str) -> argparse.ArgumentParser:
+        found = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        found.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        found.add_argument("--state", type=Path, required=True, metavar="FOLDER", help="the agent's own folder")
+        return found
+
+    one = action("enrol", "make this device known to a hub").add_argument
+    one("--hub", required=True, metavar="URL", help="its device listener: https://HOST:8444")
+    one("--token", default="", metavar="T", help="a one-time token of the hub's; '-' reads it from standard input")
+    one("--anchor", default="", metavar="DIGEST", help="without a token: the digest of the hub's root certificate")
+    one("--name", default="", help="the device's name, if the hub agrees")
+    one("--target", default="", help="its device class, for bundles that are for some hardware only")
+    one("--label", action="append", default=[], metavar="KEY=VALUE", help="for groups and strata; repeatable")
+    one("--wait", action="store_true", help="without a token: wait until somebody authorises this device's key")
+    run = action("run", "update, serve and report, until it is stopped")
+    run.add_argument("--stop-runtime", action="store_true", help="what serves ends, too; else it serves on")
+    run.add_argument("options", nargs="*", metavar="-- OPTIONS", help="of edgewright serve: -- --http 0.0.0.0:8000 ...")
+    action("status", "where this device is, without a network")
+    update = action("update", "take a bundle from a file or folder, without a network")
+    update.add_argument("bundle", type=Path, help="as a folder or a single file")
+    action("rollback", "back to the bundle before, without a network")
+    action("unit", "print a systemd unit (not tried by our tests: they run where no systemd is)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status 0 done, 1 not."""
+    return _ACTIONS[arguments.action](arguments)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``python -m edgewright.agent``."""
+    parser = argparse.ArgumentParser(prog="python -m edgewright.agent", description="The agent of a device.")
+    add(parser)
+    try:
+        return run(parser.parse_args(argv))
+    except EdgewrightError as error:
+        sys.stderr.write(f"edgewright: {_plain(str(error))}\n")
+        return error.exit_status
+
+
+def _enrol(arguments: argparse.Namespace) -> int:
+    token = sys.stdin.readline(1024).strip() if arguments.token == "-" else arguments.token  # noqa: S105 - no secret
+    labels = dict(_pair(text) for text in arguments.label)
+    if not token:
+        _say(f"this device's key: {key_digest(arguments.state)}")
+    while True:
+        try:
+            made = enrol(
+                arguments.state, arguments.hub, token, arguments.name, labels, target=arguments.target,
+                anchor=arguments.anchor,
+            )  # fmt: skip
+        except NotYet as error:
+            if not arguments.wait:
+                raise
+            time.sleep(max(error.after_s, 1.0))
+            continue
+        _say(f"enrolled as {made.device} of {made.tenant} at {made.url}")
+        return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    service = Service(arguments.state, arguments.options)
+    with service:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: service.stop())
+        service.run()
+        if arguments.stop_runtime and service.agent is not None:
+            service.agent.runtime.stop()
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    state: Path = arguments.state
+    if not state.is_dir():
+        raise InputError(f"{state} is no agent's folder; name the one that it runs on")
+    now = Situation()
+    if (state / "journal").is_file():
+        with Journal(state / "journal") as journal:
+            now = now if journal.last is None else Situation.from_json(journal.last)
+    runtime = find(state / "run" / "runtime.json") if (state / "run" / "runtime.json").is_file() else None
+    told = [("state", now.state), ("serves", Slots(state).current or "nothing"), ("good", now.good or "none")]
+    told += [("before", now.before or "none"), ("runtime", "runs" if runtime is not None else "does not run")]
+    if now.update is not None:
+        told += [("update", f"{now.update.bundle} {now.result or 'on its way'}")]
+    told += [("reason", now.reason)] if now.reason else []
+    told += [("refused", f"{bundle[:12]} {why}") for bundle, why in now.bad.items()]
+    if (state / "hub.json").is_file():
+        enrolment, desired = Enrolment.load(state), Wishes(state).desired
+        told += [("hub", f"{enrolment.url} as {enrolment.tenant}/{enrolment.device}")]
+        wanted = "nothing yet" if desired.release is None else desired.release.bundle or "nothing served"
+        told += [("wanted", f"{wanted} (revision {desired.revision})")]
+    if runtime is not None:
+        runtime.let_go()
+    for name, value in told:
+        _say(f"{name:<8} {_plain(value)}")
+    return 0
+
+
+def _update(arguments: argparse.Namespace) -> int:
+    with Agent(arguments.state) as agent:
+        agent.start()
+        now = agent.update(arguments.bundle)
+        if now.result == "committed":
+            Wishes(arguments.state).overrule()
+    return _ended(now)
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    with Agent(arguments.state) as agent:
+        agent.start()
+        return _ended(agent.roll_back(), "rolled_back")
+
+
+def _ended(now: Situation, wanted: str = "committed") -> int:
+    _say(f"{now.result}: {now.good or 'nothing'} serves{f' ({_plain(now.reason)})' if now.reason else ''}")
+    return 0 if now.result == wanted else 1
+
+
+def _unit(arguments: argparse.Namespace) -> int:
+    found = shutil.which("edgewright")
+    command = f"{found} agent" if found else f"{sys.executable} -m edgewright.agent"
+    sys.stdout.write("# Not tried by Edgewright's tests: check it with systemd-analyze verify.\n")
+    sys.stdout.write(unit(str(arguments.state.resolve()), command))
+    return 0
+
+
+_ACTIONS: Mapping[str, Callable[[Any], int]] = {
+    "enrol": _enrol, "run": _run, "status": _status, "update": _update, "rollback": _rollback, "unit": _unit,
+}  # fmt: skip
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equal, value = text.partition("=")
+    if not equal or not key:
+        raise InputError(f"{text[:80]!r} is no label; it reads KEY=VALUE")
+    return key, value
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
