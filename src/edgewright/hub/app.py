@@ -8,13 +8,17 @@ from starlette.types import ASGIApp
 
 from edgewright import __version__
 from edgewright.hub.accounts import routes_account, routes_audit, routes_oidc, routes_users
+from edgewright.hub.fleet import routes_devices, routes_enrolments, routes_telemetry
 from edgewright.hub.state import State
 from edgewright.hub.web.idempotency import Replayed
 from edgewright.hub.web.openapi import describe
 from edgewright.hub.web.problems import add_problems
 from edgewright.hub.web.shell import Shell
 
-ROUTERS = (routes_account.router, routes_users.router, routes_oidc.router, routes_audit.router)
+ROUTERS = (
+    routes_account.router, routes_users.router, routes_oidc.router, routes_audit.router, routes_devices.router,
+    routes_enrolments.router, routes_telemetry.router,
+)  # fmt: skip
 BODIES: dict[str, int] = {}
 """Path prefixes whose bodies may be longer than a mebibyte, with their limits in bytes (0: the route counts itself)."""
 

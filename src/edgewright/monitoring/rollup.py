@@ -95,7 +95,7 @@ def take(ledger: Seen, rollup: Callable[[Key], Rollup | None], device: str, repo
     groups: dict[Key, list[Observation]] = {}
     for one in report.observations:
         placed = replace(one, began_s=place(one, received_s))
-        groups.setdefault(_key(device, placed, received_s), []).append(placed)
+        groups.setdefault(key_of(device, placed, received_s), []).append(placed)
     write = []
     for key, parts in groups.items():
         seen = Seen().with_one(report.boot, report.sequence)
