@@ -89,6 +89,12 @@ class DeviceProtocol(HttpToolsProtocol):
         """Whether the client has kept us waiting for longer than a request may take (``now``: the loop's clock)."""
         return self._since is not None and now - self._since > (HEAD_S if self._in_head else BODY_S)
 
+    @property
+    def done(self) -> bool:
+        """Whether nothing is being answered, and all that was written has gone out."""
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not self.transport.get_write_buffer_size()
+
     def give_up(self) -> None:
         """End the connection without a word."""
         self.transport.abort()

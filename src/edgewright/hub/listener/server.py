@@ -33,7 +33,8 @@ HANDSHAKE_S, KEEP_ALIVE_S = 10.0, 75
 _MOST_HANDSHAKES = 512
 _BUFFER_BYTES = 16 * 2**10  # of asyncio's TLS, for each connection: 256 kB by default
 _SWEEP_S, _CONTEXT_S = 2.0, 60.0
-_GRACE_S = 10.0
+_GRACE_S, _GOODBYE_S = 10.0, 0.5
+"""At its end: for requests that are being answered; for clients to close after their last answer."""
 _LOG = logging.getLogger("edgewright.hub")
 
 
@@ -42,7 +43,8 @@ class Listener:
 
     def __init__(self, state: State, listening: socket.socket, names: Sequence[str]) -> None:
         self._state, self._socket, self._names = state, listening, tuple(names)
-        self._ready, self._failed = threading.Event(), None
+        self._ready = threading.Event()
+        self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="edgewright-devices", daemon=True)
         self._handshakes: OrderedDict[asyncio.Task[None], socket.socket] = OrderedDict()
         self.app: DeviceApp | None = None
@@ -56,9 +58,13 @@ class Listener:
             raise self._failed
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Take no more connections and send the devices away; the block's end waits for it."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._end.set)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
         self._thread.join()
 
     def _run(self) -> None:
@@ -69,7 +75,7 @@ class Listener:
         except Exception as error:  # noqa: BLE001 - told to whoever started the thread
             if self._ready.is_set():
                 _LOG.error("the device listener ended", exc_info=error)
-            self._failed = error  # type: ignore[assignment]
+            self._failed = error
         finally:
             self._ready.set()
 
@@ -163,9 +169,12 @@ class Listener:
             task.cancel()
         for connection in list(self._connections.connections):
             connection.shutdown()
-        until = self._loop.time() + _GRACE_S
-        while self._connections.connections and self._loop.time() < until:
+        began = self._loop.time()
+        while self._connections.connections and self._loop.time() < began + _GRACE_S:
             await asyncio.sleep(0.05)
+            if self._loop.time() > began + _GOODBYE_S:
+                for connection in [one for one in self._connections.connections if one.done]:
+                    connection.transport.abort()
         for connection in list(self._connections.connections):
             connection.transport.abort()
         await asyncio.sleep(0)
