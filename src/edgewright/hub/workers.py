@@ -8,12 +8,12 @@ worker that died is started again, at growing intervals when it dies soon. SIGTE
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _SOCKETS, _READY = "EDGEWRIGHT_SOCKETS", "EDGEWRIGHT_READY"
 _START_S, _END_S = 120.0, 40.0
 _SOON_S, _LONGEST_S = 10.0, 30.0
+_LOG = logging.getLogger("edgewright.hub")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class _Parent:
         """Replace each worker, the next one only when the one before it takes connections."""
         for worker in list(self._workers):
             if not self._start():
-                print("a new worker did not start: those that are there stay", file=sys.stderr, flush=True)
+                _LOG.error("a new worker did not start: those that are there stay")
                 return
             worker.process.terminate()
             self._wait(worker)
@@ -136,7 +137,7 @@ class _Parent:
             soon = now - worker.began < _SOON_S
             self._pause_s = min(self._pause_s * 2, _LONGEST_S) if soon else 1.0
             self._again = now + self._pause_s if soon else now
-            print(f"a worker ended ({worker.process.returncode}); another is started", file=sys.stderr, flush=True)
+            _LOG.error("a worker ended (%s); another is started", worker.process.returncode)
         if len(self._workers) < self._count and now >= self._again and not self._start():
             self._pause_s = min(self._pause_s * 2, _LONGEST_S)
             self._again = time.monotonic() + self._pause_s

@@ -151,7 +151,8 @@ def quantiles(rollup: Rollup, name: str, shares: Sequence[float]) -> dict[float,
     return {share: series[name].sketch.quantile(share) for share in shares}
 
 
-def _key(device: str, one: Observation, received_s: float) -> Key:
+def key_of(device: str, one: Observation, received_s: float) -> Key:
+    """The rollup that an observation goes into, which is in the hub's time already (``place``)."""
     hour = int(one.began_s // HOUR_S) * HOUR_S
     key = Key(device, one.model, one.bundle, hour, HOUR_S)
     # What comes after its hour was folded goes where the hour went.

@@ -8,10 +8,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from edgewright.core.errors import InputError, TrustError
 from edgewright.core.messages import Enrol, Enrolled, Facts
@@ -84,15 +84,19 @@ def enrol(
 
 
 def issue(session: Scoped, ours: Authority, name: str, request: DeviceRequest, now: datetime) -> Issued:
-    """A certificate for the device, with the row without which it would let nobody in."""
+    """A certificate for the device, with the row without which it would let nobody in.
+
+    ``made`` grows from one to the next whatever the hub's clock does: it says which of two is the newer one."""
     issued = ours.issue_device(request, Identity(session.tenant, name), now)
     peer = issued.peer
     used = session.scalar(select(Device.serial).where(Device.name == name))
     old = select(Certificate).where(Certificate.device == name, Certificate.serial != (used or ""))
     for one in session.scalars(old.order_by(Certificate.made.desc())).all()[_KEPT - 1 :]:
         session.delete(one)
+    newest = session.scalar(select(func.max(Certificate.made)).where(Certificate.device == name))
+    made = now if newest is None else max(now, newest + timedelta(milliseconds=1))
     session.add(
-        Certificate(serial=peer.serial, device=name, key=peer.key, made=now, until=peer.not_after, revoked=None)
+        Certificate(serial=peer.serial, device=name, key=peer.key, made=made, until=peer.not_after, revoked=None)
     )
     session.flush()
     return issued

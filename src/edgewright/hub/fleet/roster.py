@@ -106,5 +106,5 @@ def used(session: Scoped, items: Iterable[tuple[str, str]]) -> None:
     revise(session, rows)
 
 
-def _devices() -> Select[tuple[str, str, int, datetime | None, str]]:
+def _devices() -> Select[str, str, int, datetime | None, str]:
     return select(Device.tenant, Device.name, Device.revision, Device.revoked, Device.serial)

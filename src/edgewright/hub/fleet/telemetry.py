@@ -17,6 +17,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from edgewright.core.messages import Event, Observation, Report
+from edgewright.core.messages.observations import merge
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet import watches
 from edgewright.hub.fleet.packing import find, pack, put
@@ -94,7 +95,7 @@ def _by_key(told: Iterable[Observation], received_s: float) -> dict[rollup.Key, 
 
 
 def _contribute(session: Scoped, group: str, key: rollup.Key, parts: list[Observation]) -> None:
-    told = pack(rollup.merge(parts).to_json())
+    told = pack(merge(parts).to_json())
     session.add(
         Contribution(
             id=new_id("con"), group=group, model=key.model, bundle=key.bundle, began_s=key.began_s,

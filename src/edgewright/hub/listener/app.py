@@ -10,10 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.hub.errors import Absent, Conflict, TooMany
-from edgewright.hub.fleet import uploads
-from edgewright.hub.fleet.presence import seen
+from edgewright.hub.fleet import presence, statuses, uploads
 from edgewright.hub.fleet.roster import Fresh, used
-from edgewright.hub.fleet.statuses import store
 from edgewright.hub.listener.answers import Answer, Call, Gone, Refusal, later
 from edgewright.hub.listener.comings import Comings
 from edgewright.hub.listener.fetches import Fetches
@@ -21,7 +19,7 @@ from edgewright.hub.listener.gate import Gate
 from edgewright.hub.listener.polls import Polls
 from edgewright.hub.listener.tellings import Tellings, store_reports
 from edgewright.hub.listener.watcher import Watcher
-from edgewright.hub.listener.writer import Writer
+from edgewright.hub.listener.writer import Store, Writer
 from edgewright.hub.state import State
 
 _LOG = logging.getLogger("edgewright.hub")
@@ -37,12 +35,9 @@ class DeviceApp:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        stores = {
-            "status": store,
-            "seen": lambda session, items: [seen(session, names, now) for names, now in items],
-            "serial": used,
-            "report": store_reports,
-        }
+        stores: dict[str, Store] = {
+            "status": statuses.store, "seen": presence.store, "serial": used, "report": store_reports
+        }  # fmt: skip
         self._writer = Writer(state.database, stores)
         self.gate = Gate(state, self._writer)
         self.polls = Polls(state, self.gate, self._writer)

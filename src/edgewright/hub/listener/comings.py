@@ -81,5 +81,4 @@ class Comings:
             return device, issued
 
         device, issued = await self._writer.call(known.key.tenant, job)
-        known.certificates[issued.peer.serial] = now
         return answer_of(enrolled(device, issued, ours))

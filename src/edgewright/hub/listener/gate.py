@@ -77,9 +77,7 @@ class Gate:
         if known is None:
             raise Refusal("unknown-caller", "this device is not known here; enrol it")
         if not known.revoked and peer.serial not in known.certificates:
-            raise Refusal(
-                "unknown-caller", "this certificate is not, or no more, known here; enrol again"
-            )
+            raise Refusal("unknown-caller", "this certificate is not, or no more, known here; enrol again")
         return known
 
     def _check_newest(self, known: Known, peer: Peer, network: str) -> None:

@@ -4,7 +4,7 @@ patience."""
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -66,7 +66,7 @@ class DeviceProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The scope tells the app whose connection this is."""
         super().on_message_begin()
-        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
+        cast("dict[str, Any]", self.scope)[CONNECTION] = self
         self._in_head, self._head_bytes = True, 0
 
     def on_headers_complete(self) -> None:

@@ -69,7 +69,7 @@ class Listener:
 
     def _run(self) -> None:
         # Before any connection is made: what asyncio's TLS holds for each.
-        asyncio.sslproto.SSLProtocol.max_size = _BUFFER_BYTES  # type: ignore[attr-defined]
+        asyncio.sslproto.SSLProtocol.max_size = _BUFFER_BYTES
         try:
             asyncio.run(self._serve())
         except Exception as error:  # noqa: BLE001 - told to whoever started the thread
@@ -142,8 +142,8 @@ class Listener:
         while True:
             await asyncio.sleep(_SWEEP_S)
             now = self._loop.time()
-            for connection in list(self._connections.connections):
-                if isinstance(connection, DeviceProtocol) and connection.overdue(now):
+            for connection in self._open():
+                if connection.overdue(now):
                     connection.give_up()
             assert self.app is not None  # noqa: S101
             self.app.polls.present()
@@ -167,14 +167,18 @@ class Listener:
         self.app.polls.stop()
         for task in list(self._handshakes):
             task.cancel()
-        for connection in list(self._connections.connections):
+        for connection in self._open():
             connection.shutdown()
         began = self._loop.time()
         while self._connections.connections and self._loop.time() < began + _GRACE_S:
             await asyncio.sleep(0.05)
             if self._loop.time() > began + _GOODBYE_S:
-                for connection in [one for one in self._connections.connections if one.done]:
-                    connection.transport.abort()
-        for connection in list(self._connections.connections):
-            connection.transport.abort()
+                for connection in self._open():
+                    if connection.done:
+                        connection.give_up()
+        for connection in self._open():
+            connection.give_up()
         await asyncio.sleep(0)
+
+    def _open(self) -> list[DeviceProtocol]:
+        return [one for one in self._connections.connections if isinstance(one, DeviceProtocol)]

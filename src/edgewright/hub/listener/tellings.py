@@ -10,6 +10,8 @@ from typing import NamedTuple
 from edgewright.core.messages import LIMITS, Receipt, Report, read
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet import uploads
+from edgewright.hub.fleet.roster import Key
+from edgewright.hub.fleet.tables import Device
 from edgewright.hub.fleet.telemetry import take
 from edgewright.hub.listener.answers import Answer, Call, Refusal, answer_of
 from edgewright.hub.listener.gate import Gate
@@ -67,7 +69,13 @@ class Tellings:
             raise Refusal("unfit", "the number of a request is a whole number")
         key = let.known.key
         self._rates.take("/".join(key), 10.0)
+        if not await asyncio.to_thread(self._asked, key, kind, int(number)):
+            raise Refusal("not-found", "nobody asked for this", close=True)
         async with self._uploads:
             data = await call.body(uploads.MOST_BYTES)
             await asyncio.to_thread(uploads.keep, self._state, key.tenant, key.device, kind, int(number), data)
         return Answer(204)
+
+    def _asked(self, key: Key, kind: str, number: int) -> bool:
+        with self._state.database.read(key.tenant) as session:
+            return 0 < number <= int(session.find(Device, key.device).collect.get(kind, 0))
