@@ -14,7 +14,11 @@ from edgewright.hub.accounts.people import make_tenant
 from edgewright.hub.app import make_app
 from edgewright.hub.database import Database
 from edgewright.hub.database.migrating import migrate
+from edgewright.hub.fleet.desired import assign
+from edgewright.hub.fleet.tables import Device
+from edgewright.hub.listener import Listener
 from edgewright.hub.secrets import Passwords
+from edgewright.hub.serving import Address, bind
 from edgewright.hub.state import open_state
 from edgewright.hub.web.rates import Rates
 
@@ -140,3 +144,51 @@ class Hub:
 @pytest.fixture
 def hub(state):
     return Hub(state)
+
+
+class Fleet:
+    """A hub with its device listener, and devices of the tenant ``north`` that talk to it."""
+
+    def __init__(self, hub, folder):
+        self.hub, self.state, self.north, self.folder = hub, hub.state, hub.north, folder
+        self.tenant = hub.tenants["north"]
+        self.devices = []
+
+    def token(self, by=None, **about):
+        return (by or self.north).post("/api/edge/enrolments", about)["token"]
+
+    def device(self, name, by=None, **about):
+        """An enrolled one."""
+        made = self.stranger(name)
+        status, told = made.enrol(self.token(by, device=name, **about))
+        assert status == 200, told
+        return made
+
+    def stranger(self, name):
+        self.devices.append(DEVICES.Device(self.folder / f"{name}-{len(self.devices)}", self.url))
+        return self.devices[-1]
+
+    def assign(self, release, *names):
+        with self.state.database.write(self.tenant) as session:
+            assign(session, dict.fromkeys(names, release))
+
+    def row(self, name, kind=Device):
+        with self.state.database.read(self.tenant) as session:
+            return session.get(kind, (self.tenant, name))
+
+    def audit(self, action):
+        return [one for one in self.north.get("/api/edge/audit?limit=200")["items"] if one["action"] == action]
+
+
+DEVICES = _load("devices")
+
+
+@pytest.fixture
+def fleet(hub, tmp_path):
+    made = Fleet(hub, tmp_path / "devices")
+    listening = bind(Address("127.0.0.1", 0))
+    made.url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+    with Listener(hub.state, listening, ["localhost", "127.0.0.1"]) as made.listener:
+        yield made
+        for one in made.devices:
+            one.close()

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
+from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
 from edgewright.hub.library.tables import Bundle
 from edgewright.hub.rollouts.tables import Rollout
@@ -13,6 +14,22 @@ OPEN = {
     ("post", "/api/edge/login"), ("get", "/api/edge/login/provider"), ("get", "/api/edge/login/provider/callback"),
 }  # fmt: skip
 VERBS = ("get", "put", "post", "patch", "delete")
+
+
+FIXED = {"kind": "log", "number": "1"}
+"""Parts of paths that are no ids."""
+
+
+def id_of(names):
+    return [name for name in names if name not in FIXED][-1]
+
+
+def add_device(hub, tenant, name):
+    now = hub.state.clock()
+    with hub.state.database.write(hub.tenants[tenant]) as session:
+        told = {"labels": {}, "facts": {}, "config": {}, "collect": {}, "status": {}}
+        session.add(Device(name=name, revision=1, made=now, changed=now, **told))
+    return name
 
 
 def operations(document):
@@ -80,19 +97,22 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         "token": hub.south.post("/api/edge/tokens", {"name": "t"})["id"],
         "digest": bundle_of(hub, "south"),
         "rollout": rollout_of(hub, "south"),
+        "device": add_device(hub, "south", "southern"),
+        "enrolment": hub.south.post("/api/edge/enrolments", {"device": "southern"})["id"],
+        **FIXED,
     }
-    nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64}
+    nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64} | FIXED
     before = everything(hub.south)
     seen = set()
     for verb, path, operation in operations(document):
         names = re.findall(r"\{(\w+)\}", path)
         if not names:
             continue
-        assert set(names) <= set(ids), f"{path}: add an id of another tenant to this test"
+        assert set(names) <= set(ids) | set(FIXED), f"{path}: add an id of another tenant to this test"
         answers = []
         for values in (ids, nothing):
             told = hub.north.ask(verb.upper(), path.format(**values), json=body_of(document, operation))
-            answers.append((told.status_code, told.json()["detail"].replace(values[names[-1]], "ID")))
+            answers.append((told.status_code, told.json()["detail"].replace(values[id_of(names)], "ID")))
         assert answers[0] == answers[1] and answers[0][0] == 404, (verb, path, answers)
         seen.add(path)
     assert seen == {p for p in document["paths"] if "{" in p}
@@ -104,6 +124,7 @@ def test_lists_hold_nothing_of_another_tenant(hub, document):
     hub.south.post("/api/edge/tokens", {"name": "southern token"})
     bundle_of(hub, "south")
     rollout_of(hub, "south")
+    add_device(hub, "south", "southern")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, _ in operations(document):
         if verb == "get" and "{" not in path and (verb, path) not in OPEN:
@@ -155,6 +176,8 @@ def rollout_of(hub, tenant):
 def everything(someone):
     lists = ("users", "tokens", "audit", "bundles")
     return [someone.get(f"/api/edge/{path}")["items"] for path in lists]
+    lists = ("users", "tokens", "audit", "devices", "enrolments")
+    return [someone.get(f"/api/edge/{name}")["items"] for name in lists]
 
 
 def test_the_document_tells_problems_and_examples(document):

@@ -22,6 +22,8 @@ class Process:
             str(folder),
             "--listen",
             "127.0.0.1:0",
+            "--device-listen",
+            "127.0.0.1:0",
             *words,
         ]
         self.process = subprocess.Popen(self.words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

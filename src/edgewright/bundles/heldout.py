@@ -1,4 +1,4 @@
-"""Held out: what the sealed model answered on labelled samples it was neither fitted nor chosen on, for a fleet's gates.
+"""Held out: what the sealed model answered on labelled samples it was neither fitted nor chosen on, for gates.
 
 A file of the bundle's evidence, signed like all others: a hub reads it without an engine (``BundleContent.held_out``).
 A bundle without one (no labels, no classifier, an older release) has none, and its gates do without.
@@ -62,8 +62,8 @@ class HeldOut:
 
 
 def held_out(rule: Rule, scores: NDArray[Any], labels: ArrayLike, data: str = "") -> HeldOut | None:
-    """Of ``scores`` (n, K) or (n,), read by ``rule``, and the right classes (n,). None for fewer than ``FEWEST`` answers
-    that are finite: there is nothing to fit. Raises ValueError for scores that the rule does not read."""
+    """Of ``scores`` (n, K) or (n,), read by ``rule``, and the right classes (n,). None for fewer than ``FEWEST``
+    answers that are finite: there is nothing to fit. Raises ValueError for scores that the rule does not read."""
     found, truth = rule.read(scores), np.asarray(labels)
     right = found.classes == truth
     told = np.isfinite(found.lead)

@@ -18,6 +18,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     option(
         "--listen", default="127.0.0.1:8443", metavar="HOST:PORT", help="for people and programs (default %(default)s)"
     )
+    option(
+        "--device-listen", default="127.0.0.1:8444", metavar="HOST:PORT",
+        help="for devices, with TLS of the hub's own CA (default %(default)s)",
+    )  # fmt: skip
+    option(
+        "--device-name", action="append", default=[], metavar="NAME",
+        help="a host name or address by which devices reach it; may be given again (default: that of --device-listen)",
+    )  # fmt: skip
+    option("--workers", type=int, default=1, metavar="N", help="processes at the same ports (default %(default)s)")
     option("--database", default="", metavar="URL", help="postgresql://USER@HOST/NAME (default: SQLite in the folder)")
     option("--public-url", default="", metavar="URL", help="where people reach it, if not at that address")
     option("--new-tenant", metavar="NAME", help="make a tenant, print its owner's one-time password, and end")
@@ -29,13 +38,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 after SIGINT or SIGTERM."""
     from edgewright.core.errors import InputError
     from edgewright.hub.accounts import people
-    from edgewright.hub.serving import Address, serve
+    from edgewright.hub.serving import Address, Devices, bind, serve
     from edgewright.hub.state import open_state
+    from edgewright.hub.workers import inherited, supervise
 
     if arguments.development and arguments.new_tenant is None:
         raise InputError("--development is about a new tenant; give --new-tenant, too")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    address = Address.parse(arguments.listen)
+    addresses = [Address.parse(text) for text in (arguments.listen, arguments.device_listen)]
+    if not 1 <= arguments.workers <= 64:
+        raise InputError(f"--workers is 1 to 64, not {arguments.workers}")
+    given = inherited()
+    once = arguments.new_tenant is not None or arguments.new_password is not None
+    if arguments.workers > 1 and given is None and not once:
+        sockets = [bind(address) for address in addresses]
+        return supervise(sockets, [sys.executable, "-m", "edgewright", *sys.argv[1:]], arguments.workers)
     # A password in the arguments is seen by every user of the machine; in the environment it is not.
     url = arguments.database or os.environ.get("EDGEWRIGHT_DATABASE", "")
     with open_state(arguments.data, url, arguments.public_url.rstrip("/")) as state:
@@ -50,6 +67,15 @@ def run(arguments: argparse.Namespace) -> int:
         first = people.make_first_tenant(state)
         if first is not None:
             print(f"first start: log in as 'owner' with the one-time password {first}", flush=True)
-        serve(state, address, None, lambda url: print(f"listening at {url}", flush=True))
+        people_at, devices_at = given.sockets if given is not None else map(bind, addresses)
+        devices = Devices.at(addresses[1], arguments.device_name, devices_at)
+
+        def ready(url: str) -> None:
+            if given is None or given.first:
+                print(f"listening at {url}\ndevices at {devices.url}", flush=True)
+            if given is not None:
+                given.tell()
+
+        serve(state, people_at, None, ready, devices)
     print("stopped", file=sys.stderr)
     return 0

@@ -1,4 +1,5 @@
-"""Serving: the hub as a program. The people's listener, and what has to be done from time to time beside it."""
+"""Serving: the hub as a program. The people's listener, the devices', and what has to be done from time to time beside
+them."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
@@ -23,6 +24,10 @@ from edgewright.hub.accounts.heads import export_heads
 from edgewright.hub.accounts.tables import Attempt, Login
 from edgewright.hub.app import make_app
 from edgewright.hub.database import EVERY
+from edgewright.hub.fleet import folding
+from edgewright.hub.fleet.ca import renew_ca
+from edgewright.hub.fleet.place import place
+from edgewright.hub.listener import Listener, raise_limit
 from edgewright.hub.state import State
 from edgewright.hub.web.idempotency import forget
 
@@ -45,6 +50,11 @@ class Address:
         if not colon or not host or not port.isdigit() or int(port) > 65535:
             raise InputError(f"{text[:80]!r} is no address; write HOST:PORT, as 127.0.0.1:8443")
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    @property
+    def any(self) -> bool:
+        """Whether it is every address of this machine."""
+        return self.host in ("0.0.0.0", "::")  # noqa: S104
 
     @property
     def loopback(self) -> bool:
@@ -70,33 +80,76 @@ def bind(address: Address) -> socket.socket:
     return made
 
 
+@dataclass(frozen=True)
+class Devices:
+    """Where devices connect: ``listening`` is a bound socket, ``names`` are what they may call the hub."""
+
+    listening: socket.socket
+    names: tuple[str, ...]
+
+    @classmethod
+    def at(cls, address: Address, names: Sequence[str], listening: socket.socket) -> Self:
+        """With the names that go without saying: the address itself, or this machine's name where it is any; and those
+        of this machine for itself."""
+        own = socket.gethostname() if address.any else address.host
+        plain = own.replace("-", "").replace(".", "").replace(":", "").isalnum() and own.isascii()
+        found = dict.fromkeys([*names, *([own] if plain else []), "localhost", "127.0.0.1"])
+        return cls(listening, tuple(found))
+
+    @property
+    def url(self) -> str:
+        """The first name is what devices are told."""
+        return _url("https", self.names[0], self.listening)
+
+
 def serve(
-    state: State, address: Address, context: ssl.SSLContext | None, ready: Callable[[str], None] = lambda _: None
+    state: State,
+    listening: socket.socket,
+    context: ssl.SSLContext | None,
+    ready: Callable[[str], None] = lambda _: None,
+    devices: Devices | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; requests that are being answered are answered. ``context``: TLS, which any address
-    but the loopback needs. ``ready`` is told the URL when connections are taken. Raises InputError."""
-    if context is None and not address.loopback:
-        raise InputError(f"{address.host} can be reached from other machines, and there is no TLS; listen at 127.0.0.1")
-    listener = bind(address)
-    scheme = "http" if context is None else "https"
-    shown = f"[{address.host}]" if ":" in address.host else address.host
-    url = f"{scheme}://{shown}:{listener.getsockname()[1]}"
+    """Serve at a bound socket until SIGINT or SIGTERM; requests that are being answered are answered, devices that wait
+    are sent to another worker. ``context``: TLS, which any address but the loopback needs. ``ready`` is told the URL
+    when connections are taken. Raises InputError."""
+    host = listening.getsockname()[0]
+    if context is None and not Address(host, 0).loopback:
+        raise InputError(f"{host} can be reached from other machines, and there is no TLS; listen at 127.0.0.1")
+    url = _url("http" if context is None else "https", host, listening)
     settings = uvicorn.Config(
         make_app(state), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
         timeout_graceful_shutdown=10, ssl_context_factory=None if context is None else lambda *_: context,
     )  # fmt: skip
-    with listener, _quiet_signals(), Keeping(state):
-        _Server(settings, lambda: ready(url)).run(sockets=[listener])
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(listening)
+        stack.enter_context(_quiet_signals())
+        stack.enter_context(Keeping(state))
+        stop: Callable[[], None] = lambda: None  # noqa: E731
+        if devices is not None:
+            if warning := raise_limit():
+                _LOG.warning(warning)
+            place(state).url = devices.url
+            stop = stack.enter_context(Listener(state, devices.listening, devices.names)).stop
+        _Server(settings, lambda: ready(url), stop).run(sockets=[listening])
+
+
+def _url(scheme: str, host: str, listening: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{listening.getsockname()[1]}"
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, settings: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, settings: uvicorn.Config, ready: Callable[[], None], stop: Callable[[], None]) -> None:
         super().__init__(settings)
-        self._ready = ready
+        self._ready, self._stop = ready, stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stop()
+        await super().shutdown(sockets)
 
 
 @contextlib.contextmanager
@@ -152,6 +205,9 @@ def keep(state: State, heads: bool = True) -> None:
     now = state.clock()
     if heads:
         export_heads(state.database, state.folder / "audit", state.key, now)
+    renew_ca(state)
+    folding.merge(state)
+    folding.fold(state, now)
     with state.database.write(EVERY) as session:
         forget(session, now)
         session.execute(delete(Login).where(Login.until < now))

@@ -95,7 +95,7 @@ def take(ledger: Seen, rollup: Callable[[Key], Rollup | None], device: str, repo
     groups: dict[Key, list[Observation]] = {}
     for one in report.observations:
         placed = replace(one, began_s=place(one, received_s))
-        groups.setdefault(_key(device, placed, received_s), []).append(placed)
+        groups.setdefault(key_of(device, placed, received_s), []).append(placed)
     write = []
     for key, parts in groups.items():
         seen = Seen().with_one(report.boot, report.sequence)
@@ -151,7 +151,8 @@ def quantiles(rollup: Rollup, name: str, shares: Sequence[float]) -> dict[float,
     return {share: series[name].sketch.quantile(share) for share in shares}
 
 
-def _key(device: str, one: Observation, received_s: float) -> Key:
+def key_of(device: str, one: Observation, received_s: float) -> Key:
+    """The rollup that an observation goes into, which is in the hub's time already (``place``)."""
     hour = int(one.began_s // HOUR_S) * HOUR_S
     key = Key(device, one.model, one.bundle, hour, HOUR_S)
     # What comes after its hour was folded goes where the hour went.

@@ -96,7 +96,8 @@ class Ledger(Base, TenantRow):
 
 
 class Period(Base, TenantRow):
-    """A rollup (``monitoring.rollup.Rollup`` as compressed JSON) of one device, model and bundle."""
+    """A rollup (``monitoring.rollup.Rollup`` as compressed JSON) of one device, model and bundle. ``device`` "" is the
+    whole fleet, "@NAME" the group of that name: no device is called so."""
 
     __tablename__ = "periods"
     __table_args__ = (Index("ix_periods_tenant_began", "tenant", "began_s"),)
@@ -132,3 +133,17 @@ class Happening(Base, TenantRow):
     kind: Mapped[str]
     bundle: Mapped[str]
     detail: Mapped[str]
+
+
+class Contribution(Base, TenantRow):
+    """What one report added to an hour or day (``Period`` keys), until ``folding`` has merged it into the fleet's and
+    its group's. A report's own devices' rows are exact at once, the fleet's a minute later."""
+
+    __tablename__ = "contributions"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    group: Mapped[str]
+    model: Mapped[str]
+    bundle: Mapped[str]
+    began_s: Mapped[int]
+    seconds: Mapped[int]
+    told: Mapped[bytes]

@@ -1,0 +1,177 @@
+"""Routes of devices and their groups."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+from sqlalchemy import func, select
+
+from edgewright.core.errors import InputError
+from edgewright.core.messages import Collect
+from edgewright.core.messages.desired import CONFIG_BYTES, Desired
+from edgewright.hub.accounts.access import Caller, may
+from edgewright.hub.errors import Conflict
+from edgewright.hub.fleet import uploads as kept
+from edgewright.hub.fleet.desired import revise
+from edgewright.hub.fleet.enrolling import revoke as revoked
+from edgewright.hub.fleet.news import news
+from edgewright.hub.fleet.presence import ONLINE
+from edgewright.hub.fleet.tables import Device, Happening, Ledger
+from edgewright.hub.fleet.told import (
+    Asked,
+    AskedTold,
+    DeviceChange,
+    DeviceTold,
+    DeviceWhole,
+    EventTold,
+    GroupTold,
+    UploadTold,
+)
+from edgewright.hub.fleet.words import DeviceName, Word
+from edgewright.hub.web.bodies import StrictRoute
+from edgewright.hub.web.paging import Page, PageQuery, paged
+
+router = APIRouter(prefix="/api/edge", tags=["devices"], route_class=StrictRoute)
+Reads = Annotated[Caller, may("devices.read")]
+Writes = Annotated[Caller, may("devices.write")]
+State = Annotated[Literal["online", "offline", "revoked"] | None, Query(description="whether it is heard of")]
+Number = Annotated[int, Path(ge=1, le=2**53)]
+
+
+@router.get("/devices")
+def devices(
+    caller: Reads, page: PageQuery, group: Word = "", target: Word = "", state: State = None,
+    q: Annotated[str, Query(max_length=64, description="a part of the name")] = "",
+) -> Page[DeviceTold]:  # fmt: skip
+    """The tenant's devices, by name."""
+    query, now = select(Device), caller.now
+    if group:
+        query = query.where(Device.group == group)
+    if target:
+        query = query.where(Device.target == target)
+    if q:
+        query = query.where(Device.name.contains(q.replace("\0", ""), autoescape=True))
+    heard = Device.seen.is_not(None) & (Device.seen > now - ONLINE)
+    match state:
+        case "online":
+            query = query.where(heard, Device.revoked.is_(None))
+        case "offline":
+            query = query.where(Device.seen.is_(None) | (Device.seen <= now - ONLINE), Device.revoked.is_(None))
+        case "revoked":
+            query = query.where(Device.revoked.is_not(None))
+    with caller.read() as session:
+        return paged(session, query, Device.name, page, lambda row: DeviceTold.of(row, now))
+
+
+@router.get("/devices/{device}")
+def show(device: DeviceName, caller: Reads) -> DeviceWhole:
+    """One device, with all that is known of it."""
+    with caller.read() as session:
+        row = session.find(Device, device)
+        ledger = session.get(Ledger, (session.tenant, device))
+        return DeviceWhole.whole(row, caller.now, 0 if ledger is None else ledger.dropped)
+
+
+@router.patch("/devices/{device}")
+def change(device: DeviceName, body: DeviceChange, caller: Writes) -> DeviceTold:
+    """Give a device another group, labels, configuration or rules of what it tells. It hears of it at once."""
+    with caller.write() as session:
+        row = session.lock(Device, device)
+        if body.group is not None:
+            row.group = body.group
+        if body.labels is not None:
+            row.labels = dict(body.labels)
+        wanted = (row.config, row.collect)
+        if body.config is not None:
+            row.config = body.config
+        if body.collect is not None:
+            row.collect = row.collect | body.collect.model_dump(exclude_none=True)
+        _check(row)
+        if wanted != (row.config, row.collect):
+            revise(session, [row])
+        caller.tell(session, "device.changed", device, body.model_dump(exclude_none=True, exclude={"config"}))
+        told = caller.reply(session, DeviceTold.of(row, caller.now))
+    news(caller.state).ring()
+    return told
+
+
+@router.post("/devices/{device}/revoke")
+def revoke(device: DeviceName, caller: Writes) -> DeviceTold:
+    """Let a device in no more. Its connections end within a second; what it runs goes on. Its name is not given
+    again."""
+    with caller.write() as session:
+        row = session.lock(Device, device)
+        if row.revoked is None:
+            revoked(session, row, caller.now)
+            caller.tell(session, "device.revoked", device)
+        told = caller.reply(session, DeviceTold.of(row, caller.now))
+    news(caller.state).ring()
+    return told
+
+
+@router.post("/devices/{device}/collect", status_code=201)
+def collect(device: DeviceName, body: Asked, caller: Writes) -> AskedTold:
+    """Ask a device for its log or a bundle of diagnostics; what it sends is found among its uploads."""
+    with caller.write() as session:
+        row = session.lock(Device, device)
+        if row.revoked is not None:
+            raise Conflict(f"{device} was revoked; it is not heard any more")
+        number = int(row.collect.get(body.kind, 0)) + 1
+        row.collect = row.collect | {body.kind: number}
+        revise(session, [row])
+        caller.tell(session, "device.asked", device, {"kind": body.kind, "number": number})
+        told = caller.reply(session, AskedTold(kind=body.kind, number=number), 201)
+    news(caller.state).ring()
+    return told
+
+
+@router.get("/devices/{device}/events")
+def events(device: DeviceName, caller: Reads, page: PageQuery) -> Page[EventTold]:
+    """What happened on a device, the newest first."""
+    with caller.read() as session:
+        session.find(Device, device)
+        query = select(Happening).where(Happening.device == device)
+        return paged(session, query, Happening.id, page, EventTold.of, newest_first=True)
+
+
+@router.get("/devices/{device}/uploads")
+def uploads(device: DeviceName, caller: Reads) -> Page[UploadTold]:
+    """What a device sent when it was asked: the last five of each kind."""
+    with caller.read() as session:
+        session.find(Device, device)
+    found = kept.uploads(caller.state, caller.tenant, device)
+    told = [UploadTold(kind=one.kind, number=one.number, size_bytes=one.size_bytes, at=one.at) for one in found]
+    return Page(items=told)
+
+
+@router.get(
+    "/devices/{device}/uploads/{kind}/{number}", response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+)  # fmt: skip
+def upload(device: DeviceName, kind: Literal["log", "diagnostics"], number: Number, caller: Reads) -> Response:
+    """The bytes of an upload."""
+    with caller.read() as session:
+        session.find(Device, device)
+    data = kept.read(caller.state, caller.tenant, device, kind, number)
+    name = f'attachment; filename="{device}-{kind}-{number}"'
+    return Response(data, headers={"Content-Disposition": name}, media_type="application/octet-stream")
+
+
+@router.get("/groups")
+def groups(caller: Reads) -> Page[GroupTold]:
+    """The groups that devices are in, with their numbers."""
+    heard = func.count().filter(Device.seen > caller.now - ONLINE)
+    query = select(Device.group, func.count(), heard).where(Device.revoked.is_(None))
+    with caller.read() as session:
+        rows = session.execute(query.group_by(Device.group).order_by(Device.group).limit(5000)).all()
+    return Page(items=[GroupTold(name=name, devices=n, online=there) for name, n, there in rows])
+
+
+def _check(row: Device) -> None:
+    """What the device would be told must be what it can read. Raises InputError."""
+    try:
+        told = {"revision": 0, "config": row.config, "collect": Collect().to_json() | row.collect}
+        Desired.from_json(told)
+    except ValueError as error:
+        raise InputError(f"a device could not read that: {error} (config: {CONFIG_BYTES:,} bytes at most)") from error

@@ -1,0 +1,92 @@
+"""Statuses: what devices say of themselves in each poll, stored when it says something new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from edgewright.core.digests import canonical_json
+from edgewright.core.messages import Sync
+from edgewright.hub.database import Scoped
+from edgewright.hub.fleet.plain import plain
+from edgewright.hub.fleet.presence import ROUND_S, seen
+from edgewright.hub.fleet.tables import Device
+
+_AT_ONCE = 500
+_RESTLESS = ("clock_s", "free_bytes")
+"""What is never news by itself."""
+_SLACK_S = 5.0
+"""A device's clock that moved by more against the hub's is news."""
+_ROUND = timedelta(seconds=ROUND_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A poll of ``device`` that came in at ``at``."""
+
+    device: str
+    sync: Sync
+    at: datetime
+
+    @property
+    def offset_s(self) -> float:
+        """The device's clock minus the hub's."""
+        return round(self.sync.status.clock_s - self.at.timestamp(), 1)
+
+
+def mark(told: Told) -> int:
+    """A number that stays while a device says the same (within one process)."""
+    facts = None if told.sync.facts is None else told.sync.facts.to_json()
+    return hash(canonical_json([told.sync.boot, _news(told.sync), facts, round(told.offset_s / 60)]))
+
+
+def store(session: Scoped, items: Sequence[Told]) -> None:
+    """Write what is new in them, the last of each device."""
+    last: dict[str, Told] = {}
+    for item in items:
+        before = last.get(item.device, item)
+        sync = item.sync if item.sync.facts is not None else replace(item.sync, facts=before.sync.facts)
+        last[item.device] = Told(item.device, sync, item.at)
+    rows = _rows(session, sorted(last))
+    written = [(row.name, _values(last[row.name], row)) for row in rows]
+    if changed := [{"tenant": session.tenant, "name": name, **values} for name, values in written if values]:
+        session.execute(update(Device), changed)
+    now = max(item.at for item in items)
+    seen(session, [row.name for row in rows if row.seen is None or now - row.seen > _ROUND], now)
+
+
+def _rows(session: Scoped, names: Sequence[str]) -> list[Row[Any]]:
+    query = select(
+        Device.name, Device.status, Device.boot, Device.facts, Device.offset_s, Device.seen
+    )  # without a lock: whoever else writes these columns writes what the same device told
+    parts = (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
+    return [row for part in parts for row in session.execute(query.where(Device.name.in_(part)))]
+
+
+def _values(told: Told, row: Row[Any]) -> dict[str, Any]:
+    """The columns that are to change."""
+    values: dict[str, Any] = {}
+    news = _news(told.sync)
+    known = {name: value for name, value in row.status.items() if name not in _RESTLESS}
+    if news != known or told.sync.boot != row.boot:
+        status = plain(told.sync.status.to_json())
+        values = {
+            "status": status, "current": told.sync.status.current, "boot": told.sync.boot, "changed": told.at,
+            "offset_s": told.offset_s,
+        }  # fmt: skip
+    elif abs(told.offset_s - row.offset_s) > _SLACK_S:
+        values = {"offset_s": told.offset_s}
+    if told.sync.facts is not None:
+        facts = plain(told.sync.facts.to_json())
+        if facts != row.facts:
+            values |= {"facts": facts, "target": facts["target"]}
+    return values
+
+
+def _news(sync: Sync) -> dict[str, Any]:
+    told: dict[str, Any] = plain(sync.status.to_json())
+    return {name: value for name, value in told.items() if name not in _RESTLESS}

@@ -1,0 +1,216 @@
+"""What the fleet's routes take and tell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field
+
+from edgewright.hub.fleet.presence import online
+from edgewright.hub.fleet.tables import Device, Enrolment, Happening
+from edgewright.hub.fleet.words import DeviceName, Digest, Group, Labels
+from edgewright.hub.web.bodies import Answer, Body, Moment
+
+_WHEN = "2026-11-21T09:30:00.000Z"
+
+
+class DeviceTold(Answer):
+    """A device. ``state``, ``target_bundle``, ``current`` and ``good`` are what it said last of its update and its
+    bundles (digests); ``wanted``: the bundle that it should run, of the rollout ``rollout``; ``online``: heard of
+    within 90 s; ``offset_s``: its clock minus the hub's."""
+
+    name: str
+    group: str
+    target: str
+    labels: dict[str, str]
+    online: bool
+    state: str
+    current: str
+    good: str
+    target_bundle: str
+    wanted: str
+    rollout: str
+    reason: str
+    revision: int
+    offset_s: float
+    made: Moment
+    seen: Moment | None
+    changed: Moment
+    revoked: Moment | None
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "press-1", "group": "line-3", "target": "raspberry-pi-5", "labels": {"hall": "2"},
+                    "online": True, "state": "idle", "current": "ab" * 32, "good": "ab" * 32, "target_bundle": "",
+                    "wanted": "ab" * 32, "rollout": "rol_01jd7x3w9q4e5r6t7y8a9b0c1d", "reason": "", "revision": 12,
+                    "offset_s": 0.1, "made": _WHEN, "seen": _WHEN, "changed": _WHEN, "revoked": None,
+                }
+            ]
+        }
+    )  # fmt: skip
+
+    @classmethod
+    def of(cls, device: Device, now: datetime) -> Self:
+        """As it is told."""
+        return cls(**_device(device, now))
+
+
+class DeviceWhole(DeviceTold):
+    """A device with all that is known: ``facts``, ``status`` as it told them, ``config`` and ``collect`` as they are
+    wanted, ``dropped``: observations and events that were lost or not believed."""
+
+    facts: dict[str, Any]
+    status: dict[str, Any]
+    config: dict[str, Any]
+    collect: dict[str, Any]
+    dropped: int
+
+    @classmethod
+    def whole(cls, device: Device, now: datetime, dropped: int) -> Self:
+        """As it is told."""
+        more = {name: getattr(device, name) for name in ("facts", "status", "config", "collect")}
+        return cls(**_device(device, now), **more, dropped=dropped)
+
+
+class Collecting(Body):
+    """What a device is to tell: see ``Collect`` in the device protocol. What is left out stays."""
+
+    period_s: Annotated[float | None, Field(ge=1, le=86400, description="an observation every so many s")] = None
+    budget_bytes: Annotated[int | None, Field(ge=0, le=2**40, description="most that reports take in a day")] = None
+
+
+class DeviceChange(Body):
+    """What is to be changed; what is left out stays. ``config`` is the runtime's, handed on as it is."""
+
+    group: Group | None = None
+    labels: Labels | None = None
+    config: dict[str, Any] | None = None
+    collect: Collecting | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"group": "line-3", "labels": {"hall": "2"}, "collect": {"period_s": 300.0}}]}
+    )
+
+
+class Asked(Body):
+    """What a device is asked to send once."""
+
+    kind: Literal["log", "diagnostics"]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "log"}]})
+
+
+class AskedTold(Answer):
+    """The request's number: its answer is the upload of that number."""
+
+    kind: str
+    number: int
+
+
+class UploadTold(Answer):
+    """What a device sent."""
+
+    kind: str
+    number: int
+    size_bytes: int
+    at: Moment
+
+
+class EventTold(Answer):
+    """An event. ``at``: when the hub heard of it; ``told_s``: when it happened by the device's own clock, s since
+    1970."""
+
+    id: str
+    at: Moment
+    told_s: float
+    kind: str
+    bundle: str
+    detail: str
+
+    @classmethod
+    def of(cls, row: Happening) -> Self:
+        """As it is told."""
+        return cls(**{name: getattr(row, name) for name in ("id", "at", "told_s", "kind", "bundle", "detail")})
+
+
+class GroupTold(Answer):
+    """A group: how many devices it has, and how many of them were heard of within 90 s."""
+
+    name: str
+    devices: int
+    online: int
+
+
+class NewEnrolment(Body):
+    """A token to be made, or with ``key`` (SHA-256 of a public key's SubjectPublicKeyInfo) a key to be authorised.
+    ``device``: the only name that it lets in, "" for any; its group and labels are ``group`` and ``labels``."""
+
+    device: DeviceName | Literal[""] = ""
+    group: Group = ""
+    labels: Labels = Field(default_factory=dict)
+    hours: Annotated[int, Field(ge=1, le=24 * 365, description="how long it may wait to be used")] = 24
+    key: Digest | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"device": "press-1", "group": "line-3", "hours": 24}, {"key": "ab" * 32}]}
+    )
+
+
+class EnrolmentTold(Answer):
+    """An invitation, without its token. ``kind``: token or key; ``used``: when it let somebody in."""
+
+    id: str
+    kind: str
+    device: str
+    group: str
+    labels: dict[str, str]
+    made: Moment
+    until: Moment
+    used: Moment | None
+
+    @classmethod
+    def of(cls, row: Enrolment) -> Self:
+        """As it is told."""
+        return cls(**_enrolment(row))
+
+
+class EnrolmentMade(EnrolmentTold):
+    """An invitation with its token, which is shown once ("" for a key), and where devices connect to."""
+
+    token: str
+    url: str
+
+    @classmethod
+    def made_of(cls, row: Enrolment, token: str, url: str) -> Self:
+        """As it is told."""
+        return cls(**_enrolment(row), token=token, url=url)
+
+
+def _device(device: Device, now: datetime) -> dict[str, Any]:
+    names = (
+        "name",
+        "group",
+        "target",
+        "labels",
+        "rollout",
+        "revision",
+        "offset_s",
+        "made",
+        "seen",
+        "changed",
+        "revoked",
+    )
+    status, current = device.status, device.current
+    return {name: getattr(device, name) for name in (*names, "revoked")} | {
+        "online": online(device, now), "state": status.get("state", ""), "current": current,
+        "good": status.get("good", ""), "target_bundle": status.get("target", ""), "reason": status.get("reason", ""),
+        "wanted": (device.release or {}).get("bundle", ""),
+    }  # fmt: skip
+
+
+def _enrolment(row: Enrolment) -> dict[str, Any]:
+    names = ("id", "kind", "device", "group", "labels", "made", "until", "used")
+    return {name: getattr(row, name) for name in names}

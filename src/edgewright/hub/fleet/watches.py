@@ -1,0 +1,96 @@
+"""Watches: what devices told of their bundles before a moment and after it, for a gate that looks on.
+
+watch(session, id, devices, since, now)   from now on; what was before is looked up by ``fill``, in small portions
+watched(session, id)                      each device's ``Watched``
+unwatch(session, id)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select
+
+from edgewright.core.messages import Observation
+from edgewright.core.messages.observations import merge
+from edgewright.hub.database import Scoped
+from edgewright.hub.fleet.packing import pack_by_bundle, unpack, unpack_by_bundle
+from edgewright.hub.fleet.tables import Period, Watch
+from edgewright.monitoring.rollup import Rollup
+
+PAST = timedelta(days=7)
+_AT_ONCE = 100
+_AT_START = 100
+_MOST_BUNDLES = 8
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A device: its observations by bundle, ``before`` (up to seven days) and ``after``. ``filled``: whether its past
+    was looked up already; until then ``before`` is empty."""
+
+    device: str
+    before: dict[str, Observation] = field(default_factory=dict)
+    after: dict[str, Observation] = field(default_factory=dict)
+    filled: bool = True
+
+
+def watch(session: Scoped, id: str, devices: Iterable[str], since: datetime, now: datetime) -> None:
+    """Merge what these devices tell of after ``since``. Those that are watched already under this id stay as they are.
+    The past of up to 100 devices is there at once, that of more soon."""
+    there = set(session.scalars(select(Watch.device).where(Watch.id == id)))
+    rows = [{"id": id, "device": name, "since": since, "before": None, "after": None} for name in devices]
+    new = [row for row in rows if row["device"] not in there]
+    if new:
+        session.execute(insert(Watch), new)
+    if len(new) <= _AT_START:
+        fill(session, _AT_START)
+
+
+def fill(session: Scoped, most: int = _AT_ONCE) -> int:
+    """Look up the past of up to ``most`` devices that have none yet; how many there were."""
+    query = select(Watch).where(Watch.before.is_(None)).limit(most).with_for_update(skip_locked=True)
+    rows = session.scalars(query).all()
+    for row in rows:
+        row.before = pack_by_bundle(past(session, row.device, row.since))
+    session.flush()
+    return len(rows)
+
+
+def past(session: Scoped, device: str, since: datetime) -> dict[str, Observation]:
+    """What a device told of the seven days before ``since``, by bundle."""
+    first_s, last_s = int((since - PAST).timestamp()), int(since.timestamp())
+    query = select(Period.told).where(Period.device == device, Period.began_s >= first_s, Period.began_s < last_s)
+    return _by_bundle([Rollup.from_json(unpack(data)).told for data in session.scalars(query)])
+
+
+def note(session: Scoped, device: str, told: Sequence[Observation], now: datetime) -> None:
+    """Add what a device told to all that watch it: observations that began after the moment from which on they do."""
+    if not told:
+        return
+    for row in session.scalars(select(Watch).where(Watch.device == device).with_for_update()):
+        later = [one for one in told if one.began_s >= row.since.timestamp()]
+        if later:
+            merged = _by_bundle([*unpack_by_bundle(row.after).values(), *later])
+            row.after = pack_by_bundle(dict(list(merged.items())[:_MOST_BUNDLES]))
+
+
+def watched(session: Scoped, id: str) -> Iterator[Watched]:
+    """All devices that are watched under this id."""
+    for row in session.scalars(select(Watch).where(Watch.id == id).order_by(Watch.device)):
+        before, after = unpack_by_bundle(row.before), unpack_by_bundle(row.after)
+        yield Watched(row.device, before, after, row.before is not None)
+
+
+def unwatch(session: Scoped, id: str) -> None:
+    """No more."""
+    session.execute(delete(Watch).where(Watch.id == id), execution_options={"synchronize_session": False})
+
+
+def _by_bundle(told: Iterable[Observation]) -> dict[str, Observation]:
+    groups: dict[str, list[Observation]] = {}
+    for one in told:
+        groups.setdefault(one.bundle, []).append(one)
+    return {bundle: merge(parts) for bundle, parts in groups.items()}

@@ -1,0 +1,81 @@
+"""Tellings: reports, and what a device was asked to send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from edgewright.core.messages import LIMITS, Receipt, Report, read
+from edgewright.hub.database import Scoped
+from edgewright.hub.fleet import uploads
+from edgewright.hub.fleet.roster import Key
+from edgewright.hub.fleet.tables import Device
+from edgewright.hub.fleet.telemetry import take
+from edgewright.hub.listener.answers import Answer, Call, Refusal, answer_of
+from edgewright.hub.listener.gate import Gate
+from edgewright.hub.listener.watcher import Watcher
+from edgewright.hub.listener.writer import Writer
+from edgewright.hub.state import State
+from edgewright.hub.web.rates import Rates
+
+_UPLOADS_AT_ONCE = 4  # each is held in memory
+_SMALL_BYTES = 4096
+_READS_AT_ONCE = 2
+
+
+class Told(NamedTuple):
+    """A report of ``device`` that came at ``at``."""
+
+    device: str
+    report: Report
+    at: datetime
+
+
+def store_reports(session: Scoped, items: Sequence[Told]) -> None:
+    """Take them all."""
+    for item in items:
+        take(session, item.device, item.report, item.at)
+
+
+class Tellings:
+    """``reports`` and ``uploads``."""
+
+    def __init__(self, state: State, gate: Gate, writer: Writer) -> None:
+        self._state, self._gate, self._writer = state, gate, writer
+        self._uploads = asyncio.Semaphore(_UPLOADS_AT_ONCE)
+        self._reads = asyncio.Semaphore(_READS_AT_ONCE)
+        self._rates = Rates(1, 60)
+
+    async def report(self, call: Call, watcher: Watcher) -> Answer:
+        """``POST reports``: the receipt comes after the commit, for it lets the device forget."""
+        let = await self._gate.enter(call, watcher)
+        key = let.known.key
+        self._rates.take("/".join(key))
+        body = await call.body(LIMITS["Report"])
+        if len(body) < _SMALL_BYTES:
+            report = read(Report, body)
+        else:
+            async with self._reads:  # some ms of work each: not on the loop, and not all at once
+                report = await asyncio.to_thread(read, Report, body)
+        await self._writer.put("report", key.tenant, Told(key.device, report, self._state.clock()))
+        return answer_of(Receipt(report.boot, report.sequence, let.known.revision))
+
+    async def upload(self, call: Call, watcher: Watcher, kind: str, number: str) -> Answer:
+        """``PUT uploads/KIND/NUMBER``."""
+        let = await self._gate.enter(call, watcher)
+        if not number.isdecimal() or not number.isascii() or len(number) > 16:
+            raise Refusal("unfit", "the number of a request is a whole number")
+        key = let.known.key
+        self._rates.take("/".join(key), 10.0)
+        if not await asyncio.to_thread(self._asked, key, kind, int(number)):
+            raise Refusal("not-found", "nobody asked for this", close=True)
+        async with self._uploads:
+            data = await call.body(uploads.MOST_BYTES)
+            await asyncio.to_thread(uploads.keep, self._state, key.tenant, key.device, kind, int(number), data)
+        return Answer(204)
+
+    def _asked(self, key: Key, kind: str, number: int) -> bool:
+        with self._state.database.read(key.tenant) as session:
+            return 0 < number <= int(session.find(Device, key.device).collect.get(kind, 0))
