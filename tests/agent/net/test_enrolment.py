@@ -11,7 +11,8 @@ from edgewright.agent.net.enrolment import key_digest, renew
 from edgewright.agent.net.line import IDENTITY, Enrolment
 from edgewright.core.errors import InputError, TrustError
 from edgewright.core.messages import Desired
-from edgewright.testing.hubs import TestHub, refusing
+from edgewright.testing.faults import refusing
+from edgewright.testing.hubs import TestHub
 from edgewright.trust.authority import load_anchors
 
 NAME = "press-1"

@@ -9,7 +9,7 @@ from edgewright.agent.net.hub import Hub
 from edgewright.agent.net.line import HOLD_S, Line
 from edgewright.agent.net.wishes import Wishes
 from edgewright.core.messages import Desired, Release
-from edgewright.testing.hubs import cutting, refusing
+from edgewright.testing.faults import cutting, refusing
 
 NAME = "press-1"
 SYNC = "/device/v1/sync"

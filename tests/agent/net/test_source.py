@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from edgewright.core.messages import Desired, Release
-from edgewright.testing.hubs import cutting, ignoring_ranges, refusing
+from edgewright.testing.faults import cutting, ignoring_ranges, refusing
 from edgewright.trust import SigningKey
 
 NAME = "press-1"

@@ -10,7 +10,7 @@ from edgewright.agent.net import Teller
 from edgewright.agent.net.collecting import LOG_BYTES, Collector
 from edgewright.agent.observing import event
 from edgewright.core.messages import Collect, Desired, Event
-from edgewright.testing.hubs import cutting, refusing
+from edgewright.testing.faults import cutting, refusing
 
 NAME = "press-1"
 
