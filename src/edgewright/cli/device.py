@@ -60,4 +60,4 @@ def _enrol(hub: Hub, arguments: argparse.Namespace) -> None:
         if arguments.count > 1:
             print(made["token"])
         else:
-            print(f"edgewright agent enrol --hub {made['hub']} --token {made['token']} --state /var/lib/edgewright")
+            print(f"edgewright agent enrol --hub {made['url']} --token {made['token']} --state /var/lib/edgewright")

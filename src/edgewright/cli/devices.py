@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _row(one: dict[str, Any]) -> list[str]:
     state = "revoked" if one["revoked"] else "online" if one["online"] else "away"
-    doing = str(one["status"].get("state", "idle"))
+    doing = str(one["state"] or "idle")
     runs = str(one["current"])[:12] or "-"
     seen = str(one["seen"] or "never")
     told = state if doing == "idle" else f"{state}, {doing}"

@@ -28,6 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     option("--workers", type=int, default=1, metavar="N", help="processes at the same ports (default %(default)s)")
     option("--database", default="", metavar="URL", help="postgresql://USER@HOST/NAME (default: SQLite in the folder)")
+    option("--objects", default="", metavar="URL", help="s3://BUCKET/PREFIX for bundles (default: in the folder)")
     option("--public-url", default="", metavar="URL", help="where people reach it, if not at that address")
     option("--new-tenant", metavar="NAME", help="make a tenant, print its owner's one-time password, and end")
     option("--development", action="store_true", help="with --new-tenant: its release key may lie online")
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         return supervise(sockets, [sys.executable, "-m", "edgewright", *sys.argv[1:]], arguments.workers)
     # A password in the arguments is seen by every user of the machine; in the environment it is not.
     url = arguments.database or os.environ.get("EDGEWRIGHT_DATABASE", "")
-    with open_state(arguments.data, url, arguments.public_url.rstrip("/")) as state:
+    with open_state(arguments.data, url, arguments.public_url.rstrip("/"), arguments.objects) as state:
         if arguments.new_tenant is not None:
             _, password = people.make_tenant(state, arguments.new_tenant, "owner", arguments.development)
             print(f"tenant {arguments.new_tenant}: log in as 'owner' with the one-time password {password}")

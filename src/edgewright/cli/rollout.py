@@ -40,7 +40,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     sign.add_argument("--key", type=Path, metavar="FILE.key", help="the release key (default: this machine's)")
     sign.add_argument("--yes", action="store_true", help="do not ask")
     keys = actions.add_parser("keys", help="once, on the key-holder's machine: who may sign releases")
-    keys.add_argument("--show", action="store_true", help="only tell how things stand")
+    keys.add_argument("--renew", action="store_true", help="sign the root for another year")
+    keys.add_argument("--new-release-key", action="store_true", help="replace a release key that was lost or stolen")
     keys.add_argument("--yes", action="store_true", help="do not ask")
     abort = actions.add_parser("abort", help="end it")
     abort.add_argument("rollout", metavar="R")
@@ -123,17 +124,34 @@ def _sign(hub: Hub, arguments: argparse.Namespace) -> int:
 def _keys(hub: Hub, arguments: argparse.Namespace) -> int:
     from edgewright.client import signing
 
-    told = hub.get("/updates")
-    if arguments.show or told["root"] is not None:
-        print(json.dumps(told, indent=2) if arguments.show else "this tenant's update keys are set up already")
+    told, now = hub.get("/updates"), datetime.now(UTC)
+    if told["development"]:
+        print("development tenant: the root and release keys lie on the hub, which signs by itself")
         return 0
-    root, review = signing.begin_keys(hub, datetime.now(UTC))
-    print(review)
-    if not arguments.yes and not _confirmed("set these keys up"):
+    renews = arguments.renew or arguments.new_release_key
+    if told["roles"] and not renews:
+        print(_roles(told))
+        return 0
+    if told["roles"]:
+        made = signing.next_root(hub, now, new_release_key=arguments.new_release_key)
+    else:
+        made = signing.first_root(hub, now)
+    print(made.review)
+    if not arguments.yes and not _confirmed("sign this"):
         return 1
-    signing.publish_root(hub, root, datetime.now(UTC))
+    signing.publish_root(hub, made)
     print(f"done; keep {signing.root_key().path} and {signing.release_key().path} safe: back them up offline")
     return 0
+
+
+def _roles(told: dict[str, Any]) -> str:
+    from edgewright.cli._table import aligned
+
+    rows = [["ROLE", "KEYS", "VERSION", "ENDS"]]
+    for name, role in told["roles"].items():
+        keys = ", ".join(key[:12] for key in role["keys"])
+        rows.append([name, f"{role['threshold']} of {keys}", str(role["version"]), str(role["expires"])[:10]])
+    return "\n".join([aligned(rows), *told["todo"]])
 
 
 def _confirmed(what: str) -> bool:

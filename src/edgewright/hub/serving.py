@@ -20,6 +20,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.hub import library
 from edgewright.hub.accounts.heads import export_heads
 from edgewright.hub.accounts.tables import Attempt, Login
 from edgewright.hub.app import make_app
@@ -28,6 +29,7 @@ from edgewright.hub.fleet import folding
 from edgewright.hub.fleet.ca import renew_ca
 from edgewright.hub.fleet.place import place
 from edgewright.hub.listener import Listener, raise_limit
+from edgewright.hub.rollouts.reconcile import Reconciler
 from edgewright.hub.state import State
 from edgewright.hub.web.idempotency import forget
 
@@ -124,6 +126,7 @@ def serve(
         stack.enter_context(listening)
         stack.enter_context(_quiet_signals())
         stack.enter_context(Keeping(state))
+        stack.enter_context(Reconciler(state))
         stop: Callable[[], None] = lambda: None  # noqa: E731
         if devices is not None:
             if warning := raise_limit():
@@ -206,6 +209,8 @@ def keep(state: State, heads: bool = True) -> None:
     if heads:
         export_heads(state.database, state.folder / "audit", state.key, now)
     renew_ca(state)
+    library.renew(state, now)
+    library.sweep(state, now)
     folding.merge(state)
     folding.fold(state, now)
     with state.database.write(EVERY) as session:

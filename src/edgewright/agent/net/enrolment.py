@@ -91,10 +91,9 @@ def enrol(
         after = answer.headers.get("retry-after", "")
         raise NotYet(key_digest(state), float(after) if after.isdecimal() else 60.0)
     enrolled = _enrolled(answer.body)
-    if not enrolled.root:
-        raise TrustError("the hub gave no root of the update metadata; nothing could ever be verified")
     save_anchors(state / IDENTITY, "".join(enrolled.anchors).encode("ascii", "replace") or first)
-    updates.begin(state / UPDATES, enrolled.root.encode())
+    if enrolled.root:  # else the tenant has no keys yet; the first root comes later, over the connection made here
+        updates.begin(state / UPDATES, enrolled.root.encode())
     kept = Enrolment(hub_url, enrolled.tenant, enrolled.device, target, dict(labels or {}))
     # Last: the certificate's file says that all of it is there.
     kept.keep(state)

@@ -27,10 +27,11 @@ from edgewright.agent.states import Situation, Update
 from edgewright.core.errors import EdgewrightError, InputError, StorageError, TrustError
 from edgewright.core.files import storage, sync_folder, write_file
 from edgewright.trust import PublicKey
-from edgewright.trust.updates import Expired, Release, fetch_bundle, refresh, verify_bundle
+from edgewright.trust.updates import Expired, Release, begin, begun, fetch_bundle, refresh, verify_bundle
 
 _TRIES, _IDLE_S, _OFTEN_S = 8, 60.0, 1.0
 _PART, _KEYS = "bundle.part", "keys"
+_FIRST_ROOT, _ROOT_BYTES = "1.root.json", 64 * 2**10
 
 
 class Synced(Protocol):
@@ -59,8 +60,12 @@ class HubSource:
         digest = _update(now).bundle
         try:
             with closing(self._line.dial()) as hub:
+                if not begun(self._state / UPDATES):
+                    begin(self._state / UPDATES, _named(hub, _FIRST_ROOT, _ROOT_BYTES))
                 releases = refresh(self._state / UPDATES, lambda name, most: _named(hub, name, most), self._line.now)
             release = releases.named(digest)
+        except FileNotFoundError:
+            return later("the hub has no update keys yet", self._jitter.failed(_IDLE_S))
         except Expired as error:
             return later(f"{error}; is the clock right?", self._jitter.failed(_IDLE_S))
         except (TrustError, Offline, Refusal) as error:

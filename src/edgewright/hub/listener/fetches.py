@@ -17,7 +17,7 @@ from edgewright.hub.state import State
 
 PART_BYTES = 2**17
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"([0-9]{1,9}\.)?[a-z]{1,20}\.json")
+_NAME = re.compile(r"([0-9]{1,16}\.)?[a-z]{1,20}\.json")
 _RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")
 
 

@@ -1,24 +1,17 @@
-"""Library: what devices fetch, from the slice that keeps it; nothing where that slice is not there."""
+"""Library: what devices fetch, as their answers need it."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
+from edgewright.hub import library
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent
-
-
-def _library() -> Any:
-    try:
-        return importlib.import_module("edgewright.hub.library")
-    except ModuleNotFoundError as error:
-        raise Absent("this hub keeps no bundles") from error
+from edgewright.hub.library import File
+from edgewright.hub.state import State
 
 
 def metadata(session: Scoped, name: str) -> bytes:
     """A file of the tenant's update metadata. Raises Absent."""
-    found: bytes | None = _library().metadata(session, name)
+    found = library.metadata(session, name)
     if found is None:
         raise Absent(f"there is no {name[:60]!r}")
     return found
@@ -26,20 +19,18 @@ def metadata(session: Scoped, name: str) -> bytes:
 
 def first_root(session: Scoped) -> str:
     """The root metadata that a new device trusts first; "" where the tenant has none yet."""
-    try:
-        return metadata(session, "1.root.json").decode()
-    except Absent:
-        return ""
+    found = library.metadata(session, "1.root.json")
+    return "" if found is None else found.decode()
 
 
-def open_file(state: Any, tenant: str, digest: str) -> Any:
-    """A file by its SHA-256: ``length``, ``read(start, length)``. Raises Absent."""
-    return _library().open_file(state, tenant, digest)
+def open_file(state: State, tenant: str, digest: str) -> File:
+    """A file by its SHA-256. Raises Absent."""
+    return library.open_file(state, tenant, digest)
 
 
-def delta(state: Any, tenant: str, new: str, old: str) -> bytes:
+def delta(state: State, tenant: str, new: str, old: str) -> bytes:
     """The recipe from one bundle to another. Raises Absent."""
-    found: bytes | None = _library().delta(state, tenant, new, old)
+    found = library.delta(state, tenant, new, old)
     if found is None:
         raise Absent("there is no delta; take the whole bundle")
     return found

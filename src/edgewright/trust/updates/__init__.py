@@ -32,7 +32,7 @@ Errors are TrustError (``Expired`` where only time is the matter), InputError, S
 """
 
 from edgewright.trust.updates.ceremony import Keys, RoleKeys, propose_root, review_root, sign_root
-from edgewright.trust.updates.client import Fetch, Releases, begin, clock_floor, refresh
+from edgewright.trust.updates.client import Fetch, Releases, begin, begun, clock_floor, refresh
 from edgewright.trust.updates.download import Read, fetch_bundle, verify_bundle
 from edgewright.trust.updates.joining import join_signatures, named_releases, proposed_at, targets_version
 from edgewright.trust.updates.metadata import Expired
@@ -51,6 +51,7 @@ __all__ = [
     "Review",
     "RoleKeys",
     "begin",
+    "begun",
     "clock_floor",
     "fetch_bundle",
     "join_signatures",

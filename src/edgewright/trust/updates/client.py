@@ -83,6 +83,11 @@ def begin(folder: Path, root: bytes, digest: str | None = None) -> None:
     _floor(Memory(0, {}), trusted, Root.type).keep(folder)
 
 
+def begun(folder: Path) -> bool:
+    """Whether a root was trusted here once (``begin``): from then on only its keys say what the next one is."""
+    return (folder / _ANCHOR).exists()
+
+
 def refresh(folder: Path, fetch: Fetch, now: datetime) -> Releases:
     """Fetch what is new, verify all of it, keep it, and say what may run.
 
