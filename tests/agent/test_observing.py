@@ -3,6 +3,7 @@
 import http.client
 import json
 import math
+import shutil
 import socket
 import threading
 from collections import Counter
@@ -11,11 +12,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgewright import bundles
 from edgewright.agent import Agent, Reports, Trial, observing
+from edgewright.agent import talk as agent_talk
 from edgewright.agent.observing import Observer, as_report, event
 from edgewright.agent.reports import Report as Stored
 from edgewright.agent.talk import Silent
@@ -24,7 +26,10 @@ from edgewright.core.errors import StorageError
 from edgewright.core.messages import Collect, Event, Observation, read, render
 from edgewright.core.messages.observations import merge, size_bytes
 from edgewright.flows.release import METRICS, readings
+from edgewright.runtime.addresses import Address
+from edgewright.runtime.loading.opening import Settings
 from edgewright.runtime.observations import Observations
+from edgewright.runtime.server import Server, serving
 from edgewright.testing.agents import digits, state_folder
 from edgewright.trust import SigningKey
 
@@ -143,29 +148,35 @@ def test_what_a_real_runtime_answered_is_told_exactly_once(made, agent, tmp_path
     assert sum(one.mean for name, one in gate.items() if name.startswith("predictions/")) == pytest.approx(1)
 
 
-def test_a_reload_under_load_mixes_no_two_bundles(made, agent, tmp_path):
-    reports, clock = Reports(tmp_path / "reports"), Clock()
-    observer = Observer(agent.runtime.talk, reports, clock)
-    observer.look(Collect())
-    told(reports)
-    done = threading.Event()
-    threads, answers = ask(agent, 40, enough=done.is_set)
-    assert agent.update(made.two.path).result == "committed"
-    done.set()
-    for thread in threads:
-        thread.join()
-    clock.step(900.0)
-    observer.look(Collect())
+def test_a_reload_under_load_mixes_no_two_bundles(made, tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    shutil.copy(made.one.path, models / "digits.ewb")
+    server = Server(Settings(models, [made.key.public], watch_s=0), [Address(path=tmp_path / "edge.sock")])
+    serving_thread = serving(server)
+    try:
+        done, loaded, told_wrong = threading.Event(), threading.Event(), []
+        asked_of = SimpleNamespace(runtime=SimpleNamespace(socket=tmp_path / "edge.sock"))
+        threads, answers = ask(asked_of, 40, enough=done.is_set)
+        shutil.copy(made.two.path, models / "new")
+        (models / "new").replace(models / "digits.ewb")
+        server.loader.load("digits", lambda error: (told_wrong.append(error), loaded.set()))
+        assert loaded.wait(LONG)
+        assert told_wrong == [None]
+        done.set()
+        for thread in threads:
+            thread.join()
+        reports = Reports(tmp_path / "reports")
+        Observer(agent_talk.Talk(tmp_path / "edge.sock"), reports, Clock()).look(Collect())
+    finally:
+        server.stop()
+        serving_thread.join(LONG)
     by_bundle = {one.bundle: one for one in told(reports)}
     for version, release in (("one", made.one), ("two", made.two)):
-        one = by_bundle.get(release.digest)
-        counted = 0 if one is None else one.counters["requests"]
-        assert counted == answers[version], version
-        if one is not None:
-            assert one.classes == {k[1]: n for k, n in answers.items() if isinstance(k, tuple) and k[0] == version}
-    assert sum(one.counters["requests"] for one in by_bundle.values()) == sum(
-        n for key, n in answers.items() if isinstance(key, str)
-    )
+        one = by_bundle.pop(release.digest, Observation("digits", release.digest, 0.0, 0.0, {"requests": 0}))
+        assert one.counters["requests"] == answers[version], version
+        assert one.classes == {k[1]: n for k, n in answers.items() if isinstance(k, tuple) and k[0] == version}
+    assert not by_bundle
 
 
 def test_a_recalibrated_twin_is_surer_and_no_more_in_doubt(made):
@@ -233,7 +244,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(ACTIONS, st.integers(1, 3), st.integers(1, 4))
 def test_whatever_is_killed_or_lost_each_request_is_told_once(tmp_path_factory, actions, writes, models):
     folder = tmp_path_factory.mktemp("kills")
