@@ -30,6 +30,7 @@ from edgewright.flows.release.rows import FINAL, Action, Change, Member, Move, O
 
 PATIENCE = 3.0
 """Soaks that a gate may hold before its evidence is overdue, and twice that before the rollout pauses for a person."""
+_SHORTEST_S = 10.0
 QUORUM = 0.5
 """The share of a wave's devices that must have switched before it soaks; who is away may come later."""
 
@@ -58,7 +59,7 @@ def allowed(rollout: Rollout) -> frozenset[OrderKind]:
 
 def overdue(rollout: Rollout, now: float) -> bool:
     """Whether the gate has held for so long that waiting for more evidence is of no use (see ``gates.judge``)."""
-    return rollout.phase == "gate" and now >= rollout.since + PATIENCE * max(rollout.policy.soak_s, 60.0)
+    return rollout.phase == "gate" and now >= rollout.since + PATIENCE * max(rollout.policy.soak_s, _SHORTEST_S)
 
 
 def settle(rollout: Rollout, members: Members, now: Now) -> tuple[Rollout, dict[str, Member], list[Action]]:
@@ -180,7 +181,7 @@ def _phase(rollout: Rollout, members: Members, now: Now) -> Move | None:
         return None
     if now.verdict.action == "advance":
         return _advance(rollout, now, now.verdict.why, "gate", now.verdict.evidence)
-    if now.at >= rollout.since + 2 * PATIENCE * max(rollout.policy.soak_s, 60.0):
+    if now.at >= rollout.since + 2 * PATIENCE * max(rollout.policy.soak_s, _SHORTEST_S):
         made = replace(rollout, state="paused", since=now.at)
         return Move(made, _decision("pause", rollout, now, now.verdict.why, "gate", now.verdict.evidence))
     return None

@@ -87,7 +87,8 @@ def look(session: Scoped, around: Around, row: Rollout, now: datetime) -> Look:
         (new, old), _ = pairs.most_common(1)[0]
         expected = around.expected(evidence.of(new), evidence.of(old)) if old and new != old else {}
     counts = rules.installs(rollout, (one.row for one in ones.values()))
-    late = rules.overdue(rollout, now.timestamp())
+    # What never can be known is not waited for: a first release has no past, one to all at once nobody beside it.
+    late = rules.overdue(rollout, now.timestamp()) or not _comparable(row, ones)
     verdict = rules.judge(counts, readings, row.wave, rules.expecting(expected), rules.Budget(), late)
     return Look(verdict, row.wave, row.watch, row.watched)
 
@@ -116,6 +117,12 @@ def controls(row: Rollout, ones: Mapping[str, One]) -> list[str]:
     """Devices that run on unchanged and that nobody else may change meanwhile."""
     told = [d for d, one in ones.items() if one.row.wave > row.wave and not one.row.exposed and one.holds]
     return _some(told, ones, f"{row.id}/{row.wave}/controls")
+
+
+def _comparable(row: Rollout, ones: Mapping[str, One]) -> bool:
+    """Whether there are, or will be, canaries that ran something before, and devices that run on unchanged."""
+    before = any(one.ran and one.row.wave <= row.wave and _takes(one) for one in ones.values())
+    return before and any(one.row.wave > row.wave and not one.row.exposed and one.current for one in ones.values())
 
 
 def _takes(one: One) -> bool:
