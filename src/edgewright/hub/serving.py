@@ -204,7 +204,8 @@ class Keeping:
 
 
 def keep(state: State, heads: bool = True) -> None:
-    """Remove what is over; sign and export the heads of the audit logs (``heads``)."""
+    """Remove what is over; renew update metadata; every ten minutes (``heads``) sign and export the heads of the audit
+    logs, and sweep the store of objects."""
     now = state.clock()
     if heads:
         export_heads(state.database, state.folder / "audit", state.key, now)
@@ -217,3 +218,6 @@ def keep(state: State, heads: bool = True) -> None:
         forget(session, now)
         session.execute(delete(Login).where(Login.until < now))
         session.execute(delete(Attempt).where(Attempt.until < now))
+    library.renew(state, now)
+    if heads:
+        library.sweep(state, now)

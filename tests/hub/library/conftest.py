@@ -101,10 +101,10 @@ class Library:
         """Key-holders of the tenant north."""
         return Holders(self, self.hub.north, **how)
 
-    def develop(self, name="north"):
+    def develop(self, name="north", so=True):
         """Make it a development tenant."""
         with self.state.database.write(self.hub.tenants[name]) as session:
-            session.query(Tenant).one().development = True
+            session.query(Tenant).one().development = so
 
     def propose(self, rollout, *found, name="north"):
         from edgewright.hub import library

@@ -1,16 +1,19 @@
 """Deltas: made in the background, followed by a device, and bounded whoever asks."""
 
+import os
+import threading
+
 import pytest
 
 from edgewright.bundles.deltas import accept, bundle_files, needed, read_recipe, reconstruct
 from edgewright.bundles.names import MANIFEST, SIGNATURE
 from edgewright.core.digests import digest_bytes
-from edgewright.core.errors import StorageError
+from edgewright.core.errors import StorageError, TrustError
 from edgewright.hub import library as lib
 from edgewright.hub.errors import Absent
 from edgewright.hub.library import coding, deltas
 from edgewright.hub.library.deltas import maker
-from edgewright.hub.library.tables import Delta
+from edgewright.hub.library.tables import Delta, Piece
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def test_a_removed_bundle_takes_its_deltas_along(library, pair, ask):
     recipe = ask(new, old)
     assert recipe
     with library.state.database.read(library.hub.tenants["north"]) as session:
-        chunks = [piece.digest for piece in session.query(lib_piece()).where(lib_piece().owner.contains("/"))]
+        chunks = [piece.digest for piece in session.query(Piece).where(Piece.owner.contains("/"))]
     assert chunks
     library.hub.north.ask("DELETE", f"/api/edge/bundles/{old.digest}", 204)
     with pytest.raises(Absent):
@@ -94,12 +97,6 @@ def test_a_removed_bundle_takes_its_deltas_along(library, pair, ask):
     for digest in chunks:
         with pytest.raises(Absent):
             lib.open_file(library.state, library.hub.tenants["north"], digest)
-
-
-def lib_piece():
-    from edgewright.hub.library.tables import Piece
-
-    return Piece
 
 
 def test_who_asks_for_many_gets_whole_bundles(library, pair, make, ask, monkeypatch):
@@ -150,8 +147,6 @@ def test_what_fails_twice_is_fetched_whole(library, pair, ask, monkeypatch, cloc
 
 
 def test_a_hub_that_closes_ends_the_child_and_leaves_it_to_the_next(library, pair, ask, monkeypatch):
-    import threading
-
     old, new = pair
     begun, real = threading.Event(), coding.run_child
 
@@ -168,15 +163,44 @@ def test_a_hub_that_closes_ends_the_child_and_leaves_it_to_the_next(library, pai
         assert [(row.state, row.tries) for row in session.query(Delta)] == [("wanted", 0)]
 
 
+@pytest.fixture
+def code(make, tmp_path):
+    """Between two packed bundles, as the maker has it made; ``answer`` changes what the child says."""
+    old, new = make(width=4096), make("1.0.1", step=1e-4, width=4096)
+    (tmp_path / "old").write_bytes(old.data)
+    (tmp_path / "new").write_bytes(new.data)
+
+    def places(bundle):
+        return {name: [digest_bytes(data), len(data), bundle.data.index(data)] for name, data in bundle.files.items()}
+
+    stop, ends = os.pipe()
+    yield lambda: coding.code(tmp_path, places(old), places(new), stop)
+    os.close(stop)
+    os.close(ends)
+
+
 @pytest.mark.parametrize("change", [
     {"recipe": ["0" * 64, 0, 2**40]}, {"recipe": None}, {"chunks": [["x", 0, 1]]}, {"chunks": [["0" * 64, 0, 1]]},
-    {"chunks": []}, {"recipe": ["0" * 64, 0, 10]}, {"chunks": 7},
+    {"chunks": []}, {"recipe": ["0" * 64, 0, 10]}, {"chunks": 7}, {"chunks": [["0" * 64, -1, 5]]},
 ], ids=str)  # fmt: skip
-def test_a_childs_answer_is_checked(library, pair, ask, monkeypatch, change):
-    old, new = pair
+def test_a_childs_answer_is_checked(code, monkeypatch, change):
     real = coding.run_child
     monkeypatch.setattr(coding, "run_child", lambda *a, **k: {**real(*a, **k), **change})
-    ask(new, old)
-    assert ask(new, old) is None
-    with library.state.database.read(library.hub.tenants["north"]) as session:
-        assert [row.state for row in session.query(Delta)] == ["whole"]
+    with pytest.raises(TrustError):
+        code()
+
+
+def test_a_child_that_leaves_no_file_or_a_link_is_found_out(code, monkeypatch, tmp_path):
+    assert code().chunks
+    real, secret = coding.run_child, tmp_path / "secret"
+    (tmp_path / "delta").rename(secret)
+
+    def linked(*a, **k):
+        told = real(*a, **k)
+        (tmp_path / "delta").unlink()
+        (tmp_path / "delta").symlink_to(secret)
+        return told
+
+    monkeypatch.setattr(coding, "run_child", linked)
+    with pytest.raises(TrustError):
+        code()

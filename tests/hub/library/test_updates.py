@@ -256,6 +256,28 @@ def test_a_development_tenant_releases_at_once_and_says_so(library, make, device
     assert not library.metadata("timestamp.json", "south")
 
 
+def test_who_was_a_development_tenant_is_told_apart(library, make):
+    """Devices that trust a key of the hub's own are told of as such until the root names another."""
+    library.develop()
+    library.upload(make())
+    library.upload(make("1.0.1"))
+    library.propose("r1", make())
+    library.develop(so=False)
+    library.propose("r2", make("1.0.1"))
+    assert not library.signed(make("1.0.1"))
+    told = library.hub.north.get("/api/edge/updates")
+    assert told["development"] and "that this hub made" in told["todo"][0]
+
+
+def test_a_key_holders_tenant_that_becomes_a_development_tenant_is_still_the_key_holders(library, holders, make):
+    library.upload(make())
+    holders.begin()
+    library.develop()
+    library.propose("r1", make())
+    assert not library.signed(make())
+    assert holders.put(holders.sign(holders.proposal()["targets"]))["released"] == [make().digest]
+
+
 def test_metadata_is_each_tenants_own(library, make, holders):
     library.develop()
     library.upload(make())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,11 +36,8 @@ def lock(session: Scoped) -> Publication:
     """The tenant's row of publication, held until the transaction ends: one at a time publishes, stores, removes."""
     row = session.get(Publication, (session.tenant, "updates"), with_for_update=True, populate_existing=True)
     if row is None:
-        try:
-            with session.begin_nested():
-                session.add(Publication(id="updates"))
-        except IntegrityError:  # somebody else was first
-            session.expunge_all()
+        with contextlib.suppress(IntegrityError), session.begin_nested():  # somebody else may be first
+            session.add(Publication(id="updates"))
         row = session.lock(Publication, "updates")
     return row
 

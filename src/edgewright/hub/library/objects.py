@@ -116,8 +116,8 @@ def objects(state: State) -> Objects:
 
 
 def work_folder(state: State) -> Path:
-    """Where temporary files lie: on the file system of the local objects."""
-    return state.folder / "work"
+    """Where temporary files lie: on the file system of the local objects, wherever that folder leads."""
+    return state.folder / "work" if state.objects else state.folder / "objects" / ".work"
 
 
 def object_name(kind: str, digest: str) -> str:

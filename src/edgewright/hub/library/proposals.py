@@ -16,7 +16,7 @@ from edgewright.core.errors import InputError, TrustError
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
 from edgewright.hub.library.bundles import find, held, hold, lock
-from edgewright.hub.library.repository import begun, development_keys, load, online_keys, store
+from edgewright.hub.library.repository import begun, held_keys, load, online_keys, store
 from edgewright.hub.library.tables import Bundle, Pending, Publication
 from edgewright.hub.state import State
 from edgewright.trust.updates import (
@@ -60,8 +60,9 @@ def propose(session: Scoped, state: State, digests: Collection[str], release_nam
         if not row.released and session.get(Pending, (session.tenant, digest)) is None:
             session.add(Pending(bundle=digest, release=release_name, asked=now))
     session.flush()
-    there, keys = begun(state, session, now), development_keys(state, session)
-    if there is not None and keys is not None and waiting(session):
+    there = begun(state, session, now)
+    keys = held_keys(state, session, there) if there is not None and waiting(session) else None
+    if there is not None and keys is not None:
         _take(session, state, there, sign_release(_proposed(session, there, now), keys[1], now), now)
 
 
@@ -103,8 +104,9 @@ def submit_root(session: Scoped, state: State, root: bytes, targets: bytes | Non
 def withdraw(session: Scoped, state: State, row: Bundle, now: datetime) -> bool:
     """Devices are no longer to run this bundle, where the hub holds the release key; whether that was so. Raises
     Conflict."""
-    there, keys = load(session), development_keys(state, session)
-    if there is None or keys is None or there.keys().release.keys != (keys[1].public,):
+    there = load(session)
+    keys = held_keys(state, session, there) if there is not None else None
+    if there is None or keys is None:
         return False
     _take(session, state, there, sign_release(propose_release(there.targets, now, (), [row.file]), keys[1], now), now)
     return True

@@ -6,8 +6,10 @@ replaced stays for an hour: a device in the middle of a refresh asks for it.
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import delete, or_, select
 
@@ -69,8 +71,22 @@ def development_keys(state: State, session: Scoped) -> tuple[SigningKey, Signing
     """Root and release key of a development tenant, made on first use; None for any other tenant."""
     if not session.scalars(select(Tenant.development)).one():
         return None
-    folder = state.folder / "keys" / f"development-{session.tenant}"
+    folder = _folder(state, session)
     return named_key(folder / "root.key"), named_key(folder / "release.key")
+
+
+def held_keys(state: State, session: Scoped, there: Repository) -> tuple[SigningKey, SigningKey] | None:
+    """Root and release key, where the hub holds them: a development tenant's whose root names them."""
+    keys = development_keys(state, session)
+    return keys if keys is not None and there.keys().release.keys == (keys[1].public,) else None
+
+
+def in_development(state: State, session: Scoped, there: Repository | None) -> bool:
+    """Whether the tenant is a development tenant, or was one and its devices still trust the key that the hub made."""
+    if session.scalars(select(Tenant.development)).one():
+        return True
+    path = _folder(state, session) / "release.key"
+    return there is not None and path.exists() and named_key(path).public in there.keys().release.keys
 
 
 def begun(state: State, session: Scoped, now: datetime) -> Repository | None:
@@ -97,8 +113,8 @@ def store(session: Scoped, repository: Repository, now: datetime) -> None:
     rows = {row.name: row for row in session.scalars(select(Metadata))}
     files, expires = repository.files(), repository.expires()
     for name, data in files.items():  # the timestamp comes last
-        number, _, role = name.removesuffix(".json").rpartition(".")
-        version = int(number) if number else int(now.timestamp())
+        role = name.removesuffix(".json").rpartition(".")[2]
+        version: int = json.loads(data)["signed"]["version"]
         row = rows.get(name)
         if row is None:
             session.add(Metadata(name=name, role=role, version=version, data=data, expires=expires[role], until=None))
@@ -147,14 +163,17 @@ def _renew(state: State, session: Scoped, now: datetime) -> None:
         return
     due = there.due(now)
     root = targets = None
-    keys = development_keys(state, session)
-    if keys is not None and there.keys().release.keys == (keys[1].public,):
+    if (keys := held_keys(state, session, there)) is not None:
         if "root" in due:
             root = sign_root(propose_root(there.keys(), now, there.roots[-1]), keys[0], now)
         if "targets" in due:
             targets = sign_release(propose_release(there.targets, now), keys[1], now)
     if root or targets or set(due) & set(_ONLINE):
         store(session, publish(there, online_keys(state), now, root, targets), now)
+
+
+def _folder(state: State, session: Scoped) -> Path:
+    return state.folder / "keys" / f"development-{session.tenant}"
 
 
 def _mark(session: Scoped, repository: Repository) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
-from edgewright.hub.accounts.tables import Tenant
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent
 from edgewright.hub.library.proposals import Outcome, proposal, submit_root, submit_targets
-from edgewright.hub.library.repository import load
+from edgewright.hub.library.repository import in_development, load
 from edgewright.hub.library.standing import standing
 from edgewright.hub.library.told import ProposalTold, SignedRoot, SignedTargets, Submitted, UpdatesTold
 from edgewright.hub.web.bodies import StrictRoute
@@ -61,7 +59,7 @@ def show_proposal(caller: Reads) -> ProposalTold:
     with caller.read() as session:
         there, targets = load(session), proposal(session, caller.now)
         return ProposalTold(
-            development=_development(session),
+            development=in_development(caller.state, session, there),
             targets=targets.decode(),
             root=there.roots[-1].decode() if there else None,
             published=there.targets.decode() if there else None,
@@ -79,12 +77,10 @@ def put_targets(body: SignedTargets, caller: Signs) -> Submitted:
 
 def _told(caller: Caller, session: Scoped, action: str, outcome: Outcome) -> Submitted:
     told = Submitted(
-        development=_development(session), missing=outcome.missing, released=list(outcome.released),
+        development=in_development(caller.state, session, load(session)),
+        missing=outcome.missing,
+        released=list(outcome.released),
         withdrawn=list(outcome.withdrawn),
-    )  # fmt: skip
+    )
     caller.tell(session, action, "", told.model_dump(exclude={"development"}))
     return caller.reply(session, told)
-
-
-def _development(session: Scoped) -> bool:
-    return session.scalars(select(Tenant.development)).one()
