@@ -5,6 +5,11 @@
 The hub's listener runs in one process on core 0, the devices (asyncio, each with a certificate and a TLS 1.3
 connection of its own) in this one on core 1; the assignment is written by a third process, as another worker of the
 hub would. Printed as JSON; times in s, memory in kB.
+
+Measured on 2026-11-22 (two cores of a virtual machine, others on it, load average 9 to 11; Python 3.11, SQLite):
+2,000 devices connected in 30 s at 3.7 ms of the hub's CPU each, 66 kB a parked device (65 kB for each further one), an
+assignment of all reached the median device 0.6 s after its commit and the last one after 1.0 s (3.2 s when the machine
+was busier); 0.8% of a core while all wait.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from edgewright.hub.listener.protocol import CONNECTION, DeviceProtocol
 from edgewright.hub.web.problems import KINDS, MEDIA, problem_body
 
 M = TypeVar("M", bound=Message)
+_HEARD_OUT_BYTES = 2**20
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
@@ -82,19 +83,22 @@ class Call:
 
     async def body(self, most: int) -> bytes:
         """The body, of at most so many bytes. Raises Refusal, Gone."""
-        told = self.header(b"content-length")
         data = bytearray()
-        more = True
+        size, more = 0, True
         while more:
-            if len(data) > most or (told.isdecimal() and int(told[:20]) > most):
-                raise Refusal("too-large", f"a body has at most {most:,} bytes here", close=True)
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Gone
-            data += message.get("body", b"")
-            more = message.get("more_body", False)
-        if len(data) > most:
-            raise Refusal("too-large", f"a body has at most {most:,} bytes here", close=True)
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size > most:
+                data.clear()  # read on for a while, so that the client can hear why
+                if size > most + _HEARD_OUT_BYTES:
+                    raise Refusal("too-large", f"a body has at most {most:,} bytes here", close=True)
+            else:
+                data += part
+        if size > most:
+            raise Refusal("too-large", f"a body has at most {most:,} bytes here")
         return bytes(data)
 
     async def message(self, kind: type[M]) -> M:
