@@ -14,13 +14,13 @@ from edgewright.trust.authority import Authority, Identity, Token, check_request
 from edgewright.trust.updates import Release, propose_release
 
 
-class Refuse(Exception):
+class Refuse(Exception):  # noqa: N818
     """Answer with this status."""
 
 
 class Server:
-    """``wanted``: desired state by device; ``heard``: their statuses in order; ``reports`` by device, boot and sequence,
-    ``received`` however often they came."""
+    """``wanted``: everybody's desired state; ``heard``: statuses in order, by device; ``reports`` by device, boot and
+    sequence, ``received`` however often they came."""
 
     def __init__(self, folder):
         self.now = datetime.now(UTC)
