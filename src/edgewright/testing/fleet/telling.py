@@ -57,6 +57,10 @@ class Teller:
         if not self._device.over and (self._task is None or self._task.done()):
             self._task = self._device.spawn(self._tell())
 
+    def look_back(self, seconds: float) -> None:
+        """As if the last report had been so long ago."""
+        self._since_s = self._device.clock_s - seconds
+
     def observe(self) -> None:
         """A report of what the device saw since the last one, to be sent now."""
         device, of = self._device, self._device.world.setting.behaviour
