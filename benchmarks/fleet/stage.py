@@ -96,8 +96,11 @@ class Stage:
 
     def tokens(self, count: int, group: str = GROUP) -> list[str]:
         """So many enrolment tokens, by the hub's own code into its database: people's API would take them one by one."""
+        import edgewright.hub.tables  # noqa: F401 - all of them, for what refers to what
         from edgewright.hub.fleet.ca import authority
         from edgewright.hub.fleet.tables import Enrolment
+        from edgewright.hub.library.bundles import lock
+        from edgewright.hub.library.repository import begun
         from edgewright.hub.state import open_state
         from edgewright.trust.authority import issue_token
 
@@ -107,6 +110,8 @@ class Stage:
             now, anchor = state.clock(), authority(state).anchor_digest
             made = [issue_token(tenant, anchor, now, timedelta(days=1)) for _ in range(count)]
             with state.database.write(tenant) as session:
+                lock(session)
+                begun(state, session, now)  # a development tenant's root, which devices are given
                 session.add_all(
                     Enrolment(
                         id=record.id, kind="token", digest=record.digest, device="", group=group, labels={}, made=now,
