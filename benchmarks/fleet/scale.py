@@ -28,7 +28,7 @@ from benchmarks.fleet.week import week
 
 from edgewright.testing.fleet import Fleet, Setting
 
-PATIENCE_S = 900.0
+PATIENCE_S = float(os.environ.get("PATIENCE_S", "300"))
 DAY_REPORTS = 86400 / 900
 
 

@@ -95,7 +95,7 @@ class Stage:
             return hub.get(path, **query)
 
     def tokens(self, count: int, group: str = GROUP) -> list[str]:
-        """So many enrolment tokens, by the hub's own code into its database: people's API would take them one by one."""
+        """So many enrolment tokens, by the hub's own code: people's API makes them one by one."""
         import edgewright.hub.tables  # noqa: F401 - all of them, for what refers to what
         from edgewright.hub.fleet.ca import authority
         from edgewright.hub.fleet.tables import Enrolment

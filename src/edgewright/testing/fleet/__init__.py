@@ -15,13 +15,14 @@ served; the same metadata and the same bundle are verified once for all devices;
 (``Behaviour``).
 """
 
+from edgewright.agent.net.hub import Offline, Refusal
 from edgewright.testing.fleet.behaviour import Behaviour, Shift
 from edgewright.testing.fleet.counts import Counts, Spread
 from edgewright.testing.fleet.device import Device
 from edgewright.testing.fleet.faults import Faults
 from edgewright.testing.fleet.fleet import Fleet
 from edgewright.testing.fleet.papers import read_tokens
-from edgewright.testing.fleet.wire import Dialer, Line, Offline, Refused, lean
+from edgewright.testing.fleet.wire import Dialer, Line, lean
 from edgewright.testing.fleet.world import DURATIONS, Setting
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
     "Fleet",
     "Line",
     "Offline",
-    "Refused",
+    "Refusal",
     "Setting",
     "Shift",
     "Spread",

@@ -8,8 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from edgewright import bundles
+from edgewright.agent.net.hub import Offline
 from edgewright.core.errors import TrustError
-from edgewright.testing.fleet.wire import Line, Offline
+from edgewright.testing.fleet.wire import Line
 from edgewright.trust import PublicKey
 from edgewright.trust.updates import Release, verify_bundle
 
@@ -29,7 +30,7 @@ class Copies:
 
     async def fetch(self, line: Line, release: Release, piece_bytes: int = PIECE_BYTES) -> int:
         """The bundle's bytes over the device's own connection, by ranges, held against the signed digest; how many.
-        Raises Offline, Refused, TrustError."""
+        Raises Offline, Refusal, TrustError."""
         keep = release.sha256 not in self._sound
         seen, parts, done = sha256(), list[bytes](), 0
 

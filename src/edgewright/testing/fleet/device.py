@@ -13,19 +13,22 @@ import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from edgewright.agent.net.follow import status
+from edgewright.agent.net.hub import Refusal
+from edgewright.agent.net.jitter import Jitter
 from edgewright.agent.states import Situation
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.messages import LIMITS, Desired, Event, Facts, Sync, read
 from edgewright.testing.fleet.counts import Spread
 from edgewright.testing.fleet.faults import clock_error_s
-from edgewright.testing.fleet.following import follow, status
+from edgewright.testing.fleet.following import followed
 from edgewright.testing.fleet.papers import Papers
 from edgewright.testing.fleet.reporting import Outbox
 from edgewright.testing.fleet.telling import Teller
 from edgewright.testing.fleet.updating import Updater
-from edgewright.testing.fleet.wire import Line, Refused
-from edgewright.testing.fleet.world import Jitter, World
+from edgewright.testing.fleet.wire import Line
+from edgewright.testing.fleet.world import World
 
 _NUMBER = re.compile(r"[0-9a-f]{12,}|\d[\d,]*")
 _SLACK_S, _HOLD_S, _BREAKS_S = 20.0, 3600.0, 30.0
@@ -38,7 +41,7 @@ class Device:
         setting = world.setting
         self.world, self.papers, self.clone = world, papers, clone
         self.faults = setting.faults.of(papers.name, setting.seed)
-        self.now, self.desired, self.failure = Situation(), Desired(0), ""
+        self.now, self.desired = Situation(), Desired(0)
         self.boot = f"b{secrets.token_hex(8)}"
         self.synced = 0
         self.outbox = Outbox(self.boot)
@@ -96,9 +99,9 @@ class Device:
         return await self.world.dialer.dial(self.world.registry.anchors, self.papers.path)
 
     async def exchange(self, line: Line, wait_s: float) -> None:
-        """One sync, parked for so many s. Raises Offline, Refused, InputError."""
+        """One sync, parked for so many s. Raises Offline, Refusal, InputError."""
         mine = self.desired.revision
-        told = status(self.now, self.desired.release, self.failure, self.clock_s)
+        told = status(self.now, self.desired.release, self.now.serving, clock_s=self.clock_s, free_bytes=2**34)
         body = canonical_json(Sync(mine, self.boot, told, None if self._told else self._facts).to_json())
         answer = await line.ask(
             "POST", f"/device/v1/sync?wait={wait_s:g}", body, seconds=wait_s + _SLACK_S, most_bytes=LIMITS["Desired"]
@@ -136,11 +139,11 @@ class Device:
         name = type(error).__name__
         what = (
             f"{name} {error.status}"
-            if isinstance(error, Refused)
+            if isinstance(error, Refusal)
             else f"{name}: {_NUMBER.sub('...', str(error))[:100]}"
         )
         self.world.counts.errors[what] += 1
-        if isinstance(error, Refused):
+        if isinstance(error, Refusal):
             if error.status == 401 and not self.expired:
                 self.expired = True  # renewed before the next poll
                 return jitter.failed()
@@ -200,7 +203,7 @@ class Device:
     async def _update(self) -> None:
         """Do what the hub wants until there is nothing left to do."""
         while not self.over:
-            self.record(follow(self.now, self.desired.release))
+            self.record(followed(self.now, self.desired.release))
             if self.now.state == "idle" or not await self._updater.step():
                 return
 

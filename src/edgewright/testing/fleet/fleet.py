@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+from edgewright.agent.net.hub import Offline, Refusal
+from edgewright.agent.net.jitter import Jitter
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.core.messages import Facts
 from edgewright.testing.fleet.copies import Copies
@@ -14,8 +16,8 @@ from edgewright.testing.fleet.counts import Counts
 from edgewright.testing.fleet.device import Device
 from edgewright.testing.fleet.metadata import Metadata
 from edgewright.testing.fleet.papers import Papers, Registry
-from edgewright.testing.fleet.wire import Dialer, Offline, Refused
-from edgewright.testing.fleet.world import Jitter, Setting, World
+from edgewright.testing.fleet.wire import Dialer
+from edgewright.testing.fleet.world import Setting, World
 
 _AT_ONCE, _TRIES = 32, 8
 _LOOK_S = 0.02
@@ -40,7 +42,7 @@ class Fleet:
 
     async def enrol(self, devices: int, tokens: Sequence[str] = (), told: Callable[[int], None] | None = None) -> None:
         """Have the papers of so many devices: those of the folder, then new ones, each by a token of its own. ``told``
-        is called with how many there are. Raises InputError, Offline, Refused, TrustError."""
+        is called with how many there are. Raises InputError, Offline, Refusal, TrustError."""
         self.papers = self.world.registry.known(devices)
         numbers = iter(range(len(self.papers), devices))
         if devices - len(self.papers) > len(tokens):
@@ -118,8 +120,8 @@ class Fleet:
             try:
                 return await self.world.registry.enrol(self.world.dialer, number, token, f"sim-{number:05d}", facts)
             except EdgewrightError as error:
-                passing = isinstance(error, Offline) or (isinstance(error, Refused) and error.status in {429, 503})
+                passing = isinstance(error, Offline) or (isinstance(error, Refusal) and error.status in {429, 503})
                 if not passing or tries == _TRIES - 1:
                     raise
-                await asyncio.sleep(jitter.failed(error.after_s if isinstance(error, Refused) else 0.0))
+                await asyncio.sleep(jitter.failed(error.after_s if isinstance(error, Refusal) else 0.0))
         raise AssertionError("unreachable")

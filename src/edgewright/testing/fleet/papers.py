@@ -14,9 +14,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from edgewright.agent.net.hub import Offline
 from edgewright.core.errors import InputError, TrustError
 from edgewright.core.messages import LIMITS, Enrol, Enrolled, Facts, Renew, read, render
-from edgewright.testing.fleet.wire import Dialer, Line, Offline
+from edgewright.testing.fleet.wire import Dialer, Line
 from edgewright.trust.authority import Peer, Token, chain_pem, find_anchor, make_request, parse_chain, parse_peer
 from edgewright.trust.authority.material import key_pem, new_key, spki_digest
 from edgewright.trust.updates import begin
@@ -57,7 +58,7 @@ class Registry:
         return [_papers(path) for path in paths[:most]]
 
     async def enrol(self, dialer: Dialer, number: int, token: str, name: str, facts: Facts) -> Papers:
-        """A new device, by a token. Raises Offline, Refused, TrustError, InputError."""
+        """A new device, by a token. Raises Offline, Refusal, TrustError, InputError."""
         key = new_key()
         csr = make_request(key).decode("ascii")
         anchors = self.anchors or await self._first_contact(dialer, Token.parse(token).anchor)
@@ -76,7 +77,7 @@ class Registry:
         return _keep(path, key_pem(key), told, spki_digest(key.public_key()))
 
     async def renew(self, line: Line, papers: Papers, clone: bool = False) -> Papers:
-        """The next certificate, for a new key; a ``clone`` keeps its own. Raises Offline, Refused, TrustError."""
+        """The next certificate, for a new key; a ``clone`` keeps its own. Raises Offline, Refusal, TrustError."""
         key = new_key()
         body = render(Renew(make_request(key).decode("ascii")))
         answer = await line.ask("POST", "/device/v1/renew", body, most_bytes=LIMITS["Enrolled"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from edgewright.agent.net.hub import Refusal
+from edgewright.agent.net.jitter import Jitter
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.messages import LIMITS, Receipt, read
 from edgewright.testing.fleet.behaviour import Nature, forged
-from edgewright.testing.fleet.wire import Line, Refused
-from edgewright.testing.fleet.world import Jitter
+from edgewright.testing.fleet.wire import Line
 
 if TYPE_CHECKING:
     from edgewright.testing.fleet.device import Device
@@ -112,7 +113,7 @@ class Teller:
             before = line.sent
             try:
                 answer = await line.ask("POST", "/device/v1/reports", data, most_bytes=LIMITS["Receipt"])
-            except Refused as refusal:
+            except Refusal as refusal:
                 if refusal.status in {400, 413, 422}:  # it will never be taken
                     self._device.outbox.drop(data)
                 raise

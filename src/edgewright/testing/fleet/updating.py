@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from edgewright.agent.net.hub import Refusal
+from edgewright.agent.net.jitter import Jitter
 from edgewright.agent.states import advanced, failed
 from edgewright.core.errors import EdgewrightError, TrustError
 from edgewright.testing.fleet.faults import chance
-from edgewright.testing.fleet.wire import Line, Refused
-from edgewright.testing.fleet.world import Jitter
+from edgewright.testing.fleet.wire import Line
 from edgewright.trust.updates import Expired, Release
 
 if TYPE_CHECKING:
@@ -55,11 +56,8 @@ class Updater:
         if device.now != now:  # something else was wanted meanwhile
             return True
         if self._fails(now.state):
-            device.failure = "bundle"
             device.record(failed(now, f"made to fail while {now.state}", bad=True))
         else:
-            if now.state == "metadata":
-                device.failure = ""
             device.record(advanced(now))
         return True
 
@@ -76,7 +74,7 @@ class Updater:
             async def get(name: str) -> bytes:
                 try:
                     return (await line.ask("GET", f"/device/v1/updates/{name}", most_bytes=2**24)).body
-                except Refused as refusal:
+                except Refusal as refusal:
                     if refusal.status == 404:
                         raise FileNotFoundError(name) from refusal
                     raise
@@ -108,13 +106,12 @@ class Updater:
         device, now = self._device, self._device.now
         pause = device.failed(error, self._jitter)
         bundle = "" if now.update is None else now.update.bundle
-        useless = isinstance(error, Refused) and error.status not in {401, 403, 409, 429, 503}
+        useless = isinstance(error, Refusal) and error.status not in {401, 403, 409, 429, 503}
         if useless or (isinstance(error, TrustError) and not isinstance(error, Expired)):
             self._wrong[bundle] += 1
             if self._wrong[bundle] >= _TRIES:
                 self._wrong.clear()
-                device.failure = "network"
-                device.record(failed(now, str(error), bad=False))
+                device.record(failed(now, str(error), bad=False, failure="network"))
                 return
         await asyncio.sleep(pause)
 

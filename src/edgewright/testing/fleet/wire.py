@@ -13,28 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import httptools
 
-from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.agent.net.hub import CONNECT_S, PATIENCE_S, Offline, Refusal, place
 from edgewright.trust.authority import client_context, first_contact_context
 
-CONNECT_S, PATIENCE_S = 15.0, 30.0
-"""As the agent's."""
 MOST_BYTES = 2**20
-
-
-class Offline(EdgewrightError):  # noqa: N818 - reads as what it says
-    """There is no answer, or none that can be read."""
-
-
-class Refused(EdgewrightError):  # noqa: N818 - reads as what it says
-    """The hub says no. ``status``: HTTP's; ``after_s``: when to ask again (0.0: not said)."""
-
-    def __init__(self, status: int, after_s: float, body: bytes) -> None:
-        super().__init__(f"the hub refuses (status {status}): {body[:200].decode('utf-8', 'replace')}")
-        self.status, self.after_s = status, after_s
 
 
 @dataclass
@@ -55,10 +40,7 @@ class Dialer:
     """Makes connections to the hub at ``url`` (``https://HOST:PORT``). Raises InputError."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/"):
-            raise InputError(f"{url[:200]!r} is no address of a hub's device listener; it reads https://HOST:8444")
-        self.host, self.port = parts.hostname, parts.port or 8444
+        self.host, self.port = place(url)
         self._contexts: dict[tuple[bytes | None, bool], ssl.SSLContext] = {}
 
     async def dial(self, anchors: bytes | None, identity: Path | None = None, seconds: float = CONNECT_S) -> Line:
@@ -119,7 +101,7 @@ class Line(asyncio.Protocol):
         headers: Mapping[str, str] | None = None, sink: Callable[[bytes], None] | None = None,
     ) -> Answer:  # fmt: skip
         """The answer below 400. ``sink`` is given its body piece by piece; without one it is kept, ``most_bytes`` at
-        most. Raises Offline, Refused."""
+        most. Raises Offline, Refusal."""
         if not self.open or self._waiting is not None:
             raise Offline("the connection is closed" if self._waiting is None else "the connection is in use")
         assert self._transport is not None
@@ -143,7 +125,8 @@ class Line(asyncio.Protocol):
             self._waiting = self._sink = None
         if answer.status >= 400:
             after = answer.headers.get("retry-after", "")
-            raise Refused(answer.status, min(float(after), 3600.0) if after.isdecimal() else 0.0, answer.body)
+            why = f"the hub refuses (status {answer.status}): {answer.body[:200].decode('utf-8', 'replace')}"
+            raise Refusal(why, answer.status, min(float(after), 3600.0) if after.isdecimal() else 0.0)
         return answer
 
     def close(self) -> None:

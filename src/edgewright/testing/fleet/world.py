@@ -46,22 +46,3 @@ class World:
     counts: Counts = field(default_factory=Counts)
     clock: Callable[[], float] = time.time
     draw: Callable[[], float] = random.random
-
-
-class Jitter:
-    """As the agent's: full jitter on an exponential back-off from 1 s to 5 minutes (Brooker, "Exponential Backoff And
-    Jitter", AWS Architecture Blog, 2015)."""
-
-    def __init__(self, draw: Callable[[], float]) -> None:
-        self._draw, self._failures = draw, 0
-
-    def failed(self, after_s: float = 0.0) -> float:
-        """How long to wait, in s; ``after_s`` is the least."""
-        longest = min(2.0**self._failures, 300.0)
-        self._failures = min(self._failures + 1, 16)
-        return after_s + self._draw() * longest
-
-    def succeeded(self) -> float:
-        """How long to wait before the next poll, in s."""
-        self._failures = 0
-        return self._draw() * 0.5
