@@ -20,7 +20,7 @@ _PROBE_S, _AROUND_S, _PATIENCE_S = 1.0, 10, 300.0
 
 
 def probe(place: str) -> str:
-    """"" when the hub answers within a second, else why not."""
+    """ "" when the hub answers within a second, else why not."""
     host, _, port = place.partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=1.0)
     try:

@@ -2,7 +2,7 @@
 
     python benchmarks/fleet/scale.py --devices 10000 --json benchmarks/fleet/results/scale.json
 
-The hub is a process of its own on one core, the devices (``edgewright.testing.fleet``) and whoever asks share the other.
+The hub is a process of its own on one core; the devices (``edgewright.testing.fleet``) and who asks share the other.
 Each figure is a row: what it must be, what it was, and the CPU time that the hub took for it.
 """
 

@@ -31,6 +31,12 @@ def bundle(tmp_path_factory):
 
 
 @pytest.fixture
+def server_of():
+    """The small hub's class: ``async with server_of(folder) as server``."""
+    return _server().Server
+
+
+@pytest.fixture
 def with_fleet(tmp_path):
     """``with_fleet(body, devices, setting)``: run ``await body(server, fleet)`` with devices that are enrolled."""
 
