@@ -1,7 +1,7 @@
 """A fleet of simulated devices in one process, speaking the device protocol with a real hub over mTLS.
 
     fleet = Fleet("https://127.0.0.1:8444", folder, Setting(faults=Faults.parse("fail=0.02,twice=0.1")))
-    await fleet.enrol(1000, tokens)                       # real keys and certificates, kept in the folder
+    await fleet.enrol(1000, invite(hub, 1000))            # real keys and certificates, kept in the folder
     async with fleet.running():
         await fleet.until(lambda: fleet.counts.parked == 1000, 60)
         fleet.storm()                                     # all connections break at once
@@ -21,7 +21,7 @@ from edgewright.testing.fleet.counts import Counts, Spread
 from edgewright.testing.fleet.device import Device
 from edgewright.testing.fleet.faults import Faults
 from edgewright.testing.fleet.fleet import Fleet
-from edgewright.testing.fleet.papers import read_tokens
+from edgewright.testing.fleet.papers import invite, read_tokens
 from edgewright.testing.fleet.wire import Dialer, Line, lean
 from edgewright.testing.fleet.world import DURATIONS, Setting
 
@@ -39,6 +39,7 @@ __all__ = [
     "Setting",
     "Shift",
     "Spread",
+    "invite",
     "lean",
     "read_tokens",
 ]

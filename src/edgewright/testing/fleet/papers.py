@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from edgewright.agent.net.hub import Offline
+from edgewright.client import Hub
 from edgewright.core.errors import InputError, TrustError
 from edgewright.core.messages import LIMITS, Enrol, Enrolled, Facts, Renew, read, render
 from edgewright.testing.fleet.wire import Dialer, Line
@@ -116,6 +117,11 @@ def _keep(path: Path, key: bytes, told: Enrolled, digest: str) -> Papers:
         raise TrustError("the certificate that came is for another key or another device")
     part.replace(path)
     return Papers(path, found.peer)
+
+
+def invite(hub: Hub, count: int, group: str = "") -> list[str]:
+    """So many enrolment tokens from the people's API. Raises what ``client`` does."""
+    return [str(hub.post("/enrolments", {"group": group} if group else {})["token"]) for _ in range(count)]
 
 
 def read_tokens(path: Path) -> list[str]:
