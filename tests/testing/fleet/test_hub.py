@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
-from edgewright.client.signing import begin_keys, publish_root
+from edgewright.client.signing import first_root, publish_root
 from edgewright.testing.fleet import Fleet, Setting, invite
 from edgewright.testing.site import Site
 
@@ -13,8 +13,7 @@ PATIENCE_S = 120.0
 def test_devices_are_let_in_asked_revoked_and_come_back(tmp_path):
     async def run(site):
         with site.api() as hub:
-            now = datetime.now(UTC)
-            publish_root(hub, begin_keys(hub, now)[0], now)
+            publish_root(hub, first_root(hub, datetime.now(UTC)))
             tokens = invite(hub, 6, "line")
         fleet = Fleet(f"https://{site.devices}", tmp_path / "fleet", Setting(durations={}))
         await fleet.enrol(6, tokens)
