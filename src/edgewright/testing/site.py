@@ -85,7 +85,7 @@ class Site(Closing):
     def start(self, name: str, *options: str) -> Program:
         """Its agent, running."""
         state = self.folder / name
-        arguments = ["agent", "run", "--state", str(state), "--stop-runtime", *options]
+        arguments = ["agent", "run", "--state", str(state), "--stop-runtime", "--", "--http", "127.0.0.1:0", *options]
         self.agents[name] = Program(arguments, self.folder / f"{name}.log", self.settings)
         return self.agents[name]
 
