@@ -28,6 +28,7 @@ from edgewright.hub.fleet import folding
 from edgewright.hub.fleet.ca import renew_ca
 from edgewright.hub.fleet.place import place
 from edgewright.hub.listener import Listener, raise_limit
+from edgewright.hub.rollouts.reconcile import Reconciler
 from edgewright.hub.state import State
 from edgewright.hub.web.idempotency import forget
 
@@ -124,6 +125,7 @@ def serve(
         stack.enter_context(listening)
         stack.enter_context(_quiet_signals())
         stack.enter_context(Keeping(state))
+        stack.enter_context(Reconciler(state))
         stop: Callable[[], None] = lambda: None  # noqa: E731
         if devices is not None:
             if warning := raise_limit():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,16 +12,9 @@ from edgewright.flows.release import Series, readings
 from edgewright.hub import library
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent
+from edgewright.hub.fleet import telemetry
+from edgewright.hub.fleet.telemetry import Watched
 from edgewright.hub.state import State
-
-
-class Watched(Protocol):
-    """What a device that is watched told, by bundle: before the watch began (once ``filled``), and from then on."""
-
-    device: str
-    before: Mapping[str, Observation]
-    after: Mapping[str, Observation]
-    filled: bool
 
 
 class Bundle(Protocol):
@@ -66,15 +58,15 @@ class Around:
 
     def watch(self, session: Scoped, name: str, devices: Iterable[str], since: datetime, now: datetime) -> None:
         """Merge what these devices tell after ``since``."""
-        _telemetry().watch(session, name, devices, since, now)
+        telemetry.watch(session, name, devices, since, now)
 
     def watched(self, session: Scoped, name: str) -> Iterator[Watched]:
         """What they told."""
-        yield from _telemetry().watched(session, name)
+        yield from telemetry.watched(session, name)
 
     def unwatch(self, session: Scoped, name: str) -> None:
         """No more of it is needed."""
-        _telemetry().unwatch(session, name)
+        telemetry.unwatch(session, name)
 
     def readings(self, observation: Observation, evidence: Mapping[str, Any]) -> dict[str, Series]:
         """Metrics of one window; ``evidence``: of the bundle that it is about."""
@@ -97,7 +89,3 @@ def _held_out(evidence: Mapping[str, Any]) -> HeldOut | None:
         return None if told is None else HeldOut.from_json(told)
     except ValueError:  # of another release's schema: the gate does without
         return None
-
-
-def _telemetry() -> Any:
-    return importlib.import_module("edgewright.hub.fleet.telemetry")
