@@ -1,11 +1,13 @@
 """Devices that follow the hub's word as agents do, in memory; and stand-ins for the library and telemetry."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 from sqlalchemy import delete, select, update
 
-from edgewright.core.messages import Observation, Status
+from edgewright.agent.net.follow import follow, status
+from edgewright.agent.states import Situation, Update, advanced, failed, offered
+from edgewright.core.messages import Observation
 from edgewright.hub.errors import Absent
 from edgewright.hub.fleet.desired import desired_of
 from edgewright.hub.fleet.tables import Device as Row
@@ -74,84 +76,55 @@ def observation(bundle, requests=200, errors=0):
     return Observation("faults", bundle, 0.0, 600.0, {"requests": requests, "errors": errors})
 
 
-@dataclass
 class Agent:
-    """An agent's answers to the hub's word (docs/reference/device-protocol.md), without files or time."""
+    """A device by the agent's own rules (``agent.states``, ``agent.net.follow``), without files, network or time."""
 
-    name: str
-    good: str = ""
-    before: str = ""
-    bad: dict = field(default_factory=dict)
-    state: str = "idle"
-    update: object = None
-    result: str = ""
-    failure: str = ""
-    ran: list = field(default_factory=list)
+    def __init__(self, name, good=""):
+        self.name, self.now, self.release, self.ran = name, Situation(good=good), None, []
+
+    @property
+    def good(self):
+        return self.now.good
 
     @property
     def current(self):
-        return self.update.bundle if self.state == "trial" else self.good
+        return self.now.serving
 
     def hear(self, release):
         """The hub's word, again and again."""
         self.release = release
-        if self.state in ("fetching", "waiting"):
-            if release is not None and release.bundle == self.update.bundle:
-                self.update = release
-            else:
-                self.state, self.result, self.failure = "idle", "abandoned", "busy"
-        if self.state == "trial" and release is not None and release.bundle == self.good:
-            self.state, self.result, self.failure = "idle", "rolled_back", "busy"
-        if self.state != "idle" or release is None or release.bundle == self.good or release.bundle in self.bad:
-            return
-        if not release.bundle or release.bundle == self.before:
-            if release.activate:
-                if release.bundle:
-                    self.bad[self.good] = "it was given back"
-                self.good, self.before, self.result = release.bundle, "", "rolled_back"
-            return
-        tried = self.update is not None and self.update.bundle == release.bundle and self.result != "committed"
-        newer = self.update and (release.rollout, release.attempt) != (self.update.rollout, self.update.attempt)
-        if not tried or newer:
-            self.state, self.update, self.result, self.failure = "fetching", release, "", ""
+        action, now = follow(self.now, release), self.now
+        if action.kind == "offer":
+            self.now = offered(now, action.update)
+        elif action.kind == "amend":
+            self.now = replace(now, update=action.update)
+        elif action.kind == "end":
+            self.now = failed(now, action.reason, bad=False)
+        elif action.kind in ("revert", "empty"):
+            good, bad = (now.before, {**now.bad, now.good: action.reason}) if action.kind == "revert" else ("", now.bad)
+            self.now = replace(
+                now, state="rolling_back", update=Update(now.good), good=good, before="", bad=bad, failure=""
+            )
+        while self.now.state in ("abandoned", "rolling_back", "rolled_back"):
+            self.now = advanced(self.now)
 
     def step(self, outcome="ok"):
-        """The next step; ``outcome``: ok, network (fetching fails), bundle (the trial fails)."""
-        if self.state == "fetching":
-            if outcome == "network":
-                self.state, self.result, self.failure = "idle", "abandoned", "network"
-            else:
-                self.state = "waiting"
-        elif self.state == "waiting" and self.update.activate:
-            self.state = "trial"
-            self.ran.append(self.update.bundle)
-        elif self.state == "trial":
-            if outcome == "bundle":
-                self.bad[self.update.bundle] = "its guardrails"
-                self.state, self.result, self.failure = "idle", "rolled_back", "bundle"
-            else:
-                self.before, self.good = self.good, self.update.bundle
-                self.state, self.result = "idle", "committed"
+        """To where it has to wait again; ``outcome``: ok, network (fetching fails), bundle (the trial fails)."""
+        if self.now.state == "waiting":
+            if not self.release.activate:
+                return
+            self.ran.append(self.now.update.bundle)
+        while self.now.state != "idle":
+            bad = outcome == "bundle" and self.now.state == "trial"
+            if bad or (outcome == "network" and self.now.state == "fetching"):
+                self.now = failed(self.now, f"it is of the {outcome}", bad, "" if bad else "network")
+            self.now = advanced(self.now)
+            if self.now.state in ("waiting", "trial") and not bad:
+                return
 
-    def status(self, offset_s=0.0):
+    def status(self):
         """What it tells."""
-        rollout, attempt, target = ("", 0, "")
-        if self.update is not None:
-            rollout, attempt, target = self.update.rollout, self.update.attempt, self.update.bundle
-        told = Status(
-            self.state, target, self.current, self.good, "", rollout, attempt, self.result, self.failure,
-            utc_offset_s=offset_s,
-        )  # fmt: skip
-        release = getattr(self, "release", None)
-        if release is None or self.state != "idle":
-            return told
-        same = replace(told, rollout=release.rollout, attempt=release.attempt, target=release.bundle)
-        if release.bundle == self.good:
-            return replace(same, result="committed", failure="")
-        if release.bundle in self.bad:
-            result = self.result if self.result in ("abandoned", "rolled_back") else "abandoned"
-            return replace(same, result=result, failure="bundle")
-        return told
+        return status(self.now, self.release, self.current)
 
 
 class Fleet:
