@@ -126,7 +126,7 @@ def _record(session: Scoped, waiting: Sequence[Waiting], tried: dict[str, Outcom
         tenant = channel.channel[0]
         query = select(Delivery).where(Delivery.tenant == tenant, Delivery.id.in_(ids), Delivery.state == "waiting")
         later = None
-        for row in session.scalars(query.order_by(Delivery.due, Delivery.id)).all():
+        for row in session.scalars(query.order_by(Delivery.made, Delivery.id)).all():
             if row.id in tried:
                 outbox.record(row, tried[row.id], now)
                 later = row.due if row.state == "waiting" else None

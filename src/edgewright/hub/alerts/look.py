@@ -86,7 +86,7 @@ def cloned(session: Scoped, tenants: Sequence[str], now: datetime) -> dict[str, 
 
 def read_audit(session: Scoped, tenants: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Rows of ``Clone`` that are to be written, and by tenant how far its audit log was read."""
-    heads = dict(session.execute(select(Head.tenant, Head.number).where(Head.tenant.in_(tenants))).tuples())
+    heads = {head.tenant: head.number for head in session.scalars(select(Head).where(Head.tenant.in_(tenants)))}
     query = select(Entry.tenant, Entry.subject, Entry.at).where(
         Entry.tenant == Turn.tenant, Entry.number > Turn.read, Turn.tenant.in_(tenants), Entry.action == "device.cloned"
     )

@@ -48,12 +48,25 @@ def post(session: Scoped, tenant: str, events: Iterable[tuple[str, Alert]], now:
     ruling = session.get(Ruling, tenant)
     if ruling is not None and ruling.mail:
         channels.append((MAIL, ruling.least))
+    behind = _behind(session, tenant)
     for event, alert in told:
         body = message(event, alert_told(alert), now)
         for channel, least in channels:
             if wanted(alert.severity, least) and alert.subject != subject_of(channel):
-                session.add(waiting(tenant, channel, alert.id, event, body, now))
+                row = waiting(tenant, channel, alert.id, event, body, now)
+                row.due = max(now, behind.get(channel, now))
+                session.add(row)
     session.flush()
+
+
+def _behind(session: Scoped, tenant: str) -> dict[str, datetime]:
+    """By channel when it is tried again: what is new keeps its place behind what waits."""
+    query = (
+        select(Delivery.channel, func.max(Delivery.due))
+        .where(Delivery.tenant == tenant, Delivery.state == "waiting", Delivery.event != TEST)
+        .group_by(Delivery.channel)
+    )
+    return {channel: due for channel, due in session.execute(query) if due is not None}
 
 
 def waiting(tenant: str, channel: str, alert: str, event: str, body: str, now: datetime) -> Delivery:
@@ -87,7 +100,7 @@ def due(session: Scoped, tenants: Sequence[str], now: datetime) -> dict[tuple[st
     """What is to be sent now, oldest first, by tenant and channel."""
     query = select(Delivery).where(Delivery.tenant.in_(tenants), Delivery.state == "waiting", Delivery.due <= now)
     found: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
-    for row in session.scalars(query.order_by(Delivery.due, Delivery.id).limit(_OPEN_MOST)):
+    for row in session.scalars(query.order_by(Delivery.made, Delivery.id).limit(_OPEN_MOST)):
         found[row.tenant, row.channel].append(row)
     return found
 
