@@ -253,6 +253,15 @@ def test_a_webhook_that_is_removed_hears_nothing_more(hub, minute, receiver):
     assert len(receiver.got) == before and hub.north.get("/api/edge/webhooks")["items"] == []
 
 
+def test_a_webhook_of_another_tenant_is_not_there(hub):
+    hook = make(hub.south, "https://hooks.example.com/")
+    for verb, rest in (("DELETE", ""), ("POST", "/test"), ("GET", "/deliveries")):
+        for id_ in (hook["id"], "whk_" + "0" * 26):
+            answer = hub.north.ask(verb, f"/api/edge/webhooks/{id_}{rest}", 404)
+            assert answer.json()["detail"] == f"there is no webhook {id_!r}"
+    assert len(hub.south.get("/api/edge/webhooks")["items"]) == 1
+
+
 def test_private_addresses_take_an_owner(hub):
     operator = hub.user("op", "operator")
     url = "https://10.1.2.3/hook"

@@ -10,7 +10,7 @@ from edgewright.hub.database.columns import count, document, moment, table, text
 revision = "alerts_0001"
 down_revision = None
 branch_labels = ("alerts",)
-depends_on = ("fleet_0001",)
+depends_on = ("accounts_0001",)
 
 
 def upgrade() -> None:
