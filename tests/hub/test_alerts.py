@@ -15,6 +15,8 @@ from edgewright.hub.alerts.rounds import GAP, LEASE, rounds, take_turns, watch
 from edgewright.hub.alerts.tables import Alert, Delivery, Served, Turn
 from edgewright.hub.database import EVERY
 from edgewright.hub.fleet.tables import Certificate, Device, Ledger, Period
+from edgewright.hub.library.tables import Metadata
+from edgewright.hub.rollouts.tables import Decision, Rollout
 from edgewright.monitoring import rollup
 from edgewright.monitoring.seen import Seen
 
@@ -312,51 +314,39 @@ def test_workers_that_start_at_once_raise_one_alert(fleet):
 
 
 def test_rollouts_gates_and_metadata_are_read_from_their_tables(fleet):
-    """Their slices' tables as far as they are read; a hub without them has none of it."""
-    from sqlalchemy import Column, Double, MetaData, String, Table, insert
-
-    from edgewright.hub.database import Instant
-
     now, tenant = fleet.clock(), fleet.tenant
-    fake, names = MetaData(), {name: f"alerts_test_{name}" for name in ("rollouts", "decisions", "metadata")}
-
-    def table(name, words, *columns):
-        return Table(names[name], fake, *(Column(word, String) for word in words.split()), *columns)
-
-    tables = {
-        "rollouts": table("rollouts", "tenant id name group state", Column("since", Double)),
-        "decisions": table("decisions", "tenant id rollout told", Column("at", Instant)),
-        "metadata": table("metadata", "tenant role name", Column("expires", Instant), Column("until", Instant)),
-    }
     told = '{"evidence":{"drifts":["confidence went down by 0.02 on unchanged devices too"]},"kind":"hold"}'
     quiet = told.replace('["confidence went down by 0.02 on unchanged devices too"]', "[]")
-    with fleet.state.database.write(EVERY) as session:
-        fake.create_all(session.connection())
-        session.execute(insert(tables["rollouts"]), [
-            {"tenant": tenant, "id": f"r{i}", "name": "seg", "group": "line-3", "state": state,
-             "since": now.timestamp()}
-            for i, state in enumerate(["halted", "wave", "paused", "completed"])
-        ])  # fmt: skip
-        session.execute(insert(tables["decisions"]), [
-            {"tenant": tenant, "id": "d1", "rollout": "r1", "at": now, "told": told},
-            {"tenant": tenant, "id": "d2", "rollout": "r2", "at": now, "told": quiet},
-            {"tenant": tenant, "id": "d3", "rollout": "r3", "at": now - timedelta(days=2), "told": told},
-        ])  # fmt: skip
-        session.execute(insert(tables["metadata"]), [
-            {"tenant": tenant, "role": role, "name": name, "expires": now + timedelta(days=days), "until": until}
+    bare = {"bundle_name": "seg", "bundles": {}, "policy": {}, "plan": {}, "needs": [], "conflicts": [], "author": "a",
+            "approvals": [], "order": {}, "look": {}, "made": now, "heard": now}  # fmt: skip
+    fleet.write(
+        *(
+            Rollout(id=f"r{i}", name="seg", group="line-3", state=state, since=now.timestamp() - 7200, **bare)
+            for i, state in enumerate(["halted", "wave", "paused", "completed", "awaiting_signature"])
+        ),
+        *(
+            Decision(id=f"d{i}", rollout=f"r{i}", at=at, kind="hold", digest="0" * 64, told=words)
+            for i, at, words in [(1, now, told), (2, now, quiet), (3, now - timedelta(days=2), told)]
+        ),
+        *(
+            Metadata(name=name, role=role, version=1, data=b"", expires=now + timedelta(days=days), until=until)
             for role, name, days, until in [
                 ("root", "1.root.json", 3, None), ("root", "2.root.json", 700, None),
                 ("targets", "3.targets.json", 5, None), ("targets", "2.targets.json", 1, now),
             ]
-        ])  # fmt: skip
+        ),
+    )  # fmt: skip
     with fleet.state.database.read(EVERY) as session:
-        found = beside(session, [tenant], now, tables)
-        nothing = beside(session, [tenant], now, {})
-    assert [(one.id, one.state) for one in found.rollouts[tenant]] == [("r0", "halted"), ("r2", "paused")]
+        found = beside(session, [tenant], now)
     (drift,) = found.drifts[tenant]
     assert (drift.rollout, drift.group) == ("r1", "line-3") and "confidence went down by 0.02" in drift.told
     assert found.expires[tenant] == {"root": now + timedelta(days=700), "targets": now + timedelta(days=5)}
-    assert not nothing.rollouts[tenant] and not nothing.expires[tenant]
+    fleet.minute()
+    assert sorted(fleet.alerts()) == [
+        ("rollout.drift", "rollout/r1"), ("rollout.halted", "rollout/r0"), ("rollout.paused", "rollout/r2"),
+        ("rollout.unsigned", "rollout/r4"), ("updates.expiring", "updates/targets"),
+    ]  # fmt: skip
+    assert fleet.alerts(who=fleet.hub.south) == []
 
 
 def test_the_hubs_own_disk(fleet, monkeypatch):

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, or_, select
 
 from edgewright.core.messages import Observation
-from edgewright.core.strict import parse_json
 from edgewright.hub.accounts.tables import Entry, Head
 from edgewright.hub.alerts.causes import RECENT
 from edgewright.hub.alerts.health import LEVELS, Known, Level
 from edgewright.hub.alerts.serving import Hour, Usual, judge, usual_of
 from edgewright.hub.alerts.tables import Clone, Loss, Served, Turn
 from edgewright.hub.database import Scoped
+from edgewright.hub.fleet.packing import unpack
 from edgewright.hub.fleet.tables import Certificate, Device, Ledger, Period
 from edgewright.monitoring.rollup import HOUR_S, Rollup
 
@@ -38,21 +37,23 @@ def devices(
             select(Loss.tenant, Loss.device, Loss.recent).where(Loss.tenant.in_(tenants), Loss.at > now - RECENT)
         )
     }  # fmt: skip
+    storage_bytes = cast(
+        Device.facts["storage_bytes"].as_string(), BigInteger
+    )  # all its facts would take as long again
     query = (
         select(
             Device.tenant, Device.name, Device.group, Device.made, Device.seen, Device.changed, Device.offset_s,
-            Device.status, Device.facts, Certificate.made, Certificate.until,
+            Device.status, storage_bytes, Certificate.made, Certificate.until,
         )
         .outerjoin(Certificate, and_(Certificate.tenant == Device.tenant, Certificate.serial == Device.serial))
         .where(Device.tenant.in_(tenants), Device.revoked.is_(None))
     )  # fmt: skip
     found: dict[str, list[Known]] = defaultdict(list)
     for row in session.execute(query.where(Device.name == only) if only else query):
-        tenant, name, group, made, seen, changed, offset, status, facts, begins, until = row
-        storage = facts.get("storage_bytes", 0)
+        tenant, name, group, made, seen, changed, offset, status, storage, begins, until = row
         found[tenant].append(
             Known(
-                name, group, made, seen, changed, offset, status, storage if isinstance(storage, int) else 0,
+                name, group, made, seen, changed, offset, status, storage or 0,
                 None if until is None else (begins, until), serving.get((tenant, name)), lost.get((tenant, name), 0),
                 heard_since.get(tenant),
             )
@@ -165,4 +166,4 @@ def serving_now(session: Scoped, device: str, now: datetime) -> tuple[Level, str
 
 def observation(told: bytes) -> Observation:
     """What a row of rollups tells."""
-    return Rollup.from_json(parse_json(zlib.decompress(told), 1 << 24)).told
+    return Rollup.from_json(unpack(told)).told

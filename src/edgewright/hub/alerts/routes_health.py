@@ -25,15 +25,15 @@ Reads = Annotated[Caller, may("devices.read")]
 Name = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
-@router.get("/devices/{name}/health")
-def device_health(name: Name, caller: Reads) -> HealthTold:
+@router.get("/devices/{device}/health")
+def device_health(device: Name, caller: Reads) -> HealthTold:
     """A device's health with its components."""
     with caller.read() as session:
-        row = session.find(Device, name)
+        row = session.find(Device, device)
         if row.revoked is not None:
-            raise Absent(f"device {name!r} was revoked; nobody watches it any more")
-        (known,) = look.devices(session, [caller.tenant], {}, caller.now, only=name)[caller.tenant]
-        known = replace(known, serving=look.serving_now(session, name, caller.now))
+            raise Absent(f"device {device!r} was revoked; nobody watches it any more")
+        (known,) = look.devices(session, [caller.tenant], {}, caller.now, only=device)[caller.tenant]
+        known = replace(known, serving=look.serving_now(session, device, caller.now))
         return HealthTold.of(health(known, caller.now, _silent(session, caller.tenant)))
 
 
