@@ -32,6 +32,7 @@ from edgewright.hub.alerts.rounds import rounds
 from edgewright.hub.alerts.tables import Delivery, Webhook
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
+from edgewright.hub.state import open_state
 
 STATUS = {"state": "idle", "current": "a" * 64, "clock_s": 1.0, "free_bytes": 0}
 
@@ -499,6 +500,18 @@ def test_mail_waits_for_its_server(hub, minute):
         mail.keep_account(hub.state, mail.read_account(f"smtp+plain://127.0.0.1:{port}?from=hub@example.com"))
         minute(minutes=5)
         assert len(box.got) == 1
+
+
+def test_the_account_is_kept_by_the_command(tmp_path, monkeypatch, capsys):
+    from edgewright.cli import main
+
+    monkeypatch.setenv("EDGEWRIGHT_MAIL_PASSWORD", "the password")
+    url = "smtps://hub@mail.example.com?from=hub@example.com"
+    assert main(["hub", "--data", str(tmp_path / "hub"), "--mail", url]) == 0
+    assert "mailed from hub@example.com by mail.example.com:465" in capsys.readouterr().out
+    with open_state(tmp_path / "hub") as state:
+        assert mail.account_of(state) == mail.read_account(url, "the password")
+    assert main(["hub", "--data", str(tmp_path / "hub"), "--mail", "http://x"]) == 2
 
 
 def test_a_mail_test_takes_somebody_to_write_to(hub):

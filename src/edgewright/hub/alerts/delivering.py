@@ -20,7 +20,7 @@ from edgewright.hub.alerts.tables import Delivery, Ruling, Webhook
 from edgewright.hub.database import EVERY, Scoped
 from edgewright.hub.state import State
 
-WITHIN_S = 40.0
+WITHIN_S = 20.0
 """One round's deliveries end after so long; the rest waits for the next. Shorter than a lease."""
 _AT_ONCE = 16
 
