@@ -99,6 +99,8 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         "rollout": rollout_of(hub, "south"),
         "device": add_device(hub, "south", "southern"),
         "enrolment": hub.south.post("/api/edge/enrolments", {"device": "southern"})["id"],
+        "webhook": hub.south.post("/api/edge/webhooks", {"url": "https://hooks.example.com/"})["id"],
+        "alert": alert_of(hub, "south"),
         **FIXED,
     }
     nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64} | FIXED
@@ -119,12 +121,26 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
     assert everything(hub.south) == before
 
 
+def alert_of(hub, name):
+    """An alert of the tenant."""
+    from edgewright.hub.alerts.tables import Alert
+
+    alert = "alr_" + "1" * 26
+    with hub.state.database.write(hub.tenants[name]) as session:
+        session.add(
+            Alert(id=alert, kind="hub.disk", subject="hub", severity="info", told="southern", since=hub.state.clock())
+        )
+    return alert
+
+
 def test_lists_hold_nothing_of_another_tenant(hub, document):
     hub.south.post("/api/edge/users", {"name": "southerner", "roles": ["viewer"]})
     hub.south.post("/api/edge/tokens", {"name": "southern token"})
     bundle_of(hub, "south")
     rollout_of(hub, "south")
     add_device(hub, "south", "southern")
+    hub.south.post("/api/edge/webhooks", {"url": "https://southern.example.com/"})
+    alert_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, _ in operations(document):
         if verb == "get" and "{" not in path and (verb, path) not in OPEN:

@@ -33,12 +33,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     option("--new-tenant", metavar="NAME", help="make a tenant, print its owner's one-time password, and end")
     option("--development", action="store_true", help="with --new-tenant: its release key may lie online")
     option("--new-password", metavar="TENANT/USER", help="print a new one-time password for a user, and end")
+    option(
+        "--mail", metavar="URL",
+        help="keep the account that alerts are mailed from, smtps://USER@HOST?from=ADDRESS, and end; its password is "
+        "read from EDGEWRIGHT_MAIL_PASSWORD",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 after SIGINT or SIGTERM."""
     from edgewright.core.errors import InputError
     from edgewright.hub.accounts import people
+    from edgewright.hub.alerts import mail
     from edgewright.hub.serving import Address, Devices, bind, serve
     from edgewright.hub.state import open_state
     from edgewright.hub.workers import inherited, supervise
@@ -50,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.workers <= 64:
         raise InputError(f"--workers is 1 to 64, not {arguments.workers}")
     given = inherited()
-    once = arguments.new_tenant is not None or arguments.new_password is not None
+    once = any(one is not None for one in (arguments.new_tenant, arguments.new_password, arguments.mail))
     if arguments.workers > 1 and given is None and not once:
         sockets = [bind(address) for address in addresses]
         return supervise(sockets, [sys.executable, "-m", "edgewright", *sys.argv[1:]], arguments.workers)
@@ -64,6 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.new_password is not None:
             tenant, _, user = arguments.new_password.partition("/")
             print(f"one-time password {people.reset_password(state, tenant, user)}")
+            return 0
+        if arguments.mail is not None:
+            account = mail.read_account(arguments.mail, os.environ.get("EDGEWRIGHT_MAIL_PASSWORD", ""))
+            mail.keep_account(state, account)
+            print(f"alerts are mailed from {account.sender} by {account.host}:{account.port}")
             return 0
         first = people.make_first_tenant(state)
         if first is not None:

@@ -23,6 +23,7 @@ from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.hub import library
 from edgewright.hub.accounts.heads import export_heads
 from edgewright.hub.accounts.tables import Attempt, Login
+from edgewright.hub.alerts.rounds import rounds
 from edgewright.hub.app import make_app
 from edgewright.hub.database import EVERY
 from edgewright.hub.fleet import folding
@@ -196,6 +197,8 @@ class Keeping:
         due = last or now - self._heads >= _HEADS_EVERY
         try:
             keep(self._state, due)
+            if not last:
+                rounds(self._state, now)
         except (EdgewrightError, SQLAlchemyError, OSError) as error:
             _LOG.warning("what is to be done from time to time failed, and is tried again: %s", error)
             return

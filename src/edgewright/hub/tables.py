@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgewright.hub.accounts import tables as accounts
+from edgewright.hub.alerts import tables as alerts
 from edgewright.hub.database import Base
 from edgewright.hub.fleet import tables as fleet
 from edgewright.hub.library import tables as library
@@ -10,4 +11,4 @@ from edgewright.hub.rollouts import tables as rollouts
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency, library, fleet, rollouts)
+SLICES = (accounts, idempotency, library, fleet, rollouts, alerts)

@@ -1,0 +1,119 @@
+"""Routes of alerts and their rules."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from sqlalchemy import select
+
+from edgewright.hub.accounts.access import Caller, may
+from edgewright.hub.alerts import mail, outbox
+from edgewright.hub.alerts.delivering import try_one
+from edgewright.hub.alerts.rules import check_mail, check_rules, read_rules
+from edgewright.hub.alerts.tables import Alert, Delivery, Ruling
+from edgewright.hub.alerts.told import AlertTold, DeliveryTold, RulesTold, RulesWanted, RuleTold
+from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Conflict
+from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.paging import Page, PageQuery, paged
+
+router = APIRouter(prefix="/api/edge/alerts", tags=["alerts"], route_class=StrictRoute)
+Reads = Annotated[Caller, may("alerts.read")]
+Writes = Annotated[Caller, may("alerts.write")]
+
+
+@router.get("")
+def alerts(
+    caller: Reads,
+    page: PageQuery,
+    state: Annotated[Literal["open", "resolved", "all"], Query(description="which of them")] = "all",
+) -> Page[AlertTold]:
+    """Alerts, newest first."""
+    query = select(Alert)
+    if state != "all":
+        query = query.where(Alert.ended.is_(None) if state == "open" else Alert.ended.is_not(None))
+    with caller.read() as session:
+        return paged(session, query, Alert.id, page, AlertTold.of, newest_first=True)
+
+
+@router.get("/rules")
+def rules(caller: Reads) -> RulesTold:
+    """The tenant's rules as they hold."""
+    with caller.read() as session:
+        return _rules(caller, session)
+
+
+@router.put("/rules")
+def change_rules(body: RulesWanted, caller: Writes) -> RulesTold:
+    """Change the rules. Kinds that are not named have their usual ones again."""
+    wanted = check_rules(one.rule() for one in body.rules)
+    addresses = check_mail(body.mail)
+    with caller.write() as session:
+        row = session.get(Ruling, caller.tenant) or Ruling()
+        row.rules = {kind: rule.to_json() for kind, rule in wanted.items()}
+        row.mail, row.least, row.changed = addresses, body.least, caller.now
+        session.add(row)
+        session.flush()
+        told = _rules(caller, session)
+        caller.tell(session, "alerts.rules-changed", caller.tenant, {"rules": row.rules, "mail": addresses})
+        return caller.reply(session, told)
+
+
+def _rules(caller: Caller, session: Scoped) -> RulesTold:
+    row = session.get(Ruling, caller.tenant)
+    found = read_rules({} if row is None else row.rules)
+    ready = mail.has_account(caller.state)
+    return RulesTold(
+        rules=[RuleTold.of(rule) for rule in found.values()], mail=[] if row is None else row.mail,
+        least="warning" if row is None else row.least, mail_ready=ready,
+    )  # fmt: skip
+
+
+@router.post("/mail/test", status_code=202)
+def test_mail(caller: Writes) -> DeliveryTold:
+    """Write a test message to the addresses in the rules, now; its delivery tells how that went."""
+    with caller.write() as session:
+        row = session.get(Ruling, caller.tenant)
+        if row is None or not row.mail:
+            raise Conflict("there is nobody to write to; name addresses in the rules: PUT /api/edge/alerts/rules")
+        made = test_message(caller, session, outbox.MAIL)
+        caller.tell(session, "alerts.mail-tested", made.id)
+        told = caller.reply(session, DeliveryTold.of(made), 202)
+    try_one(caller.state, caller.tenant, told.id)
+    return delivery_told(caller, told.id)
+
+
+@router.get("/deliveries")
+def deliveries(caller: Reads, page: PageQuery) -> Page[DeliveryTold]:
+    """Messages of the last week, by webhooks and mail, newest first."""
+    with caller.read() as session:
+        return paged(session, select(Delivery), Delivery.id, page, DeliveryTold.of, newest_first=True)
+
+
+@router.post("/{alert}/acknowledge")
+def acknowledge(alert: Id, caller: Writes) -> AlertTold:
+    """Say that one has seen to it. It stays open as long as its cause lasts."""
+    with caller.write() as session:
+        row = session.lock(Alert, alert)
+        if row.acknowledged is None:
+            row.acknowledged, row.acknowledged_by = caller.now, caller.actor.name
+            caller.tell(session, "alert.acknowledged", row.id, {"kind": row.kind, "subject": row.subject})
+        return caller.reply(session, AlertTold.of(row))
+
+
+def test_message(caller: Caller, session: Scoped, channel: str) -> Delivery:
+    """A message that tells nothing but that messages come; the rounds leave it alone while it is tried at once."""
+    data = {"told": "this is a test", "tenant": caller.tenant, "severity": "info"}
+    body = outbox.message(outbox.TEST, data, caller.now)
+    made = outbox.waiting(caller.tenant, channel, "", outbox.TEST, body, caller.now)
+    made.due = caller.now + outbox.TEST_AGAIN
+    session.add(made)
+    session.flush()
+    return made
+
+
+def delivery_told(caller: Caller, id_: str) -> DeliveryTold:
+    """How a delivery stands."""
+    with caller.read() as session:
+        return DeliveryTold.of(session.find(Delivery, id_))

@@ -1,0 +1,83 @@
+"""Routes of webhooks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from sqlalchemy import delete, func, select
+
+from edgewright.hub.accounts.access import Caller, may
+from edgewright.hub.accounts.rules import PERMISSIONS
+from edgewright.hub.alerts import webhooks
+from edgewright.hub.alerts.delivering import try_one
+from edgewright.hub.alerts.routes import delivery_told, test_message
+from edgewright.hub.alerts.tables import Delivery, Webhook
+from edgewright.hub.alerts.told import DeliveryTold, NewWebhook, WebhookMade, WebhookTold
+from edgewright.hub.errors import Conflict, Forbidden
+from edgewright.hub.ids import new_id
+from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.paging import Page, PageQuery, paged
+
+router = APIRouter(prefix="/api/edge/webhooks", tags=["webhooks"], route_class=StrictRoute)
+Reads = Annotated[Caller, may("alerts.read")]
+Writes = Annotated[Caller, may("alerts.write")]
+_MOST = 20
+_OWNERS = "tenant.write"
+
+
+@router.get("")
+def hooks(caller: Reads, page: PageQuery) -> Page[WebhookTold]:
+    """The tenant's webhooks."""
+    with caller.read() as session:
+        return paged(session, select(Webhook), Webhook.id, page, WebhookTold.of)
+
+
+@router.post("", status_code=201)
+def make(body: NewWebhook, caller: Writes) -> WebhookMade:
+    """Make a webhook. The secret that its messages are signed with is told here and never again."""
+    if body.private and _OWNERS not in caller.may:
+        raise Forbidden(f"a private address is for who may {PERMISSIONS[_OWNERS]}: that takes {_OWNERS}")
+    url, secret, id_ = webhooks.check_url(body.url, body.private), webhooks.new_secret(), new_id("whk")
+    sealed = caller.state.safe.seal(secret, id_)
+    with caller.write() as session:
+        if (session.scalar(select(func.count()).select_from(Webhook)) or 0) >= _MOST:
+            raise Conflict(f"there are {_MOST} webhooks; remove one first")
+        row = Webhook(id=id_, url=url, secret=sealed, least=body.least, private=body.private, made=caller.now)
+        session.add(row)
+        session.flush()
+        told = WebhookMade(secret=secret, **WebhookTold.fields(row))
+        caller.tell(session, "webhook.made", id_, {"url": url, "least": body.least, "private": body.private})
+        return caller.reply(session, told, 201)
+
+
+@router.delete("/{webhook}", status_code=204)
+def remove(webhook: Id, caller: Writes) -> None:
+    """Remove a webhook, and what waits for it."""
+    with caller.write() as session:
+        row = session.lock(Webhook, webhook)
+        session.execute(delete(Delivery).where(Delivery.channel == row.id))
+        session.delete(row)
+        session.flush()
+        caller.tell(session, "webhook.removed", webhook, {"url": row.url})
+
+
+@router.post("/{webhook}/test", status_code=202)
+def test(webhook: Id, caller: Writes) -> DeliveryTold:
+    """Post a test message now, once; the delivery tells how that went."""
+    with caller.write() as session:
+        row = session.find(Webhook, webhook)
+        made = test_message(caller, session, row.id)
+        caller.tell(session, "webhook.tested", row.id)
+        told = caller.reply(session, DeliveryTold.of(made), 202)
+    try_one(caller.state, caller.tenant, told.id)
+    return delivery_told(caller, told.id)
+
+
+@router.get("/{webhook}/deliveries")
+def deliveries(webhook: Id, caller: Reads, page: PageQuery) -> Page[DeliveryTold]:
+    """Its messages of the last week, newest first."""
+    with caller.read() as session:
+        row = session.find(Webhook, webhook)
+        query = select(Delivery).where(Delivery.channel == row.id)
+        return paged(session, query, Delivery.id, page, DeliveryTold.of, newest_first=True)
