@@ -213,8 +213,6 @@ def keep(state: State, heads: bool = True) -> None:
     if heads:
         export_heads(state.database, state.folder / "audit", state.key, now)
     renew_ca(state)
-    library.renew(state, now)
-    library.sweep(state, now)
     folding.merge(state)
     folding.fold(state, now)
     with state.database.write(EVERY) as session:

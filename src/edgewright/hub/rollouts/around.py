@@ -14,7 +14,6 @@ from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent
 from edgewright.hub.fleet import telemetry
 from edgewright.hub.fleet.watches import Watched
-from edgewright.hub.fleet.telemetry import Watched
 from edgewright.hub.state import State
 
 
