@@ -57,6 +57,13 @@ class Site(Closing):
         told = self.run("hub", "--data", str(folder / "hub"), *new)
         once = told.split()[-1]
         self.hub = self._started()
+        try:
+            self._log_in(once)
+        except BaseException:
+            self.hub.close()
+            raise
+
+    def _log_in(self, once: str) -> None:
         self.profile, _ = log_in(Profile(f"http://{self.people}"), "owner", once, lambda: PASSWORD, "line")
         self.settings |= {"EDGEWRIGHT_HUB": self.profile.url, "EDGEWRIGHT_TOKEN": self.profile.token}
 
