@@ -86,7 +86,7 @@ def run(*words, folder, **environment):
 @pytest.mark.parametrize(
     "words, told",
     [
-        (("--listen", "nowhere"), "no address"), (("--listen", "0.0.0.0:0"), "there is no TLS"),
+        (("--listen", "nowhere"), "no address"), (("--certificate-key", "k.pem"), "give --certificate"),
         (("--database", "mysql://a/b"), "no database of kind"), (("--development",), "--new-tenant"),
         (("--new-password", "main/nobody"), "no tenant"),
     ],

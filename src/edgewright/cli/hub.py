@@ -7,6 +7,11 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgewright.hub.serving import Address, Devices
+    from edgewright.hub.state import State
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +23,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     option(
         "--listen", default="127.0.0.1:8443", metavar="HOST:PORT", help="for people and programs (default %(default)s)"
     )
+    option(
+        "--certificate", type=Path, metavar="FILE",
+        help="TLS for people: a chain in PEM (default: the hub's own CA issues one where --listen is not the loopback)",
+    )  # fmt: skip
+    option("--certificate-key", type=Path, metavar="FILE", help="the certificate's key in PEM, if not in the same file")
     option(
         "--device-listen", default="127.0.0.1:8444", metavar="HOST:PORT",
         help="for devices, with TLS of the hub's own CA (default %(default)s)",
@@ -88,6 +98,19 @@ def run(arguments: argparse.Namespace) -> int:
             if given is not None:
                 given.tell()
 
-        serve(state, people_at, None, ready, devices)
+        serve(state, people_at, _certificates(arguments, state, addresses[0], devices), ready, devices)
     print("stopped", file=sys.stderr)
     return 0
+
+
+def _certificates(arguments: argparse.Namespace, state: State, address: Address, devices: Devices) -> Any:
+    """TLS for people; None on the loopback, where nobody asked for it."""
+    from edgewright.core.errors import InputError
+    from edgewright.hub.certificates import Certificates
+
+    if arguments.certificate is not None:
+        key = arguments.certificate_key or arguments.certificate
+        return Certificates(state, (), (arguments.certificate, key))
+    if arguments.certificate_key is not None:
+        raise InputError("--certificate-key belongs to a certificate; give --certificate, too")
+    return None if address.loopback else Certificates(state, devices.names)

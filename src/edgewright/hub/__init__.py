@@ -7,7 +7,7 @@
   of all slices know who calls; its ``audit.tell`` is how they say what was done.
 - ``secrets``: passwords, credentials, the safe. ``state``: what stands behind the routes of one process
   (``open_state``).
-- ``app``: ``make_app(state)``, all routes. ``serving``: ``serve(state, address, context)``, the process.
+- ``app``: ``make_app(state)``, all routes. ``serving``: ``serve(...)``, the process.
 
 A new slice adds: tables to ``tables.SLICES``, a router to ``app.ROUTERS``, permissions to ``accounts.rules``,
 migrations with a branch label of its own to ``database/migrations/versions``. It imports neither ``agent`` nor

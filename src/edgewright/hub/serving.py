@@ -8,7 +8,6 @@ import ipaddress
 import logging
 import signal
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from edgewright.hub.accounts.heads import export_heads
 from edgewright.hub.accounts.tables import Attempt, Login
 from edgewright.hub.alerts.rounds import rounds
 from edgewright.hub.app import make_app
+from edgewright.hub.certificates import Certificates
 from edgewright.hub.database import EVERY
 from edgewright.hub.fleet import folding
 from edgewright.hub.fleet.ca import renew_ca
@@ -108,25 +108,26 @@ class Devices:
 def serve(
     state: State,
     listening: socket.socket,
-    context: ssl.SSLContext | None,
+    certificates: Certificates | None,
     ready: Callable[[str], None] = lambda _: None,
     devices: Devices | None = None,
 ) -> None:
     """Serve at a bound socket until SIGINT or SIGTERM; requests that are being answered are answered, devices that wait
-    are sent to another worker. ``context``: TLS, which any address but the loopback needs. ``ready`` is told the URL
-    when connections are taken. Raises InputError."""
+    are sent to another worker. ``certificates``: for TLS, which any address but the loopback needs. ``ready`` is told
+    the URL when connections are taken. Raises InputError."""
     host = listening.getsockname()[0]
-    if context is None and not Address(host, 0).loopback:
+    if certificates is None and not Address(host, 0).loopback:
         raise InputError(f"{host} can be reached from other machines, and there is no TLS; listen at 127.0.0.1")
-    url = _url("http" if context is None else "https", host, listening)
+    url = _url("http" if certificates is None else "https", host, listening)
     settings = uvicorn.Config(
         make_app(state), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-        timeout_graceful_shutdown=10, ssl_context_factory=None if context is None else lambda *_: context,
+        timeout_graceful_shutdown=10,
+        ssl_context_factory=None if certificates is None else lambda *_: certificates.context,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
         stack.enter_context(listening)
         stack.enter_context(_quiet_signals())
-        stack.enter_context(Keeping(state))
+        stack.enter_context(Keeping(state, certificates))
         stack.enter_context(Reconciler(state))
         stop: Callable[[], None] = lambda: None  # noqa: E731
         if devices is not None:
@@ -173,8 +174,8 @@ def _quiet_signals() -> Iterator[None]:
 class Keeping:
     """A thread that does ``keep`` every minute while the block lasts, and once more at its end."""
 
-    def __init__(self, state: State) -> None:
-        self._state, self._over = state, threading.Event()
+    def __init__(self, state: State, certificates: Certificates | None = None) -> None:
+        self._state, self._certificates, self._over = state, certificates, threading.Event()
         self._thread = threading.Thread(target=self._run, name="edgewright-keeping", daemon=True)
         self._heads = state.clock() - _HEADS_EVERY
 
@@ -199,6 +200,8 @@ class Keeping:
             keep(self._state, due)
             if not last:
                 rounds(self._state, now)
+            if self._certificates is not None:
+                self._certificates.renew()
         except (EdgewrightError, SQLAlchemyError, OSError) as error:
             _LOG.warning("what is to be done from time to time failed, and is tried again: %s", error)
             return

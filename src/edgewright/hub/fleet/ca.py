@@ -51,11 +51,11 @@ def authority(state: State) -> Authority:
         return held.authority
 
 
-def server_identity(state: State, names: Sequence[str], now: datetime) -> Path:
-    """The file with the listener's key and chain; another one is issued where there is none, where it has other names,
+def server_identity(state: State, names: Sequence[str], now: datetime, file: str = _SERVER) -> Path:
+    """The file with a listener's key and chain; another one is issued where there is none, where it has other names,
     stands below what no longer issues, or is past two thirds of its life. Raises InputError, TrustError."""
     ours = authority(state)
-    path = state.folder / FOLDER / _SERVER
+    path = state.folder / FOLDER / file
     if not _holds(path, ours, names, now):
         with _alone(path.parent):
             if not _holds(path, ours, names, now):
