@@ -40,6 +40,12 @@ def summary(found: Mapping[str, Measured], accuracy: Mapping[str, AccuracyResult
     return aligned(rows)
 
 
+def listed(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of words in columns, all to the left; no blanks at line ends."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Rows of text in columns, the first to the left, the others to the right; no blanks at line ends."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

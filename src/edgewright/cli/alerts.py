@@ -13,7 +13,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0; 1 when an alert is open that nobody has seen."""
-    from edgewright.cli._table import aligned
+    from edgewright.cli._table import listed
     from edgewright.client import Hub
 
     with Hub.known() as hub:
@@ -26,5 +26,5 @@ def run(arguments: argparse.Namespace) -> int:
     for one in found:
         seen = one["acknowledged_by"] or "-"
         rows.append([one["id"], one["since"], one["severity"], one["subject"], seen, one["told"]])
-    print(aligned(rows) if found else "no alerts")
+    print(listed(rows) if found else "no alerts")
     return 1 if any(one["state"] == "open" and not one["acknowledged_by"] for one in found) else 0

@@ -15,7 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0."""
-    from edgewright.cli._table import aligned
+    from edgewright.cli._table import listed
     from edgewright.client import Hub
 
     with Hub.known() as hub:
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(json.dumps(one))
         return 0
     rows = [["DEVICE", "GROUP", "TARGET", "STATE", "RUNS", "LAST SEEN"], *map(_row, devices)]
-    print(aligned(rows) if devices else "no devices yet; let one in: edgewright device enrol")
+    print(listed(rows) if devices else "no devices yet; let one in: edgewright device enrol")
     return 0
 
 

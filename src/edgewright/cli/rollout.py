@@ -70,12 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(hub: Hub, group: str | None) -> int:
-    from edgewright.cli._table import aligned
+    from edgewright.cli._table import listed
 
     rows = [["ROLLOUT", "RELEASE", "GROUP", "STATE", "DEVICES"]]
     for one in hub.every("/rollouts", group=group):
         rows.append([one["id"], one["name"], one["group"] or "all", _state(one), str(one["devices"])])
-    print(aligned(rows) if len(rows) > 1 else "no rollouts yet; make one: edgewright release BUNDLE")
+    print(listed(rows) if len(rows) > 1 else "no rollouts yet; make one: edgewright release BUNDLE")
     return 0
 
 
@@ -145,13 +145,13 @@ def _keys(hub: Hub, arguments: argparse.Namespace) -> int:
 
 
 def _roles(told: dict[str, Any]) -> str:
-    from edgewright.cli._table import aligned
+    from edgewright.cli._table import listed
 
     rows = [["ROLE", "KEYS", "VERSION", "ENDS"]]
     for name, role in told["roles"].items():
         keys = ", ".join(key[:12] for key in role["keys"])
         rows.append([name, f"{role['threshold']} of {keys}", str(role["version"]), str(role["expires"])[:10]])
-    return "\n".join([aligned(rows), *told["todo"]])
+    return "\n".join([listed(rows), *told["todo"]])
 
 
 def _confirmed(what: str) -> bool:
