@@ -80,7 +80,7 @@ def test_a_long_wait_is_told_instead():
     ("status", "body", "kind", "told"),
     [
         (409, PROBLEM, Refusal, "its name is taken"),
-        (422, {**PROBLEM, "errors": [{"where": "body/waves", "told": "no waves"}]}, Refusal, "body/waves: no waves"),
+        (422, {**PROBLEM, "errors": [{"where": "body/waves", "told": "no waves"}]}, Refusal, "^waves: no waves"),
         (401, PROBLEM, Refusal, "edgewright login http"),
         (502, b"<html>", Unreachable, "not as a hub does"),
         (200, b"<html>", Unreachable, "no JSON"),

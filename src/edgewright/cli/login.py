@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--ca: {arguments.ca} is no file of certificates (PEM)") from error
     profile = Profile(arguments.url.rstrip("/"), anchor=anchor)
+    profile.prepare()
     password = _asked("EDGEWRIGHT_PASSWORD", f"password of {arguments.user}: ")
     profile, account = log_in(profile, arguments.user, password, _new_password, arguments.tenant, arguments.days)
     path = profile.save()
@@ -53,4 +54,10 @@ def _asked(variable: str, prompt: str) -> str:
 
 
 def _new_password() -> str:
-    return _asked("EDGEWRIGHT_NEW_PASSWORD", "this was a one-time password; choose your own: ")
+    from edgewright.core.errors import InputError
+
+    made = _asked("EDGEWRIGHT_NEW_PASSWORD", "this was a one-time password; choose your own, 12 characters or more: ")
+    typed = sys.stdin.isatty() and "EDGEWRIGHT_NEW_PASSWORD" not in os.environ
+    if typed and getpass.getpass("once more: ") != made:
+        raise InputError("the two are not the same; nothing was changed, log in again")
+    return made

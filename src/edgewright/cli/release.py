@@ -58,7 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
             "on_halt": arguments.on_halt, "needs": arguments.needs, "conflicts": arguments.conflicts,
         })  # fmt: skip
     print(f"rollout {rollout['id']}: {rollout['devices']} devices, {rollout['state'].replace('_', ' ')}")
-    print(_next(rollout))
+    for note in rollout["notes"]:
+        print(f"note: {note}")
+    print(_next(rollout, all(one["released"] for one in told)))
     return 0
 
 
@@ -75,9 +77,13 @@ def _uploaded(hub: Hub, path: Path, key: PublicKey) -> Any:
         return hub.upload("/bundles", packed, signer=key.raw.hex())
 
 
-def _next(rollout: dict[str, Any]) -> str:
-    if rollout["state"] == "awaiting_signature":
-        return f"the key-holder signs it: edgewright rollout sign {rollout['id']}"
-    if rollout["state"] == "approval":
+def _next(rollout: dict[str, Any], released: bool) -> str:
+    if rollout["state"] == "approval" and rollout["policy"]["approvals"]:
         return f"it waits for approval: edgewright rollout approve {rollout['id']}"
-    return f"watch it: edgewright rollout show {rollout['id']} --watch"
+    if released:
+        return (
+            f"the release key signed its bundles before, so it begins: edgewright rollout show {rollout['id']} --watch"
+        )
+    if rollout["development"]:
+        return f"the hub signs by itself (development tenant): edgewright rollout show {rollout['id']} --watch"
+    return f"the key-holder signs it: edgewright rollout sign {rollout['id']}"

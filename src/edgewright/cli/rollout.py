@@ -45,7 +45,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     keys.add_argument("--yes", action="store_true", help="do not ask")
     abort = actions.add_parser("abort", help="end it")
     abort.add_argument("rollout", metavar="R")
-    abort.add_argument("--mode", default="revert exposed", choices=["hold", "revert exposed", "revert all"])
+    abort.add_argument("--mode", default="revert exposed", choices=["hold", "revert exposed", "revert all"],
+                       help="what becomes of devices that have it (default %(default)s)")  # fmt: skip
+    withdraw = actions.add_parser("withdraw", help="on the key-holder's machine: devices may run a bundle no more")
+    withdraw.add_argument("bundle", metavar="DIGEST", help="of the bundle, or its beginning")
+    withdraw.add_argument("--key", type=Path, metavar="FILE.key", help="the release key (default: this machine's)")
+    withdraw.add_argument("--yes", action="store_true", help="do not ask")
     for order, what in _ORDERS.items():
         actions.add_parser(order, help=what).add_argument("rollout", metavar="R")
 
@@ -63,9 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
             return _sign(hub, arguments)
         if arguments.action == "keys":
             return _keys(hub, arguments)
+        if arguments.action == "withdraw":
+            return _withdraw(hub, arguments)
         body = {"mode": arguments.mode} if arguments.action == "abort" else None
         told = hub.post(f"/rollouts/{arguments.rollout}/{arguments.action}", body)
-        print(f"rollout {told['id']}: {told['state'].replace('_', ' ')}")
+        print(f"rollout {told['id']}: {_state(told)}")
         return 0
 
 
@@ -118,6 +125,19 @@ def _sign(hub: Hub, arguments: argparse.Namespace) -> int:
         return 1
     signing.sign(hub, what, key, datetime.now(UTC))
     print(f"signed with key {key.public.id[:12]}; rollout {told['id']} goes on")
+    return 0
+
+
+def _withdraw(hub: Hub, arguments: argparse.Namespace) -> int:
+    from edgewright.client import signing
+
+    key, now = signing.release_key(arguments.key), datetime.now(UTC)
+    what = signing.without(hub, key, arguments.bundle, now)
+    print(what.review.text())
+    if not arguments.yes and not _confirmed("sign this"):
+        return 1
+    signing.sign(hub, what, key, now)
+    print("done: no device takes it any more; what runs it already goes on")
     return 0
 
 

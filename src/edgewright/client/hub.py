@@ -48,6 +48,7 @@ class Hub(Closing):
             raise InputError("a token does not travel without TLS; write https://")
         self.profile, self._host, self._parts = profile, parts.hostname, parts
         self._connection: http.client.HTTPConnection | None = None
+        self._answered = False
 
     @classmethod
     def known(cls) -> Hub:
@@ -136,7 +137,10 @@ class Hub(Closing):
             data = answer.read(_MOST_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise Unreachable(f"the hub at {self.profile.url} does not answer: {_reason(error)}") from error
+            hint = "; it may speak TLS: try https" if isinstance(error, http.client.RemoteDisconnected) else ""
+            hint = hint if self._parts.scheme == "http" and not self._answered else ""
+            raise Unreachable(f"the hub at {self.profile.url} does not answer: {_reason(error)}{hint}") from error
+        self._answered = True
         if len(data) > _MOST_BYTES:
             connection.close()
             raise Unreachable(f"the hub's answer is longer than {_MOST_BYTES:,} bytes; ask for less")
@@ -150,7 +154,9 @@ class Hub(Closing):
         try:
             told = json.loads(data)
             kind, detail = str(told["type"]).rpartition(":")[2], str(told["detail"])
-            detail += "".join(f"; {one['where']}: {one['told']}" for one in told.get("errors", ())[:3])
+            wrong = [(str(one["where"]), str(one["told"])) for one in told.get("errors", ())[:3]]
+            if wrong:
+                detail = "; ".join(f"{where.removeprefix('body/')}: {what}" for where, what in wrong)
         except (ValueError, KeyError, TypeError):
             return Unreachable(f"{self.profile.url} answers with status {answer.status}, and not as a hub does")
         if answer.status == 401 and self.profile.token:
@@ -191,5 +197,5 @@ def _parsed(data: bytes) -> Any:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message}); log in with --anchor"
+        return f"its certificate is not trusted ({error.verify_message}); log in with --ca FILE"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

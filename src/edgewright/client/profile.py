@@ -22,6 +22,12 @@ class Profile:
     token: str = field(default="", repr=False)
     anchor: str = ""
 
+    @staticmethod
+    def prepare() -> None:
+        """Make the folder for it, so that what hinders ``save`` is told before a password is spent. Raises TrustError,
+        StorageError."""
+        make_folder(place().parent)
+
     def save(self) -> Path:
         """Keep it for later commands. Raises StorageError, TrustError."""
         path = place()
@@ -49,7 +55,7 @@ class Profile:
 
 def place() -> Path:
     """Where the profile lies."""
-    return keys_folder().parent / "hub.json"
+    return keys_folder() / "hub.json"
 
 
 def _pem(path: Path) -> str:

@@ -26,6 +26,8 @@ from edgewright.trust.updates import (
 )
 
 _LIMIT = 16 * 2**20
+_SHORTEST = 8
+"""Digits that name a bundle."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,20 @@ def proposed(hub: Hub, key: SigningKey) -> Proposed:
     return Proposed(review_release(targets, _last(tenant), [key.public]), targets, tenant)
 
 
+def without(hub: Hub, key: SigningKey, bundle: str, now: datetime) -> Proposed:
+    """What is published now without the bundle whose manifest's digest begins with ``bundle``. Raises InputError."""
+    tenant = str(hub.get("/account")["tenant"]["id"])
+    told = hub.get("/updates/proposal")
+    if told["published"] is None:
+        raise InputError("nothing is released here yet, so nothing can be withdrawn")
+    published = told["published"].encode()
+    found = [one for one in review_release(published, None, [key.public]).added if one.bundle.startswith(bundle)]
+    if len(found) != 1 or len(bundle) < _SHORTEST:
+        raise InputError(f"{len(found)} released bundles begin with {bundle[:64]!r}; name one by 8 digits or more")
+    targets = propose_release(published, now, remove=[found[0].sha256])
+    return Proposed(review_release(targets, published, Keys.of(told["root"].encode()).release.keys), targets, tenant)
+
+
 def sign(hub: Hub, what: Proposed, key: SigningKey, now: datetime) -> Any:
     """Sign it, remember it, and hand it to the hub."""
     signed = sign_release(what.targets, key, now)
@@ -135,4 +151,4 @@ def _put_aside(key: SigningKey) -> None:
 
 
 def _place(tenant: str) -> Path:
-    return keys_folder().parent / "signed" / f"{tenant}.targets.json"
+    return keys_folder() / "signed" / f"{tenant}.targets.json"

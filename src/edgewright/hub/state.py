@@ -78,6 +78,8 @@ def open_state(folder: Path, url: str = "", public_url: str = "", objects: str =
     from edgewright.hub.database.migrating import migrate
 
     keys = folder / "keys"
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=0o700)
     keys.mkdir(parents=True, exist_ok=True, mode=0o700)
     keys.chmod(0o700)
     database = Database(url or f"sqlite:///{folder / 'hub.db'}")

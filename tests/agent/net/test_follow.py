@@ -107,3 +107,9 @@ def test_any_situation_can_be_told_and_nothing_bad_is_begun(now, wanted):
         assert action.update.bundle not in now.bad and now.state == "idle" and action.update.bundle != now.good
     if action.kind in {"revert", "empty"}:
         assert now.state == "idle" and wanted.activate
+
+
+def test_the_bundle_before_is_staged_as_it_lies():
+    """The hub switches what is staged: one that waits for work that is not needed would wait for ever."""
+    told = status(idle(before=B), release(B, activate=False), A)
+    assert (told.state, told.target, told.rollout, told.attempt, told.result) == ("waiting", B, "r2", 1, "")

@@ -74,6 +74,10 @@ def status(
         rollout, attempt, target = release.rollout, release.attempt, release.bundle
         if state == "idle":
             result, reason, failure = "committed", "", ""
+    elif release is not None and release.bundle and release.bundle == now.before and state == "idle":
+        # It lies here, and is one flip away: that is what staged means.
+        rollout, attempt, target = release.rollout, release.attempt, release.bundle
+        state, result, reason, failure = "waiting", "", "", ""
     elif release is not None and release.bundle in now.bad and state == "idle":
         rollout, attempt, target = release.rollout, release.attempt, release.bundle
         if now.update is None or now.update.bundle != target or result not in {"abandoned", "rolled_back"}:

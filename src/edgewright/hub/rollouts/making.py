@@ -57,8 +57,7 @@ def make(session: Scoped, state: State, around: Around, wish: Wish, author: str,
     fitting = _fitting(session.execute(_devices(wish.group)), bundles)
     places = rules.draw({device: stratum for device, (_, stratum) in fitting.items()}, policy.waves, made.id)
     if not rows.add(session, made, ((place, *fitting[place.device]) for place in places)):
-        where = f"group {wish.group!r}" if wish.group else "the fleet"
-        raise InputError(f"no device of {where} is of a hardware that the bundles are for; see GET /api/edge/devices")
+        raise InputError(_nobody(session, wish.group))
     around.propose(session, state, list(bundles), made.id, now)
     return made
 
@@ -77,6 +76,18 @@ def extend(session: Scoped, rollout: Rollout, taken: frozenset[str] = frozenset(
     wave = len(waves) - 1 if rollout.state == "completed" else rollout.wave
     places = rules.extend((), sorted(fitting), waves, rollout.id, wave)
     return rows.add(session, rollout, ((place, *fitting[place.device]) for place in places))
+
+
+def _nobody(session: Scoped, group: str) -> str:
+    """Why a rollout would have no device."""
+    there = list(session.execute(_devices(group)))
+    where = f"group {group!r}" if group else "the fleet"
+    if there:
+        targets = sorted({row[2] or "none" for row in there})[:8]
+        return f"no device of {where} is of a hardware that the bundles are for; theirs: {', '.join(targets)}"
+    groups = session.scalars(select(Device.group).where(Device.revoked.is_(None)).distinct().limit(9)).all()
+    named = ", ".join(sorted(group for group in groups if group)) or "none"
+    return f"there is no device in {where}; groups with devices: {named}; let devices in: edgewright device enrol"
 
 
 def _devices(group: str) -> Any:

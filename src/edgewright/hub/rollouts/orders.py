@@ -13,8 +13,9 @@ from edgewright.hub.accounts.access import Caller
 from edgewright.hub.accounts.tables import Tenant
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict, Forbidden
-from edgewright.hub.rollouts.around import around
+from edgewright.hub.rollouts.around import Around, around
 from edgewright.hub.rollouts.making import Wish, make
+from edgewright.hub.rollouts.notes import notes
 from edgewright.hub.rollouts.reconcile import up_since
 from edgewright.hub.rollouts.rows import rollout_of
 from edgewright.hub.rollouts.settling import Settler
@@ -66,7 +67,7 @@ def told(session: Scoped, rows: list[Rollout]) -> list[RolloutTold]:
     return [RolloutTold(**RolloutTold.fields(row, sizes.get(row.id, 0), development)) for row in rows]
 
 
-def shown(session: Scoped, row: Rollout) -> RolloutShown:
+def shown(session: Scoped, row: Rollout, around: Around) -> RolloutShown:
     """One rollout as it is shown."""
     development = session.scalars(select(Tenant.development)).one()
     query = select(Member.wave, Member.state, func.count()).where(Member.rollout == row.id)
@@ -75,7 +76,7 @@ def shown(session: Scoped, row: Rollout) -> RolloutShown:
     for wave, state, n in session.execute(query.group_by(Member.wave, Member.state).order_by(Member.state)):
         counts[wave][state] = n
     fields["devices"] = sum(sum(wave.values()) for wave in counts)
-    return RolloutShown(**fields, counts=counts, look=row.look or None)
+    return RolloutShown(**fields, counts=counts, look=row.look or None, notes=notes(session, around, row))
 
 
 def _settler(session: Scoped, caller: Caller) -> Settler:

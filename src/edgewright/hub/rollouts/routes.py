@@ -10,6 +10,7 @@ from sqlalchemy import select
 from edgewright.flows.release.rows import MemberState, RolloutState
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.rollouts import orders
+from edgewright.hub.rollouts.around import around
 from edgewright.hub.rollouts.making import Wish
 from edgewright.hub.rollouts.tables import Decision, Member, Rollout
 from edgewright.hub.rollouts.told import Abort, DecisionTold, MemberTold, NewRollout, RolloutShown, RolloutTold
@@ -32,7 +33,7 @@ def make(body: NewRollout, caller: Writes) -> RolloutShown:
     )  # fmt: skip
     with caller.write() as session:
         row = orders.submit(session, caller, wish)
-        return caller.reply(session, orders.shown(session, row), 201)
+        return caller.reply(session, orders.shown(session, row, around(caller.state)), 201)
 
 
 @router.get("/rollouts")
@@ -52,7 +53,7 @@ def rollouts(
 def show(rollout: Id, caller: Reads) -> RolloutShown:
     """One rollout: where it is, its members by wave and state, the gate's last look."""
     with caller.read() as session:
-        return orders.shown(session, session.find(Rollout, rollout))
+        return orders.shown(session, session.find(Rollout, rollout), around(caller.state))
 
 
 @router.get("/rollouts/{rollout}/members")
@@ -91,7 +92,7 @@ def approve(rollout: Id, caller: Writes) -> RolloutShown:
     with caller.write() as session:
         row = session.lock(Rollout, rollout)
         orders.approve(session, caller, row)
-        return caller.reply(session, orders.shown(session, row))
+        return caller.reply(session, orders.shown(session, row, around(caller.state)))
 
 
 @router.post("/rollouts/{rollout}/pause")
@@ -100,7 +101,7 @@ def pause(rollout: Id, caller: Controls) -> RolloutShown:
     with caller.write() as session:
         row = session.lock(Rollout, rollout)
         orders.order(session, caller, row, "pause")
-        return caller.reply(session, orders.shown(session, row))
+        return caller.reply(session, orders.shown(session, row, around(caller.state)))
 
 
 @router.post("/rollouts/{rollout}/resume")
@@ -109,7 +110,7 @@ def resume(rollout: Id, caller: Controls) -> RolloutShown:
     with caller.write() as session:
         row = session.lock(Rollout, rollout)
         orders.order(session, caller, row, "resume")
-        return caller.reply(session, orders.shown(session, row))
+        return caller.reply(session, orders.shown(session, row, around(caller.state)))
 
 
 @router.post("/rollouts/{rollout}/advance")
@@ -118,7 +119,7 @@ def advance(rollout: Id, caller: Controls) -> RolloutShown:
     with caller.write() as session:
         row = session.lock(Rollout, rollout)
         orders.order(session, caller, row, "advance")
-        return caller.reply(session, orders.shown(session, row))
+        return caller.reply(session, orders.shown(session, row, around(caller.state)))
 
 
 @router.post("/rollouts/{rollout}/abort")
@@ -127,7 +128,7 @@ def abort(rollout: Id, body: Abort, caller: Controls) -> RolloutShown:
     with caller.write() as session:
         row = session.lock(Rollout, rollout)
         orders.order(session, caller, row, "abort", body.mode)
-        return caller.reply(session, orders.shown(session, row))
+        return caller.reply(session, orders.shown(session, row, around(caller.state)))
 
 
 @router.post("/rollouts/{rollout}/cancel")
@@ -136,7 +137,7 @@ def cancel(rollout: Id, caller: Controls) -> RolloutShown:
     with caller.write() as session:
         row = session.lock(Rollout, rollout)
         orders.order(session, caller, row, "cancel")
-        return caller.reply(session, orders.shown(session, row))
+        return caller.reply(session, orders.shown(session, row, around(caller.state)))
 
 
 def _same(row: Rollout) -> Rollout:

@@ -117,10 +117,11 @@ class RolloutTold(Answer):
 
 class RolloutShown(RolloutTold):
     """A rollout with ``counts``: members by state, for each wave; ``look``: the gate's last one (``action``, ``why``,
-    ``evidence``), null before the first."""
+    ``evidence``), null before the first; ``notes``: what may not have been meant."""
 
     counts: list[dict[str, int]]
     look: dict[str, Any] | None
+    notes: list[str]
 
 
 class MemberTold(Answer):

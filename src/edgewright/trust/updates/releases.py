@@ -201,4 +201,5 @@ def _line(release: Release) -> str:
     hardware = ", ".join(release.hardware) or "any hardware"
     what = f"{release.name} {release.version} (release {release.release}, {hardware})"
     signed = f", signed by key {digest_bytes(bytes.fromhex(release.signer))[:12]}" if release.signer else ""
-    return f"{what}{signed}, {release.length:,} bytes, sha256 {release.sha256}"
+    bundle = f", bundle {release.bundle}" if release.bundle else ""
+    return f"{what}{bundle}{signed}, {release.length:,} bytes, sha256 {release.sha256}"

@@ -1,0 +1,38 @@
+"""Notes: what somebody who makes a rollout should know of it, and may not have meant."""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, select
+
+from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Absent
+from edgewright.hub.fleet.tables import Device
+from edgewright.hub.rollouts.around import Around
+from edgewright.hub.rollouts.tables import Member, Rollout
+
+_MOST = 16
+
+
+def notes(session: Scoped, around: Around, row: Rollout) -> list[str]:
+    """Sentences, worst first."""
+    others = _others(session, around, row)
+    if not others:
+        return []
+    named = ", ".join(repr(name) for name in others)
+    return [
+        f"devices serve {named} now, and will serve {row.bundle_name!r} instead: whoever asks for the old name "
+        "finds nothing there; seal the bundle under the same name if that is not meant"
+    ]
+
+
+def _others(session: Scoped, around: Around, row: Rollout) -> list[str]:
+    """Names of models that its devices serve and that are not its own."""
+    here = and_(Member.device == Device.name, Member.rollout == row.id)
+    query = select(Device.current).where(select(Member.device).where(here).exists()).distinct().limit(_MOST)
+    found = set()
+    for digest in session.scalars(query):
+        try:
+            found.add(around.find(session, digest).name if digest else row.bundle_name)
+        except Absent:
+            continue  # it came to the device by other ways
+    return sorted(found - {row.bundle_name})
