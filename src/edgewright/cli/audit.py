@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     verify = actions.add_parser("verify", help="whether a log was rewritten or cut")
     verify.add_argument("log", type=Path, help="what GET /api/edge/audit/export answered")
     verify.add_argument("--heads", type=Path, required=True, metavar="FOLDER", help="signed heads, kept elsewhere")
-    verify.add_argument("--key", type=Path, required=True, metavar="FILE.pub", help="the hub's key (keys/own.pub)")
+    verify.add_argument("--key", type=Path, required=True, metavar="FILE.pub", help="the hub's key, as kept before")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,14 +34,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _export(path: Path) -> int:
+    """The log, and beside it FILE.heads/ with the head that the hub signed over it, and the hub's key."""
     from edgewright.client import Hub
+    from edgewright.core.digests import canonical_json
     from edgewright.core.files import write_file
 
     with Hub.known() as hub:
+        head = hub.get("/audit/head")  # before the log, which may grow meanwhile
         data = hub.data("/audit/export")
+    heads = path.with_name(f"{path.name}.heads")
+    heads.mkdir(exist_ok=True)
+    signed = heads / f"{head['head']['number']:012d}.head"
     write_file(path, data)
+    write_file(heads / "hub.pub", head["key"].encode())
+    write_file(signed, canonical_json(head["head"]))
+    write_file(signed.with_suffix(".head.sig"), canonical_json(head["signature"]) + b"\n")
     count = data.count(b"\n")
-    print(f"{count:,} lines in {path}; hold it against heads kept elsewhere: edgewright audit verify {path} ...")
+    print(f"{count:,} lines in {path}; keep {heads} elsewhere: a log that is rewritten later does not agree with it")
+    print(f"edgewright audit verify {path} --heads {heads} --key {heads / 'hub.pub'}")
     return 0
 
 

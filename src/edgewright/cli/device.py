@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from edgewright.cli._confirm import confirmed
+from edgewright.core.errors import InputError
+from edgewright.core.files import write_file
 
 if TYPE_CHECKING:
     from edgewright.client import Hub
+
+_PATIENCE_S = 120.0
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +27,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     enrol.add_argument("--group", default="", metavar="NAME", help="the group it will be in")
     enrol.add_argument("--hours", type=int, default=24, metavar="N", help="how long it holds (default %(default)s)")
     enrol.add_argument("--count", type=int, default=1, metavar="N", help="how many tokens (default %(default)s)")
-    for action, what in (
-        ("show", "what it is, should be and did"),
-        ("revoke", "shut it out, now and for good"),
-        ("log", "ask it for its log"),
-        ("diagnostics", "ask it for a bundle of diagnostics"),
-    ):
-        actions.add_parser(action, help=what).add_argument("device", metavar="D")
+    actions.add_parser("show", help="what it is, should be and did").add_argument("device", metavar="D")
+    revoke = actions.add_parser("revoke", help="shut it out, for good; what it runs, it runs on")
+    revoke.add_argument("device", metavar="D")
+    revoke.add_argument("--yes", action="store_true", help="do not ask")
+    for kind, what in (("log", "its log"), ("diagnostics", "a bundle of diagnostics (tar.gz)")):
+        ask = actions.add_parser(kind, help=f"ask it for {what}, and wait until it has come")
+        ask.add_argument("device", metavar="D")
+        ask.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="where to put it")
     group = actions.add_parser("group", help="put it into a group")
     group.add_argument("device", metavar="D")
     group.add_argument("group", metavar="NAME")
@@ -38,19 +48,44 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.action == "enrol":
             _enrol(hub, arguments)
         elif arguments.action == "show":
+            _known(arguments.device)
             told = hub.get(f"/devices/{arguments.device}")
             events = hub.get(f"/devices/{arguments.device}/events", limit=20)["items"]
             print(json.dumps({**told, "events": events}, indent=2))
         elif arguments.action == "revoke":
+            _known(arguments.device)
+            if not arguments.yes and not confirmed(f"shut {arguments.device} out for good"):
+                return 1
             hub.post(f"/devices/{arguments.device}/revoke")
             print(f"{arguments.device} is shut out: its certificates are worth nothing any more")
         elif arguments.action == "group":
+            _known(arguments.device)
             hub.patch(f"/devices/{arguments.device}", {"group": arguments.group})
             print(f"{arguments.device} is in group {arguments.group}")
         else:
-            hub.post(f"/devices/{arguments.device}/collect", {"kind": arguments.action})
-            print(f"asked; it comes with the next sync: edgewright device show {arguments.device}")
+            _known(arguments.device)
+            _fetch(hub, arguments.device, arguments.action, arguments.out)
     return 0
+
+
+def _known(device: str) -> None:
+    """Raise InputError for what is no device's name: it would be another path."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", device):
+        raise InputError(f"there is no device {device[:80]!r}; look at them: edgewright devices")
+
+
+def _fetch(hub: Hub, device: str, kind: str, out: Path) -> None:
+    """Asked for, waited for, written. Raises InputError when the device does not answer in time."""
+    number = hub.post(f"/devices/{device}/collect", {"kind": kind})["number"]
+    end = time.monotonic() + _PATIENCE_S
+    while not any(
+        one["kind"] == kind and one["number"] == number for one in hub.get(f"/devices/{device}/uploads")["items"]
+    ):
+        if time.monotonic() > end:
+            raise InputError(f"{device} has not answered within {_PATIENCE_S:g} s; it does when it is online again")
+        time.sleep(0.5)
+    write_file(out, hub.data(f"/devices/{device}/uploads/{kind}/{number}"))
+    print(f"{kind} of {device}: {out}, {out.stat().st_size:,} bytes")
 
 
 def _enrol(hub: Hub, arguments: argparse.Namespace) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgewright.cli._confirm import confirmed
 from edgewright.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _ORDERS = {
     "cancel": "give it up before it begins",
 }
 _WATCH_S = 1.0
+_NONE = "rol_" + 26 * "0"
 _ENDS = frozenset({"completed", "rolled_back", "cancelled", "superseded", "halted", "paused"})
 
 
@@ -59,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 when it was done; of ``show --watch``: when the rollout was completed, 1 for any other end."""
     from edgewright.client import Hub
 
+    if not re.fullmatch(r"rol_[0-9a-hjkmnp-tv-z]{26}", getattr(arguments, "rollout", _NONE)):
+        raise InputError(f"there is no rollout {arguments.rollout[:80]!r}; look at them: edgewright rollout list")
     with Hub.known() as hub:
         if arguments.action == "list":
             return _list(hub, arguments.group)
@@ -121,7 +125,7 @@ def _sign(hub: Hub, arguments: argparse.Namespace) -> int:
     others = [one for one in what.review.added if one.bundle not in told["bundles"]]
     if others:
         print(f"{len(others)} of these bundles belong to other rollouts; they may run, too, once this is signed")
-    if not arguments.yes and not _confirmed("sign this"):
+    if not arguments.yes and not confirmed("sign this"):
         return 1
     signing.sign(hub, what, key, datetime.now(UTC))
     print(f"signed with key {key.public.id[:12]}; rollout {told['id']} goes on")
@@ -134,7 +138,7 @@ def _withdraw(hub: Hub, arguments: argparse.Namespace) -> int:
     key, now = signing.release_key(arguments.key), datetime.now(UTC)
     what = signing.without(hub, key, arguments.bundle, now)
     print(what.review.text())
-    if not arguments.yes and not _confirmed("sign this"):
+    if not arguments.yes and not confirmed("sign this"):
         return 1
     signing.sign(hub, what, key, now)
     print("done: no device takes it any more; what runs it already goes on")
@@ -157,7 +161,7 @@ def _keys(hub: Hub, arguments: argparse.Namespace) -> int:
     else:
         made = signing.first_root(hub, now)
     print(made.review)
-    if not arguments.yes and not _confirmed("sign this"):
+    if not arguments.yes and not confirmed("sign this"):
         return 1
     signing.publish_root(hub, made)
     print(f"done; keep {signing.root_key().path} and {signing.release_key().path} safe: back them up offline")
@@ -172,12 +176,6 @@ def _roles(told: dict[str, Any]) -> str:
         keys = ", ".join(key[:12] for key in role["keys"])
         rows.append([name, f"{role['threshold']} of {keys}", str(role["version"]), str(role["expires"])[:10]])
     return "\n".join([listed(rows), *told["todo"]])
-
-
-def _confirmed(what: str) -> bool:
-    if not sys.stdin.isatty():
-        raise InputError(f"nobody is there to be asked whether to {what}; say so with --yes")
-    return input(f"{what}? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _state(told: dict[str, Any]) -> str:

@@ -68,8 +68,10 @@ class Hub(Closing):
         cursor: str | None = None
         while True:
             page = self.get(path, limit=_PAGE, **query, **({"cursor": cursor} if cursor else {}))
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise Unreachable(f"{self.profile.url} answers, and not as a hub does")
             yield from page["items"]
-            cursor = page["next"]
+            cursor = page.get("next")
             if cursor is None:
                 return
 
@@ -198,4 +200,6 @@ def _parsed(data: bytes) -> Any:
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); log in with --ca FILE"
+    if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
+        return "it speaks no TLS there: try http:// on the hub's own machine, or its other port"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

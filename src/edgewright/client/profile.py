@@ -22,6 +22,10 @@ class Profile:
     token: str = field(default="", repr=False)
     anchor: str = ""
 
+    def __post_init__(self) -> None:
+        if not self.token.isascii() or not all(c.isprintable() and c != " " for c in self.token):
+            raise InputError("the token holds characters that no token has; copy the whole of it, and nothing else")
+
     @staticmethod
     def prepare() -> None:
         """Make the folder for it, so that what hinders ``save`` is told before a password is spent. Raises TrustError,

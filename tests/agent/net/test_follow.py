@@ -113,3 +113,13 @@ def test_the_bundle_before_is_staged_as_it_lies():
     """The hub switches what is staged: one that waits for work that is not needed would wait for ever."""
     told = status(idle(before=B), release(B, activate=False), A)
     assert (told.state, told.target, told.rollout, told.attempt, told.result) == ("waiting", B, "r2", 1, "")
+
+
+def test_what_was_damaged_is_fetched_again_and_not_said_to_serve():
+    damaged = idle(reason="bundle on the disk is damaged")
+    assert (
+        follow(damaged, release(A), current="").kind == "offer"
+        and follow(damaged, release(A), current=A).kind == "nothing"
+    )
+    told = status(damaged, release(A), "")
+    assert (told.current, told.reason, told.target) == ("", "bundle on the disk is damaged", A)

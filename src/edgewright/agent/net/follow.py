@@ -34,14 +34,19 @@ def key(release: Release) -> dict[str, Any]:
     return {"rollout": release.rollout, "attempt": release.attempt, "bundle": release.bundle}
 
 
-def follow(now: Situation, release: Release | None, overruled: Mapping[str, Any] | None = None) -> Action:
-    """What to do. ``overruled``: the ``key`` of an offer that somebody on the device put another bundle in place of."""
+def follow(
+    now: Situation, release: Release | None, overruled: Mapping[str, Any] | None = None, *, current: str | None = None
+) -> Action:  # fmt: skip
+    """What to do. ``overruled``: the ``key`` of an offer that somebody on the device put another bundle in place of;
+    ``current``: the bundle that serves (None: the good one)."""
     if now.state in BEFORE | EXPOSED and now.update is not None:
         return _under_way(now, now.update, release)
     if now.state != "idle" or release is None or key(release) == overruled:
         return NOTHING
-    if release.bundle == now.good or release.bundle in now.bad:
-        return NOTHING  # it serves, or failed here: the status says so
+    if release.bundle in now.bad:
+        return NOTHING  # it failed here: the status says so
+    if release.bundle == now.good and current in (None, now.good):
+        return NOTHING  # it serves; where its files were damaged it is fetched again
     if not release.bundle:
         return Action("empty", reason="the hub wants nothing served") if release.activate else NOTHING
     if release.bundle == now.before:
@@ -70,7 +75,7 @@ def status(
     target, details = ("", {}) if now.update is None else (now.update.bundle, now.update.details)
     state, reason, result, failure = now.state, now.reason, now.result if now.state == "idle" else "", now.failure
     rollout, attempt = str(details.get("rollout", "")), int(details.get("attempt", 0))
-    if release is not None and release.bundle == now.good and state in {"idle", *BACK}:
+    if release is not None and release.bundle == now.good == current and state in {"idle", *BACK}:
         rollout, attempt, target = release.rollout, release.attempt, release.bundle
         if state == "idle":
             result, reason, failure = "committed", "", ""

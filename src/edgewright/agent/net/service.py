@@ -138,7 +138,7 @@ class Service(Closing):
     def _follow(self) -> None:
         assert self.agent is not None  # noqa: S101 - narrowing
         release, machine = self.wishes.desired.release, self.agent.machine
-        action = follow(machine.now, release, self.wishes.overruled)
+        action = follow(machine.now, release, self.wishes.overruled, current=self.agent.slots.current)
         now = action.kind not in {"revert", "empty"} or release is None
         if not now and release is not None and self.source.window(release.window).verdict != "done":
             return
