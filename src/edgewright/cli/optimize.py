@@ -40,6 +40,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--prefer", type=weights, metavar="NAME=WEIGHT,...", help=f"weights of the choice: {', '.join(_WEIGHTS)}"
     )
     add_data(parser, required=True)
+    parser.add_argument(
+        "--name", default="", help="of the bundle, and of the model where it is served (default: the file's)"
+    )
     parser.add_argument("-o", "--out", type=Path, default=Path("out"), help="the same again resumes (default out)")
     parser.add_argument("--json", action="store_true", help="print report.json alone on standard output")
 
@@ -56,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         reading=reading(arguments),
         options=_options(arguments),
         arguments=tuple(_again(arguments)),
+        name=arguments.name,
     )
     line = ProgressLine()
     with Interrupts() as interrupts, results_only():
@@ -120,6 +124,8 @@ def _again(arguments: argparse.Namespace) -> Iterator[str]:
         yield "--keep-structure"
     if arguments.prefer is not None:
         yield from ("--prefer", ",".join(f"{k}={v}" for k, v in arguments.prefer.items() if v))
+    if arguments.name:
+        yield from ("--name", arguments.name)
     yield from again(arguments)
     yield from ("-o", str(arguments.out))
 

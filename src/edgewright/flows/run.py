@@ -22,7 +22,7 @@ from edgewright.flows.ship import seal_best
 @dataclass(frozen=True)
 class Request:
     """What was asked for: paths as given, ``reading`` and ``options`` as ``dataset`` and ``optimize`` take them,
-    ``arguments`` to ask again."""
+    ``arguments`` to ask again, ``name`` of the bundle, under which a runtime serves it ("": the model file's)."""
 
     model: str
     data: str
@@ -30,6 +30,7 @@ class Request:
     reading: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    name: str = ""
 
 
 def compile_into(
@@ -62,7 +63,7 @@ def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
         inside = {**report, "model": {**report["model"], "source": None}, "data": {**report["data"], "source": None}}
         inside |= {"reproduce": "", "environment": {k: v for k, v in report["environment"].items() if k != "hostname"}}
         evidence = {"report.json": inside, "readiness.json": report["readiness"]}
-        seal_best(result, out / "bundle", evidence, Path(request.model).stem)
+        seal_best(result, out / "bundle", evidence, request.name or Path(request.model).stem)
     write_file(out / "readiness.json", encode(report["readiness"]))
     write_report(report, out)
     return report
