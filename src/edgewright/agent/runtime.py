@@ -17,7 +17,7 @@ from edgewright.core.errors import EngineError, StorageError
 from edgewright.core.files import storage
 
 _START_S, _LOOK_S = 120.0, 0.05
-_LONGEST = 100
+LONGEST = 100
 """Of a Unix socket's path (unix(7): 108 with its end)."""
 
 
@@ -56,7 +56,7 @@ class Runtime:
         self.process: Process | None = find(self._run / "runtime.json")
 
     def _place(self) -> None:
-        self._run = _room(self._state)
+        self._run = room(self._state)
         self.socket = self._run / "edge.sock"
         self.talk = Talk(self.socket)
 
@@ -147,20 +147,25 @@ class Runtime:
             return False
 
 
-def _room(state: Path) -> Path:
-    """The folder of the socket."""
-    run = state / "run"
+def rooms(state: Path, user: int) -> tuple[Path, Path]:
+    """Where sockets of ``state`` may lie, the second for paths that are too long or a disk that cannot be written: the
+    same for every agent of this state, so that it finds the runtime."""
+    from edgewright.core.digests import digest_bytes
+
+    name = f"edgewright-{user}-{digest_bytes(os.fsencode(state.resolve()))[:12]}"
+    return state / "run", Path(tempfile.gettempdir()) / name
+
+
+def room(state: Path) -> Path:
+    """The folder of the sockets. Raises StorageError."""
+    run, short = rooms(state, os.geteuid())
     try:
         with storage(run):
             run.mkdir(mode=0o700, exist_ok=True)
-        if len(os.fsencode(run / "edge.sock")) <= _LONGEST and os.access(run, os.W_OK):
+        if len(os.fsencode(run / "agent.sock")) <= LONGEST and os.access(run, os.W_OK):
             return run
     except StorageError:
         pass
-    from edgewright.core.digests import digest_bytes
-
-    name = f"edgewright-{os.geteuid()}-{digest_bytes(os.fsencode(state.resolve()))[:12]}"
-    short = Path(tempfile.gettempdir()) / name  # the same for every agent of this state, so that it finds the runtime
     with storage(short):
         short.mkdir(mode=0o700, exist_ok=True)
     facts = short.lstat()

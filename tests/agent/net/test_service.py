@@ -21,34 +21,6 @@ NAME = "press-1"
 LONG = 120.0
 
 
-@pytest.fixture
-def services():
-    """Starts services on threads; in the end their runtimes are stopped, too."""
-    running = []
-
-    def start(state):
-        service = Service(state, ("--http", "127.0.0.1:0"), trial=Trial(0.0))
-        thread = threading.Thread(target=service.run)
-        thread.start()
-        running.append((service, thread))
-        return service
-
-    def stop(service):
-        thread = next(t for s, t in running if s is service)
-        service.stop()
-        thread.join(LONG)
-        assert not thread.is_alive()
-        service.close()
-
-    start.stop = stop
-    yield start
-    for service, thread in running:
-        service.stop()
-        thread.join(LONG)
-        service.agent.runtime.stop()
-        service.close()
-
-
 def test_from_the_hub_to_what_is_served(hub, enrolled, services, offer, made, key):
     service = services(enrolled)
     offer("a")

@@ -11,7 +11,7 @@ import logging
 import logging.handlers
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,23 @@ from edgewright.agent.agent import Agent
 from edgewright.agent.device import Trial
 from edgewright.agent.net.collecting import Collector
 from edgewright.agent.net.configuring import Configurer, runtime_check
+from edgewright.agent.net.control import Control, Orders, path_of
 from edgewright.agent.net.facts import facts_here, free_bytes, utc_offset_s
 from edgewright.agent.net.follow import follow, status
+from edgewright.agent.net.hand import Hand
 from edgewright.agent.net.line import Line
 from edgewright.agent.net.link import WAIT_S, Link
 from edgewright.agent.net.notify import notify
 from edgewright.agent.net.source import HubSource
+from edgewright.agent.net.standing import standing
 from edgewright.agent.net.teller import Teller
 from edgewright.agent.net.wishes import Wishes
 from edgewright.agent.observing import Observer, event
 from edgewright.agent.reports import Reports
+from edgewright.agent.sources import update_from
 from edgewright.agent.states import BEFORE, Situation
 from edgewright.core.closing import Closing
-from edgewright.core.errors import EdgewrightError, StorageError
+from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.core.messages import Event, Facts, Status
 
 REPORTS, LOG = "reports", "agent.log"
@@ -51,7 +55,7 @@ class Service(Closing):
     ) -> None:  # fmt: skip
         self.line = line or Line(state)
         self._state, self._news, self._over, self._seen = state, threading.Event(), threading.Event(), ""
-        self.wishes, self._beat = Wishes(state), time.monotonic()
+        self.wishes, self._beat, self._listening = Wishes(state), time.monotonic(), contextlib.ExitStack()
         self.reports = Reports(state / REPORTS)
         self.boot = self.reports.boot
         enrolment = self.line.enrolment
@@ -60,13 +64,15 @@ class Service(Closing):
         self.link = Link(self.line, self.wishes, self, self._heard, self.happened, wait_s)
         self.source = HubSource(self.line, self.wishes, self.link, self._unwanted)
         self.agent = Agent(state, self.source, trial=trial, options=options, told=self._told)
-        runtime = self.agent.runtime
+        runtime, slots = self.agent.runtime, self.agent.slots
         observer = Observer(runtime.talk, self.reports, time.monotonic)
         collector = Collector(state, self._logs, self._diagnostics)
         self.teller = Teller(self.link, self.reports, observer, collector, self._tick)
         keys = state / "keys"
         check = runtime_check(self.agent.slots.link, lambda: sorted(keys.glob("*.pub")))
         self.configurer = Configurer(state, check, self._restart)
+        self.orders = Orders(self._news.set)
+        self.hand = Hand(self.agent.machine, self.orders, lambda: slots.current, self.wishes.overrule)
 
     def run(self) -> None:
         """Until ``stop``. What serves goes on serving after it."""
@@ -78,6 +84,7 @@ class Service(Closing):
             self.happened("booted", f"the agent begins, {self.agent.machine.now.state}")
             self.link.start()
             self.teller.start()
+            self._control()
             notify("READY=1")
             while not self._over.is_set():
                 self._beat = time.monotonic()
@@ -91,6 +98,8 @@ class Service(Closing):
         assert self.agent is not None  # noqa: S101 - narrowing
         self._news.clear()
         try:
+            if self.hand.turn():
+                return self.agent.step()
             self._follow()
             if self.agent.machine.now.state == "idle":
                 self._configure()
@@ -111,6 +120,8 @@ class Service(Closing):
     def close(self) -> None:
         """Let everything go but the runtime."""
         self.stop()
+        self.orders.close()
+        self._listening.close()
         self.teller.close()
         self.link.close()
         if self.agent is not None:
@@ -134,6 +145,26 @@ class Service(Closing):
         with contextlib.suppress(EdgewrightError):
             event(self.reports, Event(self.line.clock_s, kind, bundle, detail[:500]))
         self.teller.nudge()
+
+    def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What somebody on the device is told (``control``), on a thread of his own. Raises EdgewrightError."""
+        assert self.agent is not None  # noqa: S101 - narrowing
+        match asked.get("do"):
+            case "status":
+                told = standing(self._state, self.agent.machine.now, runtime=self.agent.runtime.alive, agent=True)
+                told["hub"] |= {"trouble": self.line.trouble, "clock_fault": self.line.clock_fault}
+                return told
+            case "update":
+                return self.orders.order({"update": update_from(path_of(asked))})
+            case "rollback":
+                return self.orders.order({})
+        raise InputError("the agent knows status, update and rollback; is the command of the same release?")
+
+    def _control(self) -> None:
+        try:
+            self._listening.callback(Control(self._state, self.answer).close)
+        except StorageError as error:
+            self._say(error)  # a disk that cannot be written: it serves all the same
 
     def _follow(self) -> None:
         assert self.agent is not None  # noqa: S101 - narrowing
@@ -171,6 +202,8 @@ class Service(Closing):
         now = self.agent.machine.now if self.agent is not None else Situation()
         self._beat = time.monotonic()
         if self._over.is_set():
+            return True
+        if now.state in BEFORE and self.hand.wants:
             return True
         return now.state in BEFORE and follow(now, self.wishes.desired.release).kind == "end"
 
