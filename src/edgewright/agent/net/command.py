@@ -47,6 +47,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     one("--wait", action="store_true", help="without a token: wait until somebody authorises this device's key")
     run = action("run", "update, serve and report, until it is stopped")
     run.add_argument("--stop-runtime", action="store_true", help="what serves ends, too; else it serves on")
+    run.add_argument(
+        "--most-bytes-per-s", type=int, default=0, metavar="N",
+        help="of downloads, whatever the hub allows (default: as the hub says)",
+    )  # fmt: skip
     run.add_argument("options", nargs="*", metavar="-- OPTIONS", help="of edgewright serve: -- --http 0.0.0.0:8000 ...")
     status = action("status", "where this device is, without a network")
     status.add_argument("--json", action="store_true", help="as one JSON object, for programs")
@@ -94,7 +98,9 @@ def _enrol(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    service = Service(arguments.state, arguments.options)
+    if arguments.most_bytes_per_s < 0:
+        raise InputError("--most-bytes-per-s is a number of bytes; leave it out for no limit of this device's own")
+    service = Service(arguments.state, arguments.options, most_bytes_s=arguments.most_bytes_per_s)
     with service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop())

@@ -46,12 +46,12 @@ _log = logging.getLogger("edgewright.agent")
 
 
 class Service(Closing):
-    """On the enrolled ``state``. ``options``: of the runtime's command line. Raises InputError before enrolment,
+    """On the enrolled ``state``. ``options``: of the runtime's command line; ``most_bytes_s``: of downloads. Raises InputError before enrolment,
     StorageError when another agent has the folder."""
 
     def __init__(
         self, state: Path, options: Sequence[str] = (), *, trial: Trial | None = None, line: Line | None = None,
-        wait_s: float = WAIT_S,
+        wait_s: float = WAIT_S, most_bytes_s: int = 0,
     ) -> None:  # fmt: skip
         self.line = line or Line(state)
         self._state, self._news, self._over, self._seen = state, threading.Event(), threading.Event(), ""
@@ -62,7 +62,7 @@ class Service(Closing):
         self._facts = facts_here(state, enrolment.target, enrolment.labels)
         self.agent: Agent | None = None
         self.link = Link(self.line, self.wishes, self, self._heard, self.happened, wait_s)
-        self.source = HubSource(self.line, self.wishes, self.link, self._unwanted)
+        self.source = HubSource(self.line, self.wishes, self.link, self._unwanted, None, most_bytes_s)
         self.agent = Agent(state, self.source, trial=trial, options=options, told=self._told)
         runtime, slots = self.agent.runtime, self.agent.slots
         observer = Observer(runtime.talk, self.reports, time.monotonic)

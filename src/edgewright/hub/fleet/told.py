@@ -76,10 +76,14 @@ class DeviceWhole(DeviceTold):
 
 
 class Collecting(Body):
-    """What a device is to tell: see ``Collect`` in the device protocol. What is left out stays."""
+    """What a device is to tell, and what it may take of the network: see ``Collect`` in the device protocol. What is
+    left out stays."""
 
     period_s: Annotated[float | None, Field(ge=1, le=86400, description="an observation every so many s")] = None
     budget_bytes: Annotated[int | None, Field(ge=0, le=2**40, description="most that reports take in a day")] = None
+    download_bytes_s: Annotated[
+        int | None, Field(ge=0, le=2**40, description="most that fetching updates takes in a second; 0: no limit")
+    ] = None
 
 
 class DeviceChange(Body):
