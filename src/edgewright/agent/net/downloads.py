@@ -1,8 +1,8 @@
 """Downloads: files of known length, from where they broke off, as one stream rather than a request for each piece.
 
-Where a limit is set, pieces are asked for one by one with pauses between them: what was not asked for is on no line. It
-is bytes a second rather than a budget of the day: that holds at any moment (a site's devices share one line), bounds the
-day, too, and needs no account that a restart or a clock that is set would falsify.
+Where a limit is set, pieces are asked for one by one with pauses between them: what was not asked for is on no line.
+It is bytes a second rather than a budget of the day: that holds at any moment (a site's devices share one line), bounds
+the day, too, and needs no account that a restart or a clock that is set would falsify.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ _log = logging.getLogger("edgewright.agent")
 
 
 class Service(Closing):
-    """On the enrolled ``state``. ``options``: of the runtime's command line; ``most_bytes_s``: of downloads. Raises InputError before enrolment,
-    StorageError when another agent has the folder."""
+    """On the enrolled ``state``. ``options``: of the runtime's command line; ``most_bytes_s``: of downloads, whatever
+    the hub allows. Raises InputError before enrolment, StorageError when another agent has the folder."""
 
     def __init__(
         self, state: Path, options: Sequence[str] = (), *, trial: Trial | None = None, line: Line | None = None,
