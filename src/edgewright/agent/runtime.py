@@ -89,9 +89,10 @@ class Runtime:
                 raise EngineError(f"the runtime does not serve bundle {digest[:12]}: {why}")
 
     def _knows_keys(self) -> bool:
-        """Whether the process was started with all keys that count now: it reads them once."""
+        """Whether the process reads the folder of keys, which it does anew for each bundle, or was started by an older
+        release with all those that count now."""
         told = self.process.arguments() if self.process is not None else []
-        return not told or all(str(key) in told for key in self._keys())
+        return not told or str(self._state / "keys") in told or all(str(key) in told for key in self._keys())
 
     def index(self) -> list[Served]:
         """What it serves; nothing where it does not answer."""
@@ -114,7 +115,8 @@ class Runtime:
 
     def _start(self) -> None:
         command = ["-P", "-m", "edgewright.runtime", "--models-dir", str(self._slots.link), "--uds", str(self.socket)]
-        command += [*self._options, *(part for key in self._keys() for part in ("--key", str(key)))]
+        keys = [self._state / "keys"] if (self._state / "keys").is_dir() else self._keys()
+        command += [*self._options, *(part for key in keys for part in ("--key", str(key)))]
         if (self._state / "runtime.toml").is_file():
             command += ["--config", str(self._state / "runtime.toml")]
         log = self.log

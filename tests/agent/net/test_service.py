@@ -60,13 +60,40 @@ def test_a_key_that_comes_with_an_update_is_one_that_the_runtime_must_know(
     offer("a")
     service = services(enrolled)
     hub.told(NAME, lambda s: s.result == "committed")
-    other = SigningKey.generate()
+    first, other = service.agent.runtime.process.pid, SigningKey.generate()
     digest = multiplier(tmp_path / "other.ewb", other, 5.0, version="other")
     hub.release(tmp_path / "other.ewb", other.public)
     hub.want(NAME, Desired(0, Release("r2", digest, activate=True, trial_s=0.0)))
     told = hub.told(NAME, lambda s: s.rollout == "r2" and bool(s.result))
     assert (told.result, told.current) == ("committed", digest), told
     assert service.agent.runtime.serving() == {digest}
+    assert service.agent.runtime.process.pid == first, "it reads the folder of keys anew"
+
+
+def test_keys_go_when_no_bundle_needs_them(tmp_path):
+    from edgewright.agent import Slots
+    from edgewright.agent.net.keys import prune
+    from edgewright.testing.agents import multiplier
+    from edgewright.trust import SigningKey
+
+    slots, keys, signers = Slots(tmp_path), tmp_path / "keys", [SigningKey.generate() for _ in range(3)]
+    keys.mkdir()
+    digests = []
+    for number, signer in enumerate(signers[:2]):
+        digests.append(multiplier(tmp_path / f"{number}.ewb", signer, 2.0, version=str(number)))
+        (tmp_path / "made").mkdir()
+        (tmp_path / f"{number}.folder").rename(tmp_path / "made" / "m")
+        slots.put(digests[-1], tmp_path / "made")
+    names = [signer.public.raw.hex() for signer in signers]
+    for name, signer in zip(names, signers, strict=True):
+        (keys / f"{name}.pub").write_text(signer.public.text())
+    (keys / "owner.pub").write_text(signers[2].public.text())
+    assert prune(tmp_path, slots) == [names[2]] and (keys / "owner.pub").is_file()
+    slots.collect([digests[0]])
+    assert prune(tmp_path, slots) == [names[1]] and prune(tmp_path, slots) == []
+    (slots.model(digests[0]) / "signature.json").write_text("{")
+    (keys / f"{names[1]}.pub").write_text("x")
+    assert prune(tmp_path, slots) == [], "nothing, while a bundle cannot be looked at"
 
 
 def test_by_hand_and_what_the_hub_wanted_before(enrolled, made, key, capsys, monkeypatch):

@@ -23,6 +23,7 @@ from edgewright.agent.net.control import Control, Orders, path_of
 from edgewright.agent.net.facts import facts_here, free_bytes, utc_offset_s
 from edgewright.agent.net.follow import follow, status
 from edgewright.agent.net.hand import Hand
+from edgewright.agent.net.keys import prune
 from edgewright.agent.net.line import Line
 from edgewright.agent.net.link import WAIT_S, Link
 from edgewright.agent.net.notify import notify
@@ -56,6 +57,7 @@ class Service(Closing):
         self.line = line or Line(state)
         self._state, self._news, self._over, self._seen = state, threading.Event(), threading.Event(), ""
         self.wishes, self._beat, self._listening = Wishes(state), time.monotonic(), contextlib.ExitStack()
+        self._held = list[str]()
         self.reports = Reports(state / REPORTS)
         self.boot = self.reports.boot
         enrolment = self.line.enrolment
@@ -70,7 +72,7 @@ class Service(Closing):
         self.teller = Teller(self.link, self.reports, observer, collector, self._tick)
         keys = state / "keys"
         check = runtime_check(self.agent.slots.link, lambda: sorted(keys.glob("*.pub")))
-        self.configurer = Configurer(state, check, self._restart)
+        self.configurer = Configurer(state, check, self._restart, lambda told: self.happened("config", told))
         self.orders = Orders(self._news.set)
         self.hand = Hand(self.agent.machine, self.orders, lambda: slots.current, self.wishes.overrule)
 
@@ -103,6 +105,7 @@ class Service(Closing):
             self._follow()
             if self.agent.machine.now.state == "idle":
                 self._configure()
+                self._tidy()
                 return _IDLE_S if self.agent.machine.now.state == "idle" else 0.0
         except StorageError as error:
             self._say(error)
@@ -191,6 +194,16 @@ class Service(Closing):
         why = self.configurer.apply(self.wishes.desired.config)
         if why:
             self.happened("config", f"the hub's configuration is refused: {why}")
+
+    def _tidy(self) -> None:
+        """Keys that nothing here needs any more go, once the bundles on the disk are others."""
+        assert self.agent is not None  # noqa: S101 - narrowing
+        held = self.agent.slots.held()
+        if held != self._held:
+            gone = prune(self._state, self.agent.slots)
+            self._held = held
+            if gone:
+                self.happened("keys", f"{len(gone)} keys of signers were removed: no bundle here needs them")
 
     def _restart(self) -> None:
         assert self.agent is not None  # noqa: S101 - narrowing

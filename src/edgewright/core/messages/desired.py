@@ -121,10 +121,10 @@ class Release:
 @dataclass(frozen=True)
 class Collect:
     """What to tell, and what the network may be used for. An observation is made every ``period_s``; ``budget_bytes``
-    is the most that reports may take in a day: what does not fit is told more coarsely (``observations.fit``). ``log`` and
-    ``diagnostics`` are numbers of requests: one larger than the last that was answered asks for the log, or a bundle of
-    diagnostics, once. ``download_bytes_s``: the most that fetching updates may take in a second, on average; 0: as fast
-    as it goes."""
+    is the most that reports may take in a day: what does not fit is told more coarsely (``observations.fit``). ``log``
+    and ``diagnostics`` are numbers of requests: one larger than the last that was answered asks for the log, or a
+    bundle of diagnostics, once. ``download_bytes_s``: the most that fetching updates may take in a second, on average;
+    0: as fast as it goes."""
 
     period_s: float = 900.0
     budget_bytes: int = 1_000_000
