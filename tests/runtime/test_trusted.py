@@ -21,7 +21,7 @@ def test_a_folders_keys_come_and_go(tmp_path):
     (tmp_path / "one.pub").unlink()
     assert [*trusted] == [keys[0], keys[2]]
     (folder / "c.pub").write_text("no key")
-    with pytest.raises(InputError, match="c.pub"):
-        [*trusted]
+    with pytest.raises(InputError, match=r"c\.pub"):
+        list(trusted)
     with pytest.raises(InputError):
         Trusted([tmp_path / "nowhere.pub"])

@@ -1,6 +1,7 @@
 """The whole agent on a hub, with a real runtime; and its command line."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,11 +12,12 @@ import pytest
 from edgewright.agent import Agent, Trial
 from edgewright.agent.net import Service
 from edgewright.agent.net.command import main
-from edgewright.agent.net.notify import notify, unit
+from edgewright.agent.net.unit import unit
 from edgewright.agent.net.wishes import Wishes
 from edgewright.core.child import environment
 from edgewright.core.errors import InputError, StorageError
 from edgewright.core.messages import Collect, Desired, Release
+from edgewright.core.notify import notify
 
 NAME = "press-1"
 LONG = 120.0
@@ -176,6 +178,24 @@ def test_the_unit_names_what_matters(capsys, tmp_path):
     for line in ("Type=notify", "KillMode=process", "WatchdogSec=120", "NoNewPrivileges=yes", "a%%b"):
         assert line in said
     assert 'run --state "/s"' in unit("/s", "/usr/bin/edgewright agent")
+    assert "StateDirectory=edgewright\n" in unit("/var/lib/edgewright", "/bin/true")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+@pytest.mark.parametrize("state", ["/var/lib/edgewright", '/srv/a b%c"d'])
+def test_systemd_can_read_the_units(tmp_path, state):
+    """Its syntax alone: no systemd runs here."""
+    from edgewright.hub.unit import unit as hub_unit
+
+    (tmp_path / "agent.service").write_text(unit(state, "/bin/true agent"))
+    (tmp_path / "hub.service").write_text(hub_unit(state, ["/bin/true", "hub", "--data", state, "--public-url", "x%y"]))
+    (tmp_path / "bad.service").write_text("[Service]\nExecStart=/bin/true\nProtectSystems=strict\n")
+    for name, clean in (("agent", True), ("hub", True), ("bad", False)):
+        command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / f"{name}.service")]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=False)
+        told = [line for line in (ran.stdout + ran.stderr).splitlines() if f"{name}.service" in line]
+        assert (ran.returncode == 0 and not told) or not clean, told
+        assert told or clean
 
 
 def test_systemd_is_told(tmp_path, monkeypatch):

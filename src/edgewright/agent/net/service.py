@@ -26,7 +26,6 @@ from edgewright.agent.net.hand import Hand
 from edgewright.agent.net.keys import prune
 from edgewright.agent.net.line import Line
 from edgewright.agent.net.link import WAIT_S, Link
-from edgewright.agent.net.notify import notify
 from edgewright.agent.net.source import HubSource
 from edgewright.agent.net.standing import standing
 from edgewright.agent.net.teller import Teller
@@ -38,6 +37,7 @@ from edgewright.agent.states import BEFORE, Situation
 from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.core.messages import Event, Facts, Status
+from edgewright.core.notify import notify
 
 REPORTS, LOG = "reports", "agent.log"
 _IDLE_S, _HUNG_S, _LOG_BYTES = 30.0, 3600.0, 512 * 1024
