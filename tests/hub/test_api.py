@@ -98,7 +98,8 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         "digest": bundle_of(hub, "south"),
         "rollout": rollout_of(hub, "south"),
         "device": add_device(hub, "south", "southern"),
-        "enrolment": hub.south.post("/api/edge/enrolments", {"device": "southern"})["id"],
+        "enrolment": hub.south.post("/api/edge/enrolments", {"device": "southern", "group": "southern-line"})["id"],
+        "group": "southern-line",
         "webhook": hub.south.post("/api/edge/webhooks", {"url": "https://hooks.example.com/"})["id"],
         "alert": alert_of(hub, "south"),
         **FIXED,
@@ -190,9 +191,7 @@ def rollout_of(hub, tenant):
 
 
 def everything(someone):
-    lists = ("users", "tokens", "audit", "bundles")
-    return [someone.get(f"/api/edge/{path}")["items"] for path in lists]
-    lists = ("users", "tokens", "audit", "devices", "enrolments")
+    lists = ("users", "tokens", "audit", "bundles", "devices", "enrolments", "groups")
     return [someone.get(f"/api/edge/{name}")["items"] for name in lists]
 
 

@@ -293,7 +293,9 @@ def test_configuration_and_requests_for_logs_reach_the_device(fleet):
     (upload,) = fleet.north.get("/api/edge/devices/a/uploads")["items"]
     assert upload["number"] == 1 and upload["size_bytes"] == 6
     assert fleet.north.ask("GET", "/api/edge/devices/a/uploads/log/1", 200).content == b"a line"
-    assert fleet.north.get("/api/edge/groups")["items"] == [{"name": "line-4", "devices": 1, "online": 1}]
+    assert fleet.north.get("/api/edge/groups")["items"] == [
+        {"name": "line-4", "devices": 1, "online": 1, "changed": None}
+    ]
 
 
 def test_when_the_hub_ends_parked_polls_are_sent_elsewhere(fleet):

@@ -45,6 +45,8 @@ class Agent(Closing):
         with contextlib.ExitStack() as stack:
             stack.enter_context(held(state))
             keys = state / KEYS
+            with contextlib.suppress(OSError):  # a disk that cannot be written now
+                keys.mkdir(mode=0o755, exist_ok=True)
             self.slots = Slots(state)
             journal = stack.enter_context(opened(state / JOURNAL, self.notes))
             self.runtime = Runtime(state, self.slots, lambda: sorted(keys.glob("*.pub")), options)

@@ -17,7 +17,7 @@ from edgewright.core.errors import EngineError, StorageError
 from edgewright.core.files import storage
 
 _START_S, _LOOK_S = 120.0, 0.05
-_LONGEST = 100
+LONGEST = 100
 """Of a Unix socket's path (unix(7): 108 with its end)."""
 
 
@@ -56,7 +56,7 @@ class Runtime:
         self.process: Process | None = find(self._run / "runtime.json")
 
     def _place(self) -> None:
-        self._run = _room(self._state)
+        self._run = room(self._state)
         self.socket = self._run / "edge.sock"
         self.talk = Talk(self.socket)
 
@@ -89,9 +89,10 @@ class Runtime:
                 raise EngineError(f"the runtime does not serve bundle {digest[:12]}: {why}")
 
     def _knows_keys(self) -> bool:
-        """Whether the process was started with all keys that count now: it reads them once."""
+        """Whether the process reads the folder of keys, which it does anew for each bundle, or was started by an older
+        release with all those that count now."""
         told = self.process.arguments() if self.process is not None else []
-        return not told or all(str(key) in told for key in self._keys())
+        return not told or str(self._state / "keys") in told or all(str(key) in told for key in self._keys())
 
     def index(self) -> list[Served]:
         """What it serves; nothing where it does not answer."""
@@ -114,7 +115,8 @@ class Runtime:
 
     def _start(self) -> None:
         command = ["-P", "-m", "edgewright.runtime", "--models-dir", str(self._slots.link), "--uds", str(self.socket)]
-        command += [*self._options, *(part for key in self._keys() for part in ("--key", str(key)))]
+        keys = [self._state / "keys"] if (self._state / "keys").is_dir() else self._keys()
+        command += [*self._options, *(part for key in keys for part in ("--key", str(key)))]
         if (self._state / "runtime.toml").is_file():
             command += ["--config", str(self._state / "runtime.toml")]
         log = self.log
@@ -147,20 +149,25 @@ class Runtime:
             return False
 
 
-def _room(state: Path) -> Path:
-    """The folder of the socket."""
-    run = state / "run"
+def rooms(state: Path, user: int) -> tuple[Path, Path]:
+    """Where sockets of ``state`` may lie, the second for paths that are too long or a disk that cannot be written: the
+    same for every agent of this state, so that it finds the runtime."""
+    from edgewright.core.digests import digest_bytes
+
+    name = f"edgewright-{user}-{digest_bytes(os.fsencode(state.resolve()))[:12]}"
+    return state / "run", Path(tempfile.gettempdir()) / name
+
+
+def room(state: Path) -> Path:
+    """The folder of the sockets. Raises StorageError."""
+    run, short = rooms(state, os.geteuid())
     try:
         with storage(run):
             run.mkdir(mode=0o700, exist_ok=True)
-        if len(os.fsencode(run / "edge.sock")) <= _LONGEST and os.access(run, os.W_OK):
+        if len(os.fsencode(run / "agent.sock")) <= LONGEST and os.access(run, os.W_OK):
             return run
     except StorageError:
         pass
-    from edgewright.core.digests import digest_bytes
-
-    name = f"edgewright-{os.geteuid()}-{digest_bytes(os.fsencode(state.resolve()))[:12]}"
-    short = Path(tempfile.gettempdir()) / name  # the same for every agent of this state, so that it finds the runtime
     with storage(short):
         short.mkdir(mode=0o700, exist_ok=True)
     facts = short.lstat()

@@ -6,8 +6,9 @@ import argparse
 import json
 import re
 import time
+import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgewright.cli._confirm import confirmed
 from edgewright.core.errors import InputError
@@ -35,6 +36,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         ask = actions.add_parser(kind, help=f"ask it for {what}, and wait until it has come")
         ask.add_argument("device", metavar="D")
         ask.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="where to put it")
+    config = actions.add_parser(
+        "config",
+        help="what it, or a group, is told: how models are served, what to report, what to take of the network",
+    )
+    config.add_argument(
+        "words", nargs="*", metavar="[D] [FILE]", help="JSON or TOML with the tables config and collect"
+    )
+    config.add_argument("--group", default="", metavar="NAME", help="of all its devices instead of one")
     group = actions.add_parser("group", help="put it into a group")
     group.add_argument("device", metavar="D")
     group.add_argument("group", metavar="NAME")
@@ -58,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
                 return 1
             hub.post(f"/devices/{arguments.device}/revoke")
             print(f"{arguments.device} is shut out: its certificates are worth nothing any more")
+        elif arguments.action == "config":
+            _configure(hub, arguments.words, arguments.group)
         elif arguments.action == "group":
             _known(arguments.device)
             hub.patch(f"/devices/{arguments.device}", {"group": arguments.group})
@@ -96,3 +107,35 @@ def _enrol(hub: Hub, arguments: argparse.Namespace) -> None:
             print(made["token"])
         else:
             print(f"edgewright agent enrol --hub {made['url']} --token {made['token']} --state /var/lib/edgewright")
+
+
+def _configure(hub: Hub, words: list[str], group: str) -> None:
+    """Show it, or change it by what the file says; what the file leaves out stays."""
+    from urllib.parse import quote
+
+    if not 1 <= len(words) + bool(group) <= 2:
+        raise InputError("name one device, or --group NAME, and the file with what it is to be told")
+    subject, *files = [group, *words] if group else words
+    path = f"/{'groups' if group else 'devices'}/{quote(subject, safe='/' if group else '')}"
+    if not files:
+        told = hub.get(path)
+        print(json.dumps({key: told[key] for key in ("config", "collect", "told") if key in told}, indent=2))
+        return
+    body = _read(Path(files[0]))
+    told = hub.patch(path, body)
+    print(f"{subject} is told: {', '.join(sorted(body))}" + (f", {told['devices']} devices" if group else ""))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What the file says, by its ending. Raises InputError."""
+    from edgewright.core.files import read_file
+    from edgewright.core.strict import parse_json
+
+    data = read_file(path, 2**20)
+    try:
+        told = tomllib.loads(data.decode("utf-8")) if path.suffix == ".toml" else parse_json(data, 2**20)
+    except ValueError as error:
+        raise InputError(f"{path} cannot be used: {error}") from error
+    if not isinstance(told, dict) or not told or told.keys() - {"config", "collect"}:
+        raise InputError(f"{path} has to hold the tables config, collect or both, and nothing else")
+    return told

@@ -40,6 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     option("--database", default="", metavar="URL", help="postgresql://USER@HOST/NAME (default: SQLite in the folder)")
     option("--objects", default="", metavar="URL", help="s3://BUCKET/PREFIX for bundles (default: in the folder)")
     option("--public-url", default="", metavar="URL", help="where people reach it, if not at that address")
+    option("--unit", action="store_true", help="print a systemd unit with these options, and end")
     option("--new-tenant", metavar="NAME", help="make a tenant, print its owner's one-time password, and end")
     option("--development", action="store_true", help="with --new-tenant: its release key may lie online")
     option("--new-password", metavar="TENANT/USER", help="print a new one-time password for a user, and end")
@@ -65,6 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     addresses = [Address.parse(text) for text in (arguments.listen, arguments.device_listen)]
     if not 1 <= arguments.workers <= 64:
         raise InputError(f"--workers is 1 to 64, not {arguments.workers}")
+    if arguments.unit:
+        print(_unit(arguments.data, arguments.workers), end="")
+        return 0
     given = inherited()
     once = any(one is not None for one in (arguments.new_tenant, arguments.new_password, arguments.mail))
     if arguments.workers > 1 and given is None and not once:
@@ -114,3 +118,20 @@ def _certificates(arguments: argparse.Namespace, state: State, address: Address,
     if arguments.certificate_key is not None:
         raise InputError("--certificate-key belongs to a certificate; give --certificate, too")
     return None if address.loopback else Certificates(state, devices.names)
+
+
+def _unit(data: Path, workers: int) -> str:
+    """With the options that were given, and the folder by its whole path."""
+    import shutil
+
+    from edgewright.hub.unit import unit
+
+    found = shutil.which("edgewright")
+    words, rest = [found] if found else [sys.executable, "-m", "edgewright"], iter(sys.argv[1:])
+    for word in rest:
+        if word == "--data":
+            words += [word, str(data.resolve())]
+            next(rest, None)
+        elif word != "--unit":
+            words.append(f"--data={data.resolve()}" if word.startswith("--data=") else word)
+    return unit(str(data.resolve()), words, workers)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgewright.bundles.names import word
+from edgewright.core.errors import InputError
 from edgewright.core.files import write_file
 from edgewright.datasets import dataset
 from edgewright.flows.compile import optimize
@@ -45,6 +47,11 @@ def compile_into(
     request goes on from what it holds. A run that fails leaves what was there before. ``finishing`` is entered while
     the result is written. Returns the report.
     """
+    if request.name:
+        try:
+            word(request.name, "the bundle's name")
+        except ValueError as error:
+            raise InputError(f"{error}; choose another --name") from error
     source = dataset(request.data, **request.reading)
     with run_folder(out) as new:
         result = optimize(request.model, source, request.target, work=out / STORE, progress=progress, **request.options)

@@ -19,6 +19,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.errors import EdgewrightError, InputError
+from edgewright.core.notify import notify
 from edgewright.hub import library
 from edgewright.hub.accounts.heads import export_heads
 from edgewright.hub.accounts.tables import Attempt, Login
@@ -121,7 +122,7 @@ def serve(
     url = _url("http" if certificates is None else "https", host, listening)
     settings = uvicorn.Config(
         make_app(state), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=10, callback_notify=_alive, timeout_notify=20,
         ssl_context_factory=None if certificates is None else lambda *_: certificates.context,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
@@ -143,6 +144,11 @@ def _url(scheme: str, host: str, listening: socket.socket) -> str:
     return f"{scheme}://{shown}:{listening.getsockname()[1]}"
 
 
+async def _alive() -> None:
+    """On the loop that answers people."""
+    notify("WATCHDOG=1")
+
+
 class _Server(uvicorn.Server):
     def __init__(self, settings: uvicorn.Config, ready: Callable[[], None], stop: Callable[[], None]) -> None:
         super().__init__(settings)
@@ -151,6 +157,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+        notify("READY=1")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stop()

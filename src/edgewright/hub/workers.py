@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgewright.core.errors import EdgewrightError
+from edgewright.core.notify import notify
 
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _SOCKETS, _READY = "EDGEWRIGHT_SOCKETS", "EDGEWRIGHT_READY"
@@ -83,6 +84,7 @@ class _Parent:
         while True:
             told = signal.sigtimedwait(_SIGNALS, 0.5)
             number = None if told is None else told.si_signo
+            notify("WATCHDOG=1")
             if number in (signal.SIGTERM, signal.SIGINT):
                 for worker in list(self._workers):
                     worker.process.terminate()

@@ -29,7 +29,8 @@ from edgewright.runtime.memory import held_bytes, make_room
 from edgewright.runtime.options import configured, listening
 from edgewright.runtime.providers import provider_parameters
 from edgewright.runtime.safety import Safety, demand
-from edgewright.trust import PublicKey, load_public_key
+from edgewright.runtime.trusted import Trusted
+from edgewright.trust import PublicKey
 
 
 class _Heard(logging.Handler):
@@ -84,7 +85,7 @@ def _check(found: Checked, path: Path, config: Config, arguments: argparse.Names
     for file in arguments.key or ():
         with found.part():
             assert keys is not None  # noqa: S101 - narrowing for the type checker
-            keys.append(load_public_key(file))
+            keys += Trusted([file])
     with found.part():
         _models(found, Settings(path, keys, config))
 

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--http", metavar="HOST:PORT", help="listen there (default 127.0.0.1:8000; port 0: a free one)")
     add("--grpc", metavar="HOST:PORT", help="listen there for gRPC, too; needs the extra 'grpc'")
     add("--uds", type=Path, metavar="PATH", help="listen at a Unix socket, too")
-    add("--key", action="append", type=Path, metavar="FILE.pub", help="trust this key for bundles")
+    add("--key", action="append", type=Path, metavar="FILE.pub", help="trust this key, or a folder's, for bundles")
     add("--tls-certificate", type=Path, metavar="PEM", help="the certificate and those that vouch for it")
     add("--tls-key", type=Path, metavar="PEM", help="its key")
     add("--tokens", type=Path, metavar="FILE", help="ask for one of the tokens whose hashes stand there")

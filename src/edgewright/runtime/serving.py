@@ -21,7 +21,7 @@ from edgewright.runtime.loading.sources import titled
 from edgewright.runtime.options import add_arguments, configured, listening
 from edgewright.runtime.safety import Safety, demand, lacks
 from edgewright.runtime.server import Beside, Server
-from edgewright.trust import load_public_key
+from edgewright.runtime.trusted import Trusted
 
 
 def serve(path: Path, arguments: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def _serve(path: Path, config: Config, arguments: argparse.Namespace) -> int:
         demand(address, config.server)
     beside = [_rpc(address, safety) for address in addresses if address.scheme == "grpc"]
     own = [address for address in addresses if address.scheme == "http"]
-    keys = None if arguments.key is None else [load_public_key(key) for key in arguments.key]
+    keys = None if arguments.key is None else Trusted(arguments.key)
     try:
         with _signals({signal.SIGTERM: _give_up, signal.SIGHUP: None}):
             server = Server(Settings(path, keys, config), own, safety, beside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from edgewright import bundles
 from edgewright.agent import Device, Journal, Machine, Slots, Trial, children
-from edgewright.agent.net import HubSource, Line, Link, enrol
+from edgewright.agent.net import HubSource, Line, Link, Service, enrol
 from edgewright.agent.net.follow import follow, status
 from edgewright.agent.net.wishes import Wishes
 from edgewright.bundles import BundleContent, Contract, Variant
@@ -20,6 +21,7 @@ from edgewright.testing.build import Build
 from edgewright.testing.hubs import TestHub
 
 NAME = "press-1"
+LONG = 120.0
 
 
 @pytest.fixture
@@ -154,3 +156,31 @@ def offer(hub, made, key):
         return SimpleNamespace(release=release, target=done[name], digest=bundle.digest)
 
     return wanted
+
+
+@pytest.fixture
+def services():
+    """Starts services on threads; in the end their runtimes are stopped, too."""
+    running = []
+
+    def start(state):
+        service = Service(state, ("--http", "127.0.0.1:0"), trial=Trial(0.0))
+        thread = threading.Thread(target=service.run)
+        thread.start()
+        running.append((service, thread))
+        return service
+
+    def stop(service):
+        thread = next(t for s, t in running if s is service)
+        service.stop()
+        thread.join(LONG)
+        assert not thread.is_alive()
+        service.close()
+
+    start.stop = stop
+    yield start
+    for service, thread in running:
+        service.stop()
+        thread.join(LONG)
+        service.agent.runtime.stop()
+        service.close()

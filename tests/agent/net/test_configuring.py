@@ -113,3 +113,17 @@ def test_by_the_runtime_itself(tmp_path, made, key):
     assert check(good) == "" and "max_batches" in check(bad)
     with pytest.raises(InputError):
         merged({}, {"nothing": {}})
+
+
+def test_a_restart_is_told_with_its_gap_and_is_left_out_where_nothing_changed(tmp_path, runtime):
+    said, now = [], [100.0]
+
+    def restart():
+        now[0] += 1.5
+        runtime.restart()
+
+    configurer = Configurer(tmp_path, runtime.check, restart, said.append, lambda: now[0])
+    runtime.path.write_text("# the owner's\n[models.m]\nmax_batch = 4\n")
+    assert configurer.apply(BATCH) == "" and not runtime.seen and "before" in said[0]
+    assert configurer.apply({"models": {"m": {"max_batch": 8}}}) == "" and len(runtime.seen) == 1
+    assert "1.5 s without answers" in said[1]

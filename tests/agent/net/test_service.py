@@ -1,6 +1,7 @@
 """The whole agent on a hub, with a real runtime; and its command line."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,42 +12,15 @@ import pytest
 from edgewright.agent import Agent, Trial
 from edgewright.agent.net import Service
 from edgewright.agent.net.command import main
-from edgewright.agent.net.notify import notify, unit
+from edgewright.agent.net.unit import unit
 from edgewright.agent.net.wishes import Wishes
 from edgewright.core.child import environment
 from edgewright.core.errors import InputError, StorageError
 from edgewright.core.messages import Collect, Desired, Release
+from edgewright.core.notify import notify
 
 NAME = "press-1"
 LONG = 120.0
-
-
-@pytest.fixture
-def services():
-    """Starts services on threads; in the end their runtimes are stopped, too."""
-    running = []
-
-    def start(state):
-        service = Service(state, ("--http", "127.0.0.1:0"), trial=Trial(0.0))
-        thread = threading.Thread(target=service.run)
-        thread.start()
-        running.append((service, thread))
-        return service
-
-    def stop(service):
-        thread = next(t for s, t in running if s is service)
-        service.stop()
-        thread.join(LONG)
-        assert not thread.is_alive()
-        service.close()
-
-    start.stop = stop
-    yield start
-    for service, thread in running:
-        service.stop()
-        thread.join(LONG)
-        service.agent.runtime.stop()
-        service.close()
 
 
 def test_from_the_hub_to_what_is_served(hub, enrolled, services, offer, made, key):
@@ -88,13 +62,40 @@ def test_a_key_that_comes_with_an_update_is_one_that_the_runtime_must_know(
     offer("a")
     service = services(enrolled)
     hub.told(NAME, lambda s: s.result == "committed")
-    other = SigningKey.generate()
+    first, other = service.agent.runtime.process.pid, SigningKey.generate()
     digest = multiplier(tmp_path / "other.ewb", other, 5.0, version="other")
     hub.release(tmp_path / "other.ewb", other.public)
     hub.want(NAME, Desired(0, Release("r2", digest, activate=True, trial_s=0.0)))
     told = hub.told(NAME, lambda s: s.rollout == "r2" and bool(s.result))
     assert (told.result, told.current) == ("committed", digest), told
     assert service.agent.runtime.serving() == {digest}
+    assert service.agent.runtime.process.pid == first, "it reads the folder of keys anew"
+
+
+def test_keys_go_when_no_bundle_needs_them(tmp_path):
+    from edgewright.agent import Slots
+    from edgewright.agent.net.keys import prune
+    from edgewright.testing.agents import multiplier
+    from edgewright.trust import SigningKey
+
+    slots, keys, signers = Slots(tmp_path), tmp_path / "keys", [SigningKey.generate() for _ in range(3)]
+    keys.mkdir()
+    digests = []
+    for number, signer in enumerate(signers[:2]):
+        digests.append(multiplier(tmp_path / f"{number}.ewb", signer, 2.0, version=str(number)))
+        (tmp_path / "made").mkdir()
+        (tmp_path / f"{number}.folder").rename(tmp_path / "made" / "m")
+        slots.put(digests[-1], tmp_path / "made")
+    names = [signer.public.raw.hex() for signer in signers]
+    for name, signer in zip(names, signers, strict=True):
+        (keys / f"{name}.pub").write_text(signer.public.text())
+    (keys / "owner.pub").write_text(signers[2].public.text())
+    assert prune(tmp_path, slots) == [names[2]] and (keys / "owner.pub").is_file()
+    slots.collect([digests[0]])
+    assert prune(tmp_path, slots) == [names[1]] and prune(tmp_path, slots) == []
+    (slots.model(digests[0]) / "signature.json").write_text("{")
+    (keys / f"{names[1]}.pub").write_text("x")
+    assert prune(tmp_path, slots) == [], "nothing, while a bundle cannot be looked at"
 
 
 def test_by_hand_and_what_the_hub_wanted_before(enrolled, made, key, capsys, monkeypatch):
@@ -177,6 +178,24 @@ def test_the_unit_names_what_matters(capsys, tmp_path):
     for line in ("Type=notify", "KillMode=process", "WatchdogSec=120", "NoNewPrivileges=yes", "a%%b"):
         assert line in said
     assert 'run --state "/s"' in unit("/s", "/usr/bin/edgewright agent")
+    assert "StateDirectory=edgewright\n" in unit("/var/lib/edgewright", "/bin/true")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+@pytest.mark.parametrize("state", ["/var/lib/edgewright", '/srv/a b%c"d'])
+def test_systemd_can_read_the_units(tmp_path, state):
+    """Its syntax alone: no systemd runs here."""
+    from edgewright.hub.unit import unit as hub_unit
+
+    (tmp_path / "agent.service").write_text(unit(state, "/bin/true agent"))
+    (tmp_path / "hub.service").write_text(hub_unit(state, ["/bin/true", "hub", "--data", state, "--public-url", "x%y"]))
+    (tmp_path / "bad.service").write_text("[Service]\nExecStart=/bin/true\nProtectSystems=strict\n")
+    for name, clean in (("agent", True), ("hub", True), ("bad", False)):
+        command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / f"{name}.service")]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=False)
+        told = [line for line in (ran.stdout + ran.stderr).splitlines() if f"{name}.service" in line]
+        assert (ran.returncode == 0 and not told) or not clean, told
+        assert told or clean
 
 
 def test_systemd_is_told(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import shutil
 import signal
@@ -14,13 +15,14 @@ from typing import Any
 
 from edgewright.agent.agent import Agent
 from edgewright.agent.journal import Journal
+from edgewright.agent.net.control import ask
 from edgewright.agent.net.enrolment import NotYet, enrol, key_digest
-from edgewright.agent.net.line import Enrolment
-from edgewright.agent.net.notify import unit
+from edgewright.agent.net.hand import ended
 from edgewright.agent.net.service import Service
+from edgewright.agent.net.standing import lines, standing
+from edgewright.agent.net.unit import unit
 from edgewright.agent.net.wishes import Wishes
 from edgewright.agent.process import find
-from edgewright.agent.slots import Slots
 from edgewright.agent.states import Situation
 from edgewright.core.errors import EdgewrightError, InputError
 
@@ -45,12 +47,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     one("--wait", action="store_true", help="without a token: wait until somebody authorises this device's key")
     run = action("run", "update, serve and report, until it is stopped")
     run.add_argument("--stop-runtime", action="store_true", help="what serves ends, too; else it serves on")
+    run.add_argument(
+        "--most-bytes-per-s", type=int, default=0, metavar="N",
+        help="of downloads, whatever the hub allows (default: as the hub says)",
+    )  # fmt: skip
     run.add_argument("options", nargs="*", metavar="-- OPTIONS", help="of edgewright serve: -- --http 0.0.0.0:8000 ...")
-    action("status", "where this device is, without a network")
+    status = action("status", "where this device is, without a network")
+    status.add_argument("--json", action="store_true", help="as one JSON object, for programs")
     update = action("update", "take a bundle from a file or folder, without a network")
     update.add_argument("bundle", type=Path, help="as a folder or a single file")
     action("rollback", "back to the bundle before, without a network")
-    action("unit", "print a systemd unit (not tried by our tests: they run where no systemd is)")
+    action("unit", "print a systemd unit (its syntax is checked by our tests; no systemd runs it there)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,7 +98,9 @@ def _enrol(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    service = Service(arguments.state, arguments.options)
+    if arguments.most_bytes_per_s < 0:
+        raise InputError("--most-bytes-per-s is a number of bytes; leave it out for no limit of this device's own")
+    service = Service(arguments.state, arguments.options, most_bytes_s=arguments.most_bytes_per_s)
     with service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop())
@@ -105,53 +114,57 @@ def _status(arguments: argparse.Namespace) -> int:
     state: Path = arguments.state
     if not state.is_dir():
         raise InputError(f"{state} is no agent's folder; name the one that it runs on")
+    told = ask(state, do="status") or _standing(state)
+    if arguments.json:
+        _say(json.dumps(told, indent=2))
+        return 0
+    for name, value in lines(told):
+        _say(f"{name:<8} {_plain(value)}")
+    return 0
+
+
+def _standing(state: Path) -> dict[str, Any]:
+    """Of an agent that does not run."""
     now = Situation()
     if (state / "journal").is_file():
         with Journal(state / "journal") as journal:
             now = now if journal.last is None else Situation.from_json(journal.last)
     runtime = find(state / "run" / "runtime.json") if (state / "run" / "runtime.json").is_file() else None
-    told = [("state", now.state), ("serves", Slots(state).current or "nothing"), ("good", now.good or "none")]
-    told += [("before", now.before or "none"), ("runtime", "runs" if runtime is not None else "does not run")]
-    if now.update is not None:
-        told += [("update", f"{now.update.bundle} {now.result or 'on its way'}")]
-    told += [("reason", now.reason)] if now.reason else []
-    told += [("refused", f"{bundle[:12]} {why}") for bundle, why in now.bad.items()]
-    if (state / "hub.json").is_file():
-        enrolment, desired = Enrolment.load(state), Wishes(state).desired
-        told += [("hub", f"{enrolment.url} as {enrolment.tenant}/{enrolment.device}")]
-        wanted = "nothing yet" if desired.release is None else desired.release.bundle or "nothing served"
-        told += [("wanted", f"{wanted} (revision {desired.revision})")]
     if runtime is not None:
         runtime.let_go()
-    for name, value in told:
-        _say(f"{name:<8} {_plain(value)}")
-    return 0
+    return standing(state, now, runtime=runtime is not None, agent=False)
 
 
 def _update(arguments: argparse.Namespace) -> int:
+    told = ask(arguments.state, do="update", bundle=str(arguments.bundle.resolve()))
+    if told is not None:
+        return _ended(told)
     with Agent(arguments.state) as agent:
         agent.start()
         now = agent.update(arguments.bundle)
         if now.result == "committed":
             Wishes(arguments.state).overrule()
-    return _ended(now)
+    return _ended(ended(now))
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
+    told = ask(arguments.state, do="rollback")
+    if told is not None:
+        return _ended(told, "rolled_back")
     with Agent(arguments.state) as agent:
         agent.start()
-        return _ended(agent.roll_back(), "rolled_back")
+        return _ended(ended(agent.roll_back()), "rolled_back")
 
 
-def _ended(now: Situation, wanted: str = "committed") -> int:
-    _say(f"{now.result}: {now.good or 'nothing'} serves{f' ({_plain(now.reason)})' if now.reason else ''}")
-    return 0 if now.result == wanted else 1
+def _ended(told: Mapping[str, Any], wanted: str = "committed") -> int:
+    why = f" ({_plain(told['reason'])})" if told["reason"] else ""
+    _say(f"{told['result']}: {told['good'] or 'nothing'} serves{why}")
+    return 0 if told["result"] == wanted else 1
 
 
 def _unit(arguments: argparse.Namespace) -> int:
     found = shutil.which("edgewright")
     command = f"{found} agent" if found else f"{sys.executable} -m edgewright.agent"
-    sys.stdout.write("# Not tried by Edgewright's tests: check it with systemd-analyze verify.\n")
     sys.stdout.write(unit(str(arguments.state.resolve()), command))
     return 0
 

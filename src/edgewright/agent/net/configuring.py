@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,10 +32,13 @@ _MOST_BYTES, _CHECK_S = 2**20, 300.0
 
 class Configurer:
     """In ``state``. ``check``: what is wrong with a file, "" for nothing; ``restart``: have the runtime read the file
-    anew, coming back when it answers (raises EdgewrightError)."""
+    anew, coming back when it answers (raises EdgewrightError). ``told`` is called with what was done."""
 
-    def __init__(self, state: Path, check: Callable[[Path], str], restart: Callable[[], None]) -> None:
-        self._state, self._check, self._restart = state, check, restart
+    def __init__(
+        self, state: Path, check: Callable[[Path], str], restart: Callable[[], None],
+        told: Callable[[str], None] = lambda sentence: None, clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._state, self._check, self._restart, self._say, self._clock = state, check, restart, told, clock
 
     def apply(self, config: Mapping[str, Any]) -> str:
         """Put the hub's ``config`` in place, once; "" when there is nothing new or it is in place, else why it is
@@ -65,10 +69,18 @@ class Configurer:
         return why
 
     def _put(self, before: bytes | None, made: str) -> str:
+        """The file, and a runtime that has read it: it reads it once, at its start, so it is started anew unless what
+        counts is the same (comments and order do not)."""
         path = self._state / RUNTIME
         self._write(path, _MARK + made.encode() if made else None)
+        if _tables(made.encode()) == _tables(before or b""):
+            self._say("the hub's configuration is in place; it says what was in place before")
+            return ""
+        began = self._clock()
         try:
             self._restart()
+            gap = self._clock() - began
+            self._say(f"the hub's configuration is in place; the runtime was started anew, {gap:.1f} s without answers")
             return ""
         except EdgewrightError as error:
             self._write(path, before)
@@ -136,6 +148,14 @@ def runtime_check(models: Path, keys: Callable[[], list[Path]]) -> Callable[[Pat
         return " ".join(problems)[:1000]
 
     return check
+
+
+def _tables(data: bytes) -> Any:
+    """What a file of ours, or the owner's, says; None where it is no TOML."""
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
 
 
 def _lines(table: Mapping[str, Any]) -> str:

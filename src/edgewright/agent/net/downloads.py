@@ -1,10 +1,16 @@
-"""Downloads: files of known length, from where they broke off, as one stream rather than a request for each piece."""
+"""Downloads: files of known length, from where they broke off, as one stream rather than a request for each piece.
+
+Where a limit is set, pieces are asked for one by one with pauses between them: what was not asked for is on no line.
+It is bytes a second rather than a budget of the day: that holds at any moment (a site's devices share one line), bounds
+the day, too, and needs no account that a restart or a clock that is set would falsify.
+"""
 
 from __future__ import annotations
 
 import http.client
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +21,7 @@ from edgewright.core.files import storage, sync_folder
 
 PIECE_BYTES = 2**20
 _MUCH_BYTES = 64 * 1024
+_SPAN_S, _NAP_S = 8.0, 0.5
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -22,23 +29,59 @@ class Stopped(EdgewrightError):  # noqa: N818 - reads as what it says
     """Nobody wants the file any more."""
 
 
+class Pace:
+    """Of all downloads of a device. ``stopped``: whether what is fetched is wanted no more; ``limit``: bytes a second,
+    0 for none, asked again and again, as both may change meanwhile."""
+
+    def __init__(
+        self, stopped: Callable[[], bool] = lambda: False, limit: Callable[[], int] = lambda: 0,
+        clock: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
+        self._stopped, self._limit, self._clock, self._pause = stopped, limit, clock, pause
+        self._since, self._owed = clock(), 0
+
+    def check(self) -> None:
+        """Raises Stopped."""
+        if self._stopped():
+            raise Stopped("the download is not wanted any more")
+
+    def wait(self) -> None:
+        """Until more may be asked for. Raises Stopped."""
+        self.check()
+        while (limit := self._limit()) and (left := self._owed / limit - (self._clock() - self._since)) > 0:
+            self._pause(min(left, _NAP_S))
+            self.check()
+        self._since, self._owed = self._clock(), 0
+
+    def took(self, count: int) -> None:
+        """So many bytes came."""
+        self._owed += count
+
+    @property
+    def span(self) -> int:
+        """How much may be asked for at once, in bytes; 0: no limit. Each request costs a thousand itself."""
+        limit = self._limit()
+        return max(int(_SPAN_S * limit), _MUCH_BYTES) if limit else 0
+
+
 class Reading(Closing):
     """The file at ``path`` of the hub, ``length`` bytes long, named by ``digest``. ``read(start, length)`` as
-    ``trust.updates.Read`` has it: consecutive pieces come from one answer. ``stopped`` is asked before each.
+    ``trust.updates.Read`` has it: consecutive pieces come from one answer. ``pace`` is asked before each.
 
     A hub that ignores ranges is read from the start, what is here already being passed over. Raises Offline, Refusal,
     Stopped. Nothing that comes is trusted: lengths and digests are held against what was signed.
     """
 
-    def __init__(self, hub: Hub, path: str, digest: str, length: int, stopped: Callable[[], bool]) -> None:
-        self._hub, self._path, self._digest, self._length, self._stopped = hub, path, digest, length, stopped
+    def __init__(self, hub: Hub, path: str, digest: str, length: int, pace: Pace) -> None:
+        self._hub, self._path, self._digest, self._length, self._pace = hub, path, digest, length, pace
         self._response: http.client.HTTPResponse | None = None
         self._place = self._got = 0
+        self._end = length
+        """Where what was asked for ends."""
 
     def read(self, start: int, length: int) -> bytes:
         """At least one byte and at most ``length``, from ``start`` on."""
-        if self._stopped():
-            raise Stopped("the download is not wanted any more")
+        self._pace.wait()
         if self._response is None or self._place != start:
             self._open(start)
         try:
@@ -48,7 +91,7 @@ class Reading(Closing):
                 raise
             self._open(start)  # a network that breaks off now and then is gone on with at once
             data = self._take(length)
-        if self._place >= self._length:
+        if self._place >= self._end:
             self.close(kept=True)
         return data
 
@@ -60,7 +103,9 @@ class Reading(Closing):
 
     def _open(self, start: int) -> None:
         self.close()
-        headers = {"Range": f"bytes={start}-{self._length - 1}", "Accept-Encoding": "identity"}
+        span = self._pace.span
+        self._end = min(start + span, self._length) if span else self._length
+        headers = {"Range": f"bytes={start}-{self._end - 1}", "Accept-Encoding": "identity"}
         response = self._hub.begin("GET", self._path, headers=headers, seconds=PATIENCE_S)
         self._response, self._place, self._got = response, 0, 0
         told = lowered(response)
@@ -69,21 +114,21 @@ class Reading(Closing):
             self._refuse(f"it is another file now (ETag {tag[:64]!r})")
         if response.status == 206:
             found = _RANGE.fullmatch(told.get("content-range", ""))
-            if found is None or [int(n) for n in found.groups()] != [start, self._length - 1, self._length]:
+            if found is None or [int(n) for n in found.groups()] != [start, self._end - 1, self._length]:
                 self._refuse(f"it answers with the range {told.get('content-range', '')[:60]!r}")
             self._place = start
         elif response.status != 200:
             self._refuse(f"it answers with status {response.status}")
         elif response.length is not None and response.length != self._length:
             self._refuse(f"it would send {response.length:,} bytes, {self._length:,} were signed")
+        self._end = self._length if response.status == 200 else self._end
         while self._place < start:
             self._take(min(start - self._place, PIECE_BYTES))
-            if self._stopped():
-                raise Stopped("the download is not wanted any more")
+            self._pace.wait()
 
     def _take(self, length: int) -> bytes:
         assert self._response is not None  # noqa: S101 - narrowing
-        parts, left = list[bytes](), length
+        parts, left = list[bytes](), min(length, self._end - self._place)
         try:
             while left and (data := self._response.read(min(left, 65536))):
                 parts.append(data)
@@ -98,6 +143,7 @@ class Reading(Closing):
             raise Offline(f"the download broke off after {self._place:,} of {self._length:,} bytes")
         self._place += len(data)
         self._got += len(data)
+        self._pace.took(len(data))
         return data
 
     def _refuse(self, why: str) -> None:

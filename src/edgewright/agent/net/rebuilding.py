@@ -9,11 +9,11 @@ signed, held against its digest as if it had come whole: a delta saves bytes and
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from edgewright.agent.net.downloads import Reading, fetch_file
+from edgewright.agent.net.downloads import Pace, Reading, fetch_file
 from edgewright.agent.net.hub import PATIENCE_S, Hub, Refusal
 from edgewright.bundles import archive
 from edgewright.bundles.deltas import accept, bundle_files, needed, read_recipe, reconstruct
@@ -29,7 +29,7 @@ DELTA = "delta"
 _HEAD_BYTES, _SMALL_BYTES, _WORTH, _BLOCK = 8 * 1024, 64 * 1024, 0.9, 2**18
 
 
-def fetch_delta(hub: Hub, release: Release, old: str, have: Path, work: Path, stopped: Callable[[], bool]) -> bool:
+def fetch_delta(hub: Hub, release: Release, old: str, have: Path, work: Path, pace: Pace) -> bool:
     """Bring all that makes the release's file of the bundle ``old`` in the folder ``have``; False where the whole is
     better. Raises Offline, Refusal (not 404), Stopped, StorageError."""
     folder = work / DELTA
@@ -48,7 +48,7 @@ def fetch_delta(hub: Hub, release: Release, old: str, have: Path, work: Path, st
         if total > _WORTH * release.length or _lacks_room(work, 3 * release.length):
             return False
         for chunk in needed(recipe, known, chunks):
-            with closing(_file(hub, chunk.digest, chunk.size, stopped)) as reading:
+            with closing(_file(hub, chunk.digest, chunk.size, pace)) as reading:
                 fetch_file(reading, folder / "parts" / chunk.digest, chunk.size)
             accept(folder / "parts" / chunk.digest, chunk, chunks)
         return True
@@ -133,8 +133,8 @@ def _head(hub: Hub, release: Release) -> bytes:
             return data[:wanted]
 
 
-def _file(hub: Hub, digest: str, size: int, stopped: Callable[[], bool]) -> Reading:
-    return Reading(hub, f"/device/v1/files/{digest}", digest, size, stopped)
+def _file(hub: Hub, digest: str, size: int, pace: Pace) -> Reading:
+    return Reading(hub, f"/device/v1/files/{digest}", digest, size, pace)
 
 
 def _packed(head: Head, folder: Path) -> Iterator[bytes]:

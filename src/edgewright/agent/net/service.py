@@ -11,7 +11,7 @@ import logging
 import logging.handlers
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,25 @@ from edgewright.agent.agent import Agent
 from edgewright.agent.device import Trial
 from edgewright.agent.net.collecting import Collector
 from edgewright.agent.net.configuring import Configurer, runtime_check
+from edgewright.agent.net.control import Control, Orders, path_of
 from edgewright.agent.net.facts import facts_here, free_bytes, utc_offset_s
 from edgewright.agent.net.follow import follow, status
+from edgewright.agent.net.hand import Hand
+from edgewright.agent.net.keys import prune
 from edgewright.agent.net.line import Line
 from edgewright.agent.net.link import WAIT_S, Link
-from edgewright.agent.net.notify import notify
 from edgewright.agent.net.source import HubSource
+from edgewright.agent.net.standing import standing
 from edgewright.agent.net.teller import Teller
 from edgewright.agent.net.wishes import Wishes
 from edgewright.agent.observing import Observer, event
 from edgewright.agent.reports import Reports
+from edgewright.agent.sources import update_from
 from edgewright.agent.states import BEFORE, Situation
 from edgewright.core.closing import Closing
-from edgewright.core.errors import EdgewrightError, StorageError
+from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.core.messages import Event, Facts, Status
+from edgewright.core.notify import notify
 
 REPORTS, LOG = "reports", "agent.log"
 _IDLE_S, _HUNG_S, _LOG_BYTES = 30.0, 3600.0, 512 * 1024
@@ -42,31 +47,34 @@ _log = logging.getLogger("edgewright.agent")
 
 
 class Service(Closing):
-    """On the enrolled ``state``. ``options``: of the runtime's command line. Raises InputError before enrolment,
-    StorageError when another agent has the folder."""
+    """On the enrolled ``state``. ``options``: of the runtime's command line; ``most_bytes_s``: of downloads, whatever
+    the hub allows. Raises InputError before enrolment, StorageError when another agent has the folder."""
 
     def __init__(
         self, state: Path, options: Sequence[str] = (), *, trial: Trial | None = None, line: Line | None = None,
-        wait_s: float = WAIT_S,
+        wait_s: float = WAIT_S, most_bytes_s: int = 0,
     ) -> None:  # fmt: skip
         self.line = line or Line(state)
         self._state, self._news, self._over, self._seen = state, threading.Event(), threading.Event(), ""
-        self.wishes, self._beat = Wishes(state), time.monotonic()
+        self.wishes, self._beat, self._listening = Wishes(state), time.monotonic(), contextlib.ExitStack()
+        self._held = list[str]()
         self.reports = Reports(state / REPORTS)
         self.boot = self.reports.boot
         enrolment = self.line.enrolment
         self._facts = facts_here(state, enrolment.target, enrolment.labels)
         self.agent: Agent | None = None
         self.link = Link(self.line, self.wishes, self, self._heard, self.happened, wait_s)
-        self.source = HubSource(self.line, self.wishes, self.link, self._unwanted)
+        self.source = HubSource(self.line, self.wishes, self.link, self._unwanted, None, most_bytes_s)
         self.agent = Agent(state, self.source, trial=trial, options=options, told=self._told)
-        runtime = self.agent.runtime
+        runtime, slots = self.agent.runtime, self.agent.slots
         observer = Observer(runtime.talk, self.reports, time.monotonic)
         collector = Collector(state, self._logs, self._diagnostics)
         self.teller = Teller(self.link, self.reports, observer, collector, self._tick)
         keys = state / "keys"
         check = runtime_check(self.agent.slots.link, lambda: sorted(keys.glob("*.pub")))
-        self.configurer = Configurer(state, check, self._restart)
+        self.configurer = Configurer(state, check, self._restart, lambda told: self.happened("config", told))
+        self.orders = Orders(self._news.set)
+        self.hand = Hand(self.agent.machine, self.orders, lambda: slots.current, self.wishes.overrule)
 
     def run(self) -> None:
         """Until ``stop``. What serves goes on serving after it."""
@@ -78,6 +86,7 @@ class Service(Closing):
             self.happened("booted", f"the agent begins, {self.agent.machine.now.state}")
             self.link.start()
             self.teller.start()
+            self._control()
             notify("READY=1")
             while not self._over.is_set():
                 self._beat = time.monotonic()
@@ -91,9 +100,12 @@ class Service(Closing):
         assert self.agent is not None  # noqa: S101 - narrowing
         self._news.clear()
         try:
+            if self.hand.turn():
+                return self.agent.step()
             self._follow()
             if self.agent.machine.now.state == "idle":
                 self._configure()
+                self._tidy()
                 return _IDLE_S if self.agent.machine.now.state == "idle" else 0.0
         except StorageError as error:
             self._say(error)
@@ -111,6 +123,8 @@ class Service(Closing):
     def close(self) -> None:
         """Let everything go but the runtime."""
         self.stop()
+        self.orders.close()
+        self._listening.close()
         self.teller.close()
         self.link.close()
         if self.agent is not None:
@@ -134,6 +148,26 @@ class Service(Closing):
         with contextlib.suppress(EdgewrightError):
             event(self.reports, Event(self.line.clock_s, kind, bundle, detail[:500]))
         self.teller.nudge()
+
+    def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What somebody on the device is told (``control``), on a thread of his own. Raises EdgewrightError."""
+        assert self.agent is not None  # noqa: S101 - narrowing
+        match asked.get("do"):
+            case "status":
+                told = standing(self._state, self.agent.machine.now, runtime=self.agent.runtime.alive, agent=True)
+                told["hub"] |= {"trouble": self.line.trouble, "clock_fault": self.line.clock_fault}
+                return told
+            case "update":
+                return self.orders.order({"update": update_from(path_of(asked))})
+            case "rollback":
+                return self.orders.order({})
+        raise InputError("the agent knows status, update and rollback; is the command of the same release?")
+
+    def _control(self) -> None:
+        try:
+            self._listening.callback(Control(self._state, self.answer).close)
+        except StorageError as error:
+            self._say(error)  # a disk that cannot be written: it serves all the same
 
     def _follow(self) -> None:
         assert self.agent is not None  # noqa: S101 - narrowing
@@ -161,6 +195,16 @@ class Service(Closing):
         if why:
             self.happened("config", f"the hub's configuration is refused: {why}")
 
+    def _tidy(self) -> None:
+        """Keys that nothing here needs any more go, once the bundles on the disk are others."""
+        assert self.agent is not None  # noqa: S101 - narrowing
+        held = self.agent.slots.held()
+        if held != self._held:
+            gone = prune(self._state, self.agent.slots)
+            self._held = held
+            if gone:
+                self.happened("keys", f"{len(gone)} keys of signers were removed: no bundle here needs them")
+
     def _restart(self) -> None:
         assert self.agent is not None  # noqa: S101 - narrowing
         if self.agent.slots.current:
@@ -171,6 +215,8 @@ class Service(Closing):
         now = self.agent.machine.now if self.agent is not None else Situation()
         self._beat = time.monotonic()
         if self._over.is_set():
+            return True
+        if now.state in BEFORE and self.hand.wants:
             return True
         return now.state in BEFORE and follow(now, self.wishes.desired.release).kind == "end"
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from edgewright.agent.effects import Outcome, done, failed, later
 from edgewright.agent.net import rebuilding
-from edgewright.agent.net.downloads import Reading, Stopped
+from edgewright.agent.net.downloads import Pace, Reading, Stopped
 from edgewright.agent.net.hub import Hub, Offline, Refusal
 from edgewright.agent.net.jitter import Jitter
 from edgewright.agent.net.line import UPDATES, Line
@@ -42,13 +42,15 @@ class Synced(Protocol):
 
 class HubSource:
     """Of an enrolled device. ``stopped``: whether what is being fetched is wanted no more; ``local``: seconds since
-    local midnight. Updates that somebody brought by hand (``details["path"]``) are taken from there."""
+    local midnight; ``most_bytes_s``: of downloads, whatever the hub allows (0: as the hub says). Updates that somebody
+    brought by hand (``details["path"]``) are taken from there."""
 
     def __init__(
         self, line: Line, wishes: Wishes, link: Synced, stopped: Callable[[], bool] = lambda: False,
-        local: Callable[[], float] | None = None,
+        local: Callable[[], float] | None = None, most_bytes_s: int = 0,
     ) -> None:  # fmt: skip
-        self._line, self._wishes, self._link, self._stopped = line, wishes, link, stopped
+        self._line, self._wishes, self._link, self._most_bytes_s = line, wishes, link, most_bytes_s
+        self._pace = Pace(stopped, self._limit)
         self._state, self._slots = line.state, Slots(line.state)
         self._local, self._files = local or _local_s, FileSource()
         self._jitter, self._wrong = Jitter(line.draw), Counter[str]()
@@ -152,6 +154,11 @@ class HubSource:
         mine = update.bundle, str(update.details.get("rollout", "")), int(update.details.get("attempt", 0))
         return done() if self._link.tried == mine else later("no sync since the switch", _OFTEN_S)
 
+    def _limit(self) -> int:
+        """Bytes a second that downloads may take, 0 for any number."""
+        told = (self._most_bytes_s, self._wishes.desired.collect.download_bytes_s)
+        return min((one for one in told if one), default=0)
+
     def _delta(self, hub: Hub, release: Release, work: Path) -> bool:
         """Whether a delta is here, all of it."""
         old = self._slots.current
@@ -159,7 +166,7 @@ class HubSource:
         part = work / _PART
         if have is None or not release.bundle or (part.is_file() and part.stat().st_size):
             return False
-        if rebuilding.fetch_delta(hub, release, old, have, work, self._stopped):
+        if rebuilding.fetch_delta(hub, release, old, have, work, self._pace):
             return True
         rebuilding.drop(work)
         return False
@@ -177,7 +184,7 @@ class HubSource:
     def _whole(self, hub: Hub, release: Release, work: Path) -> None:
         """The bundle's file, from where it broke off. Raises TrustError for another file than was signed."""
         part = work / _PART
-        with closing(_bundle(hub, release, self._stopped)) as reading:
+        with closing(_bundle(hub, release, self._pace)) as reading:
             fetch_bundle(release, part, reading.read)
         with storage(part):
             part.replace(work / BUNDLE)
@@ -218,8 +225,8 @@ def _named(hub: Hub, name: str, most: int) -> bytes:
         raise
 
 
-def _bundle(hub: Hub, release: Release, stopped: Callable[[], bool]) -> Reading:
-    return Reading(hub, f"/device/v1/bundles/{release.sha256}", release.sha256, release.length, stopped)
+def _bundle(hub: Hub, release: Release, pace: Pace) -> Reading:
+    return Reading(hub, f"/device/v1/bundles/{release.sha256}", release.sha256, release.length, pace)
 
 
 def _facts(release: Release) -> dict[str, Any]:

@@ -120,14 +120,17 @@ class Release:
 
 @dataclass(frozen=True)
 class Collect:
-    """What to tell. An observation is made every ``period_s``; ``budget_bytes`` is the most that reports may take in a
-    day: what does not fit is told more coarsely (``observations.fit``). ``log`` and ``diagnostics`` are numbers of
-    requests: one larger than the last that was answered asks for the log, or a bundle of diagnostics, once."""
+    """What to tell, and what the network may be used for. An observation is made every ``period_s``; ``budget_bytes``
+    is the most that reports may take in a day: what does not fit is told more coarsely (``observations.fit``). ``log``
+    and ``diagnostics`` are numbers of requests: one larger than the last that was answered asks for the log, or a
+    bundle of diagnostics, once. ``download_bytes_s``: the most that fetching updates may take in a second, on average;
+    0: as fast as it goes."""
 
     period_s: float = 900.0
     budget_bytes: int = 1_000_000
     log: int = 0
     diagnostics: int = 0
+    download_bytes_s: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value of the fields."""
@@ -140,6 +143,7 @@ class Collect:
             budget_bytes=r.count("budget_bytes", 1_000_000, 2**40),
             log=r.count("log", 0),
             diagnostics=r.count("diagnostics", 0),
+            download_bytes_s=r.count("download_bytes_s", 0, 2**40),
         )
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 
-from edgewright.core.messages import Collect, Desired, Release
+from edgewright.core.errors import InputError
+from edgewright.core.messages import Desired, Release
+from edgewright.core.messages.desired import CONFIG_BYTES
 from edgewright.hub.database import Scoped
-from edgewright.hub.fleet.tables import Counter, Device
+from edgewright.hub.fleet.tables import Counter, Device, Group
 
 _AT_ONCE = 500  # names in one statement: SQLite takes 32,766 parameters, PostgreSQL plans better with fewer
 
@@ -63,8 +65,73 @@ def take_numbers(session: Scoped, name: str, count: int) -> int:
     return first
 
 
-def desired_of(device: Device, anchors: tuple[str, ...] = ()) -> Desired:
-    """What the device is told. ``anchors``: roots of the hub's CA, PEM."""
-    release = None if device.release is None else Desired.from_json({"revision": 0, "release": device.release}).release
-    collect = Desired.from_json({"revision": 0, "collect": device.collect}).collect if device.collect else Collect()
-    return replace(Desired(device.revision, release, device.config, collect), anchors=anchors)
+def revise_group(session: Scoped, group: str) -> int:
+    """New revisions for all devices of a group, whose configuration was changed; how many there are."""
+    # The counter first: whoever joins the group at this moment takes a number before or after, and misses nothing.
+    take_numbers(session, "revision", 0)
+    query = select(Device.name).where(Device.group == group, Device.revoked.is_(None)).order_by(Device.name)
+    names = session.scalars(query).all()
+    if names:
+        first = take_numbers(session, "revision", len(names))
+        rows = [{"tenant": session.tenant, "name": name, "revision": n} for n, name in enumerate(names, first)]
+        session.execute(update(Device), rows)
+    return len(names)
+
+
+def groups_of(session: Scoped, names: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Group]:
+    """Groups that have a configuration, of these (tenant and name)."""
+    wanted = {one for one in names if one[1]}
+    if not wanted:
+        return {}
+    found = session.scalars(select(Group).where(tuple_(Group.tenant, Group.name).in_(wanted)))
+    return {(one.tenant, one.name): one for one in found}
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The runtime's configuration ``above`` over the one ``below``: key by key in each table, and in the table of each
+    of the ``models``. A value that is deeper is one thing."""
+    found = dict(below)
+    for name, table in above.items():
+        one = found.get(name)
+        if not isinstance(one, Mapping) or not isinstance(table, Mapping):
+            found[name] = table
+        elif name == "models":
+            found[name] = {**one, **{model: _over(one.get(model), its) for model, its in table.items()}}
+        else:
+            found[name] = {**one, **table}
+    return found
+
+
+def _over(below: Any, above: Any) -> Any:
+    return {**below, **above} if isinstance(below, Mapping) and isinstance(above, Mapping) else above
+
+
+Told = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""Configuration, and what is to be collected."""
+
+
+def told_of(config: Mapping[str, Any], collect: Mapping[str, Any], group: Group | None) -> Told:
+    """What a device is told: its group's, and its own over it."""
+    if group is None:
+        return config, collect
+    return laid_over(group.config, config), {**group.collect, **collect}
+
+
+def desired_of(device: Device, anchors: tuple[str, ...] = (), group: Group | None = None) -> Desired:
+    """What the device is told. ``anchors``: roots of the hub's CA, PEM. Raises ValueError for what is too long."""
+    told = desired(device.release, *told_of(device.config, device.collect, group))
+    return replace(told, revision=device.revision, anchors=anchors)
+
+
+def desired(release: Any, config: Mapping[str, Any], collect: Mapping[str, Any]) -> Desired:
+    """Of JSON values, without a revision. Raises ValueError."""
+    return Desired.from_json({"revision": 0, "release": release, "config": config, "collect": collect})
+
+
+def check(config: Mapping[str, Any], collect: Mapping[str, Any], group: Group | None) -> None:
+    """What a device would be told must be what it can read. Raises InputError."""
+    try:
+        desired(None, *told_of(config, collect, group))
+    except ValueError as error:
+        what = f"a device could not read that, with what is said of its group: {error}"
+        raise InputError(f"{what} (config: {CONFIG_BYTES:,} bytes at most)") from error

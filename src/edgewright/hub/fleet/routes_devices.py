@@ -1,23 +1,21 @@
-"""Routes of devices and their groups."""
+"""Routes of devices."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from edgewright.core.errors import InputError
-from edgewright.core.messages import Collect
-from edgewright.core.messages.desired import CONFIG_BYTES, Desired
+from edgewright.core.digests import canonical_json, digest_bytes
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.errors import Conflict
 from edgewright.hub.fleet import uploads as kept
-from edgewright.hub.fleet.desired import revise
+from edgewright.hub.fleet.desired import check, revise
 from edgewright.hub.fleet.enrolling import revoke as revoked
 from edgewright.hub.fleet.news import news
 from edgewright.hub.fleet.presence import ONLINE
-from edgewright.hub.fleet.tables import Device, Happening, Ledger
+from edgewright.hub.fleet.tables import Device, Group, Happening, Ledger
 from edgewright.hub.fleet.told import (
     Asked,
     AskedTold,
@@ -25,8 +23,8 @@ from edgewright.hub.fleet.told import (
     DeviceTold,
     DeviceWhole,
     EventTold,
-    GroupTold,
     UploadTold,
+    changed,
 )
 from edgewright.hub.fleet.words import DeviceName, Word
 from edgewright.hub.web.bodies import StrictRoute
@@ -70,27 +68,29 @@ def show(device: DeviceName, caller: Reads) -> DeviceWhole:
     with caller.read() as session:
         row = session.find(Device, device)
         ledger = session.get(Ledger, (session.tenant, device))
-        return DeviceWhole.whole(row, caller.now, 0 if ledger is None else ledger.dropped)
+        group = session.get(Group, (session.tenant, row.group))
+        return DeviceWhole.whole(row, caller.now, 0 if ledger is None else ledger.dropped, group)
 
 
 @router.patch("/devices/{device}")
 def change(device: DeviceName, body: DeviceChange, caller: Writes) -> DeviceTold:
-    """Give a device another group, labels, configuration or rules of what it tells. It hears of it at once."""
+    """Give a device another group, labels, configuration or rules of what it tells. It hears of it at once. What is
+    said here comes before what is said of its group."""
     with caller.write() as session:
         row = session.lock(Device, device)
+        wanted = (row.group, row.config, row.collect)
         if body.group is not None:
             row.group = body.group
         if body.labels is not None:
             row.labels = dict(body.labels)
-        wanted = (row.config, row.collect)
         if body.config is not None:
             row.config = body.config
         if body.collect is not None:
-            row.collect = row.collect | body.collect.model_dump(exclude_none=True)
-        _check(row)
-        if wanted != (row.config, row.collect):
+            row.collect = changed(row.collect, body.collect)
+        check(row.config, row.collect, session.get(Group, (session.tenant, row.group)))
+        if wanted != (row.group, row.config, row.collect):
             revise(session, [row])
-        caller.tell(session, "device.changed", device, body.model_dump(exclude_none=True, exclude={"config"}))
+        caller.tell(session, "device.changed", device, _audited(body))
         told = caller.reply(session, DeviceTold.of(row, caller.now))
     news(caller.state).ring()
     return told
@@ -158,20 +158,7 @@ def upload(device: DeviceName, kind: Literal["log", "diagnostics"], number: Numb
     return Response(data, headers={"Content-Disposition": name}, media_type="application/octet-stream")
 
 
-@router.get("/groups")
-def groups(caller: Reads) -> Page[GroupTold]:
-    """The groups that devices are in, with their numbers."""
-    heard = func.count().filter(Device.seen > caller.now - ONLINE)
-    query = select(Device.group, func.count(), heard).where(Device.revoked.is_(None))
-    with caller.read() as session:
-        rows = session.execute(query.group_by(Device.group).order_by(Device.group).limit(5000)).all()
-    return Page(items=[GroupTold(name=name, devices=n, online=there) for name, n, there in rows])
-
-
-def _check(row: Device) -> None:
-    """What the device would be told must be what it can read. Raises InputError."""
-    try:
-        told = {"revision": 0, "config": row.config, "collect": Collect().to_json() | row.collect}
-        Desired.from_json(told)
-    except ValueError as error:
-        raise InputError(f"a device could not read that: {error} (config: {CONFIG_BYTES:,} bytes at most)") from error
+def _audited(body: DeviceChange) -> dict[str, Any]:
+    """A configuration may be long: its digest."""
+    told = body.model_dump(exclude_unset=True, exclude={"config"})
+    return told if body.config is None else told | {"config": digest_bytes(canonical_json(body.config))}

@@ -47,6 +47,17 @@ class Device(Base, TenantRow):
     revoked: Mapped[datetime | None]
 
 
+class Group(Base, TenantRow):
+    """What all devices of a group are told that do not say otherwise themselves: ``config`` and ``collect`` lie below
+    each device's own. A group without a row has nothing of the kind."""
+
+    __tablename__ = "device_groups"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    config: Mapped[dict[str, Any]]
+    collect: Mapped[dict[str, Any]]
+    changed: Mapped[datetime]
+
+
 class Certificate(Base, TenantRow):
     """A certificate that was issued: one that has no row here lets nobody in."""
 

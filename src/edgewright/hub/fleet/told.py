@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field
 
+from edgewright.core.messages import Collect
+from edgewright.hub.fleet.desired import told_of
 from edgewright.hub.fleet.presence import online
-from edgewright.hub.fleet.tables import Device, Enrolment, Happening
-from edgewright.hub.fleet.words import DeviceName, Digest, Group, Labels
+from edgewright.hub.fleet.tables import Device, Enrolment, Group, Happening
+from edgewright.hub.fleet.words import DeviceName, Digest, Labels
+from edgewright.hub.fleet.words import Group as GroupName
 from edgewright.hub.web.bodies import Answer, Body, Moment
 
 _WHEN = "2026-11-21T09:30:00.000Z"
@@ -59,33 +62,47 @@ class DeviceTold(Answer):
 
 
 class DeviceWhole(DeviceTold):
-    """A device with all that is known: ``facts``, ``status`` as it told them, ``config`` and ``collect`` as they are
-    wanted, ``dropped``: observations and events that were lost or not believed."""
+    """A device with all that is known: ``facts``, ``status`` as it told them, ``config`` and ``collect`` of its own,
+    ``told``: both as it is told them, over those of its group; ``dropped``: observations and events that were lost or
+    not believed."""
 
     facts: dict[str, Any]
     status: dict[str, Any]
     config: dict[str, Any]
     collect: dict[str, Any]
+    told: dict[str, Any]
     dropped: int
 
     @classmethod
-    def whole(cls, device: Device, now: datetime, dropped: int) -> Self:
+    def whole(cls, device: Device, now: datetime, dropped: int, group: Group | None) -> Self:
         """As it is told."""
         more = {name: getattr(device, name) for name in ("facts", "status", "config", "collect")}
-        return cls(**_device(device, now), **more, dropped=dropped)
+        config, collect = told_of(device.config, device.collect, group)
+        told = {"config": config, "collect": {**Collect().to_json(), **collect}}
+        return cls(**_device(device, now), **more, told=told, dropped=dropped)
 
 
 class Collecting(Body):
-    """What a device is to tell: see ``Collect`` in the device protocol. What is left out stays."""
+    """What a device is to tell, and what it may take of the network: see ``Collect`` in the device protocol. What is
+    left out stays; null gives it back to the device's group, or to what holds by default."""
 
     period_s: Annotated[float | None, Field(ge=1, le=86400, description="an observation every so many s")] = None
     budget_bytes: Annotated[int | None, Field(ge=0, le=2**40, description="most that reports take in a day")] = None
+    download_bytes_s: Annotated[
+        int | None, Field(ge=0, le=2**40, description="most that fetching updates takes in a second; 0: no limit")
+    ] = None
+
+
+def changed(collect: dict[str, Any], by: Collecting | None) -> dict[str, Any]:
+    """With what was said: null takes a key away."""
+    told = {} if by is None else by.model_dump(exclude_unset=True)
+    return {key: value for key, value in {**collect, **told}.items() if value is not None}
 
 
 class DeviceChange(Body):
     """What is to be changed; what is left out stays. ``config`` is the runtime's, handed on as it is."""
 
-    group: Group | None = None
+    group: GroupName | None = None
     labels: Labels | None = None
     config: dict[str, Any] | None = None
     collect: Collecting | None = None
@@ -137,11 +154,39 @@ class EventTold(Answer):
 
 
 class GroupTold(Answer):
-    """A group: how many devices it has, and how many of them were heard of within 90 s."""
+    """A group: how many devices it has, and how many of them were heard of within 90 s. ``changed``: when what its
+    devices are told was changed, null where nothing was said. A group is there when a device is in it, or a token of
+    enrolment names it."""
 
     name: str
     devices: int
     online: int
+    changed: Moment | None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "line-3", "devices": 40, "online": 39, "changed": _WHEN}]}
+    )
+
+
+class GroupWhole(GroupTold):
+    """A group with what all its devices are told that do not say otherwise themselves."""
+
+    config: dict[str, Any]
+    collect: dict[str, Any]
+
+
+class GroupChange(Body):
+    """What is to be changed for all devices of a group, and those that join it; what is left out stays. What a device
+    has of its own comes before it."""
+
+    config: dict[str, Any] | None = None
+    collect: Collecting | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"config": {"models": {"*": {"max_batch": 4}}}, "collect": {"download_bytes_s": 50_000}}]
+        }
+    )
 
 
 class NewEnrolment(Body):
@@ -149,7 +194,7 @@ class NewEnrolment(Body):
     ``device``: the only name that it lets in, "" for any; its group and labels are ``group`` and ``labels``."""
 
     device: DeviceName | Literal[""] = ""
-    group: Group = ""
+    group: GroupName = ""
     labels: Labels = Field(default_factory=dict)
     hours: Annotated[int, Field(ge=1, le=24 * 365, description="how long it may wait to be used")] = 24
     key: Digest | None = None

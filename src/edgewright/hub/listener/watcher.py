@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select, tuple_
@@ -21,7 +22,7 @@ from edgewright.core.errors import EdgewrightError
 from edgewright.core.messages import render
 from edgewright.hub.database import EVERY, Scoped
 from edgewright.hub.fleet.ca import authority
-from edgewright.hub.fleet.desired import desired_of
+from edgewright.hub.fleet.desired import desired, groups_of, told_of
 from edgewright.hub.fleet.enrolling import split_pem
 from edgewright.hub.fleet.news import news
 from edgewright.hub.fleet.roster import Fresh, Key, changes, look_up
@@ -122,17 +123,20 @@ class Watcher:
 
     def _bodies(self, session: Scoped, keys: Sequence[Key]) -> dict[Key, bytes]:
         anchors = tuple(split_pem(authority(self._state).anchors))
-        columns = (Device.tenant, Device.name, Device.revision, Device.release, Device.config, Device.collect)
-        found = {}
-        for row in session.execute(select(*columns).where(tuple_(Device.tenant, Device.name).in_(keys))):
-            parts = [row.release, row.config, row.collect, anchors]
+        columns = (Device.tenant, Device.name, Device.revision, Device.group, Device.release, Device.config)
+        query = select(*columns, Device.collect).where(tuple_(Device.tenant, Device.name).in_(keys))
+        found, rows = {}, session.execute(query).all()
+        groups = groups_of(session, ((row.tenant, row.group) for row in rows))
+        for row in rows:
+            config, collect = told_of(row.config, row.collect, groups.get((row.tenant, row.group)))
+            parts = [row.release, config, collect, anchors]
             spelled = canonical_json(parts)
             if spelled not in self._templates:
                 if len(self._templates) > 2_000:
                     self._templates.clear()
-                told = Device(revision=0, release=row.release, config=row.config, collect=row.collect)
                 try:
-                    self._templates[spelled] = render(desired_of(told, anchors))
+                    told = desired(row.release, config, collect)
+                    self._templates[spelled] = render(replace(told, anchors=anchors))
                 except ValueError as error:
                     _LOG.error("what %s should be cannot be told: %s", row.name, error)
                     continue
