@@ -24,6 +24,7 @@ from edgewright.core.errors import EngineError, InputError
 from edgewright.runtime import logs
 from edgewright.runtime.experiments.comparison import Comparison
 from edgewright.runtime.experiments.slack import Slack
+from edgewright.runtime.faults import Fault
 from edgewright.runtime.scheduling.batches import rows
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Scheduler
@@ -74,6 +75,21 @@ class _Asked:
     size: int
 
 
+@dataclass
+class Beside:
+    """A version that is nobody's but its shadow's: ``served`` since ``began`` (the clock's s). ``asked``: requests that
+    others answered meanwhile; ``rows`` that were compared, and ``disagreed`` of them; ``answering``: who answered last,
+    and how long its usual run takes in s."""
+
+    shadow: Shadow
+    served: Served
+    began: float
+    asked: int = 0
+    rows: int = 0
+    disagreed: int = 0
+    answering: tuple[str, float] = "", 0.0
+
+
 @dataclass(frozen=True)
 class Totals:
     """What the shadow ``version`` of ``model`` did: ``whole`` has all outputs as one, under no name; ``shed`` by
@@ -97,6 +113,9 @@ class Shadows:
         self._shadows = {shadow.model: shadow for shadow in shadows}
         if len(self._shadows) != len(shadows):
             raise InputError("a model has two shadows; keep one")
+        self._beside: dict[str, Beside] = {}
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there is a shadow more, or less."""
         self.slack = Slack()
         self._lock = threading.Lock()
         self._queue: deque[_Asked] = deque()
@@ -109,8 +128,17 @@ class Shadows:
     def offer(self, served: Served, inputs: Arrays, outputs: Arrays) -> bool:
         """Queue a copy of a request and its answer. False: it has no shadow, or there is no room, and it is shed."""
         shadow = self._shadows.get(served.source.name)
-        if shadow is None or shadow.version == served.source.version:
+        if shadow is None:
             return False
+        beside = self._beside.get(shadow.model)
+        if beside is None:
+            if shadow.version == served.source.version:
+                return False
+        elif beside.served.source.digest == served.source.digest:
+            return False  # it was put before the requests meanwhile
+        else:
+            beside.asked += 1
+            beside.answering = served.source.digest, served.times.usual_s
         size = sum(_bytes(array) for array in (*inputs.values(), *outputs.values()))
         # Not the version itself: it may be replaced while this waits, and nobody should hold it then.
         names = {"answered_by": served.source.version, "answered_by_digest": served.source.digest}
@@ -140,31 +168,35 @@ class Shadows:
             return 0.0
 
     def _step(self, asked: _Asked) -> float:
+        if self._shadows.get(asked.shadow.model) is not asked.shadow:
+            self._drop()  # it was ended meanwhile
+            return 0.0
         now = self._clock()
         if now < self._next:
             return self._next - now
-        shadow = self._find(asked.shadow.model, asked.shadow.version)
+        beside = self._beside.get(asked.shadow.model)
+        shadow = beside.served if beside else self._find(asked.shadow.model, asked.shadow.version)
         if shadow is None:
             self._drop(shed=MISSING)
             return 0.0
         count = rows(asked.inputs) if shadow.most_rows > 1 else 1
-        beside = 0.0 if shadow.pipeline is None else shadow.pipeline.expected_s(asked.inputs)
-        expected = shadow.times.mean(count) + _SPREADS * shadow.times.spread(count) + beside
+        images_s = 0.0 if shadow.pipeline is None else shadow.pipeline.expected_s(asked.inputs)
+        expected = shadow.times.mean(count) + _SPREADS * shadow.times.spread(count) + images_s
         if not self._scheduler.idle() or not self.slack.fits(expected, now):
             self._queue.rotate(-1)  # another model's may be shorter
             return _LOOK_S
-        if not self._scheduler.enter(shadow, beside):
+        if not self._scheduler.enter(shadow, images_s):
             return _LOOK_S
         self._drop()
         begin, outputs = self._clock(), None
         try:
-            outputs, beside = shadow.ask(asked.inputs)
+            outputs, images_s = shadow.ask(asked.inputs)
         except (EngineError, InputError):
             pass
         finally:
             took = self._clock() - begin
             if outputs is not None:
-                shadow.times.add(count, took - beside)
+                shadow.times.add(count, took - images_s)
             self._scheduler.leave(shadow)
         threads = max(shadow.source.options.threads, 1)
         self._next = begin + max(took * threads / asked.shadow.share, took)
@@ -173,8 +205,61 @@ class Shadows:
             comparison.failed += 1
         else:
             comparison.add(asked.outputs, outputs, took)
-            shadow.observed.compare(asked.outputs, outputs)
+            rows_compared, disagreed = shadow.observed.compare(asked.outputs, outputs)
+        if beside is not None:
+            if outputs is None:
+                shadow.stats.faults[Fault.kind] += 1
+            else:
+                shadow.observed.ran(outputs, took)
+                beside.rows, beside.disagreed = beside.rows + rows_compared, beside.disagreed + disagreed
         return 0.0
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._shadows)
+
+    def begin(self, shadow: Shadow, served: Served) -> None:
+        """``served``, which nobody else asks, is the model's shadow from now on. Raises InputError where it has one."""
+        with self._lock:
+            if shadow.model in self._shadows:
+                raise InputError(f"model {shadow.model!r} has a shadow already; end that one")
+            self._found = OrderedDict((key, found) for key, found in self._found.items() if key[0] != shadow.model)
+            self._past[shadow.model] = Comparison()
+            self._beside = {**self._beside, shadow.model: Beside(shadow, served, self._clock())}
+            self._shadows = {**self._shadows, shadow.model: shadow}
+        self.changed()
+
+    def end(self, model: str) -> Served | None:
+        """No more: the version that ``begin`` was given, None where there is none. A run of it may still go on."""
+        with self._lock:
+            beside = self._beside.get(model)
+            if beside is None:
+                return None
+            self._shadows = {name: shadow for name, shadow in self._shadows.items() if name != model}
+            self._beside = {name: one for name, one in self._beside.items() if name != model}
+            for why in (FULL, MISSING, FAILED):
+                del self._shed[model, why]
+        self.changed()
+        return beside.served
+
+    def beside(self) -> list[dict[str, Any]]:
+        """What came of those that ``begin`` was given so far, as a JSON value; times in s and ms. ``run_ms`` and
+        ``answer_run_ms``: the usual run of the shadow, and of who answers."""
+        counted = {shadow.model: (counts, waiting) for shadow, counts, waiting in self.counts()}
+        made = []
+        for model, one in sorted(self._beside.items()):
+            counts, waiting = counted.get(model, (Counter[str](), 0))
+            made.append(
+                {
+                    "model": model, "version": one.shadow.version, "digest": one.served.source.digest,
+                    "share": one.shadow.share, "seconds": self._clock() - one.began, "asked": one.asked,
+                    "compared": counts["compared"], "failed": counts["failed"], "waiting": waiting,
+                    "shed": {why: counts[f"shed {why}"] for why in (FULL, MISSING, FAILED)},
+                    "rows": one.rows, "disagreed": one.disagreed, "run_ms": 1e3 * one.served.times.usual(),
+                    "answering": one.answering[0], "answer_run_ms": 1e3 * one.answering[1],
+                }
+            )  # fmt: skip
+        return made
 
     def report(self) -> list[dict[str, Any]]:
         """For every shadow what waits, what was shed, and the comparisons, as a JSON value. Sketches can be merged."""
