@@ -74,8 +74,8 @@ class Front(Routes):
     def _shadow(self, head: Head, body: Body, answer: Answer) -> None:
         told = read_object(body)
         model, path, share = told.get("model"), told.get("path"), told.get("share", 0.05)
-        odd = told.keys() - {"model", "path", "share"} or not isinstance(model, str) or not isinstance(path, str)
-        if odd or isinstance(share, bool) or not isinstance(share, int | float):
+        odd = told.keys() - {"model", "path", "share"} or isinstance(share, bool) or not isinstance(share, int | float)
+        if odd or not isinstance(model, str) or not isinstance(path, str):
             raise BadRequest(
                 'a shadow takes "model", "path" (a bundle\'s folder on this machine, "" to end it) and "share"'
             )

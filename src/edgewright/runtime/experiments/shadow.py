@@ -13,7 +13,6 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from sys import getsizeof
 from typing import Any
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from edgewright.core.errors import EngineError, InputError
 from edgewright.runtime import logs
 from edgewright.runtime.experiments.comparison import Comparison
+from edgewright.runtime.experiments.records import Asked, Beside, Shadow, Totals
 from edgewright.runtime.experiments.slack import Slack
 from edgewright.runtime.faults import Fault
 from edgewright.runtime.scheduling.batches import rows
@@ -41,67 +41,6 @@ _PAIRS = 4
 """Pairs of versions whose comparisons are kept, the latest ones."""
 
 
-@dataclass(frozen=True)
-class Shadow:
-    """``version`` of ``model`` is asked what other versions answered, for at most ``share`` of one core's time."""
-
-    model: str
-    version: str
-    share: float = 0.05
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.version, str) or not self.version:
-            raise InputError(f"the shadow of {self.model!r} names no version in quotes; write it as version = '2'")
-        if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 < self.share <= 0.5:
-            raise InputError(f"the share of {self.model!r}'s shadow lies between 0 and 0.5, not {self.share!r}")
-
-    @classmethod
-    def from_toml(cls, model: str, told: Mapping[str, Any]) -> Shadow:
-        """From ``{version, share?}``. Raises InputError."""
-        if not isinstance(told, Mapping) or "version" not in told or told.keys() - {"version", "share"}:
-            raise InputError(f"the shadow of {model!r} is written as shadow = {{ version = '2', share = 0.05 }}")
-        return cls(model, **told)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A request that was answered by version ``number``, with copies of what was asked and told."""
-
-    shadow: Shadow
-    number: int
-    names: dict[str, str]
-    inputs: Arrays
-    outputs: Arrays
-    size: int
-
-
-@dataclass
-class Beside:
-    """A version that is nobody's but its shadow's: ``served`` since ``began`` (the clock's s). ``asked``: requests that
-    others answered meanwhile; ``rows`` that were compared, and ``disagreed`` of them; ``answering``: who answered last,
-    and how long its usual run takes in s."""
-
-    shadow: Shadow
-    served: Served
-    began: float
-    asked: int = 0
-    rows: int = 0
-    disagreed: int = 0
-    answering: tuple[str, float] = "", 0.0
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What the shadow ``version`` of ``model`` did: ``whole`` has all outputs as one, under no name; ``shed`` by
-    reason; ``waiting`` is now."""
-
-    model: str
-    version: str
-    whole: Comparison
-    waiting: int
-    shed: Mapping[str, int]
-
-
 class Shadows:
     """The queue, and what came of it. ``step`` does the work; whoever calls it decides on which thread."""
 
@@ -118,7 +57,7 @@ class Shadows:
         """Called when there is a shadow more, or less."""
         self.slack = Slack()
         self._lock = threading.Lock()
-        self._queue: deque[_Asked] = deque()
+        self._queue: deque[Asked] = deque()
         self._bytes, self._next = 0, 0.0
         self._shed: Counter[tuple[str, str]] = Counter()
         self._found: OrderedDict[tuple[str, int, int], tuple[dict[str, str], Comparison]] = OrderedDict()
@@ -148,7 +87,7 @@ class Shadows:
                 self._shed[shadow.model, FULL] += 1
                 return False
             self._bytes += size
-            self._queue.append(_Asked(shadow, served.number, names, *copies, size))
+            self._queue.append(Asked(shadow, served.number, names, *copies, size))
         return True
 
     def _full(self, size: int) -> bool:
@@ -167,7 +106,7 @@ class Shadows:
                 self._drop(shed=FAILED)
             return 0.0
 
-    def _step(self, asked: _Asked) -> float:
+    def _step(self, asked: Asked) -> float:
         if self._shadows.get(asked.shadow.model) is not asked.shadow:
             self._drop()  # it was ended meanwhile
             return 0.0
@@ -309,7 +248,7 @@ class Shadows:
             if shed:
                 self._shed[asked.shadow.model, shed] += 1
 
-    def _comparison(self, asked: _Asked, shadow: Served) -> Comparison:
+    def _comparison(self, asked: Asked, shadow: Served) -> Comparison:
         """Of these very two: a version that was loaded anew is another one."""
         key = asked.shadow.model, asked.number, shadow.number
         with self._lock:

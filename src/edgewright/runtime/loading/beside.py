@@ -13,7 +13,8 @@ from edgewright.core.digests import digest_bytes
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.runtime import logs
-from edgewright.runtime.experiments.shadow import Shadow, Shadows
+from edgewright.runtime.experiments.records import Shadow
+from edgewright.runtime.experiments.shadow import Shadows
 from edgewright.runtime.faults import Unsupported
 from edgewright.runtime.loading.opening import Opener
 from edgewright.runtime.loading.places import Place
