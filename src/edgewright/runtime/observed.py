@@ -57,6 +57,7 @@ class Observed:
         """Of what waits in ``_news``. One run goes on at a time, and only runs change it."""
         self._requests, self._told = 0, Counter[str]()
         self._compared: Counter[str] = Counter()
+        self._word = _word(source.name) or "model"
         self.shadow = False
         """Whether it runs beside who answers: told under a name of its own (``core.messages.observations.SHADOW``)."""
 
@@ -113,8 +114,8 @@ class Observed:
     @property
     def about(self) -> tuple[str, str]:
         """Model and bundle, as they are told."""
-        name, end = self._source.name, SHADOW if self.shadow else ""
-        return (_word(name)[: 64 - len(end)] or "model") + end, self._source.digest if self._source.golden else ""
+        name = f"{self._word[: 64 - len(SHADOW)]}{SHADOW}" if self.shadow else self._word
+        return name, self._source.digest if self._source.golden else ""
 
     def take(self) -> Observation | None:
         """All since the last time; None where that is nothing. From any thread."""
