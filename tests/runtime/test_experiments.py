@@ -235,12 +235,13 @@ def test_everything_at_once(models, tmp_path):
 
 def test_what_is_off_is_not_there(models):
     with Service.of(Settings(models)) as plain:
-        assert type(plain.desk) is Desk and plain.splits is None
+        assert type(plain.desk.at_once.__self__) is type(plain.desk.later.__self__) is Desk and plain.splits is None
+        assert plain.desk.plain and not plain.desk.shadows
     with Service.of(Settings(models, config=Config(ServerTable(cache_mb=1)))) as keeping:
-        assert type(keeping.desk) is CachingDesk
+        assert type(keeping.desk.at_once.__self__) is CachingDesk and not keeping.desk.plain
     assert Inference._ask is not SplitInference._ask
     with Runtime(models) as runtime:
-        assert type(runtime.desk) is Desk and runtime.desk.report() == {}
+        assert type(runtime.desk.at_once.__self__) is Desk and runtime.desk.report() == {}
         assert list(series(runtime.repository, None, runtime.desk.shadows)) == []
         assert float(next(iter(runtime.infer({"x": X}, key="unused").values()))[0, 1]) == 2.0
 

@@ -325,7 +325,7 @@ def test_giving_back_the_old_version_counts_as_a_pause_of_the_reload_where_it_ho
             sum(range(20_000_000))  # one call: no other thread gets to run
 
     repository = Repository()
-    Shelf(repository, SimpleNamespace(retire=lambda served, timeout_s: True))._retire(Heavy())
+    Shelf(repository, SimpleNamespace(retire=lambda served, timeout_s: True)).retire(Heavy())
     assert repository.totals.longest_pause_s > 0.01
 
 

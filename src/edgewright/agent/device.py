@@ -13,6 +13,7 @@ from edgewright.agent.effects import Outcome, done, failed, later
 from edgewright.agent.guardrails import Counts, breach, judge
 from edgewright.agent.preflight import Needs, Room, lacks, misfit
 from edgewright.agent.runtime import Runtime
+from edgewright.agent.shadowing import Shadowing
 from edgewright.agent.slots import Slots
 from edgewright.agent.sources import BUNDLE, Source
 from edgewright.agent.states import Situation, Update
@@ -43,6 +44,8 @@ class Device:
     ) -> None:  # fmt: skip
         self._state, self._slots, self._runtime, self.source = state, slots, runtime, source
         self._key_files, self._trial, self._clock = keys, trial or Trial(), clock
+        self._shadowing = Shadowing(slots, runtime, clock)
+        self._shadowed: tuple[str, Outcome] | None = None
         self._falls: Counter[str] = Counter()
         self._began: tuple[str, float, int] = "", 0.0, 0
 
@@ -100,8 +103,17 @@ class Device:
         return failed(wrong, bad=True) if wrong else done(probed_p95_ms=round(seen.p95_ms, 4))
 
     def shadow(self, now: Situation) -> Outcome:
-        """As the source does."""
-        return self.source.shadow(now)
+        """Beside what serves for as long as the release says; then as the source does."""
+        update, seconds = _update(now), _shadow_s(now)
+        if not seconds:
+            return self.source.shadow(now)
+        if self._shadowed is None or self._shadowed[0] != update.bundle:
+            outcome = self._shadowing.look(update, seconds, float(now.facts.get("promised_ms", 0.0)))
+            if outcome.verdict != "done":
+                return outcome
+            self._shadowed = update.bundle, outcome
+        outcome = self.source.shadow(now)
+        return done(**outcome.facts, **self._shadowed[1].facts) if outcome.verdict == "done" else outcome
 
     def wait(self, now: Situation) -> Outcome:
         """As the source says; then what the runtime counted so far, which the trial is compared with."""
@@ -114,7 +126,7 @@ class Device:
 
     def switch(self, now: Situation) -> Outcome:
         """The link, and a hot reload."""
-        digest = _update(now).bundle
+        digest, self._shadowed = _update(now).bundle, None
         if not self.sound(digest):  # it may have waited for days
             return failed("its files on the disk were damaged or removed; update again")
         self._slots.switch(digest)
@@ -163,6 +175,9 @@ class Device:
 
     def clear(self, now: Situation) -> Outcome:
         """Remove what is kept no more."""
+        if now.update is not None and _shadow_s(now):
+            self._shadowing.end(now.update)
+            self._shadowed = None
         self._slots.collect(now.kept)
         return done()
 
@@ -225,6 +240,10 @@ def verdict(seen: Probed, promised_ms: float, promised_bytes: float) -> str:
     if promised_bytes and seen.grown_bytes > 2 * promised_bytes + 64 * 2**20:
         return f"it takes {seen.grown_bytes:,.0f} bytes of memory, its contract promises {promised_bytes:,.0f}"
     return ""
+
+
+def _shadow_s(now: Situation) -> float:
+    return float(_update(now).details.get("shadow_s", 0.0))
 
 
 def _update(now: Situation) -> Update:

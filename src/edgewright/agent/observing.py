@@ -81,19 +81,30 @@ class Observer:
         self._state = _State.read(self._path)
         self._seek_marks()
         self._next, self._accrued = clock(), clock()
+        self._wanted = self._took = 0
+
+    def hurry(self) -> int:
+        """Have the next look take what there is, whenever it comes; a number for ``took``. From any thread."""
+        self._wanted += 1
+        return self._wanted
+
+    def took(self, number: int) -> bool:
+        """Whether all that was observed when ``hurry`` gave the number is reported, as far as the budget lets it."""
+        return self._took >= number and not self._state.waiting
 
     def look(self, collect: Collect) -> bool:
         """Take what the runtime observed, if it is time, and report what the budget allows; whether anything was. What
         cannot be taken or written down now waits for a later look: no error of the runtime or the disk is raised."""
         now, before = self._clock(), self._state.number
-        if self._accrued <= now < self._next:
+        wanted = self._wanted
+        if self._accrued <= now < self._next and wanted == self._took:
             return False
         accrued = (1 - _BURST) * collect.budget_bytes * max(now - self._accrued, 0.0) / _DAY_S
         self._accrued, self._next = now, now + min(_RETRY_S, collect.period_s)
         self._state = replace(self._state, spent_bytes=max(self._state.spent_bytes - accrued, 0.0))
         with suppress(Silent, StorageError):
             self._take()
-            self._next = now + collect.period_s
+            self._next, self._took = now + collect.period_s, wanted
         with suppress(StorageError):
             self._report(_BURST * collect.budget_bytes)
         return self._state.number > before

@@ -64,6 +64,24 @@ class Talk:
             kind = EngineError if status == 400 else Silent
             raise kind(f"the runtime does not load {name}: {told or f'status {status}'}")
 
+    def shadow(self, name: str, folder: Path | None) -> None:
+        """Have the bundle in ``folder`` run beside the model of that name, or no bundle; comes back when it does.
+        Raises EngineError when it cannot, Silent when that is the moment's fault."""
+        asked = {"model": name, "path": "" if folder is None else str(folder)}
+        status, told = self._ask("POST", "/edgewright/v1/shadows", asked, _LOAD_S)
+        if status != 200:
+            told = told.get("error") if isinstance(told, dict) else None
+            kind = EngineError if status == 400 else Silent
+            raise kind(f"the runtime cannot run it beside {name}: {told or f'status {status}'}")
+
+    def shadows(self) -> list[dict[str, Any]]:
+        """What shadows saw that were begun so."""
+        status, told = self._ask("GET", "/edgewright/v1/shadows")
+        found = told.get("shadows") if isinstance(told, dict) else None
+        if status != 200 or not isinstance(found, list):
+            raise Silent(f"the runtime tells nothing of shadows (status {status})")
+        return [one for one in found if isinstance(one, dict)]
+
     def metrics(self) -> str:
         """Its metrics' page."""
         status, raw = self._raw("GET", "/metrics", b"", _SHORT_S)

@@ -22,6 +22,7 @@ from edgewright.runtime.served import Served
 if TYPE_CHECKING:
     from edgewright.runtime.cache import Cache
     from edgewright.runtime.experiments.shadow import Shadows
+    from edgewright.runtime.labels import Labels
 
 Arrays = Mapping[str, NDArray[Any]]
 GiveUp = Callable[[], bool]
@@ -37,7 +38,14 @@ class Desk:
     cache: Cache | None = None
     """What keeps answers, and what preprocessing makes of images, where that is on."""
     shadows: Shadows | None = None
-    """What asks other versions as well, where that is on."""
+    """What asks other versions as well, where that can be."""
+    labels: Labels | None = None
+    """What remembers the classes that were answered to requests with an id: lanes hand it those."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether a request may be answered without this desk seeing it (``company``); others look at each."""
+        return type(self) is Desk
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
@@ -138,6 +146,11 @@ class Desk:
             raise answer[1]
         found: Arrays = answer[0]
         return found
+
+    def remember(self, served: Served, id: str, outputs: Arrays) -> None:
+        """Labels may come for what was answered to the request ``id``."""
+        if self.labels is not None:
+            self.labels.keep(served, id, outputs)
 
     def retire(self, served: Served, timeout_s: float) -> bool:
         """As ``Scheduler.retire``; nothing of this version is kept from then on."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+from edgewright.core.strict import parse_json
 from edgewright.core.trend import Verdict
 from edgewright.runtime.accesslog import logged_frames, logged_http
 from edgewright.runtime.diagnosis.whys import Whys
@@ -14,14 +16,19 @@ from edgewright.runtime.lanes.http import JSON, Answer, Handler, Head, Reply
 from edgewright.runtime.lanes.loop import Loop
 from edgewright.runtime.lanes.stream import Body, GiveUp
 from edgewright.runtime.metrics import Metrics
-from edgewright.runtime.oip.admin import read_object
+from edgewright.runtime.oip.admin import read_object, told_when_done
 from edgewright.runtime.oip.routes import Routes, allow
 from edgewright.runtime.served import Served
 from edgewright.runtime.service import Service
-from edgewright.runtime.tokens import MANAGE, READ
+from edgewright.runtime.tokens import INFER, MANAGE, READ
 
 OBSERVATIONS = "/edgewright/v1/observations"
 """Hands over what models did since the batch ``taken`` (``observations.Observations``)."""
+SHADOWS = "/edgewright/v1/shadows"
+"""GET: what shadows that were begun here saw. POST: ``{"model", "path", "share"?}`` begins one; ``path`` "" ends it."""
+LABELS = "/edgewright/v1/labels"
+"""Takes the right classes of earlier answers (``labels.Labels``)."""
+_LABELS_BYTES = 2**20
 
 
 class Front(Routes):
@@ -52,7 +59,45 @@ class Front(Routes):
         if head.target.partition("?")[0].rstrip("/") == OBSERVATIONS and head.method == "POST":
             allow(head, MANAGE)  # what is handed over is not counted again
             return self._observations
+        if head.target.partition("?")[0].rstrip("/") == SHADOWS and head.method in ("GET", "HEAD", "POST"):
+            allow(head, MANAGE if head.method == "POST" else READ)
+            return self._shadow if head.method == "POST" else self._shadows
+        if head.target.partition("?")[0].rstrip("/") == LABELS and head.method == "POST":
+            allow(head, INFER)
+            return self._labels
         return super()._route(head)
+
+    def _shadows(self, head: Head, body: Body, answer: Answer) -> None:
+        shadows = self._desk.shadows
+        answer((200, JSON, json.dumps({"shadows": [] if shadows is None else shadows.beside()}).encode()))
+
+    def _shadow(self, head: Head, body: Body, answer: Answer) -> None:
+        told = read_object(body)
+        model, path, share = told.get("model"), told.get("path"), told.get("share", 0.05)
+        odd = told.keys() - {"model", "path", "share"} or isinstance(share, bool) or not isinstance(share, int | float)
+        if odd or not isinstance(model, str) or not isinstance(path, str):
+            raise BadRequest(
+                'a shadow takes "model", "path" (a bundle\'s folder on this machine, "" to end it) and "share"'
+            )
+        done = told_when_done(answer, self._later)
+        if path:
+            self._control.shadow(model, Path(path), float(share), done)
+        else:
+            self._control.unshadow(model, done)
+
+    def _labels(self, head: Head, body: Body, answer: Answer) -> GiveUp:
+        raw = bytes(body[: _LABELS_BYTES + 1])
+
+        def made() -> Reply:
+            try:
+                told = parse_json(raw, _LABELS_BYTES)
+            except ValueError as error:
+                raise BadRequest(f"the request is no JSON that can be read: {error}") from error
+            if not isinstance(told, list):
+                raise BadRequest('labels are a list of {"id": "...", "label": "..."}')
+            return 200, JSON, json.dumps(self._service.labels.take(told)).encode()
+
+        return self._aside(made, answer)
 
     def _observations(self, head: Head, body: Body, answer: Answer) -> GiveUp:
         taken = read_object(body).get("taken", "")

@@ -7,6 +7,7 @@ reader that was killed before it had written it down, costs nothing. What was co
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,14 @@ class Observations:
                 while len(self._past) > _MOST_PAST:
                     del self._past[next(iter(self._past))]
 
+    def judged(self, about: tuple[str, str], labelled: int, wrong: int) -> None:
+        """The right classes of so many answers of this model and bundle (``Observed.about``) are known by now."""
+        from edgewright.core.messages import Observation
+
+        told = Observation(*about, time.time(), 0.0, {"labelled": labelled, "wrong": wrong})
+        with self._lock:
+            self._put(told)
+
     def batch(self, taken: str = "") -> tuple[str, list[dict[str, Any]]]:
         """The name of a batch and its observations as JSON values: the one before, unless that is ``taken``."""
         with self._lock:
@@ -57,17 +66,18 @@ class Observations:
 
     def _keep(self, several: tuple[Observed, ...] | list[Observed]) -> None:
         """Take what they have. Versions of the same bundle are one, over the same time."""
+        for observed in several:
+            if (new := observed.take()) is not None:
+                self._put(new)
+
+    def _put(self, new: Observation) -> None:
         from edgewright.core.messages.observations import merge
 
-        for observed in several:
-            new = observed.take()
-            if new is None:
-                continue
-            before = self._past.get((new.model, new.bundle))
-            if before is not None:
-                both = merge([before, new])
-                # Clocks are set: the time that both took lies between the longer one's and their sum.
-                end = max(one.began_s + one.seconds for one in (before, new))
-                longer = max(before.seconds, new.seconds)
-                new = replace(both, seconds=min(max(end - both.began_s, longer), both.seconds))
-            self._past[new.model, new.bundle] = new
+        before = self._past.get((new.model, new.bundle))
+        if before is not None:
+            both = merge([before, new])
+            # Clocks are set: the time that both took lies between the longer one's and their sum.
+            end = max(one.began_s + one.seconds for one in (before, new))
+            longer = max(before.seconds, new.seconds)
+            new = replace(both, seconds=min(max(end - both.began_s, longer), both.seconds))
+        self._past[new.model, new.bundle] = new

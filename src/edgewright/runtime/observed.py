@@ -31,6 +31,7 @@ _NO_TIME = {"expired", "infeasible", "overloaded"}
 _ENTRIES, _ENTRY_BYTES, _BYTES = 1024, 16 * 2**10, 256 * 2**10
 """What waits to be read, at most: runs, bytes of the answer of one, and of all."""
 _MOST_CLASSES = 256
+SHADOW = "+shadow"  # as core.messages.observations has it, which is imported when it is needed
 _NAME, _INNER = re.compile(r"[^A-Za-z0-9._+:/-]"), "._+:/-"
 """What a word of the fleet's messages does not hold, and what it does not begin with."""
 
@@ -56,6 +57,9 @@ class Observed:
         """Of what waits in ``_news``. One run goes on at a time, and only runs change it."""
         self._requests, self._told = 0, Counter[str]()
         self._compared: Counter[str] = Counter()
+        self._word = _word(source.name) or "model"
+        self.shadow = False
+        """Whether it runs beside who answers: told under a name of its own (``core.messages.observations.SHADOW``)."""
 
     def ran(self, outputs: Arrays, seconds: float, requests: int = 1) -> None:
         """A run answered so many requests. Of one such goes on at a time, as the scheduler sees to it."""
@@ -87,19 +91,31 @@ class Observed:
             for _ in range(requests if scores is not None else 0):
                 self._now.gave(scores)  # type: ignore[arg-type]
 
-    def compare(self, first: Arrays, mine: Arrays) -> None:
-        """What another version answered, and this one as its shadow. Answers of other shapes are not compared."""
-        a, b = first.get(self.output), mine.get(self.output)
-        if a is None or b is None:
-            return
+    def compare(self, first: Arrays, mine: Arrays) -> tuple[int, int]:
+        """What another version answered, and this one as its shadow: rows that were compared, and those that disagreed.
+        Answers of other shapes are not compared."""
+        one, other = self.classes(first), self.classes(mine)
+        if one is None or other is None or one.shape != other.shape:
+            return 0, 0
+        disagreed = int((one != other).sum())
+        with self._lock:
+            self._compared["compared"] += one.size
+            self._compared["disagreed"] += disagreed
+        return one.size, disagreed
+
+    def classes(self, outputs: Arrays) -> NDArray[np.int64] | None:
+        """The class of each row (n,), NOBODY where none is answered; None for no classification."""
+        scores = outputs.get(self.output)
         try:
-            one, other = self.rule.classes(a), self.rule.classes(b)
+            return None if scores is None else self.rule.classes(scores)
         except ValueError:
-            return
-        if one.shape == other.shape:
-            with self._lock:
-                self._compared["compared"] += one.size
-                self._compared["disagreed"] += int((one != other).sum())
+            return None
+
+    @property
+    def about(self) -> tuple[str, str]:
+        """Model and bundle, as they are told."""
+        name = f"{self._word[: 64 - len(SHADOW)]}{SHADOW}" if self.shadow else self._word
+        return name, self._source.digest if self._source.golden else ""
 
     def take(self) -> Observation | None:
         """All since the last time; None where that is nothing. From any thread."""
@@ -125,8 +141,7 @@ class Observed:
         for index, n in done.classes.most_common(_MOST_CLASSES):
             classes[self._named(index)] += n
         found = {"requests": 0, "errors": 0, **found}
-        model, bundle = _word(self._source.name) or "model", self._source.digest if self._source.golden else ""
-        return Observation(model, bundle, began_s, min(now - since, LONGEST_S), found, dict(classes), series)
+        return Observation(*self.about, began_s, min(now - since, LONGEST_S), found, dict(classes), series)
 
     def _counted(self) -> Counter[str]:
         """What was counted since the last time here and in the statistics; what would be negative waits."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Runtime(Closing):
         told = Config() if config is None else load_config(Path(config))
         self._service = service = Service.of(Settings(Path(path), config=told))
         self.repository, self.desk, self._splits = service.repository, service.desk, service.splits
-        self.scheduler = self.desk.scheduler
+        self.scheduler, self._labels = self.desk.scheduler, service.labels
         try:
             service.loader.start()
         except BaseException:
@@ -37,13 +37,15 @@ class Runtime(Closing):
 
     def infer(
         self, inputs: Mapping[str, Any], model: str = "", *, deadline_ms: float | None = None, priority: int = 0,
-        key: str | int | None = None,
+        key: str | int | None = None, id: str = "",
     ) -> Arrays:  # fmt: skip
         """The outputs by name. ``inputs``: arrays by name; a model whose bundle declares a preprocessing also takes a
         JPEG, PNG or BMP file's bytes, or a list of them, and then answers with classes besides.
 
         ``model``: which one, where several are served; ``name:version`` for one version.
         ``key``: equal keys are answered by the same version, where versions share the requests.
+
+        ``id``: names the request, so that the right classes can be told later (``label``).
 
         ``deadline_ms`` and ``priority`` (1 is the most urgent): what the configuration says, where they are not given.
 
@@ -59,9 +61,17 @@ class Runtime(Closing):
                 splits = self._splits
                 served = splits.find(name, version, key) if splits else self.repository.find(name, version)
                 asked = inputs if served.pipeline is None else served.pipeline.arrays(inputs)
-                return self.desk.wait(served, asked, timeout_s, priority)
+                outputs = self.desk.wait(served, asked, timeout_s, priority)
             except Gone:  # replaced just now: its successor answers
                 continue
+            if id:
+                self.desk.remember(served, id, outputs)
+            return outputs
+
+    def label(self, labels: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+        """The right classes of earlier requests: ``{"id": ..., "label": ...}``, as ``Labels.take`` has them, which says
+        what became of them. They are told with the observations. Raises BadRequest."""
+        return self._labels.take(labels)
 
     def close(self) -> None:
         """Finish what waits, and close every model."""

@@ -13,6 +13,7 @@ from edgewright.runtime.experiments.desk import ShadowDesk
 from edgewright.runtime.experiments.plan import planned
 from edgewright.runtime.experiments.shadow import Shadows
 from edgewright.runtime.experiments.splits import Splits
+from edgewright.runtime.labels import Labels
 from edgewright.runtime.lanes.limits import Limits
 from edgewright.runtime.loading.loader import Loader
 from edgewright.runtime.loading.opening import Settings
@@ -45,13 +46,18 @@ class Service(Closing):
         repository, scheduler = Repository(), Scheduler(spare_cores())
         cache = Cache.of_megabytes(config.server.cache_mb)
         desk = Desk(scheduler) if cache is None else CachingDesk(scheduler, cache)
-        if shadows:
-            desk = ShadowDesk(desk, Shadows(repository.find_version, scheduler, shadows))
-        desk = safe_desk(desk, config)
+        desk = safe_desk(ShadowDesk(desk, Shadows(repository.find_version, scheduler, shadows)), config)
+        desk.labels = Labels(repository.observations)
         drawing = Splits(repository, splits) if splits else None
         loader = Loader(repository, desk, settings)
         regions = Regions(most_bytes=config.limits.body_bytes) if shared else None
         return cls(repository, desk, loader, drawing, regions, config.server, config.limits)
+
+    @property
+    def labels(self) -> Labels:
+        """What holds labels against answers."""
+        assert self.desk.labels is not None  # noqa: S101 - ``of`` set it
+        return self.desk.labels
 
     def shares(self, name: str, version: str = "") -> dict[str, float]:
         """Which versions may answer requests for this model and version, and how much of them; {}: the one that the

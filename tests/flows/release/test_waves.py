@@ -9,21 +9,25 @@ from hypothesis import strategies as st
 from edgewright.flows.release import (
     Change,
     Device,
+    Installs,
     Member,
     Move,
     Now,
     Order,
     Policy,
+    Reading,
     Report,
     Rollout,
     Verdict,
     Window,
     allowed,
     installs,
+    judge,
     overdue,
     parse_waves,
     reported,
     settle,
+    share,
 )  # fmt: skip
 
 START = 1_700_000_000.0
@@ -262,6 +266,42 @@ def test_everyone_fetches_ahead_and_only_waves_switch():
     assert fleet.states == "oooooooooo"
     fleet.told("staged")
     assert fleet.states == "wwssssssss" and installs(fleet.rollout, fleet.rows.values()).offered == 2
+
+
+def judged(disagreed, rows=500, devices=2):
+    after = {"disagreement": share(disagreed, rows)} if rows else {}
+    readings = [Reading(f"d{i}", "canary", after=after) for i in range(devices)]
+    return judge(Installs(devices, 0, 0, 0, devices, 0.02), readings)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "told"),
+    [
+        (judged(5), "wave", None), (judged(0, 0), "wave", None),
+        (judged(25), "paused", "chooses otherwise than what serves on 5% of shadowed inputs on 2 devices"),
+        (judged(250), "rolled_back", "on shadowed inputs"),
+    ],
+    ids=["agree", "nothing was asked", "doubt", "proof"],
+)  # fmt: skip
+def test_a_wave_switches_only_once_its_shadows_were_judged(verdict, state, told):
+    fleet = Fleet(shadow_s=1800.0, state="staging")
+    fleet.go()
+    assert all(m.lease_until == fleet.at + 900 + 1800 for m in fleet.rows.values() if m.lease_until)
+    fleet.told("staged")
+    fleet.go(verdict if state == "wave" else ADVANCE)
+    assert not any(m.switched for m in fleet.rows.values()), "this look was before their last word"
+    fleet.go(None, 60)
+    assert (fleet.where, fleet.states) == ("0 offer", "ss........"), "and nobody looked since"
+    fleet.go(verdict, 60)
+    assert fleet.rollout.state == state
+    assert any(m.switched for m in fleet.rows.values()) is (state == "wave")
+    if told is not None:
+        assert told in fleet.decisions[-1].why and fleet.decisions[-1].evidence["findings"]
+    if state == "paused":
+        fleet.go(verdict, 60)
+        assert not any(m.switched for m in fleet.rows.values())
+        fleet.order("resume")
+        assert fleet.states == "ww........", "a person has seen it"
 
 
 def test_a_newer_rollout_takes_over_but_not_from_a_way_back():

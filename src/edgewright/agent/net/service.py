@@ -40,7 +40,7 @@ from edgewright.core.messages import Event, Facts, Status
 from edgewright.core.notify import notify
 
 REPORTS, LOG = "reports", "agent.log"
-_IDLE_S, _HUNG_S, _LOG_BYTES = 30.0, 3600.0, 512 * 1024
+_IDLE_S, _HUNG_S, _TOLD_S, _LOG_BYTES = 30.0, 3600.0, 120.0, 512 * 1024
 _STAYS = frozenset({"idle", "waiting", "trial", "rolling_back"})
 """States that the hub waits for: what lies between them is told when it lasts."""
 _log = logging.getLogger("edgewright.agent")
@@ -64,10 +64,13 @@ class Service(Closing):
         self._facts = facts_here(state, enrolment.target, enrolment.labels)
         self.agent: Agent | None = None
         self.link = Link(self.line, self.wishes, self, self._heard, self.happened, wait_s)
-        self.source = HubSource(self.line, self.wishes, self.link, self._unwanted, None, most_bytes_s)
+        self.source = HubSource(
+            self.line, self.wishes, self.link, self._unwanted, most_bytes_s=most_bytes_s, told=self._told_all
+        )
         self.agent = Agent(state, self.source, trial=trial, options=options, told=self._told)
         runtime, slots = self.agent.runtime, self.agent.slots
-        observer = Observer(runtime.talk, self.reports, time.monotonic)
+        self._observer = observer = Observer(runtime.talk, self.reports, time.monotonic)
+        self._hurried: tuple[int, float] | None = None
         collector = Collector(state, self._logs, self._diagnostics)
         self.teller = Teller(self.link, self.reports, observer, collector, self._tick)
         keys = state / "keys"
@@ -224,7 +227,22 @@ class Service(Closing):
         with contextlib.suppress(EdgewrightError):
             bundle = now.update.bundle if now.update is not None else ""
             event(self.reports, Event(self.line.clock_s, now.state, bundle, now.reason[:500]))
+        if now.state == "abandoned":
+            self._observer.hurry()  # what a shadow saw is told with why it was ended
         self.teller.changed(passing=now.state not in _STAYS)
+
+    def _told_all(self) -> bool:
+        """Whether the hub took all that was observed when this was asked first; after two minutes whatever it took, for
+        the day's budget may be spent."""
+        if self._hurried is None:
+            self._hurried = self._observer.hurry(), time.monotonic()
+        number, since = self._hurried
+        self.teller.nudge()
+        told = self._observer.took(number) and not self.reports.batch(1)
+        if not told and time.monotonic() < since + _TOLD_S:
+            return False
+        self._hurried = None
+        return True
 
     def _heard(self) -> None:
         """The hub answered a poll."""

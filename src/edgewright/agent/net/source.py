@@ -42,18 +42,19 @@ class Synced(Protocol):
 
 class HubSource:
     """Of an enrolled device. ``stopped``: whether what is being fetched is wanted no more; ``local``: seconds since
-    local midnight; ``most_bytes_s``: of downloads, whatever the hub allows (0: as the hub says). Updates that somebody
-    brought by hand (``details["path"]``) are taken from there."""
+    local midnight; ``most_bytes_s``: of downloads, whatever the hub allows (0: as the hub says); ``told``: whether the
+    hub took all that was observed until now. Updates that somebody brought by hand (``details["path"]``) are taken from
+    there."""
 
     def __init__(
         self, line: Line, wishes: Wishes, link: Synced, stopped: Callable[[], bool] = lambda: False,
-        local: Callable[[], float] | None = None, most_bytes_s: int = 0,
+        local: Callable[[], float] | None = None, most_bytes_s: int = 0, told: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
         self._line, self._wishes, self._link, self._most_bytes_s = line, wishes, link, most_bytes_s
         self._pace = Pace(stopped, self._limit)
         self._state, self._slots = line.state, Slots(line.state)
         self._local, self._files = local or _local_s, FileSource()
-        self._jitter, self._wrong = Jitter(line.draw), Counter[str]()
+        self._jitter, self._wrong, self._told = Jitter(line.draw), Counter[str](), told
 
     def metadata(self, now: Situation) -> Outcome:
         """Refreshed, verified, and the bundle looked up in it by its manifest's digest."""
@@ -122,8 +123,9 @@ class HubSource:
         return done(delta_failed=why[:200])
 
     def shadow(self, now: Situation) -> Outcome:
-        """Nothing: the runtime takes a shadow at its start only, and what serves is not stopped for one."""
-        return done()
+        """After it: until the hub was told what was observed, so that it knows before it says to switch."""
+        shadowed = float(_update(now).details.get("shadow_s", 0.0)) > 0 and not _by_hand(now)
+        return done() if not shadowed or self._told() else later("the hub has not heard of the shadow yet", _OFTEN_S)
 
     def wait(self, now: Situation) -> Outcome:
         """Until the hub says to switch, and the device's window is open."""

@@ -17,6 +17,8 @@ from edgewright.core.sketches import Bins, Sketch
 
 MOST_COUNTERS, MOST_SERIES, MOST_CLASSES = 64, 96, 256
 LONGEST_S = 400 * 86400.0
+SHADOW = "+shadow"
+"""How the name of a model ends that ran beside the one that answered: nobody got its answers."""
 _LARGEST_INDEX = 40_000  # of a bin: 1.02^40000 is beyond float64
 
 
@@ -73,8 +75,9 @@ class Series:
 class Observation:
     """``model``: its name on the device, ``bundle``: digest of what served it ("": not from a bundle). ``began_s``: the
     device's clock, s since 1970, whatever it is; ``seconds``: how long. ``counters``: events by name (``requests``,
-    ``errors``, ``missed``); ``classes``: predictions by label; ``series``: numbers by name (``latency_ms``,
-    ``confidence``, ``agreement``, an input's column)."""
+    ``errors``, ``missed``; ``labelled`` and ``wrong`` answers; of a shadow ``compared`` and ``disagreed`` rows);
+    ``classes``: predictions by label; ``series``: numbers by name (``latency_ms``, ``confidence``, ``agreement``, an
+    input's column)."""
 
     model: str
     bundle: str
@@ -83,6 +86,11 @@ class Observation:
     counters: Mapping[str, int] = field(default_factory=dict)
     classes: Mapping[str, int] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
+
+    @property
+    def shadow(self) -> bool:
+        """Whether the bundle ran beside what answered."""
+        return self.model.endswith(SHADOW)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value."""

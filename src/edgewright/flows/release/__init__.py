@@ -13,7 +13,7 @@ numbers of what it observed (or `share`, `shares`, `doubt_of` and `Series`, by h
 
 from edgewright.core.doubt import DoubtCurve, fit_doubt
 from edgewright.flows.release.decision import Decision
-from edgewright.flows.release.gates import Budget, Finding, Verdict, judge
+from edgewright.flows.release.gates import SHADOWED, Budget, Finding, Verdict, doubted, judge
 from edgewright.flows.release.installs import Installs
 from edgewright.flows.release.members import installs, reported
 from edgewright.flows.release.membership import BLUE_GREEN, Place, Size, draw, extend, parse_waves, ramp
@@ -25,8 +25,8 @@ from edgewright.flows.release.series import Reading, Series, share, shares
 from edgewright.flows.release.waves import Now, allowed, overdue, settle
 
 __all__ = [
-    "BLUE_GREEN", "METRICS", "Budget", "Change", "Decision", "Device", "DoubtCurve", "Finding", "Installs",
+    "BLUE_GREEN", "METRICS", "SHADOWED", "Budget", "Change", "Decision", "Device", "DoubtCurve", "Finding", "Installs",
     "Member", "Metric", "Move", "Now", "Order", "Place", "Policy", "Reading", "Report", "Rollout", "Series", "Size",
-    "Verdict", "Window", "allowed", "doubt_of", "draw", "expecting", "extend", "fit_doubt", "installs", "judge",
-    "overdue", "parse_waves", "ramp", "readings", "reported", "settle", "share", "shares",
+    "Verdict", "Window", "allowed", "doubt_of", "doubted", "draw", "expecting", "extend", "fit_doubt", "installs",
+    "judge", "overdue", "parse_waves", "ramp", "readings", "reported", "settle", "share", "shares",
 ]  # fmt: skip

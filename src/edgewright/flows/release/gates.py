@@ -26,6 +26,8 @@ SUSPICION = math.log(10)
 TOLERANCE = 3.0
 """Margins within which a gate wants to know the shift before it advances, while waiting can still help."""
 DRIFT_ALPHA = 0.01
+SHADOWED = "disagreement"
+_LIKELIER = math.log(2)
 _DISPLAY_ALPHA = 0.1
 
 
@@ -110,6 +112,19 @@ def judge(
         "installs": failing.to_json(), "findings": [finding.to_json() for finding in every], "drifts": list(drifts),
     }  # fmt: skip
     return Verdict(action, why, total, -math.log(alpha), every, drifts, evidence)
+
+
+def doubted(verdict: Verdict) -> str:
+    """Why a wave whose devices ran the release in their shadows is not to switch without a person, "" for nothing: it
+    is twice as likely that they disagree more than is benign as that they do not."""
+    for one in verdict.findings:
+        if one.metric == SHADOWED and one.log_e >= _LIKELIER:
+            margin = verdict.evidence.get("margins", {}).get(SHADOWED, 0.0)
+            return (
+                f"the release chooses otherwise than what serves on {100 * one.shift:.2g}% of shadowed inputs on "
+                f"{one.canaries} devices; {100 * margin:.2g} points are benign"
+            )
+    return ""
 
 
 def _choose(

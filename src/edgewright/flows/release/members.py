@@ -30,7 +30,7 @@ def expiries(members: Iterable[Member], now: float, up_since: float, lease_s: fl
 
 def offers(rollout: Rollout, members: Iterable[Member], devices: Devices, now: float, last: int) -> Iterator[Change]:
     """Offers, first ones and new attempts, to devices of waves up to ``last`` that are there to take them."""
-    lease = now + rollout.policy.lease_s
+    lease = now + rollout.lease_s
     for one in members:
         if one.wave > last or not askable(rollout, one, devices):
             continue
@@ -55,8 +55,11 @@ def askable(rollout: Rollout, member: Member, devices: Devices) -> bool:
 
 
 def switches(rollout: Rollout, members: Iterable[Member], devices: Devices, now: float) -> Iterator[Change]:
-    """Devices of the waves so far that have staged the release and are in their maintenance window."""
+    """Devices of the waves so far that have staged the release and are in their maintenance window; none while a wave
+    is offered a release that is shadowed: first it is judged."""
     window, lease = rollout.policy.window, now + rollout.policy.lease_s
+    if rollout.shadowing:
+        return
     for one in members:
         device = devices.get(one.device, Device(online=False))
         if one.state != "staged" or one.wave > rollout.wave or not device.online or device.busy:

@@ -48,7 +48,8 @@ class Metric:
         """An amount in words: points for shares, per cent for latency."""
         if self.unit == "log":
             return f"{100 * math.expm1(abs(amount)):.3g}%"
-        return f"{100 * abs(amount):.2g} points"
+        points = 100 * abs(amount)
+        return f"{points:.2g} points" if points < 10 else f"{points:.0f} points"
 
 
 INSTALL_WEIGHT = 0.1

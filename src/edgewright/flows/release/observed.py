@@ -26,6 +26,7 @@ def readings(observation: Observation, curve: DoubtCurve | None = None) -> dict[
     found = {
         "errors": _share(counters, "errors", "requests"),
         "disagreement": _share(counters, "disagreed", "compared"),
+        "wrong": _share(counters, "wrong", "labelled"),
     }
     # Of all rows that were given a class: those of rare classes may have been left out.
     answered = max(counters.get("predictions", 0), sum(observation.classes.values()))

@@ -38,7 +38,8 @@ class Order:
 class Rollout:
     """``since``: when it came into its state and phase (s since 1970). ``order`` waits to be carried out.
 
-    ``needs`` and ``conflicts``: names of releases that a device must have, or must not have.
+    ``needs`` and ``conflicts``: names of releases that a device must have, or must not have. ``shadow_s``: how long it
+    runs beside what serves on each device before a wave may switch; 0: not at all.
     """
 
     id: str
@@ -54,6 +55,17 @@ class Rollout:
     reverting: OnHalt = "hold"
     needs: frozenset[str] = frozenset()
     conflicts: frozenset[str] = frozenset()
+    shadow_s: float = 0.0
+
+    @property
+    def lease_s(self) -> float:
+        """How long a device may take to stage the release: what a shadow takes comes on top of the policy's."""
+        return self.policy.lease_s + self.shadow_s
+
+    @property
+    def shadowing(self) -> bool:
+        """Whether the wave is in its devices' shadows still, and nobody may switch."""
+        return self.shadow_s > 0 and self.state == "wave" and self.phase == "offer"
 
 
 @dataclass(frozen=True)

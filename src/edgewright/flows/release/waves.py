@@ -3,6 +3,7 @@
     draft > approval > awaiting_signature > staging > wave n { offer > activate > soak > gate } > completed
     wave <> paused     wave > halted > rolling_back > rolled_back     any before wave > cancelled     any > superseded
 
+Where a release is shadowed nobody switches while a wave is in ``offer``: what the shadows said is judged first.
 Every action is a whole new row, so carrying it out twice is the same as once, and whoever finds rows half written goes
 on from them: ``settle`` on what ``settle`` made gives nothing new.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgewright.flows.release.decision import Decision
-from edgewright.flows.release.gates import Verdict
+from edgewright.flows.release.gates import Verdict, doubted
 from edgewright.flows.release.members import (
     Devices,
     Members,
@@ -169,7 +170,8 @@ def _phase(rollout: Rollout, members: Members, now: Now) -> Move | None:
     if rollout.phase in ("offer", "activate"):
         coming = sum((m.state == "waiting" and askable(rollout, m, now.devices)) or m.state == "offered" for m in asked)
         if rollout.phase == "offer" and not coming and away < len(own):
-            return Move(replace(rollout, phase="activate", since=now.at))
+            made = replace(rollout, phase="activate", since=now.at)
+            return _shadowed(rollout, own, made, now) if rollout.shadowing else Move(made)
         busy = coming + sum(m.state in ("staged", "switching") or retryable(m) for m in asked)
         if rollout.phase == "activate" and not busy and away <= QUORUM * len(own):
             return Move(replace(rollout, phase="soak", since=now.at))
@@ -185,6 +187,18 @@ def _phase(rollout: Rollout, members: Members, now: Now) -> Move | None:
         made = replace(rollout, state="paused", since=now.at)
         return Move(made, _decision("pause", rollout, now, now.verdict.why, "gate", now.verdict.evidence))
     return None
+
+
+def _shadowed(rollout: Rollout, own: Iterable[Member], made: Rollout, now: Now) -> Move | None:
+    """Whether a wave may switch, by what its devices' shadows said. Evidence that they disagree too much, though it is
+    no proof (a proof halts), is for a person: who resumes has the wave switch."""
+    if now.verdict is None or any(m.since >= now.at for m in own):
+        return None  # the look must be a later one than the last device's word
+    if why := doubted(now.verdict):
+        return Move(
+            replace(made, state="paused"), _decision("pause", rollout, now, why, "gate", now.verdict.evidence)
+        )  # fmt: skip
+    return Move(made)
 
 
 def _advance(rollout: Rollout, now: Now, why: str, by: str, evidence: Mapping[str, Any] | None = None) -> Move:

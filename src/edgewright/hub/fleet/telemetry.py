@@ -23,12 +23,12 @@ from edgewright.hub.fleet import watches
 from edgewright.hub.fleet.packing import find, pack, put
 from edgewright.hub.fleet.plain import plain
 from edgewright.hub.fleet.tables import Contribution, Device, Happening, Ledger, Period
-from edgewright.hub.fleet.watches import Watched, unwatch, watch, watched
+from edgewright.hub.fleet.watches import Watched, shadowed, unwatch, watch, watched
 from edgewright.hub.ids import new_id
 from edgewright.monitoring import rollup
 from edgewright.monitoring.seen import Seen
 
-__all__ = ["Watched", "take", "unwatch", "watch", "watched"]
+__all__ = ["Watched", "shadowed", "take", "unwatch", "watch", "watched"]
 
 MOST_PAIRS = 64
 """Models and bundles of which one device has rollups."""

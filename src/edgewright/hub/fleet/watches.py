@@ -7,14 +7,14 @@ unwatch(session, id)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select
 
 from edgewright.core.messages import Observation
-from edgewright.core.messages.observations import merge
+from edgewright.core.messages.observations import SHADOW, merge
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet.packing import pack_by_bundle, unpack, unpack_by_bundle
 from edgewright.hub.fleet.tables import Period, Watch
@@ -24,6 +24,7 @@ PAST = timedelta(days=7)
 _AT_ONCE = 100
 _AT_START = 100
 _MOST_BUNDLES = 8
+_NAMES = 500  # in one statement: SQLite takes 32,766 parameters
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,18 @@ def watched(session: Scoped, id: str) -> Iterator[Watched]:
         yield Watched(row.device, before, after, row.before is not None)
 
 
+def shadowed(session: Scoped, devices: Collection[str], bundles: Collection[str]) -> dict[tuple[str, str], Observation]:
+    """What these devices told of these bundles while they ran in their shadows, by device and bundle."""
+    found: dict[tuple[str, str], list[Observation]] = {}
+    wanted = sorted(devices)
+    for start in range(0, len(wanted), _NAMES):
+        mine = Period.device.in_(wanted[start : start + _NAMES]), Period.bundle.in_(bundles)
+        query = select(Period.device, Period.bundle, Period.told).where(*mine, Period.model.endswith(SHADOW))
+        for device, bundle, data in session.execute(query):
+            found.setdefault((device, bundle), []).append(Rollup.from_json(unpack(data)).told)
+    return {key: merge(parts) for key, parts in found.items()}
+
+
 def unwatch(session: Scoped, id: str) -> None:
     """No more."""
     session.execute(delete(Watch).where(Watch.id == id), execution_options={"synchronize_session": False})
@@ -92,5 +105,6 @@ def unwatch(session: Scoped, id: str) -> None:
 def _by_bundle(told: Iterable[Observation]) -> dict[str, Observation]:
     groups: dict[str, list[Observation]] = {}
     for one in told:
-        groups.setdefault(one.bundle, []).append(one)
+        if not one.shadow:  # who answered is looked at, not who ran beside
+            groups.setdefault(one.bundle, []).append(one)
     return {bundle: merge(parts) for bundle, parts in groups.items()}

@@ -56,6 +56,12 @@ class Around:
         """Whether the published update metadata names the bundle."""
         return library.signed(session, digest)
 
+    def shadowed(
+        self, session: Scoped, devices: Collection[str], bundles: Collection[str]
+    ) -> dict[tuple[str, str], Observation]:
+        """What these devices told of these bundles while they ran in their shadows, by device and bundle."""
+        return telemetry.shadowed(session, devices, bundles)
+
     def watch(self, session: Scoped, name: str, devices: Iterable[str], since: datetime, now: datetime) -> None:
         """Merge what these devices tell after ``since``."""
         telemetry.watch(session, name, devices, since, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +63,7 @@ def look(session: Scoped, around: Around, row: Rollout, now: datetime) -> Look:
     ones, rollout = rows.members(session, row.id), rows.rollout_of(row)
     evidence = _Evidence(session, around)
     pairs: Counter[tuple[str, str]] = Counter()
-    readings = []
+    readings: dict[str, rules.Reading] = {}
     for seen in around.watched(session, row.watch) if row.watch else ():
         one = ones.get(seen.device)
         if one is None or not seen.filled:
@@ -75,13 +75,16 @@ def look(session: Scoped, around: Around, row: Rollout, now: datetime) -> Look:
         if canary:
             pairs[new, old] += 1
         after, before = seen.after.get(new), seen.before.get(old)
-        readings.append(
-            rules.Reading(
-                one.row.device, "canary" if canary else "control", one.stratum,
-                {} if before is None else around.readings(before, evidence.of(old)),
-                {} if after is None else around.readings(after, evidence.of(new)),
-            )
+        readings[seen.device] = rules.Reading(
+            one.row.device, "canary" if canary else "control", one.stratum,
+            {} if before is None else around.readings(before, evidence.of(old)),
+            {} if after is None else around.readings(after, evidence.of(new)),
         )  # fmt: skip
+    for device, told in _shadows(session, around, row, ones).items():
+        one = ones[device]
+        pairs[one.bundle, one.ran] += device not in readings
+        mine = readings.get(device) or rules.Reading(device, "canary", one.stratum)
+        readings[device] = replace(mine, arm="canary", after={**mine.after, rules.SHADOWED: told})
     expected: dict[str, float] = {}
     if pairs:
         (new, old), _ = pairs.most_common(1)[0]
@@ -89,8 +92,19 @@ def look(session: Scoped, around: Around, row: Rollout, now: datetime) -> Look:
     counts = rules.installs(rollout, (one.row for one in ones.values()))
     # What never can be known is not waited for: a first release has no past, one to all at once nobody beside it.
     late = rules.overdue(rollout, now.timestamp()) or not _comparable(row, ones)
-    verdict = rules.judge(counts, readings, row.wave, rules.expecting(expected), rules.Budget(), late)
+    verdict = rules.judge(counts, readings.values(), row.wave, rules.expecting(expected), rules.Budget(), late)
     return Look(verdict, row.wave, row.watch, row.watched)
+
+
+def _shadows(session: Scoped, around: Around, row: Rollout, ones: Mapping[str, One]) -> dict[str, rules.Series]:
+    """How often the release disagreed with what serves on devices that have been offered it: also on those that gave it
+    up for that."""
+    if not row.plan["shadow_s"]:
+        return {}
+    asked = [d for d, one in ones.items() if one.row.wave <= row.wave and one.row.attempt]
+    told = around.shadowed(session, _some(asked, ones, f"{row.id}/{row.wave}/shadows"), list(row.bundles))
+    made = {device: around.readings(seen, {}).get(rules.SHADOWED) for (device, _), seen in told.items()}
+    return {device: series for device, series in made.items() if series is not None}
 
 
 def watch(session: Scoped, around: Around, row: Rollout, ones: Mapping[str, One], now: datetime, anew: bool) -> None:

@@ -124,6 +124,7 @@ def rollout_of(row: Rollout) -> rules.Rollout:
     return rules.Rollout(
         row.id, policy_of(row.policy), state, row.wave, phase, row.since, len(row.approvals), row.signed, order,
         row.superseded_by, reverting, frozenset(row.needs), frozenset(row.conflicts),
+        float(row.plan["shadow_s"]),
     )  # fmt: skip
 
 

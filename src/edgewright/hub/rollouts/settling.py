@@ -85,7 +85,7 @@ class Settler:
     def _rules(
         self, row: Rollout, rollout: rules.Rollout, world: _World, signed: bool, verdict: rules.Verdict | None
     ) -> tuple[rules.Rollout, dict[str, rules.Member], list[Action]]:
-        at, lease = self.now.timestamp(), rollout.policy.lease_s
+        at, lease = self.now.timestamp(), rollout.lease_s
         known = {device: self._heard(row, one, lease) for device, one in world.ones.items()}
         if row.state == "completed" and row.superseded_by:
             let = {change.member.device: change.member for change in released(known.values(), at)}

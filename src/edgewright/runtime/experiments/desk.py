@@ -1,4 +1,7 @@
-"""A desk with shadows: answers as the desk behind it does, and lets shadows have copies. One thread runs them."""
+"""A desk with shadows: answers as the desk behind it does, and lets shadows have copies. One thread runs them.
+
+While there are no shadows it is on no path: its methods are those of the desk behind.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,24 @@ class ShadowDesk(Desk):
         self.shadows: Shadows = shadows
         self._offered, self._open, self._news = threading.Condition(), True, False
         self._thread = threading.Thread(target=self._work, name="edgewright-shadows", daemon=True)
-        self._thread.start()
+        shadows.changed = self._attend
+        self._attend()
+
+    def _attend(self) -> None:
+        """Stand between callers and the desk behind as long as there are shadows."""
+        if not self.shadows:
+            vars(self).update(at_once=self._behind.at_once, later=self._behind.later)
+            return
+        for name in ("at_once", "later"):
+            vars(self).pop(name, None)
+        with self._offered:
+            if self._open and not self._thread.is_alive():
+                self._thread.start()
+
+    @property
+    def plain(self) -> bool:
+        """As the desk's."""
+        return not self.shadows and self._behind.plain
 
     def at_once(self, served: Served, inputs: Arrays, timeout_s: float | None = None) -> Arrays | None:
         """As the desk behind."""
@@ -55,14 +75,16 @@ class ShadowDesk(Desk):
 
     def report(self) -> dict[str, Any]:
         """What the shadows saw, and what the desk behind tells."""
-        return {"shadows": self.shadows.report(), **self._behind.report()}
+        told = self.shadows.report()
+        return {**({"shadows": told} if told else {}), **self._behind.report()}
 
     def close(self) -> None:
         """Stop the shadows, then as the desk behind."""
         with self._offered:
             self._open = False
             self._offered.notify()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._behind.close()
 
     def _asked(self, served: Served, timeout_s: float | None, came: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgewright.runtime.config import ALL, Config
-from edgewright.runtime.experiments.shadow import Shadow
+from edgewright.runtime.experiments.records import Shadow
 from edgewright.runtime.experiments.split import Split
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgewright.runtime.experiments.shadow import Shadows, Totals
+from edgewright.runtime.experiments.records import Totals
+from edgewright.runtime.experiments.shadow import Shadows
 from edgewright.runtime.experiments.splits import Splits
 from edgewright.runtime.metrics import Family, Labels, Sample, summary
 from edgewright.runtime.repository import Repository

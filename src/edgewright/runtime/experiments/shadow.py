@@ -13,7 +13,6 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from sys import getsizeof
 from typing import Any
 
@@ -23,7 +22,9 @@ from numpy.typing import NDArray
 from edgewright.core.errors import EngineError, InputError
 from edgewright.runtime import logs
 from edgewright.runtime.experiments.comparison import Comparison
+from edgewright.runtime.experiments.records import Asked, Beside, Shadow, Totals
 from edgewright.runtime.experiments.slack import Slack
+from edgewright.runtime.faults import Fault
 from edgewright.runtime.scheduling.batches import rows
 from edgewright.runtime.scheduling.line import NEVER
 from edgewright.runtime.scheduling.scheduler import Scheduler
@@ -40,52 +41,6 @@ _PAIRS = 4
 """Pairs of versions whose comparisons are kept, the latest ones."""
 
 
-@dataclass(frozen=True)
-class Shadow:
-    """``version`` of ``model`` is asked what other versions answered, for at most ``share`` of one core's time."""
-
-    model: str
-    version: str
-    share: float = 0.05
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.version, str) or not self.version:
-            raise InputError(f"the shadow of {self.model!r} names no version in quotes; write it as version = '2'")
-        if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 < self.share <= 0.5:
-            raise InputError(f"the share of {self.model!r}'s shadow lies between 0 and 0.5, not {self.share!r}")
-
-    @classmethod
-    def from_toml(cls, model: str, told: Mapping[str, Any]) -> Shadow:
-        """From ``{version, share?}``. Raises InputError."""
-        if not isinstance(told, Mapping) or "version" not in told or told.keys() - {"version", "share"}:
-            raise InputError(f"the shadow of {model!r} is written as shadow = {{ version = '2', share = 0.05 }}")
-        return cls(model, **told)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A request that was answered by version ``number``, with copies of what was asked and told."""
-
-    shadow: Shadow
-    number: int
-    names: dict[str, str]
-    inputs: Arrays
-    outputs: Arrays
-    size: int
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What the shadow ``version`` of ``model`` did: ``whole`` has all outputs as one, under no name; ``shed`` by
-    reason; ``waiting`` is now."""
-
-    model: str
-    version: str
-    whole: Comparison
-    waiting: int
-    shed: Mapping[str, int]
-
-
 class Shadows:
     """The queue, and what came of it. ``step`` does the work; whoever calls it decides on which thread."""
 
@@ -97,9 +52,12 @@ class Shadows:
         self._shadows = {shadow.model: shadow for shadow in shadows}
         if len(self._shadows) != len(shadows):
             raise InputError("a model has two shadows; keep one")
+        self._beside: dict[str, Beside] = {}
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there is a shadow more, or less."""
         self.slack = Slack()
         self._lock = threading.Lock()
-        self._queue: deque[_Asked] = deque()
+        self._queue: deque[Asked] = deque()
         self._bytes, self._next = 0, 0.0
         self._shed: Counter[tuple[str, str]] = Counter()
         self._found: OrderedDict[tuple[str, int, int], tuple[dict[str, str], Comparison]] = OrderedDict()
@@ -109,8 +67,17 @@ class Shadows:
     def offer(self, served: Served, inputs: Arrays, outputs: Arrays) -> bool:
         """Queue a copy of a request and its answer. False: it has no shadow, or there is no room, and it is shed."""
         shadow = self._shadows.get(served.source.name)
-        if shadow is None or shadow.version == served.source.version:
+        if shadow is None:
             return False
+        beside = self._beside.get(shadow.model)
+        if beside is None:
+            if shadow.version == served.source.version:
+                return False
+        elif beside.served.source.digest == served.source.digest:
+            return False  # it was put before the requests meanwhile
+        else:
+            beside.asked += 1
+            beside.answering = served.source.digest, served.times.usual_s
         size = sum(_bytes(array) for array in (*inputs.values(), *outputs.values()))
         # Not the version itself: it may be replaced while this waits, and nobody should hold it then.
         names = {"answered_by": served.source.version, "answered_by_digest": served.source.digest}
@@ -120,7 +87,7 @@ class Shadows:
                 self._shed[shadow.model, FULL] += 1
                 return False
             self._bytes += size
-            self._queue.append(_Asked(shadow, served.number, names, *copies, size))
+            self._queue.append(Asked(shadow, served.number, names, *copies, size))
         return True
 
     def _full(self, size: int) -> bool:
@@ -139,32 +106,36 @@ class Shadows:
                 self._drop(shed=FAILED)
             return 0.0
 
-    def _step(self, asked: _Asked) -> float:
+    def _step(self, asked: Asked) -> float:
+        if self._shadows.get(asked.shadow.model) is not asked.shadow:
+            self._drop()  # it was ended meanwhile
+            return 0.0
         now = self._clock()
         if now < self._next:
             return self._next - now
-        shadow = self._find(asked.shadow.model, asked.shadow.version)
+        beside = self._beside.get(asked.shadow.model)
+        shadow = beside.served if beside else self._find(asked.shadow.model, asked.shadow.version)
         if shadow is None:
             self._drop(shed=MISSING)
             return 0.0
         count = rows(asked.inputs) if shadow.most_rows > 1 else 1
-        beside = 0.0 if shadow.pipeline is None else shadow.pipeline.expected_s(asked.inputs)
-        expected = shadow.times.mean(count) + _SPREADS * shadow.times.spread(count) + beside
+        images_s = 0.0 if shadow.pipeline is None else shadow.pipeline.expected_s(asked.inputs)
+        expected = shadow.times.mean(count) + _SPREADS * shadow.times.spread(count) + images_s
         if not self._scheduler.idle() or not self.slack.fits(expected, now):
             self._queue.rotate(-1)  # another model's may be shorter
             return _LOOK_S
-        if not self._scheduler.enter(shadow, beside):
+        if not self._scheduler.enter(shadow, images_s):
             return _LOOK_S
         self._drop()
         begin, outputs = self._clock(), None
         try:
-            outputs, beside = shadow.ask(asked.inputs)
+            outputs, images_s = shadow.ask(asked.inputs)
         except (EngineError, InputError):
             pass
         finally:
             took = self._clock() - begin
             if outputs is not None:
-                shadow.times.add(count, took - beside)
+                shadow.times.add(count, took - images_s)
             self._scheduler.leave(shadow)
         threads = max(shadow.source.options.threads, 1)
         self._next = begin + max(took * threads / asked.shadow.share, took)
@@ -173,8 +144,61 @@ class Shadows:
             comparison.failed += 1
         else:
             comparison.add(asked.outputs, outputs, took)
-            shadow.observed.compare(asked.outputs, outputs)
+            rows_compared, disagreed = shadow.observed.compare(asked.outputs, outputs)
+        if beside is not None:
+            if outputs is None:
+                shadow.stats.faults[Fault.kind] += 1
+            else:
+                shadow.observed.ran(outputs, took)
+                beside.rows, beside.disagreed = beside.rows + rows_compared, beside.disagreed + disagreed
         return 0.0
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._shadows)
+
+    def begin(self, shadow: Shadow, served: Served) -> None:
+        """``served``, which nobody else asks, is the model's shadow from now on. Raises InputError where it has one."""
+        with self._lock:
+            if shadow.model in self._shadows:
+                raise InputError(f"model {shadow.model!r} has a shadow already; end that one")
+            self._found = OrderedDict((key, found) for key, found in self._found.items() if key[0] != shadow.model)
+            self._past[shadow.model] = Comparison()
+            self._beside = {**self._beside, shadow.model: Beside(shadow, served, self._clock())}
+            self._shadows = {**self._shadows, shadow.model: shadow}
+        self.changed()
+
+    def end(self, model: str) -> Served | None:
+        """No more: the version that ``begin`` was given, None where there is none. A run of it may still go on."""
+        with self._lock:
+            beside = self._beside.get(model)
+            if beside is None:
+                return None
+            self._shadows = {name: shadow for name, shadow in self._shadows.items() if name != model}
+            self._beside = {name: one for name, one in self._beside.items() if name != model}
+            for why in (FULL, MISSING, FAILED):
+                del self._shed[model, why]
+        self.changed()
+        return beside.served
+
+    def beside(self) -> list[dict[str, Any]]:
+        """What came of those that ``begin`` was given so far, as a JSON value; times in s and ms. ``run_ms`` and
+        ``answer_run_ms``: the usual run of the shadow, and of who answers."""
+        counted = {shadow.model: (counts, waiting) for shadow, counts, waiting in self.counts()}
+        made = []
+        for model, one in sorted(self._beside.items()):
+            counts, waiting = counted.get(model, (Counter[str](), 0))
+            made.append(
+                {
+                    "model": model, "version": one.shadow.version, "digest": one.served.source.digest,
+                    "share": one.shadow.share, "seconds": self._clock() - one.began, "asked": one.asked,
+                    "compared": counts["compared"], "failed": counts["failed"], "waiting": waiting,
+                    "shed": {why: counts[f"shed {why}"] for why in (FULL, MISSING, FAILED)},
+                    "rows": one.rows, "disagreed": one.disagreed, "run_ms": 1e3 * one.served.times.usual(),
+                    "answering": one.answering[0], "answer_run_ms": 1e3 * one.answering[1],
+                }
+            )  # fmt: skip
+        return made
 
     def report(self) -> list[dict[str, Any]]:
         """For every shadow what waits, what was shed, and the comparisons, as a JSON value. Sketches can be merged."""
@@ -224,7 +248,7 @@ class Shadows:
             if shed:
                 self._shed[asked.shadow.model, shed] += 1
 
-    def _comparison(self, asked: _Asked, shadow: Served) -> Comparison:
+    def _comparison(self, asked: Asked, shadow: Served) -> Comparison:
         """Of these very two: a version that was loaded anew is another one."""
         key = asked.shadow.model, asked.number, shadow.number
         with self._lock:

@@ -12,6 +12,7 @@ from edgewright.runtime import logs
 from edgewright.runtime.desk import Desk
 from edgewright.runtime.faults import NotFound
 from edgewright.runtime.hangs import Hangs
+from edgewright.runtime.loading.beside import Beside
 from edgewright.runtime.loading.budget import MemoryBudget, NoRoom
 from edgewright.runtime.loading.opening import Opener, Settings
 from edgewright.runtime.loading.orders import Orders
@@ -39,6 +40,7 @@ class Loader:
         self._shelf, self._opener = Shelf(repository, desk), Opener(settings, desk.cache)
         self._hangs = Hangs(self._shelf.open_ones.copy)
         self._budget = MemoryBudget(settings.config.server.memory_mb)
+        self._beside = Beside(repository, self._shelf, self._opener, desk.shadows, self._room_beside)
         self._orders = Orders("edgewright-loader", self._look)
         self._scanned, self._complaint, self._closed = time.monotonic(), "", False
         repository.wanted = self._wanted
@@ -69,6 +71,14 @@ class Loader:
     def unload(self, name: str, done: Done) -> None:
         """Stop serving all versions of that name, once what they were asked is answered; from any thread."""
         self._orders.put(partial(_told, partial(self._unload_all, name), done))
+
+    def shadow(self, name: str, path: Path, share: float, done: Done) -> None:
+        """Run the bundle in that folder beside the model of that name, as ``Beside.begin`` has it; from any thread."""
+        self._orders.put(partial(_told, partial(self._shadow, name, path, share), done))
+
+    def unshadow(self, name: str, done: Done) -> None:
+        """End the model's shadow, if it has one; from any thread."""
+        self._orders.put(partial(_told, partial(self._beside.end, name), done))
 
     def rescan(self) -> None:
         """Look at the files now; from any thread or a signal handler."""
@@ -102,6 +112,8 @@ class Loader:
         for slot in [slot for slot in slots if slot.began]:
             self._shelf.weigh(slot)
         self._budget.look(slots)
+        if self._beside.slots:
+            self._beside.look([slot.served for slot in slots if slot.served is not None])
         return _TICK_S if any(slot.began for slot in slots) else every_s or None
 
     def _load_all(self, name: str) -> None:
@@ -113,6 +125,16 @@ class Loader:
                 raise InputError(str(error)) from error
             if error is not None:
                 raise error
+
+    def _shadow(self, name: str, path: Path, share: float) -> None:
+        try:
+            self._beside.begin(name, path, share)
+        except EngineError as error:  # as where it does not verify
+            raise InputError(str(error)) from error
+
+    def _room_beside(self, slot: Slot, source: Source, measured_bytes: int) -> None:
+        others = [one for one in self._beside.slots if one is not slot]
+        self._budget.room(slot, source.model, [*self._shelf.slots.values(), *others], True, measured_bytes)
 
     def _unload_all(self, name: str) -> None:
         for slot in self._named(name):
@@ -201,6 +223,17 @@ class Loader:
         return served
 
     def _make_room(self, slot: Slot, source: Source, keep: bool, measured_bytes: int = 0) -> None:
+        beside = self._beside.slots
+        if beside:  # they are the first to go
+            try:
+                goes = self._budget.room(
+                    slot, source.model, [*self._shelf.slots.values(), *beside], True, measured_bytes
+                )
+            except NoRoom:
+                self._beside.end_all("others need its memory")
+            else:
+                assert not goes  # noqa: S101 - nobody has to go
+                return
         for one in self._budget.room(slot, source.model, self._shelf.slots.values(), keep, measured_bytes):
             self._shelf.cool(one, "it was unloaded to make room for others within memory_mb")
 

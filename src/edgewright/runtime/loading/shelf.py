@@ -70,7 +70,7 @@ class Shelf:
         if before.source.version != version:
             self._repository.remove(before)
         if before is not slot.good:  # it never finished its own trial: the last good one stays behind it
-            self._retire(before)
+            self.retire(before)
 
     def weigh(self, slot: Slot) -> None:
         """End the slot's trial if it is time: one of the two stays."""
@@ -82,7 +82,7 @@ class Shelf:
         slot.began, new.rival = 0.0, None
         if verdict is True:
             slot.good = new
-            self._retire(old)
+            self.retire(old)
             return
         slot.served = old
         self._repository.put(old)
@@ -94,7 +94,7 @@ class Shelf:
         self._repository.totals.reloads["taken_back"] += 1
         logs.error("reload", reason, model=old.source.name, version=old.source.version, digest=old.source.digest,
                    before=new.source.version, before_digest=new.source.digest)  # fmt: skip
-        self._retire(new)
+        self.retire(new)
 
     def refuse(self, slot: Slot, error: EdgewrightError) -> None:
         """Go on with what is served, if anything is, and say why the files that lie there are not."""
@@ -116,7 +116,7 @@ class Shelf:
             if served is slot.served:
                 slot.version = served.source.version
                 self._repository.note(served.source.name, slot.version, "UNAVAILABLE" if reason else "", reason)
-            self._retire(served)
+            self.retire(served)
         slot.served = slot.good = None
         slot.accept()
 
@@ -152,7 +152,8 @@ class Shelf:
         self.open_ones.discard(served)
         served.close()
 
-    def _retire(self, served: Served) -> None:
+    def retire(self, served: Served) -> None:
+        """Close a version that nobody finds any more, once nothing of it runs."""
         if not self._desk.retire(served, _DRAIN_S):
             name, version = served.source.name, served.source.version
             logs.error("model", f"{name} {version} did not come to rest", model=name, version=version)

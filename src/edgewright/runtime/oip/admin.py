@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from edgewright.core.errors import EdgewrightError
@@ -28,6 +29,14 @@ class Control(Protocol):
 
     def unload(self, name: str, done: Done) -> None:
         """Let the model answer what it was asked, and no more."""
+        ...
+
+    def shadow(self, name: str, path: Path, share: float, done: Done) -> None:
+        """Run the bundle in that folder beside the model."""
+        ...
+
+    def unshadow(self, name: str, done: Done) -> None:
+        """End the model's shadow, if it has one."""
         ...
 
 
@@ -71,7 +80,12 @@ def change(
     if odd:
         raise Unsupported(f"{odd[0][:60]!r} is not taken: a model is served as it lies in the folder")
     work = control.load if verb == "load" else control.unload
-    work(name, lambda error: later(lambda: answer(_done(error))))
+    work(name, told_when_done(answer, later))
+
+
+def told_when_done(answer: Answer, later: Later) -> Done:
+    """Answers on the loop's thread with what went wrong, or that it is done."""
+    return lambda error: later(lambda: answer(_done(error)))
 
 
 def _done(error: EdgewrightError | None) -> Reply:

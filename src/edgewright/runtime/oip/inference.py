@@ -54,7 +54,7 @@ class Inference:
     ) -> None:  # fmt: skip
         self._find, self._desk, self._loop, self._regions = repository.find, desk, loop, regions
         self._later, self.aside, self._limits = loop.call, Aside(loop.call), limits or Limits()
-        self._company = Company(desk, loop.call) if type(desk) is Desk else None  # the others look at each request
+        self._company = Company(desk, loop.call) if desk.plain else None
         self._plans: dict[bytes, Plan] = {}
         self._known: dict[int, dict[str, str]] = {}
         self._lag = 0.0
@@ -153,7 +153,8 @@ class Inference:
             if served.varied:
                 quick = quick and served.times.usual_s + served.more_s(inputs) < SHORT_S
             company = self._company
-            if quick and served.most_rows > 1 and self._loop.found >= CROWD and company is not None and company.pays:
+            crowd = quick and served.most_rows > 1 and self._loop.found >= CROWD
+            if crowd and company is not None and self._desk.plain and company.pays:
                 request = name, version, asked, body, timeout_s, priority, wire, answer
                 job = self._joined(company, served, inputs, request, begin)
                 if job is not None:
@@ -170,6 +171,8 @@ class Inference:
             self._write(served, asked, outputs, wire, answer)
         else:
             answer(made)
+        if asked.request.id:
+            self._desk.remember(served, asked.request.id, outputs)
         return None
 
     def _heavy(self, name: str, version: str, asked: Plan, body: tuple[Body, int, bytes], timeout_s: float | None,
@@ -275,6 +278,8 @@ class Inference:
         if fault is not None:
             answer(wire.fault(fault))
             return
+        if asked.request.id:
+            self._desk.remember(served, asked.request.id, outputs)
         try:
             large = any(array.nbytes > _LARGE for array in outputs.values())
             made = None if large else (self._timed if begin else self._reply)(served, asked, outputs, wire)

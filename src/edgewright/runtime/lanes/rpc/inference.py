@@ -48,6 +48,8 @@ class Inference:
                     outputs = self._wait(served, asked, left, context)
             except Gone:  # replaced just now: its successor answers
                 continue
+            if asked.id:
+                self._desk.remember(served, asked.id, outputs)
             made = _Reply()
             raws = fill(made, served, asked, outputs)
             return joined(made.SerializeToString(), raws, streamed=False)

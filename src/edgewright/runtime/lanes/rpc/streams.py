@@ -179,6 +179,8 @@ class Replies:
             self._done(pending, None, error)
 
     def _done(self, pending: _Pending, outputs: Any, error: EdgewrightError | None) -> None:
+        if error is None and pending.asked is not None and pending.asked.id and pending.served is not None:
+            self._desk.remember(pending.served, pending.asked.id, outputs)
         with self._changed:
             pending.outputs, pending.error, pending.over = outputs, error, True
             self._changed.notify_all()
