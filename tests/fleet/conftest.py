@@ -107,6 +107,25 @@ class One(NET.One):
         return read(Receipt, answer.body)
 
 
+@pytest.fixture
+def agent_of(tmp_path, monkeypatch):
+    """Agents of other hubs: enrolled there, or on their folder anew."""
+    monkeypatch.setattr(children, "run_child", in_process)
+    running = {}
+
+    def make(name, url="", token=""):
+        if name in running:
+            running.pop(name).close()
+        if url:
+            enrol(tmp_path / "agents" / name, url, token, name)
+        running[name] = One(tmp_path / "agents" / name)
+        return running[name]
+
+    yield make
+    for one in running.values():
+        one.close()
+
+
 class Plant:
     """A hub of two tenants; ``north`` is a development tenant. Nothing happens but in ``go``."""
 

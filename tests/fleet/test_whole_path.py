@@ -72,16 +72,19 @@ def test_what_one_device_makes_up_halts_nothing(plant, made):
 
     observe(())
     rollout = plant.release(made.b, name="m-2", waves="2d,100", soak_s=60.0)
-    forgers = set()
+    forgers, found = set(), set()
 
     def looked():
         if not forgers and plant.shown(rollout)["phase"] in ("soak", "gate"):
             forgers.add(next(n for n, one in plant.agents.items() if one.slots.current == made.b.digest))
         observe(forgers)
-        return plant.shown(rollout)["state"] != "wave"
+        look = plant.shown(rollout)["look"] or {}
+        found.update(one["metric"] for one in look.get("evidence", {}).get("findings", ()) if forgers)
+        return plant.shown(rollout)["state"] != "wave" or plant.shown(rollout)["wave"]
 
-    plant.go(looked, seconds=20.0, turns=60)
-    assert forgers and plant.shown(rollout)["state"] == "completed", plant.shown(rollout)["look"]
+    plant.go(looked, seconds=20.0)
+    assert found >= {"errors", "latency"}, "it was looked at"
+    assert plant.shown(rollout)["state"] == "wave", plant.shown(rollout)["look"]
 
 
 def test_another_bundles_telemetry_is_not_believed(plant, made):

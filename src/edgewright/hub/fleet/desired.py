@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -61,6 +62,14 @@ def take_numbers(session: Scoped, name: str, count: int) -> int:
         session.flush()
     first, row.value = row.value + 1, row.value + count
     return first
+
+
+def leap(session: Scoped, now: datetime) -> None:
+    """Have all numbers from now on be above all that were ever given: a database that was restored from a backup would
+    give some of them again, and a device that has one of them already would never hear what it means now. A process
+    does it at its start. Numbers count milliseconds since 1970 then, and no hub gives a thousand a second for long."""
+    number = int(now.timestamp() * 1000)
+    session.execute(update(Counter).where(Counter.name == "revision", Counter.value < number).values(value=number))
 
 
 def desired_of(device: Device, anchors: tuple[str, ...] = ()) -> Desired:
