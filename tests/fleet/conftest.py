@@ -5,6 +5,7 @@ import contextlib
 import importlib.util
 import json
 import sys
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.agent import children
 from edgewright.agent.net import enrol
@@ -40,6 +42,12 @@ def load(name, path):
 
 HUB, NET = load("fleet_hub", "hub/conftest.py"), load("fleet_net", "agent/net/conftest.py")
 fleet, hub, state, postgres = HUB.fleet, HUB.hub, HUB.state, HUB.postgres
+
+
+@pytest.fixture
+def postgres_servers():
+    """``with postgres_servers() as server``: one that may be stopped."""
+    return load("fleet_postgres", "hub/postgres.py").server
 
 
 @pytest.fixture
@@ -131,7 +139,7 @@ class Plant:
 
     def __init__(self, fleet, clock, key):
         self.fleet, self.hub, self.clock, self.key, self.agents = fleet, fleet.hub, clock, key, {}
-        self.north = self.hub.north
+        self.north, self.devices = self.hub.north, HUB.DEVICES
         with fleet.state.database.write(fleet.tenant) as session:
             session.query(Tenant).one().development = True
         self.reconciler = Reconciler(fleet.state)
@@ -188,7 +196,10 @@ class Plant:
             self.reconciler.round()
             self.settle()
             for one in self.agents.values():
-                one.turn()
+                pause = one.turn()
+                for _ in range(8):  # what it does without waiting for anybody
+                    if pause == 0.0 and one.machine.now.state != "idle":
+                        pause = one.act()
             self.settle()
             if done():
                 return
@@ -199,12 +210,23 @@ class Plant:
     def settle(self):
         """What devices told is in the database, and what is there is known to the listener."""
         app = self.fleet.listener.app
+        there = [one.line.enrolment.device for one in self.agents.values() if not one.line.trouble]
 
         async def both():
+            if there:  # as the listener does every half a minute by a clock that is not given
+                await app._writer.put("seen", self.fleet.tenant, (there, self.clock()))
             await app._writer.call(self.fleet.tenant, lambda session: None)
             await app._watcher.device(Key(self.fleet.tenant, "nobody"))
 
         asyncio.run_coroutine_threadsafe(both(), self.fleet.listener._loop).result(60)
+
+    def back(self):
+        """Until the database answers again."""
+        for _ in range(200):
+            with contextlib.suppress(SQLAlchemyError):
+                return self.settle()
+            threading.Event().wait(0.1)
+        raise AssertionError("the database did not come back")
 
     def made_deltas(self):
         """Until those that are wanted are made."""
