@@ -1,4 +1,4 @@
-"""PostgreSQL that falls in the middle of a wave and comes back: devices serve on, and what was acknowledged is there."""
+"""PostgreSQL falls in the middle of a wave and comes back: devices serve on, what was acknowledged is there."""
 
 import pytest
 from sqlalchemy.exc import SQLAlchemyError

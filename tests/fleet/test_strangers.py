@@ -79,7 +79,7 @@ def test_another_tenants_device_gets_nothing_of_this_tenants(plant, made):
     recipe = library.delta(state, tenant, made.larger.digest, made.large.digest)
     asked = plant.north.post("/api/edge/devices/press-1/collect", {"kind": "log"})["number"]
     with state.database.read(tenant) as session:
-        files = [row for row in session.scalars(select(library.tables.Piece.digest))]
+        files = list(session.scalars(select(library.tables.Piece.digest)))
     assert recipe and files
     stranger = plant.fleet.device("press-1", by=plant.hub.south)  # of the same name, too
     absent = "ab" * 32
@@ -129,7 +129,8 @@ def test_reports_that_come_twice_and_in_any_order_count_once(plant, made):
 
 
 ROUTES = {
-    "sync": "POST", "reports": "POST", "renew": "POST", "enrol": "POST", "anchors": "GET", "updates/timestamp.json": "GET",
+    "sync": "POST", "reports": "POST", "renew": "POST", "enrol": "POST", "anchors": "GET",
+    "updates/timestamp.json": "GET",
     "uploads/log/1": "PUT", "deltas/" + "ab" * 32 + "/" + "cd" * 32: "GET", "files/" + "ab" * 32: "GET",
     "bundles/" + "ab" * 32: "GET",
 }  # fmt: skip
@@ -200,7 +201,9 @@ def test_whatever_is_sent_is_answered_and_no_more(plant, valid):
     assert device.sync()[0] == 200, "and who behaves is served"
 
 
-@pytest.mark.parametrize(("path", "limit"), [("sync", "Sync"), ("reports", "Report"), ("renew", "Renew"), ("enrol", "Enrol")])
+@pytest.mark.parametrize(
+    ("path", "limit"), [("sync", "Sync"), ("reports", "Report"), ("renew", "Renew"), ("enrol", "Enrol")]
+)
 def test_bodies_that_are_too_long(plant, path, limit):
     """A little is heard out; far too much ends the connection. Nothing of it is kept in memory."""
     device = plant.fleet.device("press-1")

@@ -2,8 +2,6 @@
 
 from types import SimpleNamespace
 
-import pytest
-
 from edgewright.agent import children
 from edgewright.core.child import run_child
 from edgewright.core.messages import Report
