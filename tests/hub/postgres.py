@@ -29,11 +29,18 @@ def missing():
 
 
 class Server:
-    """``make(name)`` gives the URL of a new database, a copy of ``template`` where one is named."""
+    """``make(name)`` gives the URL of a new database, a copy of ``template`` where one is named. ``stop`` is as if its
+    machine fell."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, control):
+        self.folder, self._control = folder, control
         self._count = 0
+
+    def start(self):
+        self._control("-w", "start")
+
+    def stop(self):
+        self._control("-w", "-m", "immediate", "stop")
 
     def ask(self, statement, database="postgres"):
         import pg8000.dbapi
@@ -73,14 +80,18 @@ def server():
             [bin_ / "initdb", "-D", data, "-U", "super", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"], **options
         )
         words = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=200"
-        # Its output goes to a file: a pipe would be held open by the server for as long as it lives.
-        subprocess.run([bin_ / "pg_ctl", "-D", data, "-w", "-o", words, "-l", folder / "log", "start"], **options)
+
+        def control(*what):
+            # Its output goes to a file: a pipe would be held open by the server for as long as it lives.
+            subprocess.run([bin_ / "pg_ctl", "-D", data, "-o", words, "-l", folder / "log", *what], **options)
+
+        made = Server(folder, control)
+        made.start()
         try:
-            made = Server(folder)
             made.ask(f"CREATE ROLE {ROLE} LOGIN")
             yield made
         finally:
-            subprocess.run([bin_ / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"], **options)
+            made.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

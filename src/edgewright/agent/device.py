@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgewright.agent.children import UNPACKED, Probed, check, probe
@@ -72,7 +72,10 @@ class Device:
         digest = _update(now).bundle
         work = self._slots.work(digest)
         outcome = self.source.reconstruct(now, work)
-        return outcome if outcome.verdict != "done" else self._unpacked(digest, work)
+        if outcome.verdict != "done":
+            return outcome
+        unpacked = self._unpacked(digest, work)
+        return replace(unpacked, facts={**outcome.facts, **unpacked.facts})
 
     def stage(self, now: Situation) -> Outcome:
         """The unpacked bundle becomes a slot."""

@@ -29,6 +29,7 @@ from edgewright.hub.certificates import Certificates
 from edgewright.hub.database import EVERY
 from edgewright.hub.fleet import folding
 from edgewright.hub.fleet.ca import renew_ca
+from edgewright.hub.fleet.desired import leap
 from edgewright.hub.fleet.place import place
 from edgewright.hub.listener import Listener, raise_limit
 from edgewright.hub.rollouts.reconcile import Reconciler
@@ -135,6 +136,8 @@ def serve(
             if warning := raise_limit():
                 _LOG.warning(warning)
             place(state).url = devices.url
+            with state.database.write(EVERY) as session:
+                leap(session, state.clock())
             stop = stack.enter_context(Listener(state, devices.listening, devices.names)).stop
         _Server(settings, lambda: ready(url), stop).run(sockets=[listening])
 

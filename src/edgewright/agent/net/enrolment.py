@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from edgewright.agent.net.facts import facts_here
-from edgewright.agent.net.hub import Hub, Offline, place
+from edgewright.agent.net.hub import Hub, Offline, Refusal, place
 from edgewright.agent.net.line import _NO_CHECK_TIME, IDENTITY, UPDATES, Enrolment, Line
 from edgewright.agent.preflight import clock_fault
 from edgewright.core.errors import EdgewrightError, InputError, TrustError
@@ -110,7 +111,16 @@ def key_digest(state: Path) -> str:
 def renew(line: Line, hub: Hub) -> None:
     """The next certificate, in place of the one that counts. Raises Offline, Refusal, TrustError, StorageError."""
     csr = begin_request(line.state / IDENTITY).decode("ascii")
-    answer = hub.ask("POST", RENEW_PATH, _rendered(Renew(csr)), most_bytes=LIMITS["Enrolled"])
+    ask = partial(Hub.ask, method="POST", path=RENEW_PATH, body=_rendered(Renew(csr)), most_bytes=LIMITS["Enrolled"])
+    try:
+        answer = ask(hub)
+    except Refusal as refusal:
+        before = line.before()
+        if refusal.status != 401 or before is None:
+            raise
+        # A hub that was restored from a backup does not know what it issued since.
+        with closing(Hub(line.enrolment.url, before)) as other:
+            answer = ask(other)
     enrolled = _enrolled(answer.body)
     if (enrolled.tenant, enrolled.device) != (line.enrolment.tenant, line.enrolment.device):
         line.enrolment = replace(line.enrolment, tenant=enrolled.tenant, device=enrolled.device)

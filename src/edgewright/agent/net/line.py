@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgewright.agent.net.hub import Hub, Offline, Refusal, place
+from edgewright.agent.net.hub import Credentials, Hub, Offline, Refusal, place
 from edgewright.agent.preflight import clock_fault
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import EdgewrightError, InputError, TrustError
@@ -31,6 +31,7 @@ from edgewright.trust.authority import (
     parse_chain,
     save_anchors,
 )
+from edgewright.trust.authority.identity import PREVIOUS
 from edgewright.trust.updates import clock_floor
 
 HUB, IDENTITY, UPDATES = "hub.json", "identity", "updates"
@@ -98,7 +99,7 @@ class Line:
         """For a handshake with the certificate and the anchors of now. Raises TrustError, Offline while held."""
         if left := self.held_s:
             raise Offline(f"the hub refused this device; it is asked again in {left:,.0f} s")
-        return self._context(chain_pem(*load_anchors(self.state / IDENTITY)))
+        return self._context(chain_pem(*load_anchors(self.state / IDENTITY)), self.identity.path)
 
     def check(self, peer: ssl.SSLSocket) -> None:
         """Raise Offline when the clock is wrong and the hub's certificate ended before what is known of the time."""
@@ -112,10 +113,15 @@ class Line:
         chain = chain_pem(*parse_chain(pem.encode("utf-8", "replace"), "the hub's anchors"))
         if chain == chain_pem(*load_anchors(self.state / IDENTITY)):
             return False
-        with contextlib.closing(Hub(self.enrolment.url, _Trying(self, chain))) as hub:
+        with contextlib.closing(Hub(self.enrolment.url, _Other(self, chain, self.identity.path))) as hub:
             hub.ask("GET", "/device/v1/anchors", most_bytes=2**17)  # what shuts us out for good is not taken
         save_anchors(self.state / IDENTITY, chain)
         return True
+
+    def before(self) -> Credentials | None:
+        """With the certificate before the one that counts; None where there was none. Raises TrustError."""
+        path = self.state / IDENTITY / PREVIOUS
+        return _Other(self, chain_pem(*load_anchors(path.parent)), path) if path.exists() else None
 
     def hold(self, refusal: Refusal) -> None:
         """The hub does not want to hear of us: leave it alone for an hour, and a little more."""
@@ -164,21 +170,21 @@ class Line:
         """After a renewal: the certificate that counts now."""
         self.identity = _identity(self.state)
 
-    def _context(self, anchors: bytes) -> ssl.SSLContext:
-        context = client_context(self.identity.path, anchors)
+    def _context(self, anchors: bytes, identity: Path) -> ssl.SSLContext:
+        context = client_context(identity, anchors)
         if self.clock_fault:
             context.verify_flags |= _NO_CHECK_TIME
         return context
 
 
-class _Trying:
-    """A line with other anchors."""
+class _Other:
+    """A line with other anchors, or another identity."""
 
-    def __init__(self, line: Line, anchors: bytes) -> None:
-        self._line, self._anchors = line, anchors
+    def __init__(self, line: Line, anchors: bytes, identity: Path) -> None:
+        self._line, self._anchors, self._identity = line, anchors, identity
 
     def context(self) -> ssl.SSLContext:
-        return self._line._context(self._anchors)
+        return self._line._context(self._anchors, self._identity)
 
     def check(self, peer: ssl.SSLSocket) -> None:
         self._line.check(peer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -135,3 +136,11 @@ def check(config: Mapping[str, Any], collect: Mapping[str, Any], group: Group | 
     except ValueError as error:
         what = f"a device could not read that, with what is said of its group: {error}"
         raise InputError(f"{what} (config: {CONFIG_BYTES:,} bytes at most)") from error
+
+
+def leap(session: Scoped, now: datetime) -> None:
+    """Have all numbers from now on be above all that were ever given: a database that was restored from a backup would
+    give some of them again, and a device that has one of them already would never hear what it means now. A process
+    does it at its start. Numbers count milliseconds since 1970 then, and no hub gives a thousand a second for long."""
+    number = int(now.timestamp() * 1000)
+    session.execute(update(Counter).where(Counter.name == "revision", Counter.value < number).values(value=number))

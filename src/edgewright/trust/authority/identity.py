@@ -2,7 +2,8 @@
 
 ``pending.key`` is a key that waits for its certificate; ``identity.pem`` holds key and chain in one file, so that a
 power cut cannot leave one without the other; ``anchors.pem`` is the set that the hub is checked by. Asking again after
-a lost answer uses the same pending key, which is what lets the hub answer the same again.
+a lost answer uses the same pending key, which is what lets the hub answer the same again. ``previous.pem`` is the
+identity before: a hub that was restored from a backup knows that one, and not what it issued since.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from edgewright.trust.authority.peers import Peer, parse_peer
 from edgewright.trust.authority.requests import make_request
 from edgewright.trust.private import make_folder, read_private, write_private
 
-PENDING, IDENTITY, ANCHORS = "pending.key", "identity.pem", "anchors.pem"
+PENDING, IDENTITY, PREVIOUS, ANCHORS = "pending.key", "identity.pem", "previous.pem", "anchors.pem"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def install(folder: Path, chain: bytes) -> DeviceIdentity:
     if spki_digest(key.public_key()) != peer.key:
         raise TrustError("the certificate is for another key than the one that waits; ask for it again")
     _check_path([leaf, *above], load_anchors(folder))
+    if (folder / IDENTITY).exists():
+        write_private(folder / PREVIOUS, read_private(folder / IDENTITY))
     write_private(folder / IDENTITY, key_pem(key) + chain_pem(leaf, *above))
     with storage(path):
         path.unlink()
