@@ -13,7 +13,7 @@ from edgewright.hub.fleet.roster import Fresh, Key
 from edgewright.hub.fleet.statuses import Told, mark
 from edgewright.hub.listener.answers import Answer, Call, Gone, Refusal, later
 from edgewright.hub.listener.gate import Gate
-from edgewright.hub.listener.protocol import DeviceProtocol
+from edgewright.hub.listener.protocol import NOTHING, DeviceProtocol
 from edgewright.hub.listener.watcher import Watcher
 from edgewright.hub.listener.writer import Writer
 from edgewright.hub.state import State
@@ -21,7 +21,7 @@ from edgewright.hub.state import State
 MOST_WAIT_S = 60.0
 _MOST_POLLS = 4
 """Parked polls of one device: two agents on one identity get in each other's way no further."""
-_NOTHING, _STOPPED, _REVOKED = object(), object(), object()
+_STOPPED, _REVOKED = object(), object()
 
 
 class Polls:
@@ -48,8 +48,8 @@ class Polls:
         body: object
         if let.known.revision != message.revision:
             body = await watcher.desired(key)
-        elif wait_s <= 0:
-            body = _NOTHING
+        elif wait_s <= 0 or call.connection.nudged:
+            body = NOTHING
         else:
             body = await self._park(call, key, message.revision, wait_s)
         if body is _STOPPED:
@@ -57,7 +57,7 @@ class Polls:
         if body is _REVOKED or let.known.revoked:
             raise Refusal("forbidden", "this device was revoked; ask whoever runs the hub", close=True)
         let.known.seen = time.monotonic()
-        if body is _NOTHING:
+        if body is NOTHING:
             return Answer(204)
         if not isinstance(body, bytes):
             raise later("what this device should be cannot be told now")
@@ -72,8 +72,8 @@ class Polls:
         others = self._parked.setdefault(key, [])
         others.append((parked, revision))
         if len(others) > _MOST_POLLS:
-            _set(others.pop(0)[0], _NOTHING)
-        timer = self._loop.call_later(wait_s, _set, parked, _NOTHING)
+            _set(others.pop(0)[0], NOTHING)
+        timer = self._loop.call_later(wait_s, _set, parked, NOTHING)
         try:
             body = await parked
         finally:
