@@ -66,16 +66,30 @@ class Known:
 
 
 def changes(session: Scoped, marks: dict[str, int]) -> list[Fresh]:
-    """Devices of all tenants with a revision above ``marks`` (which are moved on), and at first all there are."""
+    """Devices of all tenants with a revision above ``marks`` (which are moved on), and at first all there are, with
+    their certificates: after a restart all of them come at once."""
     found = []
     counters = select(Counter.tenant, Counter.value).where(Counter.name == "revision")
     for tenant, value in session.execute(counters).all():
         before = marks.get(tenant, 0)
         if value != before:
+            certificates = _certificates(session, tenant) if tenant not in marks else {}
             query = _devices().where(Device.tenant == tenant, Device.revision > before)
             for _, name, revision, gone, serial in session.execute(query):
-                found.append(Fresh(Key(tenant, name), revision, gone is not None, serial, None))
+                held = certificates.get(name)
+                found.append(Fresh(Key(tenant, name), revision, gone is not None, serial, held))
             marks[tenant] = value
+    return found
+
+
+def _certificates(session: Scoped, tenant: str) -> dict[str, dict[str, datetime]]:
+    """All that stand, by device and serial."""
+    found: dict[str, dict[str, datetime]] = {}
+    query = select(Certificate.device, Certificate.serial, Certificate.made)
+    for device, serial, made in session.execute(
+        query.where(Certificate.tenant == tenant, Certificate.revoked.is_(None))
+    ):
+        found.setdefault(device, {})[serial] = made
     return found
 
 

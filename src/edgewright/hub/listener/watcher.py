@@ -7,16 +7,16 @@ answered with, for many devices in one statement.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Text, cast, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from edgewright.core.digests import canonical_json
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.messages import render
 from edgewright.hub.database import EVERY, Scoped
@@ -27,6 +27,7 @@ from edgewright.hub.fleet.news import news
 from edgewright.hub.fleet.roster import Fresh, Key, changes, look_up
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.state import State
+from edgewright.trust.authority import Authority
 
 LOOK_S = 0.2
 """So often it looks when nobody rings; how old what it knows may be before requests are refused."""
@@ -48,7 +49,9 @@ class Watcher:
         self._devices: list[Ask] = []
         self._desired: list[Ask] = []
         self._marks: dict[str, int] = {}
-        self._templates: dict[bytes, bytes] = {}
+        self._templates: dict[tuple[str | None, ...], bytes] = {}
+        self._ours: Authority | None = None
+        self._anchors: tuple[str, ...] = ()
         self._over = False
         self.looked = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="edgewright-watcher", daemon=True)
@@ -121,25 +124,35 @@ class Watcher:
             self._loop.call_soon_threadsafe(_done, results)
 
     def _bodies(self, session: Scoped, keys: Sequence[Key]) -> dict[Key, bytes]:
-        anchors = tuple(split_pem(authority(self._state).anchors))
-        columns = (Device.tenant, Device.name, Device.revision, Device.release, Device.config, Device.collect)
+        ours = authority(self._state)
+        if ours is not self._ours:
+            self._ours, self._templates = ours, {}
+            self._anchors = tuple(split_pem(ours.anchors))
         found = {}
-        for row in session.execute(select(*columns).where(tuple_(Device.tenant, Device.name).in_(keys))):
-            parts = [row.release, row.config, row.collect, anchors]
-            spelled = canonical_json(parts)
-            if spelled not in self._templates:
-                if len(self._templates) > 2_000:
-                    self._templates.clear()
-                told = Device(revision=0, release=row.release, config=row.config, collect=row.collect)
-                try:
-                    self._templates[spelled] = render(desired_of(told, anchors))
-                except ValueError as error:
-                    _LOG.error("what %s should be cannot be told: %s", row.name, error)
-                    continue
-            # Members are sorted by name: the revision is the last one, and the only part that differs by device.
-            body = self._templates[spelled].removesuffix(_TAIL)
-            found[Key(row.tenant, row.name)] = body + b'"revision":%d}' % row.revision
+        # Documents as text: thousands of devices have the same ones, and each is read once.
+        texts = [cast(column, Text) for column in (Device.release, Device.config, Device.collect)]
+        for name in {key.tenant for key in keys}:
+            names = [key.device for key in keys if key.tenant == name]
+            query = select(Device.name, Device.revision, *texts).where(Device.tenant == name, Device.name.in_(names))
+            for device, revision, *told in session.execute(query):
+                body = self._template(device, tuple(told))
+                if body is not None:
+                    # Members are sorted by name: the revision is the last one, and the only part that differs.
+                    found[Key(name, device)] = body + b'"revision":%d}' % revision
         return found
+
+    def _template(self, device: str, told: tuple[str | None, ...]) -> bytes | None:
+        if told not in self._templates:
+            if len(self._templates) > 2_000:
+                self._templates.clear()
+            release, config, collect = (None if text is None else json.loads(text) for text in told)
+            row = Device(revision=0, release=release, config=config, collect=collect)
+            try:
+                self._templates[told] = render(desired_of(row, self._anchors)).removesuffix(_TAIL)
+            except ValueError as error:
+                _LOG.error("what %s should be cannot be told: %s", device, error)
+                return None
+        return self._templates[told]
 
 
 def _done(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
