@@ -65,15 +65,15 @@ class Known:
         return used is not None and self.certificates[serial] < used
 
 
-def changes(session: Scoped, marks: dict[str, int]) -> list[Fresh]:
-    """Devices of all tenants with a revision above ``marks`` (which are moved on), and at first all there are, with
-    their certificates: after a restart all of them come at once."""
+def changes(session: Scoped, marks: dict[str, int], all_of_it: bool = False) -> list[Fresh]:
+    """Devices of all tenants with a revision above ``marks`` (which are moved on). ``all_of_it``: with their
+    certificates, at the start: all of them come at once then."""
     found = []
     counters = select(Counter.tenant, Counter.value).where(Counter.name == "revision")
     for tenant, value in session.execute(counters).all():
         before = marks.get(tenant, 0)
         if value != before:
-            certificates = _certificates(session, tenant) if tenant not in marks else {}
+            certificates = _certificates(session, tenant) if all_of_it else {}
             query = _devices().where(Device.tenant == tenant, Device.revision > before)
             for _, name, revision, gone, serial in session.execute(query):
                 held = certificates.get(name)

@@ -58,7 +58,7 @@ class Watcher:
 
     def start(self) -> None:
         """Read all there is, then begin to watch. Raises what the database raises."""
-        self._look()
+        self._look(first=True)
         self._thread.start()
 
     @property
@@ -97,14 +97,14 @@ class Watcher:
                 _LOG.warning("the database does not answer the device listener: %s", error)
                 time.sleep(LOOK_S)
 
-    def _look(self) -> None:
+    def _look(self, first: bool = False) -> None:
         with self._lock:
             devices, self._devices = self._devices, []
             desired, self._desired = self._desired, []
         try:
             with self._state.database.read(EVERY) as session:
                 marks = dict(self._marks)
-                fresh = changes(session, marks)
+                fresh = changes(session, marks, first)
                 found = look_up(session, {key for key, _ in devices})
             if fresh or found:
                 self._loop.call_soon_threadsafe(self._learn, [*fresh, *found.values()])

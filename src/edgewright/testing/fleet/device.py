@@ -16,7 +16,7 @@ from typing import Any
 
 from edgewright.agent.net.follow import status
 from edgewright.agent.net.hub import Refusal
-from edgewright.agent.net.jitter import Jitter
+from edgewright.agent.net.jitter import CALM_S, Jitter
 from edgewright.agent.states import Situation
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import EdgewrightError
@@ -125,6 +125,7 @@ class Device:
         finally:
             self._parks = False
         self._told = True
+        self._jitter.heard(answer.headers.get("edgewright-spread", ""))
         self.synced += 1
         self.world.counts.synced += 1
         if answer.status == 200:
@@ -174,6 +175,8 @@ class Device:
         return jitter.failed()
 
     async def _poll(self) -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             line = await self._parked()
             if self.expired or self.world.clock() >= self.papers.peer.renew_at.timestamp():
@@ -190,6 +193,8 @@ class Device:
             await self._exchange(line, 0.0 if self._unsaid and self.now.state == "trial" else self.world.setting.wait_s)
             return self._jitter.succeeded()
         except EdgewrightError as error:
+            if loop.time() - began > CALM_S:
+                self._jitter.failures = 0
             return self.failed(error, self._jitter)
 
     async def _rest(self, seconds: float) -> None:
