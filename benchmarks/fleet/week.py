@@ -67,7 +67,7 @@ def _fill(stage: Stage, names: list[str], devices: int) -> float:
     import edgewright.hub.tables  # noqa: F401 - all of them, for what refers to what
     from edgewright.hub.fleet import folding
     from edgewright.hub.fleet.tables import Device
-    from edgewright.hub.fleet.telemetry import take
+    from edgewright.hub.fleet.telemetry import Told, take
     from edgewright.hub.state import open_state
 
     with stage.site.api() as hub:
@@ -89,8 +89,7 @@ def _fill(stage: Stage, names: list[str], devices: int) -> float:
                     told.append((name, Report("b1", 4 * hour + quarter, (seen,)), at))
             began = time.perf_counter()
             with state.database.write(tenant) as session:
-                for name, report, at in told:
-                    take(session, name, report, at)
+                take(session, [Told(*one) for one in told])
             spent, reports = spent + time.perf_counter() - began, reports + len(told)
             folding.merge(state)
         copies = -(-devices // len(names)) - 1

@@ -35,7 +35,7 @@ class Shelf:
             sequence = self.sequence[name] = self.sequence.get(name, -1) + 1
         report = Report("boot", sequence, tuple(observations), tuple(events), dropped)
         with self.state.database.write(self.tenant) as session:
-            telemetry.take(session, name, report, self.clock())
+            telemetry.take(session, [telemetry.Told(name, report, self.clock())])
 
     def seen(self, bundle=GOOD, latency=(1.0, 2.0), ago_s=1000.0, **more):
         began_s = self.clock().timestamp() - ago_s

@@ -7,6 +7,9 @@ import math
 from collections import Counter
 from typing import Any
 
+_PLAIN = 256
+"""So few lists and objects are nested no deeper than any reader bears."""
+
 
 def parse_json(data: bytes, limit_bytes: int, unsigned: bool = False) -> Any:
     """The JSON value in ``data``, read the one way every parser would read it.
@@ -26,7 +29,9 @@ def parse_json(data: bytes, limit_bytes: int, unsigned: bool = False) -> Any:
             parse_float=_finite,
             parse_int=_natural if unsigned else _whole,
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        if b"\\u" in data or data.count(b"[") + data.count(b"{") > _PLAIN:
+            # Only an escape can spell a surrogate; and what cannot be written again is nested too deeply.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except UnicodeDecodeError as error:

@@ -70,7 +70,7 @@ def test_what_devices_report_halts_a_release_that_is_worse_and_no_other(fleet, e
             counters = {"requests": 300, "errors": int(draw.binomial(300, share))}
             seen = Observation("faults", agent.current, now.timestamp() - 20, 20.0, counters)
             with fleet.write() as session:
-                telemetry.take(session, name, Report("boot", sequence, (seen,)), now)
+                telemetry.take(session, [telemetry.Told(name, Report("boot", sequence, (seen,)), now)])
         sequence += 1
 
     report()

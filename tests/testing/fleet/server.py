@@ -1,6 +1,7 @@
 """A hub of a hundred lines that speaks the device protocol: what the simulator is held against here."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from collections import defaultdict
@@ -74,6 +75,8 @@ class Server:
         self._writers.add(writer)
         try:
             while line := await reader.readline():
+                if line == b"\r\n":
+                    continue
                 method, path, _ = line.decode().split(" ")
                 headers = {}
                 while (line := await reader.readline()).strip():
@@ -81,7 +84,7 @@ class Server:
                     headers[name.lower()] = value.strip()
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-                status, more, answer = await self._answer(method, urlsplit(path), headers, body, der)
+                status, more, answer = await self._answer(method, urlsplit(path), headers, body, der, reader)
                 if self.lose_answers:
                     self.lose_answers -= 1
                     return
@@ -96,7 +99,7 @@ class Server:
             self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, method, url, headers, body, der):
+    async def _answer(self, method, url, headers, body, der, reader):
         try:
             name = url.path.removeprefix("/device/v1/")
             self.asked[name.partition("/")[0]] += 1
@@ -109,7 +112,7 @@ class Server:
             if name == "renew":
                 return 200, {}, self._issue(read(Renew, body).csr, device, renewal=True)
             if name == "sync":
-                return await self._sync(device, read(Sync, body), float(parse_qs(url.query)["wait"][0]))
+                return await self._sync(device, read(Sync, body), float(parse_qs(url.query)["wait"][0]), reader)
             if name == "reports":
                 return 200, {}, self._report(device, body)
             if name.startswith("updates/"):
@@ -147,15 +150,30 @@ class Server:
         anchors = (self.authority.anchors.decode(),)
         return render(Enrolled("acme", device, issued.chain.decode(), anchors, root))
 
-    async def _sync(self, device, message, wait_s):
+    async def _sync(self, device, message, wait_s, reader):
         self.heard[device].append(message.status)
+        said = asyncio.Event()
+        nudged = asyncio.create_task(self._nudged(reader, said))
         try:
             async with self._news, asyncio.timeout(wait_s):
-                await self._news.wait_for(lambda: self.revision > message.revision)
+                await self._news.wait_for(lambda: self.revision > message.revision or said.is_set())
         except TimeoutError:
-            if self.revision <= message.revision:
-                return 204, {}, b""
+            pass
+        finally:
+            nudged.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await nudged
+        if self.revision <= message.revision:
+            return 204, {}, b""
         return 200, {}, render(Desired(self.revision, **self.wanted))
+
+    async def _nudged(self, reader, said):
+        """An empty line on the connection ends its poll."""
+        with contextlib.suppress(OSError):
+            await reader.readline()
+        said.set()
+        async with self._news:
+            self._news.notify_all()
 
     def _report(self, device, body):
         report = read(Report, body)

@@ -25,6 +25,8 @@ def test_all_connect_and_take_a_bundle_from_metadata_to_committed(with_fleet, bu
             assert not ended(fleet, "committed"), "nothing is switched before the hub says so"
             await server.assign(release=release())
             await fleet.until(lambda: ended(fleet, "committed") == 10, PATIENCE_S)
+            for device in fleet.devices:
+                device.teller.observe()
             await fleet.until(lambda: fleet.counts.acknowledged >= 10, PATIENCE_S)
         for statuses in server.heard.values():
             last = statuses[-1]

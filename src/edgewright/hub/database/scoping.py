@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import inspect
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
+from sqlalchemy.orm.attributes import get_history
 
 from edgewright.hub.database.rows import EVERY, TenantItself, TenantRow
 from edgewright.hub.errors import Unscoped
@@ -46,7 +46,7 @@ def stamp(session: Session, _: UOWTransaction, __: Any) -> None:
     for row in (*session.dirty, *session.deleted):
         if isinstance(row, TenantRow):
             _check(row.tenant, tenant)
-            if inspect(row).attrs.tenant.history.has_changes():
+            if get_history(row, "tenant").has_changes():
                 raise Unscoped("a row does not move to another tenant")
 
 

@@ -37,6 +37,41 @@ def unpack_by_bundle(data: bytes | None) -> dict[str, Observation]:
     return {} if data is None else {b: Observation.from_json(one) for b, one in unpack(data).items()}
 
 
+class Shelf:
+    """Rollups as they are kept, each read from the database once in a transaction."""
+
+    def __init__(self, session: Scoped) -> None:
+        self._session = session
+        self._rows: dict[Key, Period] = {}
+        self._known: dict[Key, Rollup] = {}
+
+    def find(self, key: Key) -> Rollup | None:
+        """The rollup that is kept under a key."""
+        if key not in self._known:
+            row = self._rows.get(key) or self._session.get(Period, (self._session.tenant, *key))
+            if row is None:
+                return None
+            self._rows[key], self._known[key] = row, Rollup.from_json(unpack(row.told))
+        return self._known[key]
+
+    def put(self, rollup: Rollup) -> bool:
+        """Keep a rollup; False when it is too large for one."""
+        data, key = pack(rollup.to_json()), rollup.key
+        if len(data) > MOST_BYTES:
+            return False
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = Period(
+                device=key.device, model=key.model, bundle=key.bundle, began_s=key.began_s, seconds=key.seconds,
+                told=data,
+            )  # fmt: skip
+            self._session.add(row)
+        else:
+            row.told = data
+        self._known[key] = rollup
+        return True
+
+
 def find(session: Scoped, key: Key) -> Rollup | None:
     """The rollup that is kept under a key."""
     row = session.get(Period, (session.tenant, *key))

@@ -65,17 +65,31 @@ class Known:
         return used is not None and self.certificates[serial] < used
 
 
-def changes(session: Scoped, marks: dict[str, int]) -> list[Fresh]:
-    """Devices of all tenants with a revision above ``marks`` (which are moved on), and at first all there are."""
+def changes(session: Scoped, marks: dict[str, int], all_of_it: bool = False) -> list[Fresh]:
+    """Devices of all tenants with a revision above ``marks`` (which are moved on). ``all_of_it``: with their
+    certificates, at the start: all of them come at once then."""
     found = []
     counters = select(Counter.tenant, Counter.value).where(Counter.name == "revision")
     for tenant, value in session.execute(counters).all():
         before = marks.get(tenant, 0)
         if value != before:
+            certificates = _certificates(session, tenant) if all_of_it else {}
             query = _devices().where(Device.tenant == tenant, Device.revision > before)
             for _, name, revision, gone, serial in session.execute(query):
-                found.append(Fresh(Key(tenant, name), revision, gone is not None, serial, None))
+                held = certificates.get(name)
+                found.append(Fresh(Key(tenant, name), revision, gone is not None, serial, held))
             marks[tenant] = value
+    return found
+
+
+def _certificates(session: Scoped, tenant: str) -> dict[str, dict[str, datetime]]:
+    """All that stand, by device and serial."""
+    found: dict[str, dict[str, datetime]] = {}
+    query = select(Certificate.device, Certificate.serial, Certificate.made)
+    for device, serial, made in session.execute(
+        query.where(Certificate.tenant == tenant, Certificate.revoked.is_(None))
+    ):
+        found.setdefault(device, {})[serial] = made
     return found
 
 

@@ -1,6 +1,7 @@
 """Telemetry: reports taken, once each, into the rollups of their device, of its group and of the fleet.
 
-    take(session, device_name, report, now)      in the caller's transaction; what was taken before changes nothing
+    take(session, [Told(device_name, report, now), ...])  in the caller's transaction; what was taken before changes
+                                                           nothing. What they need of the database is read at once.
 
 What a device may add is bounded, whoever holds its key: observations of bundles only that it was given, of few models,
 of rollups of bounded size, and events at a bounded rate. What is not believed is counted in ``Ledger.dropped``.
@@ -10,78 +11,164 @@ of rollups of bounded size, and events at a bounded rate. What is not believed i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, insert, select
 
 from edgewright.core.messages import Event, Observation, Report
 from edgewright.core.messages.observations import merge
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet import watches
-from edgewright.hub.fleet.packing import find, pack, put
+from edgewright.hub.fleet.packing import Shelf, pack
 from edgewright.hub.fleet.plain import plain
-from edgewright.hub.fleet.tables import Contribution, Device, Happening, Ledger, Period
+from edgewright.hub.fleet.tables import Contribution, Device, Happening, Ledger, Period, Watch
 from edgewright.hub.fleet.watches import Watched, shadowed, unwatch, watch, watched
 from edgewright.hub.ids import new_id
 from edgewright.monitoring import rollup
 from edgewright.monitoring.seen import Seen
 
-__all__ = ["Watched", "shadowed", "take", "unwatch", "watch", "watched"]
+__all__ = ["Told", "Watched", "shadowed", "take", "unwatch", "watch", "watched"]
 
 MOST_PAIRS = 64
 """Models and bundles of which one device has rollups."""
 MOST_EVENTS_A_DAY = 2000
+_AT_ONCE = 250
 
 
-def take(session: Scoped, device_name: str, report: Report, now: datetime) -> None:
-    """Take a report. Nothing happens for one that was taken before, or of a device that is gone."""
-    row = session.get(Ledger, (session.tenant, device_name), with_for_update=True)
-    device = session.get(Device, (session.tenant, device_name))
-    if device is None:
-        return
-    if row is None:
-        row = Ledger(device=device_name, seen="[]", dropped=0)
-        session.add(row)
-    ledger = Seen.from_json(json.loads(row.seen))
-    if ledger.has(report.boot, report.sequence):
-        return
-    received_s = now.timestamp()
-    told = [_placed(one, device, received_s) for one in _believed(session, device, report.observations)]
-    kept: list[Observation] = []
-    for key, group in _by_key(told, received_s).items():
-        part = replace(report, observations=tuple(group))
-        taken = rollup.take(Seen(), lambda wanted: find(session, wanted), device_name, part, received_s)
-        if all(put(session, one) for one in taken.write):
-            kept += group
-            _contribute(session, device.group, key, group)
-    events = _events(session, device_name, report.events, now)
-    watches.note(session, device_name, kept, now)
-    lost = len(report.observations) - len(kept) + len(report.events) - events
-    row.seen = json.dumps(ledger.with_one(report.boot, report.sequence).to_json())
-    row.dropped = min(row.dropped + report.dropped + lost, 2**53)
-    session.flush()
+class Told(NamedTuple):
+    """A report of ``device`` that came at ``at``."""
+
+    device: str
+    report: Report
+    at: datetime
 
 
-def _believed(session: Scoped, device: Device, observations: Iterable[Observation]) -> list[Observation]:
-    """Those of bundles that the device has or had, according to the hub; of not too many models."""
-    query = select(Period.model, Period.bundle).where(Period.device == device.name).distinct()
-    pairs = {(model, bundle) for model, bundle in session.execute(query)}
-    given = {"", device.current, (device.release or {}).get("bundle", ""), *(bundle for _, bundle in pairs)}
-    given |= {device.status.get(name, "") for name in ("good", "target")}
-    found = []
-    for one in observations:
-        if one.bundle in given and ((one.model, one.bundle) in pairs or len(pairs) < MOST_PAIRS):
-            pairs.add((one.model, one.bundle))
-            found.append(one)
-    return found
+def take(session: Scoped, items: Sequence[Told]) -> None:
+    """Take reports. Nothing happens for one that was taken before, or of a device that is gone."""
+    desk = _Desk(session)
+    for start in range(0, len(items), _AT_ONCE):
+        part = items[start : start + _AT_ONCE]
+        desk.read(part)
+        for item in part:
+            desk.take(item)
+        desk.write()
 
 
-def _placed(one: Observation, device: Device, received_s: float) -> Observation:
+@dataclass
+class _Desk:
+    """What some hundred reports need of the database, read in one statement for each table, and what comes of them."""
+
+    session: Scoped
+    devices: dict[str, Row[Any]] = field(default_factory=dict)
+    ledgers: dict[str, tuple[Ledger, Seen]] = field(default_factory=dict)
+    pairs: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    watches: dict[str, list[Watch]] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+    rows: dict[Any, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def read(self, items: Sequence[Told]) -> None:
+        session, names = self.session, sorted({item.device for item in items})
+        self.shelf = Shelf(session)
+        wanted = select(Device.name, Device.group, Device.current, Device.release, Device.status, Device.offset_s)
+        self.devices = {row.name: row for row in session.execute(wanted.where(Device.name.in_(names)))}
+        held = select(Ledger).where(Ledger.device.in_(names)).order_by(Ledger.device).with_for_update()
+        there = {row.device: row for row in session.scalars(held)}
+        for name in self.devices.keys() - there.keys():
+            there[name] = Ledger(device=name, seen="[]", dropped=0)
+            session.add(there[name])
+        self.ledgers = {name: (row, Seen.from_json(json.loads(row.seen))) for name, row in there.items()}
+        self.pairs, self.watches, self.events = {}, {}, {}
+        seeing = sorted({item.device for item in items if item.report.observations})
+        if seeing:
+            query = select(Period.device, Period.model, Period.bundle).where(Period.device.in_(seeing)).distinct()
+            for name, model, bundle in session.execute(query):
+                self.pairs.setdefault(name, set()).add((model, bundle))
+            self.watches = watches.of(session, seeing)
+        telling = sorted({item.device for item in items if item.report.events})
+        if telling:
+            first = _first_of(max(item.at for item in items))
+            counts = select(Happening.device, func.count()).where(Happening.device.in_(telling), Happening.id >= first)
+            self.events = {row[0]: row[1] for row in session.execute(counts.group_by(Happening.device))}
+
+    def take(self, item: Told) -> None:
+        name, report, now = item
+        device = self.devices.get(name)
+        if device is None:
+            return
+        row, ledger = self.ledgers[name]
+        if ledger.has(report.boot, report.sequence):
+            return
+        received_s = now.timestamp()
+        kept: list[Observation] = []
+        if report.observations:
+            told = [_placed(one, device.offset_s, received_s) for one in self._believed(device, report.observations)]
+            for key, group in _by_key(told, received_s).items():
+                part = replace(report, observations=tuple(group))
+                taken = rollup.take(Seen(), self.shelf.find, name, part, received_s)
+                if all(self.shelf.put(one) for one in taken.write):
+                    kept += group
+                    self._contribute(device.group, key, group)
+            watches.note(self.watches.get(name, ()), kept)
+        lost = len(report.observations) - len(kept) + len(report.events) - self._events(name, report.events, now)
+        ledger = ledger.with_one(report.boot, report.sequence)
+        self.ledgers[name] = row, ledger
+        row.seen = json.dumps(ledger.to_json())
+        row.dropped = min(row.dropped + report.dropped + lost, 2**53)
+
+    def write(self) -> None:
+        self.session.flush()
+        for kind, rows in self.rows.items():
+            self.session.execute(insert(kind), rows)
+        self.rows = {}
+
+    def _believed(self, device: Row[Any], observations: Iterable[Observation]) -> list[Observation]:
+        """Those of bundles that the device has or had, according to the hub; of not too many models."""
+        pairs = self.pairs.setdefault(device.name, set())
+        given = {"", device.current, (device.release or {}).get("bundle", ""), *(bundle for _, bundle in pairs)}
+        given |= {device.status.get(name, "") for name in ("good", "target")}
+        found = []
+        for one in observations:
+            if one.bundle in given and ((one.model, one.bundle) in pairs or len(pairs) < MOST_PAIRS):
+                pairs.add((one.model, one.bundle))
+                found.append(one)
+        return found
+
+    def _contribute(self, group: str, key: rollup.Key, parts: list[Observation]) -> None:
+        row = {
+            "id": new_id("con"), "group": group, "model": key.model, "bundle": key.bundle, "began_s": key.began_s,
+            "seconds": key.seconds, "told": pack(merge(parts).to_json()),
+        }  # fmt: skip
+        self.rows.setdefault(Contribution, []).append(row)
+
+    def _events(self, name: str, events: Sequence[Event], now: datetime) -> int:
+        """Keep events, as long as the device has not told too many today; how many were kept."""
+        before, now_ms = self.events.get(name, 0), int(now.timestamp() * 1000)
+        wanted = events[: max(0, MOST_EVENTS_A_DAY - before)]
+        if wanted:
+            self.events[name] = before + len(wanted)
+            self.rows.setdefault(Happening, []).extend(
+                {
+                    "id": new_id("hap", now_ms), "device": name, "at": now, "told_s": one.at_s, "kind": one.kind,
+                    "bundle": one.bundle, "detail": plain(one.detail),
+                }
+                for one in wanted
+            )  # fmt: skip
+        return len(wanted)
+
+
+def _first_of(now: datetime) -> str:
+    """The least id of today: ids sort by time, so the index is enough."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return new_id("hap", int(midnight.timestamp() * 1000))[:14]
+
+
+def _placed(one: Observation, offset_s: float, received_s: float) -> Observation:
     """In the hub's time: a clock that cannot be right is reckoned with as the device told it, if that can be."""
     if rollup.place(one, received_s) != one.began_s:
-        corrected = replace(one, began_s=one.began_s - device.offset_s)
+        corrected = replace(one, began_s=one.began_s - offset_s)
         if rollup.place(corrected, received_s) == corrected.began_s:
             return corrected
     return replace(one, began_s=rollup.place(one, received_s))
@@ -92,33 +179,3 @@ def _by_key(told: Iterable[Observation], received_s: float) -> dict[rollup.Key, 
     for one in told:
         groups.setdefault(rollup.key_of("", one, received_s), []).append(one)
     return groups
-
-
-def _contribute(session: Scoped, group: str, key: rollup.Key, parts: list[Observation]) -> None:
-    told = pack(merge(parts).to_json())
-    session.add(
-        Contribution(
-            id=new_id("con"), group=group, model=key.model, bundle=key.bundle, began_s=key.began_s,
-            seconds=key.seconds, told=told,
-        )
-    )  # fmt: skip
-
-
-def _events(session: Scoped, device: str, events: Iterable[Event], now: datetime) -> int:
-    """Keep events, as long as the device has not told too many today."""
-    wanted = list(events)
-    if not wanted:
-        return 0
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    first = new_id("hap", int(midnight.timestamp() * 1000))[:14]  # ids sort by time: the index is enough
-    query = select(func.count()).select_from(Happening).where(Happening.device == device, Happening.id >= first)
-    room = max(0, MOST_EVENTS_A_DAY - (session.scalar(query) or 0))
-    now_ms = int(now.timestamp() * 1000)
-    for one in wanted[:room]:
-        session.add(
-            Happening(
-                id=new_id("hap", now_ms), device=device, at=now, told_s=one.at_s, kind=one.kind, bundle=one.bundle,
-                detail=plain(one.detail),
-            )
-        )  # fmt: skip
-    return len(wanted[:room])

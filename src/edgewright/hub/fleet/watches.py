@@ -67,11 +67,20 @@ def past(session: Scoped, device: str, since: datetime) -> dict[str, Observation
     return _by_bundle([Rollup.from_json(unpack(data)).told for data in session.scalars(query)])
 
 
-def note(session: Scoped, device: str, told: Sequence[Observation], now: datetime) -> None:
+def of(session: Scoped, devices: Iterable[str]) -> dict[str, list[Watch]]:
+    """What watches these devices, by device, for ``note``."""
+    found: dict[str, list[Watch]] = {}
+    query = select(Watch).where(Watch.device.in_(list(devices))).order_by(Watch.id, Watch.device)
+    for row in session.scalars(query.with_for_update()):
+        found.setdefault(row.device, []).append(row)
+    return found
+
+
+def note(watching: Iterable[Watch], told: Sequence[Observation]) -> None:
     """Add what a device told to all that watch it: observations that began after the moment from which on they do."""
     if not told:
         return
-    for row in session.scalars(select(Watch).where(Watch.device == device).with_for_update()):
+    for row in watching:
         later = [one for one in told if one.began_s >= row.since.timestamp()]
         if later:
             merged = _by_bundle([*unpack_by_bundle(row.after).values(), *later])

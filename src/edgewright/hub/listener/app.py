@@ -10,14 +10,14 @@ from starlette.types import Receive, Scope, Send
 
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.hub.errors import Absent, Conflict, TooMany
-from edgewright.hub.fleet import presence, statuses, uploads
+from edgewright.hub.fleet import presence, statuses, telemetry, uploads
 from edgewright.hub.fleet.roster import Fresh, used
 from edgewright.hub.listener.answers import Answer, Call, Gone, Refusal, later
 from edgewright.hub.listener.comings import Comings
 from edgewright.hub.listener.fetches import Fetches
 from edgewright.hub.listener.gate import Gate
 from edgewright.hub.listener.polls import Polls
-from edgewright.hub.listener.tellings import Tellings, store_reports
+from edgewright.hub.listener.tellings import Tellings
 from edgewright.hub.listener.watcher import Watcher
 from edgewright.hub.listener.writer import Store, Writer
 from edgewright.hub.state import State
@@ -36,7 +36,7 @@ class DeviceApp:
     def __init__(self, state: State) -> None:
         self._state = state
         stores: dict[str, Store] = {
-            "status": statuses.store, "seen": presence.store, "serial": used, "report": store_reports
+            "status": statuses.store, "seen": presence.store, "serial": used, "report": telemetry.take
         }  # fmt: skip
         self._writer = Writer(state.database, stores)
         self.gate = Gate(state, self._writer)

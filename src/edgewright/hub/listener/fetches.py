@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 from edgewright.hub.errors import Absent
@@ -12,6 +13,7 @@ from edgewright.hub.listener import library
 from edgewright.hub.listener.answers import Answer, Call, Gone
 from edgewright.hub.listener.gate import Gate, Let
 from edgewright.hub.listener.protocol import WRITE_S
+from edgewright.hub.listener.recent import Recent
 from edgewright.hub.listener.watcher import Watcher
 from edgewright.hub.state import State
 
@@ -25,22 +27,28 @@ class Fetches:
     """``updates``, ``bundles``, ``deltas`` and ``files``."""
 
     def __init__(self, state: State, gate: Gate) -> None:
-        self._state, self._gate = state, gate
+        self._state, self._gate, self._recent = state, gate, Recent()
+
+    async def _read(self, let: Let, key: Any, read: Callable[..., Any], *arguments: Any) -> Any:
+        """What ``read`` gives, shared with others who ask now."""
+        tenant = let.known.key.tenant
+        return await self._recent.get((tenant, *key), let.known.revision, self._gate.newest(tenant), read, *arguments)
 
     async def updates(self, call: Call, watcher: Watcher, name: str) -> Answer:
         """A file of update metadata, with an ETag."""
         let = await self._gate.enter(call, watcher)
         if not _NAME.fullmatch(name):
             raise Absent("there is no such metadata")
-        data = await asyncio.to_thread(self._metadata, let.known.key.tenant, name)
-        tag = f'"{hashlib.sha256(data).hexdigest()}"'
+        data, tag = await self._read(let, ("updates", name), self._metadata, let.known.key.tenant, name)
         if call.header(b"if-none-match") == tag:
             return Answer(304, headers={"ETag": tag})
         return Answer(200, data, headers={"ETag": tag})
 
-    def _metadata(self, tenant: str, name: str) -> bytes:
+    def _metadata(self, tenant: str, name: str) -> tuple[bytes, str]:
+        """With its tag."""
         with self._state.database.read(tenant) as session:
-            return library.metadata(session, name)
+            data = library.metadata(session, name)
+        return data, f'"{hashlib.sha256(data).hexdigest()}"'
 
     async def delta(self, call: Call, watcher: Watcher, new: str, old: str) -> Answer:
         """The recipe that makes one bundle's files of another's."""
@@ -55,7 +63,8 @@ class Fetches:
         more."""
         let = await self._gate.enter(call, watcher)
         _check(digest)
-        found = await asyncio.to_thread(library.open_file, self._state, let.known.key.tenant, digest)
+        tenant = let.known.key.tenant
+        found = await self._read(let, ("file", digest), library.open_file, self._state, tenant, digest)
         length: int = found.length
         wanted = _range(call.header(b"range"), length)
         if wanted is None:
@@ -77,7 +86,8 @@ class Fetches:
             if let.known.revoked:
                 call.connection.give_up()
                 raise Gone
-            part = await asyncio.to_thread(found.read, at, min(PART_BYTES, last - at + 1))
+            length = min(PART_BYTES, last - at + 1)
+            part = await self._read(let, ("part", found.sha256, at, length), found.read, at, length)
             if not part or call.connection.transport.is_closing():
                 call.connection.give_up()  # what was promised does not come: the client must see it
                 raise Gone

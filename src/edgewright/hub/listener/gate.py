@@ -32,6 +32,7 @@ class Gate:
         self._state, self._writer = state, writer
         self._roster: dict[Key, Known] = {}
         self._clones: set[tuple[Key, str]] = set()
+        self._newest: dict[str, int] = {}
         self._rates = Rates(3, 60)
 
     def learn(self, fresh: Sequence[Fresh]) -> None:
@@ -41,6 +42,11 @@ class Gate:
             if known is None:
                 known = self._roster[one.key] = Known(one.key)
             known.learn(one)
+            self._newest[one.key.tenant] = max(self._newest.get(one.key.tenant, 0), one.revision)
+
+    def newest(self, tenant: str) -> int:
+        """The highest revision of the tenant that is known here."""
+        return self._newest.get(tenant, 0)
 
     def present(self, since: float) -> dict[str, list[str]]:
         """Names of the devices that asked since then (s, monotonic), by tenant."""

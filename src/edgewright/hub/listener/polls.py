@@ -13,7 +13,7 @@ from edgewright.hub.fleet.roster import Fresh, Key
 from edgewright.hub.fleet.statuses import Told, mark
 from edgewright.hub.listener.answers import Answer, Call, Gone, Refusal, later
 from edgewright.hub.listener.gate import Gate
-from edgewright.hub.listener.protocol import DeviceProtocol
+from edgewright.hub.listener.protocol import NOTHING, DeviceProtocol
 from edgewright.hub.listener.watcher import Watcher
 from edgewright.hub.listener.writer import Writer
 from edgewright.hub.state import State
@@ -21,7 +21,10 @@ from edgewright.hub.state import State
 MOST_WAIT_S = 60.0
 _MOST_POLLS = 4
 """Parked polls of one device: two agents on one identity get in each other's way no further."""
-_NOTHING, _STOPPED, _REVOKED = object(), object(), object()
+SPREAD = "Edgewright-Spread"
+RETURNS_PER_S = 120.0
+"""So many devices may come back in a second: a third of what one core shakes hands with."""
+_STOPPED, _REVOKED = object(), object()
 
 
 class Polls:
@@ -32,7 +35,7 @@ class Polls:
         self._loop = asyncio.get_running_loop()
         self._parked: dict[Key, list[tuple[asyncio.Future[object], int]]] = {}
         self._told = time.monotonic()
-        self.stopped = False
+        self.stopped, self._last = False, 0
 
     async def sync(self, call: Call, watcher: Watcher) -> Answer:
         """``POST sync``. Raises Refusal, Gone, InputError."""
@@ -48,20 +51,29 @@ class Polls:
         body: object
         if let.known.revision != message.revision:
             body = await watcher.desired(key)
-        elif wait_s <= 0:
-            body = _NOTHING
+        elif wait_s <= 0 or call.connection.nudged:
+            body = NOTHING
         else:
             body = await self._park(call, key, message.revision, wait_s)
         if body is _STOPPED:
-            raise later("this worker of the hub ends; ask again", close=True)
+            raise later("this worker of the hub ends; ask again", max(10.0, self.spread_s), close=True)
         if body is _REVOKED or let.known.revoked:
             raise Refusal("forbidden", "this device was revoked; ask whoever runs the hub", close=True)
         let.known.seen = time.monotonic()
-        if body is _NOTHING:
-            return Answer(204)
+        if body is NOTHING:
+            return Answer(204, headers=self._spread())
         if not isinstance(body, bytes):
             raise later("what this device should be cannot be told now")
-        return Answer(200, body)
+        return Answer(200, body, headers=self._spread())
+
+    @property
+    def spread_s(self) -> float:
+        """Over how long a time all devices that are here should come back when they lose their hub, in s."""
+        return max(len(self._parked), self._last) / RETURNS_PER_S
+
+    def _spread(self) -> dict[str, str]:
+        spread_s = round(self.spread_s)
+        return {SPREAD: str(spread_s)} if spread_s > 1 else {}
 
     async def _park(self, call: Call, key: Key, revision: int, wait_s: float) -> object:
         if self.stopped:
@@ -72,8 +84,8 @@ class Polls:
         others = self._parked.setdefault(key, [])
         others.append((parked, revision))
         if len(others) > _MOST_POLLS:
-            _set(others.pop(0)[0], _NOTHING)
-        timer = self._loop.call_later(wait_s, _set, parked, _NOTHING)
+            _set(others.pop(0)[0], NOTHING)
+        timer = self._loop.call_later(wait_s, _set, parked, NOTHING)
         try:
             body = await parked
         finally:
@@ -106,7 +118,7 @@ class Polls:
 
     def stop(self) -> None:
         """End all parked polls: their devices go to another worker."""
-        self.stopped = True
+        self.stopped, self._last = True, len(self._parked)
         for waiting in self._parked.values():
             for parked, _ in waiting:
                 _set(parked, _STOPPED)

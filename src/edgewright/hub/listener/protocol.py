@@ -20,6 +20,8 @@ HEAD_BYTES = 16 * 2**10
 HEAD_S, BODY_S, WRITE_S = 15.0, 120.0, 60.0
 """How long a request's head may take (from the connection or the end of the last answer's pause on), its body, and how
 long a client may read nothing of an answer."""
+NOTHING = object()
+"""What a parked poll is given when it ends without news."""
 
 
 class DeviceProtocol(HttpToolsProtocol):
@@ -33,6 +35,8 @@ class DeviceProtocol(HttpToolsProtocol):
         self.said = 0
         """What the device said of itself in the last poll of this connection (``statuses.mark``)."""
         self.parked: asyncio.Future[Any] | None = None
+        self.nudged = False
+        """The client sent something while it was being answered: it has more to say, and a poll does not wait."""
         self._head_bytes = 0
         self._in_head = True
         self._since: float | None = self.loop.time()
@@ -57,14 +61,22 @@ class DeviceProtocol(HttpToolsProtocol):
         """Bytes of requests; a head that does not end, ends the connection."""
         if self._since is None:
             self._since = self.loop.time()
+            if not self._in_head:
+                self._nudge()
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        if self._since is None and data.endswith(b"\r\n"):
+            body = self.cycle.body
+            if body and not body.endswith(b"\r\n"):
+                self._nudge()  # the empty line came together with the request
         if self._in_head and self._head_bytes > HEAD_BYTES:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
         """The scope tells the app whose connection this is."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._nudge()
         super().on_message_begin()
         cast("dict[str, Any]", self.scope)[CONNECTION] = self
         self._in_head, self._head_bytes = True, 0
@@ -81,9 +93,14 @@ class DeviceProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is written; the next request's head is not begun."""
-        super().on_response_complete()
+        self.parked, self.nudged = None, False
         self._in_head, self._head_bytes = True, 0
-        self.parked = None
+        super().on_response_complete()
+
+    def _nudge(self) -> None:
+        self.nudged = True
+        if self.parked is not None and not self.parked.done():
+            self.parked.set_result(NOTHING)
 
     def overdue(self, now: float) -> bool:
         """Whether the client has kept us waiting for longer than a request may take (``now``: the loop's clock)."""

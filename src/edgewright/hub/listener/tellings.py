@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
 
 from edgewright.core.messages import LIMITS, Receipt, Report, read
-from edgewright.hub.database import Scoped
 from edgewright.hub.fleet import uploads
 from edgewright.hub.fleet.roster import Key
 from edgewright.hub.fleet.tables import Device
-from edgewright.hub.fleet.telemetry import take
+from edgewright.hub.fleet.telemetry import Told
 from edgewright.hub.listener.answers import Answer, Call, Refusal, answer_of
 from edgewright.hub.listener.gate import Gate
 from edgewright.hub.listener.watcher import Watcher
@@ -23,20 +19,6 @@ from edgewright.hub.web.rates import Rates
 _UPLOADS_AT_ONCE = 4  # each is held in memory
 _SMALL_BYTES = 4096
 _READS_AT_ONCE = 2
-
-
-class Told(NamedTuple):
-    """A report of ``device`` that came at ``at``."""
-
-    device: str
-    report: Report
-    at: datetime
-
-
-def store_reports(session: Scoped, items: Sequence[Told]) -> None:
-    """Take them all."""
-    for item in items:
-        take(session, item.device, item.report, item.at)
 
 
 class Tellings:

@@ -7,6 +7,7 @@ answered with, for many devices in one statement.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Text, cast, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.digests import canonical_json
@@ -26,8 +27,9 @@ from edgewright.hub.fleet.desired import desired, groups_of, told_of
 from edgewright.hub.fleet.enrolling import split_pem
 from edgewright.hub.fleet.news import news
 from edgewright.hub.fleet.roster import Fresh, Key, changes, look_up
-from edgewright.hub.fleet.tables import Device
+from edgewright.hub.fleet.tables import Device, Group
 from edgewright.hub.state import State
+from edgewright.trust.authority import Authority
 
 LOOK_S = 0.2
 """So often it looks when nobody rings; how old what it knows may be before requests are refused."""
@@ -49,14 +51,16 @@ class Watcher:
         self._devices: list[Ask] = []
         self._desired: list[Ask] = []
         self._marks: dict[str, int] = {}
-        self._templates: dict[bytes, bytes] = {}
+        self._templates: dict[tuple[Any, ...], bytes] = {}
+        self._ours: Authority | None = None
+        self._anchors: tuple[str, ...] = ()
         self._over = False
         self.looked = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="edgewright-watcher", daemon=True)
 
     def start(self) -> None:
         """Read all there is, then begin to watch. Raises what the database raises."""
-        self._look()
+        self._look(first=True)
         self._thread.start()
 
     @property
@@ -95,14 +99,14 @@ class Watcher:
                 _LOG.warning("the database does not answer the device listener: %s", error)
                 time.sleep(LOOK_S)
 
-    def _look(self) -> None:
+    def _look(self, first: bool = False) -> None:
         with self._lock:
             devices, self._devices = self._devices, []
             desired, self._desired = self._desired, []
         try:
             with self._state.database.read(EVERY) as session:
                 marks = dict(self._marks)
-                fresh = changes(session, marks)
+                fresh = changes(session, marks, first)
                 found = look_up(session, {key for key, _ in devices})
             if fresh or found:
                 self._loop.call_soon_threadsafe(self._learn, [*fresh, *found.values()])
@@ -122,28 +126,39 @@ class Watcher:
             self._loop.call_soon_threadsafe(_done, results)
 
     def _bodies(self, session: Scoped, keys: Sequence[Key]) -> dict[Key, bytes]:
-        anchors = tuple(split_pem(authority(self._state).anchors))
-        columns = (Device.tenant, Device.name, Device.revision, Device.group, Device.release, Device.config)
-        query = select(*columns, Device.collect).where(tuple_(Device.tenant, Device.name).in_(keys))
-        found, rows = {}, session.execute(query).all()
-        groups = groups_of(session, ((row.tenant, row.group) for row in rows))
-        for row in rows:
-            config, collect = told_of(row.config, row.collect, groups.get((row.tenant, row.group)))
-            parts = [row.release, config, collect, anchors]
-            spelled = canonical_json(parts)
-            if spelled not in self._templates:
-                if len(self._templates) > 2_000:
-                    self._templates.clear()
-                try:
-                    told = desired(row.release, config, collect)
-                    self._templates[spelled] = render(replace(told, anchors=anchors))
-                except ValueError as error:
-                    _LOG.error("what %s should be cannot be told: %s", row.name, error)
-                    continue
-            # Members are sorted by name: the revision is the last one, and the only part that differs by device.
-            body = self._templates[spelled].removesuffix(_TAIL)
-            found[Key(row.tenant, row.name)] = body + b'"revision":%d}' % row.revision
+        ours = authority(self._state)
+        if ours is not self._ours:
+            self._ours, self._templates = ours, {}
+            self._anchors = tuple(split_pem(ours.anchors))
+        found = {}
+        # Documents as text: thousands of devices have the same ones, and each is read once.
+        texts = [cast(column, Text) for column in (Device.release, Device.config, Device.collect)]
+        columns = (Device.name, Device.revision, Device.group, *texts)
+        for name in {key.tenant for key in keys}:
+            names = [key.device for key in keys if key.tenant == name]
+            rows = session.execute(select(*columns).where(Device.tenant == name, Device.name.in_(names))).all()
+            groups = groups_of(session, {(name, row.group) for row in rows})
+            spelled = {place[1]: canonical_json([one.config, one.collect]) for place, one in groups.items()}
+            for device, revision, group, *told in rows:
+                body = self._template(device, (*told, spelled.get(group)), groups.get((name, group)))
+                if body is not None:
+                    # Members are sorted by name: the revision is the last one, and the only part that differs.
+                    found[Key(name, device)] = body + b'"revision":%d}' % revision
         return found
+
+    def _template(self, device: str, told: tuple[Any, ...], group: Group | None) -> bytes | None:
+        """The body without its revision; ``told``: release, config and collect as text, and the group's."""
+        if told not in self._templates:
+            if len(self._templates) > 2_000:
+                self._templates.clear()
+            release, config, collect = (None if text is None else json.loads(text) for text in told[:3])
+            try:
+                wanted = replace(desired(release, *told_of(config, collect, group)), anchors=self._anchors)
+                self._templates[told] = render(wanted).removesuffix(_TAIL)
+            except ValueError as error:
+                _LOG.error("what %s should be cannot be told: %s", device, error)
+                return None
+        return self._templates[told]
 
 
 def _done(results: list[tuple[asyncio.Future[Any], Any]]) -> None:

@@ -31,6 +31,7 @@ from edgewright.hub.rollouts.tables import Rollout
 from edgewright.hub.state import State
 
 EVERY_S = 0.5
+_REST = 3.0
 _NEWCOMERS_S = 10.0
 _LEASE_S = 15.0
 _LOG = logging.getLogger("edgewright.hub")
@@ -73,7 +74,7 @@ class Reconciler(Closing):
                 self.round()
             except (EdgewrightError, SQLAlchemyError) as error:
                 _LOG.warning("rollouts could not be looked at, and are looked at again: %s", error)
-            pause = max(EVERY_S, time.monotonic() - began)  # half of the time the database is for devices
+            pause = max(EVERY_S, _REST * (time.monotonic() - began))  # the rest of the time is for devices
 
     def round(self) -> int:
         """Every tenant's rollouts, once; how many of them changed."""

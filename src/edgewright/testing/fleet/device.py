@@ -1,13 +1,14 @@
 """Device: one of thousands. It polls, follows what the hub wants, tells what it does and sees, and renews.
 
-As the agent does (docs/reference/device-protocol.md): the poll stays parked on a connection of its own; what is to be
-told at once, and reports, go over a second one that is given up when there is nothing more to say; an update's metadata
-and bundle come over connections of the update's. All of it lies in memory, but for the key and the certificate.
+As the agent does (docs/reference/device-protocol.md): one connection for the parked poll, which is nudged when the
+state is another one, and for reports, which go between two polls; an update's metadata and bundle come over connections of
+the update's. All of it lies in memory, but for the key and the certificate.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import Callable, Coroutine
@@ -15,7 +16,7 @@ from typing import Any
 
 from edgewright.agent.net.follow import status
 from edgewright.agent.net.hub import Refusal
-from edgewright.agent.net.jitter import Jitter
+from edgewright.agent.net.jitter import CALM_S, Jitter
 from edgewright.agent.states import Situation
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import EdgewrightError
@@ -31,6 +32,8 @@ from edgewright.testing.fleet.wire import Line
 from edgewright.testing.fleet.world import World
 
 _NUMBER = re.compile(r"[0-9a-f]{12,}|\d[\d,]*")
+_AWAITED = frozenset({"idle", "waiting", "trial", "rolling_back"})
+"""States that the hub waits for, as in the agent: what lies between them is told when it lasts."""
 _SLACK_S, _HOLD_S, _BREAKS_S = 20.0, 3600.0, 30.0
 
 
@@ -49,7 +52,8 @@ class Device:
         self.over = False
         self._error_s = clock_error_s(papers.name, self.faults, world.clock())
         self._facts = Facts(agent="simulated", target=setting.target, labels=dict(setting.labels))
-        self._told = False
+        self._told, self._unsaid, self._parks = False, False, False
+        self._stir = asyncio.Event()
         self._line: Line | None = None
         self._jitter = Jitter(lambda: world.draw())
         self._jobs = set[asyncio.Task[None]]()
@@ -73,7 +77,7 @@ class Device:
             finally:
                 connected()
             while not self.over:
-                await asyncio.sleep(pause)
+                await self._rest(pause)
                 pause = await self._poll()
         finally:
             self.stop()
@@ -89,7 +93,6 @@ class Device:
 
     def cut(self) -> None:
         """The network goes away for a moment."""
-        self.teller.cut()
         if self._line is not None:
             self._line.abort()
 
@@ -98,15 +101,31 @@ class Device:
         self.world.counts.dialled += 1
         return await self.world.dialer.dial(self.world.registry.anchors, self.papers.path)
 
-    async def exchange(self, line: Line, wait_s: float) -> None:
+    def stir(self) -> None:
+        """There is something to say: a parked poll is ended, and the next one comes at once."""
+        self._stir.set()
+        if self._parks and self._line is not None:
+            self._line.nudge()
+
+    async def _exchange(self, line: Line, wait_s: float) -> None:
         """One sync, parked for so many s. Raises Offline, Refusal, InputError."""
         mine = self.desired.revision
+        self._unsaid = False
         told = status(self.now, self.desired.release, self.now.serving, clock_s=self.clock_s, free_bytes=2**34)
         body = canonical_json(Sync(mine, self.boot, told, None if self._told else self._facts).to_json())
-        answer = await line.ask(
-            "POST", f"/device/v1/sync?wait={wait_s:g}", body, seconds=wait_s + _SLACK_S, most_bytes=LIMITS["Desired"]
-        )
+        self._parks = wait_s > 0
+        try:
+            answer = await line.ask(
+                "POST", f"/device/v1/sync?wait={wait_s:g}", body, seconds=wait_s + _SLACK_S,
+                most_bytes=LIMITS["Desired"],
+            )  # fmt: skip
+        except EdgewrightError:
+            self._unsaid = True
+            raise
+        finally:
+            self._parks = False
         self._told = True
+        self._jitter.heard(answer.headers.get("edgewright-spread", ""))
         self.synced += 1
         self.world.counts.synced += 1
         if answer.status == 200:
@@ -132,7 +151,9 @@ class Device:
             bundle = "" if then.update is None else then.update.bundle
             self._mark(self.world.counts.ended, f"{then.result} {bundle[:12]}")
             self.outbox.put()
-        self.teller.changed()
+        self._unsaid = True
+        if then.state in _AWAITED:
+            self.stir()
 
     def failed(self, error: EdgewrightError, jitter: Jitter) -> float:
         """Note what went wrong, and how long to wait, in s."""
@@ -154,6 +175,8 @@ class Device:
         return jitter.failed()
 
     async def _poll(self) -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             line = await self._parked()
             if self.expired or self.world.clock() >= self.papers.peer.renew_at.timestamp():
@@ -164,10 +187,24 @@ class Device:
                 line = await self._parked()
             if "drop" in self.faults:
                 asyncio.get_running_loop().call_later(_BREAKS_S * self.world.draw(), line.abort)
-            await self.exchange(line, self.world.setting.wait_s)
+            self._stir.clear()
+            if not self._unsaid or self.teller.urgent:
+                await self.teller.tell(line)
+            await self._exchange(line, 0.0 if self._unsaid and self.now.state == "trial" else self.world.setting.wait_s)
             return self._jitter.succeeded()
         except EdgewrightError as error:
+            if loop.time() - began > CALM_S:
+                self._jitter.failures = 0
             return self.failed(error, self._jitter)
+
+    async def _rest(self, seconds: float) -> None:
+        """Between polls. What is to be said cuts it short, but never a pause after a failure."""
+        if self._jitter.failures:
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stir.wait()
 
     async def _parked(self) -> Line:
         if self._line is None or not self._line.open:
@@ -187,6 +224,7 @@ class Device:
             self.world.registry.adopt("".join(desired.anchors))
         if desired.revision == mine or (asked != mine and desired.revision < mine):
             return
+        self.teller.urgent |= desired.collect != self.desired.collect
         self.desired = desired
         release = desired.release
         if release is not None and release != before:
@@ -196,7 +234,6 @@ class Device:
                 self.world.counts.silent += 1
                 self.stop()
                 return
-        self.teller.wake()
         if self._updating is None or self._updating.done():
             self._updating = self.spawn(self._update())
 

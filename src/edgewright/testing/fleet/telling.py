@@ -1,4 +1,4 @@
-"""Telling: the state as it changes, reports, what the hub asks for; on a second connection, ended when all is told."""
+"""Telling: reports, and what the hub asks for, between two polls."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from edgewright.agent.net.hub import Refusal
-from edgewright.agent.net.jitter import Jitter
-from edgewright.core.errors import EdgewrightError
 from edgewright.core.messages import LIMITS, Receipt, read
 from edgewright.testing.fleet.behaviour import Nature, forged
 from edgewright.testing.fleet.wire import Line
@@ -15,17 +13,14 @@ from edgewright.testing.fleet.wire import Line
 if TYPE_CHECKING:
     from edgewright.testing.fleet.device import Device
 
-_QUIET_S, _LONGEST_S = 5.0, 86400.0
+_LONGEST_S = 86400.0
 
 
 class Teller:
-    """Of one device. ``unsaid``: the state changed since it was last told."""
+    """Of one device. ``urgent``: what waits is not to wait for the poll's end."""
 
     def __init__(self, device: Device) -> None:
-        self._device, self._jitter, self.unsaid = device, Jitter(lambda: device.world.draw()), False
-        self._line: Line | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._quiet: asyncio.TimerHandle | None = None
+        self._device, self.urgent = device, False
         self._next: asyncio.TimerHandle | None = None
         self._since_s = device.clock_s
         self._nature: Nature | None = None
@@ -37,33 +32,15 @@ class Teller:
 
     def close(self) -> None:
         """No more of it."""
-        for timer in (self._quiet, self._next):
-            if timer is not None:
-                timer.cancel()
-        if self._line is not None:
-            self._line.close()
-
-    def cut(self) -> None:
-        """The connection breaks."""
-        if self._line is not None:
-            self._line.abort()
-
-    def changed(self) -> None:
-        """The state is another one: it is told now. States that follow at once are told as one."""
-        self.unsaid = True
-        self.wake()
-
-    def wake(self) -> None:
-        """There is something to look at."""
-        if not self._device.over and (self._task is None or self._task.done()):
-            self._task = self._device.spawn(self._tell())
+        if self._next is not None:
+            self._next.cancel()
 
     def look_back(self, seconds: float) -> None:
         """As if the last report had been so long ago."""
         self._since_s = self._device.clock_s - seconds
 
-    def observe(self) -> None:
-        """A report of what the device saw since the last one, to be sent now."""
+    def observe(self, urgent: bool = True) -> None:
+        """A report of what the device saw since the last one; it is sent when the poll ends, or now."""
         device, of = self._device, self._device.world.setting.behaviour
         if self._nature is None:
             self._nature = of.device(device.papers.name)
@@ -75,37 +52,23 @@ class Teller:
             seen.append(forged(told) if "forge" in device.faults else told)
         self._since_s = device.clock_s
         device.outbox.put(*seen)
-        self.wake()
+        if urgent:
+            self.urgent = True
+            device.stir()
+
+    async def tell(self, line: Line) -> None:
+        """All that waits, over the poll's connection. Raises Offline, Refusal, InputError."""
+        for data in self._device.outbox.waiting("reorder" in self._device.faults):
+            await self._send(line, data)
+        self.urgent = False
+        await self._answer(line)
 
     def _after(self, seconds: float) -> None:
         def observe() -> None:
-            self.observe()
+            self.observe(urgent=False)
             self._after(self._device.desired.collect.period_s)
 
         self._next = asyncio.get_running_loop().call_later(seconds, observe)
-
-    async def _tell(self) -> None:
-        if self._quiet is not None:
-            self._quiet.cancel()
-        while self.unsaid or self._device.outbox or self._asked():
-            try:
-                line = await self._dialled()
-                if self.unsaid:
-                    self.unsaid = False
-                    try:
-                        await self._device.exchange(line, 0.0)
-                    except EdgewrightError:
-                        self.unsaid = True
-                        raise
-                    continue
-                for data in self._device.outbox.waiting("reorder" in self._device.faults):
-                    await self._send(line, data)
-                await self._answer(line)
-                self._jitter.succeeded()
-            except EdgewrightError as error:
-                await asyncio.sleep(self._device.failed(error, self._jitter))
-        if self._line is not None:
-            self._quiet = asyncio.get_running_loop().call_later(_QUIET_S, self._line.close)
 
     async def _send(self, line: Line, data: bytes) -> None:
         counts = self._device.world.counts
@@ -122,10 +85,6 @@ class Teller:
             if self._device.outbox.acknowledge(read(Receipt, answer.body)):
                 counts.acknowledged += 1
 
-    def _asked(self) -> bool:
-        collect = self._device.desired.collect
-        return collect.log > self._answered["log"] or collect.diagnostics > self._answered["diagnostics"]
-
     async def _answer(self, line: Line) -> None:
         collect = self._device.desired.collect
         for kind, number in (("log", collect.log), ("diagnostics", collect.diagnostics)):
@@ -134,8 +93,3 @@ class Teller:
                 await line.ask("PUT", f"/device/v1/uploads/{kind}/{number}", told)
                 self._answered[kind] = number
                 self._device.world.counts.uploads += 1
-
-    async def _dialled(self) -> Line:
-        if self._line is None or not self._line.open:
-            self._line = await self._device.dial()
-        return self._line

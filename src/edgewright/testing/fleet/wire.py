@@ -129,6 +129,13 @@ class Line(asyncio.Protocol):
             raise Refusal(why, answer.status, min(float(after), 3600.0) if after.isdecimal() else 0.0)
         return answer
 
+    def nudge(self) -> None:
+        """A parked poll is to be answered now: there is something to say on this connection (an empty line, which
+        stands before a request as if it were not there: RFC 9112, section 2.2)."""
+        if self.open and self._waiting is not None:
+            assert self._transport is not None
+            self._transport.write(b"\r\n")
+
     def close(self) -> None:
         """End it."""
         if self._transport is not None:
