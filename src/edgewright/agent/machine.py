@@ -87,8 +87,10 @@ class Machine:
         """Give the last commit back: ``before`` is to serve again, and what is served now is not tried again unless it
         is not ``bad``. Raises InputError where there is nothing to go back to, and StorageError."""
         now = self.now
-        if now.state != "idle" or not now.before:
-            raise InputError("there is no bundle to go back to, or an update is on its way")
+        if now.state != "idle":
+            raise InputError(f"an update is on its way ({now.state}); wait for its end, then go back")
+        if not now.before:
+            raise InputError("there is no bundle to go back to; bring one: edgewright agent update BUNDLE")
         gone = Update(now.good)
         known = {**now.bad, now.good: reason[:300]} if bad else now.bad
         back = replace(now, state="rolling_back", update=gone, good=now.before, before="", bad=known, reason=reason)

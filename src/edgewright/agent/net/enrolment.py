@@ -83,7 +83,15 @@ def enrol(
         raise InputError(f"{state} is enrolled already; remove its folder {IDENTITY} to enrol it anew")
     csr = begin_request(state / IDENTITY).decode("ascii")
     with closing(Hub(hub_url, _Stranger(None, now))) as hub:
-        answer = hub.ask("GET", ANCHORS_PATH, most_bytes=_ANCHORS_BYTES)
+        try:
+            answer = hub.ask("GET", ANCHORS_PATH, most_bytes=_ANCHORS_BYTES)
+        except Refusal as refusal:
+            if refusal.status == 404:
+                raise InputError(
+                    f"what answers at {hub_url} is no hub, or its address for people; give the one that the hub calls "
+                    "'devices at'"
+                ) from refusal
+            raise
     first = chain_pem(find_anchor(answer.body, known))
     with closing(Hub(hub_url, _Stranger(first, now))) as hub:
         message = Enrol(csr, token_text, name, facts_here(state, target, labels))

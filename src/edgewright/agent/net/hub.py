@@ -6,6 +6,7 @@ Every call of the protocol may be sent twice, so one whose kept connection turns
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import socket
 import ssl
@@ -91,14 +92,18 @@ class Hub(Closing):
         except _STALE as error:
             self.close()
             if fresh or self._over:
-                raise Offline(f"the hub at {self.host} does not answer: {_said(error)}") from error
+                raise Offline(f"the hub at {self._name} does not answer: {_said(error)}") from error
             return self.begin(method, path, body, headers, seconds)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise Offline(f"the hub at {self.host} cannot be reached: {_said(error)}") from error
+            raise Offline(f"the hub at {self._name} cannot be reached: {_said(error)}") from error
         if response.status >= 400:
             raise self._refusal(response, seconds)
         return response
+
+    @property
+    def _name(self) -> str:
+        return f"{self.host}:{self.port}"
 
     def interrupt(self) -> None:
         """End what another thread waits for here, for good: it is told Offline."""
@@ -201,5 +206,28 @@ def lowered(response: http.client.HTTPResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.getheaders()}
 
 
+_NOT_YET, _ENDED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
+"""X509_V_ERR_* (openssl/x509_vfy.h)."""
+
+
 def _said(error: BaseException) -> str:
+    """Why, and what to look at."""
+    match error:
+        case ssl.SSLCertVerificationError(verify_code=code) if code in (_NOT_YET, _ENDED):
+            told = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+            return f"its certificate does not hold at {told} UTC, as this device's clock has it; set the clock"
+        case ssl.SSLCertVerificationError(verify_code=code) if code in (_OTHER_NAME, _OTHER_ADDRESS):
+            return "its certificate is for other names; start the hub with --device-name and the one used here"
+        case ssl.SSLCertVerificationError():
+            return "its certificate is not of a root that this device trusts; is it the same hub?"
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "HTTP_REQUEST" | "UNEXPECTED_EOF_WHILE_READING"):
+            return "what listens there does not speak TLS; give the address that the hub calls 'devices at'"
+        case socket.gaierror():
+            return "no address is known for that name; check it, and this device's network and DNS"
+        case ConnectionRefusedError():
+            return "nobody listens there; does the hub run, and is that its port for devices?"
+        case TimeoutError():
+            return "no answer in time; check the address, the network and firewalls between"
+        case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
+            return "no way leads there; check this device's network"
     return str(error)[:200] or type(error).__name__

@@ -91,4 +91,7 @@ def find_anchor(pem: bytes, digest: str) -> x509.Certificate:
     for certificate in parse_chain(pem, "the hub's anchors"):
         if certificate_digest(certificate) == digest:
             return certificate
-    raise TrustError(f"the hub has no anchor {digest[:16]}...: this token is of another hub, or this is not the hub")
+    raise TrustError(
+        f"the hub has no anchor {digest[:16]}...: the token is of another hub, or this is not the hub; make a token on "
+        "the hub whose address is given"
+    )
