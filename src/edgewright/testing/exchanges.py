@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import time
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from edgewright.core.errors import EdgewrightError
-from edgewright.core.messages import Enrol, Enrolled, Receipt, Renew, Report, Sync, read, render
+from edgewright.core.messages import Enrol, Enrolled, Receipt, Renew, Reports, Sync, read, render
 from edgewright.trust.authority import Identity, Peer, Token, check_request, redeem
 
 if TYPE_CHECKING:
     from edgewright.testing.hubs import _Server
 
 TENANT = "acme"
+_LOOK_S = 0.02
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -111,11 +113,12 @@ class Exchange(BaseHTTPRequestHandler):
             case ["sync"]:
                 self._sync(device)
             case ["reports"]:
-                report = read(Report, self.body)
+                told = read(Reports, self.body).reports
                 with hub.changed:
-                    hub.reports[device][report.boot, report.sequence] = report
+                    for report in told:
+                        hub.reports[device][report.boot, report.sequence] = report
                     hub.changed.notify_all()
-                self.send(200, render(Receipt(report.boot, report.sequence)))
+                self.send(200, render(Receipt(told[-1].boot, told[-1].sequence)))
             case ["updates", name]:
                 data = hub.office.files.get(name)
                 self.send(200, data) if data is not None else self.refuse(404, "no such metadata")
@@ -133,6 +136,19 @@ class Exchange(BaseHTTPRequestHandler):
                 self.send(204)
             case _:
                 self.refuse(404, "there is no such thing")
+
+    def _nudged(self) -> bool:
+        """Whether the device has sent something behind its poll: it has more to say."""
+        return bool(self.connection.pending() or select.select([self.connection], [], [], 0)[0])
+
+    def parse_request(self) -> bool:
+        """An empty line before a request is none."""
+        while self.raw_requestline in (b"\r\n", b"\n"):
+            self.raw_requestline = self.rfile.readline(65537)
+        if not self.raw_requestline:
+            self.close_connection = True
+            return False
+        return super().parse_request()
 
     def _enrol(self) -> None:
         hub, message = self.server.hub, read(Enrol, self.body)
@@ -168,7 +184,8 @@ class Exchange(BaseHTTPRequestHandler):
                 news = wanted is not None and wanted.revision != sync.revision
                 return news or device in hub.revoked or hub._closed
 
-            hub.changed.wait_for(ready, max(end - time.monotonic(), 0.0))
+            while not ready() and (left := end - time.monotonic()) > 0 and not self._nudged():
+                hub.changed.wait(min(left, _LOOK_S))
             wanted = hub.desired.get(device)
         if device in hub.revoked:
             return self.refuse(403, "revoked")

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from edgewright.agent import Reports
-from edgewright.agent.net import Teller
+from edgewright.agent.net import Link, Teller
 from edgewright.agent.net.collecting import LOG_BYTES, Collector
 from edgewright.agent.observing import event
 from edgewright.core.messages import Collect, Desired, Event
@@ -70,7 +70,7 @@ def test_a_receipt_for_another_report(hub, one, told):
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_report_that_is_never_taken_does_not_stop_the_others(hub, told, status):
     say(told, 3)
-    hub.faults.append(refusing("reports", status))
+    hub.faults.append(refusing("reports", status, 2))  # all together, and the first one alone
     told.tell()
     assert heard(hub) == ["number 1", "number 2"] and not told.reports.batch()
 
@@ -83,16 +83,23 @@ def test_what_this_agent_cannot_read_any_more_is_dropped(hub, told):
 
 
 def test_the_state_is_told_when_it_changes(hub, one, told):
-    told.tell()
-    assert not hub.syncs[NAME]
-    told.changed()
-    told.tell()
-    told.tell()
-    assert len(hub.syncs[NAME]) == 1
-    hub.want(NAME, Desired(0))
-    told.changed()
-    told.tell()
-    assert one.wishes.desired.revision == 1, "and what the hub answers is heard"
+    link = Link(one.line, one.wishes, one, lambda: None, wait_s=55.0)
+    teller = Teller(link, told.reports, Nothing(), Collector(one.state, dict, dict))
+    link.start()
+    try:
+        for count in range(1, 4):  # each poll is parked for longer than this test may take
+            hub.until(lambda count=count: len(hub.syncs[NAME]) >= count, 10.0)
+            teller.changed()
+            teller.tell()
+        say(told, 2)
+        teller.tell()
+        assert heard(hub) == ["number 0", "number 1"], "over the connection of the poll, which is ended for it"
+        hub.want(NAME, Desired(0))
+        hub.until(lambda: one.wishes.desired.revision == 1, 10.0)
+    finally:
+        teller.close()
+        link.close()
+    assert not one.line.trouble
 
 
 def test_logs_and_diagnostics_once_for_each_request(hub, one, told):
@@ -106,7 +113,7 @@ def test_logs_and_diagnostics_once_for_each_request(hub, one, told):
     told.tell()
     assert not hub.uploads
     again = Collector(one.state, dict, dict)
-    again.answer(told._hub, one.wishes.desired.collect)
+    again.answer(one.link._hub, one.wishes.desired.collect)
     assert not hub.uploads, "also after a restart"
 
 

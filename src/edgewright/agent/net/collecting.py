@@ -33,6 +33,10 @@ class Collector:
         self._path, self._logs, self._facts = state / ANSWERED, logs, facts
         self._answered = self._load()
 
+    def asked(self, collect: Collect) -> bool:
+        """Whether something is asked for that was not sent."""
+        return collect.log > self._answered["log"] or collect.diagnostics > self._answered["diagnostics"]
+
     def answer(self, hub: Hub, collect: Collect) -> None:
         """Send what is asked for and was not sent. Raises Offline, Refusal, StorageError."""
         for kind, number in (("log", collect.log), ("diagnostics", collect.diagnostics)):

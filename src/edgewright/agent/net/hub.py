@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
+import select
 import socket
 import ssl
 import time
@@ -73,27 +74,28 @@ class Hub(Closing):
 
     def ask(
         self, method: str, path: str, body: bytes = b"", *, most_bytes: int, seconds: float = PATIENCE_S,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None, bell: socket.socket | None = None,
     ) -> Answer:  # fmt: skip
         """The answer, with a body of at most ``most_bytes``, begun within ``seconds`` and whole within as many again.
-        Raises Offline, Refusal, TrustError."""
+        ``bell``: while something can be read from it, the hub is not to hold the answer back. Raises Offline, Refusal,
+        TrustError."""
         kind = {"Content-Type": "application/json"} if body and method == "POST" else {}
-        response = self.begin(method, path, body, {**kind, **(headers or {})}, seconds)
+        response = self.begin(method, path, body, {**kind, **(headers or {})}, seconds, bell)
         return Answer(response.status, lowered(response), self._whole(response, most_bytes, seconds))
 
     def begin(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None,
-        seconds: float = PATIENCE_S,
+        seconds: float = PATIENCE_S, bell: socket.socket | None = None,
     ) -> http.client.HTTPResponse:  # fmt: skip
         """An answer below 400, its body still to be read: to the end, or ``close``. Raises as ``ask``."""
         fresh = self._connection is None or self._connection.sock is None
         try:
-            response = self._send(method, path, body, headers or {}, seconds)
+            response = self._send(method, path, body, headers or {}, seconds, bell)
         except _STALE as error:
             self.close()
             if fresh or self._over:
                 raise Offline(f"the hub at {self._name} does not answer: {_said(error)}") from error
-            return self.begin(method, path, body, headers, seconds)
+            return self.begin(method, path, body, headers, seconds, bell)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise Offline(f"the hub at {self._name} cannot be reached: {_said(error)}") from error
@@ -121,8 +123,9 @@ class Hub(Closing):
             self._connection = None
 
     def _send(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float
-    ) -> http.client.HTTPResponse:
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float,
+        bell: socket.socket | None,
+    ) -> http.client.HTTPResponse:  # fmt: skip
         if self._over:
             raise Offline("the agent is stopping")
         if self._connection is None or self._connection.sock is None:  # ended by the hub's Connection: close
@@ -130,6 +133,8 @@ class Hub(Closing):
         connection = self._connection
         connection.sock.settimeout(seconds)
         connection.request(method, path, body or None, dict(headers))
+        if bell is not None:
+            _wait(connection.sock, bell, seconds)
         return connection.getresponse()
 
     def _connected(self) -> http.client.HTTPConnection:
@@ -208,6 +213,20 @@ def lowered(response: http.client.HTTPResponse) -> dict[str, str]:
 
 _NOT_YET, _ENDED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
 """X509_V_ERR_* (openssl/x509_vfy.h)."""
+
+
+def _wait(answers: socket.socket, bell: socket.socket, seconds: float) -> None:
+    """Until an answer comes. When the bell rings, the hub is told so, by an empty line, which stands before the next
+    request as if it were not there (RFC 9112, section 2.2): it answers at once. Raises OSError."""
+    polling = select.poll()
+    polling.register(answers, select.POLLIN)
+    polling.register(bell, select.POLLIN)
+    ready = {handle for handle, _ in polling.poll(1000.0 * seconds)}
+    if not ready:
+        raise TimeoutError("timed out")
+    if answers.fileno() not in ready:
+        answers.settimeout(PATIENCE_S)
+        answers.sendall(b"\r\n")
 
 
 def _said(error: BaseException) -> str:

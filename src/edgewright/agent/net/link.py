@@ -1,16 +1,22 @@
-"""Link: the parked poll. It keeps the newest desired state on the disk, the certificate young and the anchors fresh."""
+"""Link: the parked poll. It keeps the newest desired state on the disk, the certificate young and the anchors fresh.
+
+Its connection is the only one that stays: what is to be said ends the poll (``say``), and whoever has more to send
+than a state takes the connection over between two polls (``turn``).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from edgewright.agent.net.enrolment import renew
 from edgewright.agent.net.hub import Hub, Offline, Refusal
-from edgewright.agent.net.jitter import Jitter
+from edgewright.agent.net.jitter import CALM_S, Jitter
 from edgewright.agent.net.line import Line
 from edgewright.agent.net.wishes import Wishes
 from edgewright.core.closing import Closing
@@ -59,6 +65,10 @@ class Link(Closing):
         self.line, self.wishes, self._tells, self._news, self._happened = line, wishes, tells, news, happened
         self._wait_s, self._jitter = wait_s, Jitter(line.draw)
         self._hub = line.dial()
+        self._bell, self._ring = socket.socketpair()
+        self._ring.setblocking(False)
+        self._bell.setblocking(False)
+        self._free, self._busy, self._wanted, self._stir = threading.Condition(), False, 0, threading.Event()
         self._over, self._thread = threading.Event(), threading.Thread(target=self._run, daemon=True, name="link")
         self._told: Facts | None = None
         self.tried: Offer = "", "", 0
@@ -75,38 +85,85 @@ class Link(Closing):
         """Whether its thread runs."""
         return self._thread.is_alive()
 
-    def close(self) -> None:
-        """Poll no more; what is parked is ended."""
+    def stop(self) -> None:
+        """What is parked or sent over the connection is ended, for good."""
         self._over.set()
+        self._stir.set()
         self._hub.interrupt()
+
+    def close(self) -> None:
+        """Poll no more."""
+        self.stop()
         if self._thread.is_alive():
             self._thread.join()
         self._hub.close()
+        self._bell.close()
+        self._ring.close()
+
+    def say(self) -> None:
+        """The state is another one: the hub is to hear of it now. From any thread."""
+        self._stir.set()
+        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody polls any more
+            self._ring.send(b"!")
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Hub]:
+        """The connection, for another thread between two polls; what is parked is ended."""
+        with self._free:
+            self._wanted += 1
+            self.say()
+            self._free.wait_for(lambda: not self._busy)
+            self._wanted, self._busy = self._wanted - 1, True
+        try:
+            yield self._hub
+        finally:
+            self._release()
 
     def poll(self) -> float:
         """Renew if it is time to, and poll once; how long to wait before the next, in s. Raises nothing of ours."""
         if left := self.line.held_s:
             return left
+        with self._free:
+            self._free.wait_for(lambda: not (self._busy or self._wanted))
+            self._busy = True
+        self._stir.clear()
+        with contextlib.suppress(OSError):
+            self._bell.recv(4096)
+        began = time.monotonic()
         try:
             if self.expired or self.line.identity.due(self.line.now):
                 renew(self.line, self._hub)
                 self.expired = False
-            self.exchange(self._hub, self._wait_s)
+            self._exchange(self._hub)
             return self._jitter.succeeded()
         except EdgewrightError as error:
+            if time.monotonic() - began > CALM_S:
+                self._jitter.failures = 0
             return self.failed(error, self._jitter)
+        finally:
+            self._release()
 
-    def exchange(self, hub: Hub, wait_s: float) -> None:
-        """One sync over ``hub``, parked for so many s. Raises Offline, Refusal, TrustError."""
+    def _release(self) -> None:
+        with self._free:
+            self._busy = False
+            self._free.notify_all()
+
+    def _exchange(self, hub: Hub) -> None:
+        """One sync. Raises Offline, Refusal, TrustError."""
         mine, facts = self.wishes.desired.revision, self._tells.facts()
         sync = Sync(mine, self._tells.boot, self._tells.status(), facts if facts != self._told else None)
+        trial = sync.status.state == "trial"
+        wait_s = 0.0 if trial and offer_of(sync.status) != self.tried else self._wait_s  # the trial waits for it
         target = f"{SYNC_PATH}?wait={wait_s:g}"
-        answer = hub.ask("POST", target, _rendered(sync), most_bytes=LIMITS["Desired"], seconds=wait_s + _SLACK_S)
+        answer = hub.ask(
+            "POST", target, _rendered(sync), most_bytes=LIMITS["Desired"], seconds=wait_s + _SLACK_S, bell=self._bell
+        )
         self._told = facts
+        self._jitter.heard(answer.headers.get("edgewright-spread", ""))
         self._note("")
         if answer.status == 200:
             self._take(_desired(answer.body), mine)
-        if sync.status.state == "trial":
+        if trial:
             self.tried = offer_of(sync.status)
         self._news()
 
@@ -149,7 +206,10 @@ class Link(Closing):
                 with contextlib.suppress(Exception):
                     self._hub.close()
                 pause = self._jitter.failed()
-            self._over.wait(pause)
+            if self._jitter.failures or self.line.held_s:
+                self._over.wait(pause)
+            else:
+                self._stir.wait(pause)  # what is to be said cuts a pause short, but none after a failure
 
 
 def _desired(body: bytes) -> Desired:

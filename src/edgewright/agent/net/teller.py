@@ -1,12 +1,12 @@
 """Teller: what the hub should hear at once, or at all: the state as it changes, reports, logs that it asked for.
 
-On a connection of its own, so that the parked poll stays parked. States that follow one another within a moment are
-told as one, the last. The connection is given up when there is nothing more to say: a parked device costs its hub one.
+A state is told by the parked poll, which is ended for it (``Link.say``); those that follow one another within a moment
+are told as one, the last. What is more goes over the same connection between two polls (``Link.turn``): a device
+costs its hub one connection, and no handshake for what it has to say.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -14,18 +14,19 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edgewright.agent.net.collecting import Collector
-from edgewright.agent.net.hub import Offline, Refusal
+from edgewright.agent.net.hub import Hub, Offline, Refusal
 from edgewright.agent.net.jitter import Jitter
 from edgewright.agent.net.link import Link
 from edgewright.agent.observing import as_report
 from edgewright.agent.reports import Report as Stored
-from edgewright.agent.reports import Reports
+from edgewright.agent.reports import Reports as Store
 from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError, InputError
-from edgewright.core.messages import LIMITS, Collect, Receipt, read, render
+from edgewright.core.messages import LIMITS, Collect, Receipt, Reports, read, render
+from edgewright.core.messages.reports import MOST_REPORTS
 
 REPORTS_PATH = "/device/v1/reports"
-_BATCH_BYTES, _QUIET_S, _LOOK_S, _MOMENT_S = 2**20, 5.0, 5.0, 1.0
+_BATCH_BYTES, _LOOK_S, _MOMENT_S, _HOLD_S = 96 * 2**10, 5.0, 1.0, 60.0
 _UNREADABLE = {400, 413, 422}
 _log = logging.getLogger("edgewright.agent")
 
@@ -42,13 +43,13 @@ class Teller(Closing):
     """On a thread of its own between ``start`` and ``close``; ``tell`` is one round, for tests."""
 
     def __init__(
-        self, link: Link, reports: Reports, observer: Looks, collector: Collector,
+        self, link: Link, reports: Store, observer: Looks, collector: Collector,
         ticks: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._link, self._reports, self._observer, self._collector = link, reports, observer, collector
-        self._hub, self._jitter, self._ticks = link.line.dial(), Jitter(link.line.draw), ticks
+        self._jitter, self._ticks = Jitter(link.line.draw), ticks
         self._clock = clock
-        self._changed, self._wake, self._over = False, threading.Event(), threading.Event()
+        self._changed, self._nudged, self._wake, self._over = False, False, threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="teller")
 
     def start(self) -> None:
@@ -59,10 +60,9 @@ class Teller(Closing):
         """Tell no more."""
         self._over.set()
         self._wake.set()
-        self._hub.interrupt()
+        self._link.stop()
         if self._thread.is_alive():
             self._thread.join()
-        self._hub.close()
 
     def changed(self, passing: bool = False) -> None:
         """The state is another one: tell it now, or, while it is only ``passing``, in a moment, if it still holds. From
@@ -72,7 +72,8 @@ class Teller(Closing):
             self._wake.set()
 
     def nudge(self) -> None:
-        """There is something to look at: a report, or a request of the hub. From any thread."""
+        """There is something to look at: the poll ended, or a report must not wait for that. From any thread."""
+        self._nudged = True
         self._wake.set()
 
     def look(self) -> None:
@@ -82,44 +83,59 @@ class Teller(Closing):
         except EdgewrightError as error:
             _log.warning("nothing could be observed: %s", error)
 
-    def tell(self) -> float:
-        """One round; how long nothing need be told, in s. Raises nothing of ours."""
+    def tell(self, everything: bool = True) -> float:
+        """One round; how long nothing need be told, in s. ``everything``: reports, too, which otherwise wait for the
+        poll's end. Raises nothing of ours."""
         if left := self._link.line.held_s:
             return left
         try:
             if self._changed:
                 self._changed = False
-                try:
-                    self._link.exchange(self._hub, 0.0)
-                except EdgewrightError:
-                    self._changed = True
-                    raise
-            while batch := self._reports.batch(_BATCH_BYTES):
-                for one in batch:
-                    self._send(one)
-            self._collector.answer(self._hub, self._link.wishes.desired.collect)
+                self._link.say()
+            collect = self._link.wishes.desired.collect
+            if self._collector.asked(collect) or (everything and self._reports.batch(1)):
+                with self._link.turn() as hub:
+                    while batch := self._reports.batch(_BATCH_BYTES):
+                        self._send(hub, batch[:MOST_REPORTS])
+                    self._collector.answer(hub, collect)
         except EdgewrightError as error:
             return self._link.failed(error, self._jitter)
         self._jitter.succeeded()
         return _LOOK_S
 
-    def _send(self, stored: Stored) -> None:
+    def _send(self, hub: Hub, batch: list[Stored]) -> None:
+        """Together, up to one that cannot be read any more; one by one where that is refused."""
+        told = []
+        for one in batch:
+            try:
+                made = as_report(one)
+                render(made)
+            except (ValueError, InputError) as error:
+                if not told:
+                    return self._drop(one, str(error))
+                break
+            told.append(made)
+        batch = batch[: len(told)]
         try:
-            data = render(as_report(stored))
-        except (ValueError, InputError) as error:
-            return self._drop(stored, str(error))
+            self._taken(hub, render(Reports(tuple(told)) if len(told) > 1 else told[0]), batch[-1])
+        except Refusal as refusal:
+            if refusal.status not in _UNREADABLE:
+                raise
+            if len(batch) == 1:
+                return self._drop(batch[0], str(refusal))
+            for one in batch:
+                self._send(hub, [one])
+        return None
+
+    def _taken(self, hub: Hub, data: bytes, last: Stored) -> None:
         try:
-            answer = self._hub.ask("POST", REPORTS_PATH, data, most_bytes=LIMITS["Receipt"])
+            answer = hub.ask("POST", REPORTS_PATH, data, most_bytes=LIMITS["Receipt"])
             receipt = read(Receipt, answer.body)
         except InputError as error:
             raise Offline(str(error)) from error
-        except Refusal as refusal:
-            if refusal.status in _UNREADABLE:
-                return self._drop(stored, str(refusal))
-            raise
-        if (receipt.boot, receipt.sequence) != (stored.boot, stored.sequence):
+        if (receipt.boot, receipt.sequence) != (last.boot, last.sequence):
             raise Offline("the hub's receipt is for another report")
-        return self._reports.acknowledge(stored.boot, stored.sequence)
+        self._reports.acknowledge(last.boot, last.sequence)
 
     def _drop(self, stored: Stored, why: str) -> None:
         """It will never be taken, and nothing behind it would ever be told."""
@@ -127,7 +143,7 @@ class Teller(Closing):
         self._reports.acknowledge(stored.boot, stored.sequence)
 
     def _run(self) -> None:
-        due = spoken = self._clock()
+        due = told = self._clock()
         while not self._over.is_set():
             calm = not self._jitter.failures
             woken = self._wake.wait(min(max(due - self._clock(), 0.0), _MOMENT_S if calm else _LOOK_S))
@@ -139,12 +155,9 @@ class Teller(Closing):
                 self._ticks()
                 self.look()
                 if self._clock() >= due or (news and calm):
-                    spoken = self._clock() if news else spoken
-                    due = self._clock() + self.tell()
-                if self._clock() - spoken >= _QUIET_S:
-                    self._hub.close()
+                    everything = self._nudged or self._clock() - told >= _HOLD_S
+                    self._nudged, told = False, self._clock() if everything else told
+                    due = self._clock() + self.tell(everything)
             except Exception:  # noqa: BLE001 - a fault here must not silence the device for good
                 _log.exception("the teller has a fault")
-                with contextlib.suppress(Exception):
-                    self._hub.close()
                 due = self._clock() + self._jitter.failed()

@@ -6,6 +6,7 @@
     Enrol -> Enrolled, Renew -> Enrolled      a CSR and a one-time token (or the certificate in use) for a certificate
     Sync -> Desired                           where a device is; the whole of what it should be
     Report -> Receipt                         observations and events, kept by the device until they are taken
+    Reports -> Receipt                        several of them
 
 The two sides may be of different versions: a field that is not known is passed over, one that is not there has its
 default, words that name a state, a kind or a counter are open, and ``Desired.config`` is handed on as it is. A field
@@ -18,7 +19,7 @@ from __future__ import annotations
 from edgewright.core.messages.desired import Collect, Desired, Release, Status, Sync
 from edgewright.core.messages.identity import Enrol, Enrolled, Facts, Renew
 from edgewright.core.messages.observations import Observation, Series
-from edgewright.core.messages.reports import Event, Receipt, Report
+from edgewright.core.messages.reports import Event, Receipt, Report, Reports
 from edgewright.core.messages.wire import LIMITS, read, render
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Release",
     "Renew",
     "Report",
+    "Reports",
     "Series",
     "Status",
     "Sync",

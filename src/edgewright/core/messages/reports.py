@@ -8,7 +8,7 @@ from typing import Any, Self
 from edgewright.core.messages.observations import Observation
 from edgewright.core.messages.reading import MOST, Reader
 
-MOST_OBSERVATIONS, MOST_EVENTS = 128, 256
+MOST_OBSERVATIONS, MOST_EVENTS, MOST_REPORTS = 128, 256, 64
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,10 @@ class Report:
     @classmethod
     def from_json(cls, value: Any) -> Self:
         """The message of a JSON value. Raises ValueError."""
-        r = Reader(value, "the message")
+        return cls._read(Reader(value, "the message"))
+
+    @classmethod
+    def _read(cls, r: Reader) -> Self:
         return cls(
             boot=r.word("boot"),
             sequence=r.count("sequence"),
@@ -69,6 +72,28 @@ class Report:
             events=r.many("events", MOST_EVENTS, Event._read),
             dropped=r.count("dropped", 0, MOST),
         )
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Several at once, in the order in which they were made: each counts for itself, and the receipt is for the last. A
+    ``Report`` is read as one of them."""
+
+    reports: tuple[Report, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value."""
+        return {"reports": [one.to_json() for one in self.reports]}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """The message of a JSON value. Raises ValueError."""
+        if not isinstance(value, dict) or "reports" not in value:
+            return cls((Report.from_json(value),))
+        found = Reader(value, "the message").many("reports", MOST_REPORTS, Report._read)
+        if not found:
+            raise ValueError("there is no report in the message")
+        return cls(found)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ LIMITS: Mapping[str, int] = {
     "Sync": 16 * 2**10,
     "Desired": 256 * 2**10,
     "Report": 256 * 2**10,
+    "Reports": 256 * 2**10,
     "Receipt": 4 * 2**10,
 }
 """Bytes of a message, by its kind: what a listener reads of a body before it gives up."""

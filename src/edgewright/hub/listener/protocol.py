@@ -66,12 +66,16 @@ class DeviceProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        self._ended(data)
+        if self._in_head and self._head_bytes > HEAD_BYTES:
+            self.transport.abort()
+
+    def _ended(self, data: bytes) -> None:
+        """An empty line may have come together with the request that it ends."""
         if self._since is None and data.endswith(b"\r\n"):
             body = self.cycle.body
             if body and not body.endswith(b"\r\n"):
-                self._nudge()  # the empty line came together with the request
-        if self._in_head and self._head_bytes > HEAD_BYTES:
-            self.transport.abort()
+                self._nudge()
 
     def on_message_begin(self) -> None:
         """The scope tells the app whose connection this is."""

@@ -30,7 +30,9 @@ from edgewright.hub.state import State
 from edgewright.trust.authority import Peer, server_context
 
 HANDSHAKE_S, KEEP_ALIVE_S = 10.0, 75
-_MOST_HANDSHAKES = 512
+_MANY_HANDSHAKES, _MOST_HANDSHAKES = 256, 2048
+_SILENT_S, _ROOM_S = 3.0, 0.005
+"""From so many on the next ones are taken with a pause, and the oldest, if it is silent for so long, makes room."""
 _BUFFER_BYTES = 16 * 2**10  # of asyncio's TLS, for each connection: 256 kB by default
 _SWEEP_S, _CONTEXT_S = 2.0, 60.0
 _GRACE_S, _GOODBYE_S = 10.0, 0.5
@@ -46,7 +48,7 @@ class Listener:
         self._ready = threading.Event()
         self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="edgewright-devices", daemon=True)
-        self._handshakes: OrderedDict[asyncio.Task[None], socket.socket] = OrderedDict()
+        self._handshakes: OrderedDict[asyncio.Task[None], float] = OrderedDict()
         self.app: DeviceApp | None = None
 
     def __enter__(self) -> Self:
@@ -108,9 +110,7 @@ class Listener:
 
     def _make_context(self) -> ssl.SSLContext:
         path = server_identity(self._state, self._names, self._state.clock())
-        made = server_context(path, authority(self._state).anchors)
-        made.num_tickets = 0  # no device comes back with one, and each takes a signature's time
-        return made
+        return server_context(path, authority(self._state).anchors)
 
     async def _accept(self) -> None:
         while True:
@@ -123,12 +123,21 @@ class Listener:
             with contextlib.suppress(OSError):
                 taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._loop.create_task(self._shake(taken))
-            self._handshakes[task] = taken
+            self._handshakes[task] = self._loop.time()
             task.add_done_callback(lambda done: self._handshakes.pop(done, None))
-            if len(self._handshakes) > _MOST_HANDSHAKES:
-                # The one that has been silent for longest; who goes on is through in two round trips.
-                next(iter(self._handshakes)).cancel()
             await asyncio.sleep(0)  # a turn of the loop for all others
+            await self._room()
+
+    async def _room(self) -> None:
+        """Of thousands that come at once most wait in the kernel's queue. Who goes on is through in two round trips:
+        whoever was silent for longer makes room for others."""
+        while len(self._handshakes) >= _MANY_HANDSHAKES:
+            oldest, since = next(iter(self._handshakes.items()))
+            if self._loop.time() - since >= _SILENT_S:
+                oldest.cancel()
+            await asyncio.sleep(_ROOM_S)
+            if len(self._handshakes) < _MOST_HANDSHAKES:
+                return
 
     async def _shake(self, taken: socket.socket) -> None:
         try:

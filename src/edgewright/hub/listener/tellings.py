@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edgewright.core.messages import LIMITS, Receipt, Report, read
+from edgewright.core.messages import LIMITS, Receipt, Reports, read
 from edgewright.hub.fleet import uploads
 from edgewright.hub.fleet.roster import Key
 from edgewright.hub.fleet.tables import Device
@@ -35,14 +35,16 @@ class Tellings:
         let = await self._gate.enter(call, watcher)
         key = let.known.key
         self._rates.take("/".join(key))
-        body = await call.body(LIMITS["Report"])
+        body = await call.body(LIMITS["Reports"])
         if len(body) < _SMALL_BYTES:
-            report = read(Report, body)
+            told = read(Reports, body)
         else:
             async with self._reads:  # some ms of work each: not on the loop, and not all at once
-                report = await asyncio.to_thread(read, Report, body)
-        await self._writer.put("report", key.tenant, Told(key.device, report, self._state.clock()))
-        return answer_of(Receipt(report.boot, report.sequence, let.known.revision))
+                told = await asyncio.to_thread(read, Reports, body)
+        now, last = self._state.clock(), told.reports[-1]
+        taken = [self._writer.put("report", key.tenant, Told(key.device, one, now)) for one in told.reports]
+        await asyncio.gather(*taken)
+        return answer_of(Receipt(last.boot, last.sequence, let.known.revision))
 
     async def upload(self, call: Call, watcher: Watcher, kind: str, number: str) -> Answer:
         """``PUT uploads/KIND/NUMBER``."""

@@ -136,7 +136,8 @@ class Watcher:
         columns = (Device.name, Device.revision, Device.group, *texts)
         for name in {key.tenant for key in keys}:
             names = [key.device for key in keys if key.tenant == name]
-            rows = session.execute(select(*columns).where(Device.tenant == name, Device.name.in_(names))).all()
+            query = select(*columns).where(Device.tenant == name, Device.name.in_(names))
+            rows: Sequence[Any] = session.execute(query).all()
             groups = groups_of(session, {(name, row.group) for row in rows})
             spelled = {place[1]: canonical_json([one.config, one.collect]) for place, one in groups.items()}
             for device, revision, group, *told in rows:
