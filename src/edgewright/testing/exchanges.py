@@ -141,6 +141,8 @@ class Exchange(BaseHTTPRequestHandler):
         """Whether the device has sent something behind its poll: it has more to say."""
         return bool(self.connection.pending() or select.select([self.connection], [], [], 0)[0])
 
+    raw_requestline: bytes
+
     def parse_request(self) -> bool:
         """An empty line before a request is none."""
         while self.raw_requestline in (b"\r\n", b"\n"):

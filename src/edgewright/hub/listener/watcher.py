@@ -152,6 +152,9 @@ class Watcher:
         if told not in self._templates:
             if len(self._templates) > 2_000:
                 self._templates.clear()
+            release: Any
+            config: Any
+            collect: Any
             release, config, collect = (None if text is None else json.loads(text) for text in told[:3])
             try:
                 wanted = replace(desired(release, *told_of(config, collect, group)), anchors=self._anchors)
