@@ -23,7 +23,9 @@ class Jitter:
 
     def heard(self, spread: str) -> None:
         """Take the spread over from an answer's header, "" for none."""
-        self.spread_s = min(max(float(spread), FIRST_S), LONGEST_S) if spread.isdecimal() and len(spread) < 6 else FIRST_S
+        self.spread_s = (
+            min(max(float(spread), FIRST_S), LONGEST_S) if spread.isdecimal() and len(spread) < 6 else FIRST_S
+        )
 
     def failed(self, after_s: float = 0.0) -> float:
         """How long to wait after one more failure, in s; ``after_s``: as the hub asked for, which is the least."""

@@ -22,7 +22,7 @@ from edgewright.agent.reports import Report as Stored
 from edgewright.agent.reports import Reports as Store
 from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError, InputError
-from edgewright.core.messages import LIMITS, Collect, Receipt, Reports, read, render
+from edgewright.core.messages import LIMITS, Collect, Receipt, Report, Reports, read, render
 from edgewright.core.messages.reports import MOST_REPORTS
 
 REPORTS_PATH = "/device/v1/reports"
@@ -105,7 +105,7 @@ class Teller(Closing):
 
     def _send(self, hub: Hub, batch: list[Stored]) -> None:
         """Together, up to one that cannot be read any more; one by one where that is refused."""
-        told = []
+        told = list[Report]()
         for one in batch:
             try:
                 made = as_report(one)

@@ -91,7 +91,7 @@ class _Desk:
         if telling:
             first = _first_of(max(item.at for item in items))
             counts = select(Happening.device, func.count()).where(Happening.device.in_(telling), Happening.id >= first)
-            self.events = {name: count for name, count in session.execute(counts.group_by(Happening.device))}
+            self.events = {row[0]: row[1] for row in session.execute(counts.group_by(Happening.device))}
 
     def take(self, item: Told) -> None:
         name, report, now = item
