@@ -246,7 +246,7 @@ def test_clients_that_do_not_go_on_are_given_up(fleet, monkeypatch):
 
 
 def test_silent_handshakes_make_room_for_others(fleet, monkeypatch):
-    monkeypatch.setattr(server, "_MANY_HANDSHAKES", 4)
+    monkeypatch.setattr(server, "_MOST_HANDSHAKES", 4)
     monkeypatch.setattr(server, "_SILENT_S", 0.0)
     device = fleet.device("a")
     silent = [socket.create_connection((device.host, device.port), 30) for _ in range(8)]
@@ -319,3 +319,21 @@ def wait_for(seen, seconds=20.0):
     while not seen():
         assert time.monotonic() < until, "it did not come"
         time.sleep(0.01)
+
+
+def test_an_empty_line_ends_a_parked_poll(fleet):
+    device = fleet.device("a")
+    body = b'{"revision":%d,"boot":"b1"}' % device.sync(wait=0)[1].get("revision", 0)
+    head = f"POST /device/v1/sync?wait=55 HTTP/1.1\r\nHost: hub\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with device.raw() as raw:
+        raw.settimeout(30)
+        for sent in (
+            [head + body, b"\r\n"],
+            [head + body + b"\r\n"],
+            [head, body + b"\r\n"],
+            [head + body, head + body, b"\r\n"],
+        ):
+            for part in sent:
+                raw.sendall(part)
+            for _ in range(b"".join(sent).count(head)):
+                assert raw.recv(4096).startswith(b"HTTP/1.1 204"), "long before the 55 s are over"

@@ -1,7 +1,7 @@
 """Link: the parked poll. It keeps the newest desired state on the disk, the certificate young and the anchors fresh.
 
-Its connection is the only one that stays: what is to be said ends the poll (``say``), and whoever has more to send
-than a state takes the connection over between two polls (``turn``).
+Its connection is the only one that stays: what is to be said ends the poll (``say``), and whoever has more to send than
+a state takes the connection over between two polls (``turn``).
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Teller(Closing):
 
     def _send(self, hub: Hub, batch: list[Stored]) -> None:
         """Together, up to one that cannot be read any more; one by one where that is refused."""
-        told: list[Report] = []
+        told = list[Report]()
         for one in batch:
             try:
                 made = as_report(one)

@@ -20,6 +20,7 @@ HEAD_BYTES = 16 * 2**10
 HEAD_S, BODY_S, WRITE_S = 15.0, 120.0, 60.0
 """How long a request's head may take (from the connection or the end of the last answer's pause on), its body, and how
 long a client may read nothing of an answer."""
+_EMPTY_LINE = b"\r\n"
 NOTHING = object()
 """What a parked poll is given when it ends without news."""
 
@@ -60,22 +61,19 @@ class DeviceProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of requests; a head that does not end, ends the connection."""
         if self._since is None:
-            self._since = self.loop.time()
             if not self._in_head:
                 self._nudge()
+            if data != _EMPTY_LINE:  # which is no request's beginning
+                self._since = self.loop.time()
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        self._ended(data)
+        if self._since is None and self.cycle is not None and data.endswith(_EMPTY_LINE):
+            body = self.cycle.body
+            if body and not body.endswith(_EMPTY_LINE):
+                self._nudge()  # the empty line came together with the request
         if self._in_head and self._head_bytes > HEAD_BYTES:
             self.transport.abort()
-
-    def _ended(self, data: bytes) -> None:
-        """An empty line may have come together with the request that it ends."""
-        if self._since is None and data.endswith(b"\r\n"):
-            body = self.cycle.body
-            if body and not body.endswith(b"\r\n"):
-                self._nudge()
 
     def on_message_begin(self) -> None:
         """The scope tells the app whose connection this is."""

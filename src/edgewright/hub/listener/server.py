@@ -32,7 +32,8 @@ from edgewright.trust.authority import Peer, server_context
 HANDSHAKE_S, KEEP_ALIVE_S = 10.0, 75
 _MANY_HANDSHAKES, _MOST_HANDSHAKES = 256, 2048
 _SILENT_S, _ROOM_S = 3.0, 0.005
-"""From so many on the next ones are taken with a pause, and the oldest, if it is silent for so long, makes room."""
+"""From the first number on the next ones are taken with a pause; at the second the oldest, if it is silent for so long,
+makes room."""
 _BUFFER_BYTES = 16 * 2**10  # of asyncio's TLS, for each connection: 256 kB by default
 _SWEEP_S, _CONTEXT_S = 2.0, 60.0
 _GRACE_S, _GOODBYE_S = 10.0, 0.5
@@ -131,13 +132,13 @@ class Listener:
     async def _room(self) -> None:
         """Of thousands that come at once most wait in the kernel's queue. Who goes on is through in two round trips:
         whoever was silent for longer makes room for others."""
-        while len(self._handshakes) >= _MANY_HANDSHAKES:
+        if len(self._handshakes) >= _MANY_HANDSHAKES:
+            await asyncio.sleep(_ROOM_S)
+        while len(self._handshakes) >= _MOST_HANDSHAKES:
             oldest, since = next(iter(self._handshakes.items()))
             if self._loop.time() - since >= _SILENT_S:
                 oldest.cancel()
             await asyncio.sleep(_ROOM_S)
-            if len(self._handshakes) < _MOST_HANDSHAKES:
-                return
 
     async def _shake(self, taken: socket.socket) -> None:
         try:

@@ -1,8 +1,8 @@
 """Device: one of thousands. It polls, follows what the hub wants, tells what it does and sees, and renews.
 
 As the agent does (docs/reference/device-protocol.md): one connection for the parked poll, which is nudged when the
-state is another one, and for reports, which go between two polls; an update's metadata and bundle come over
-connections of the update's. All of it lies in memory, but for the key and the certificate.
+state is another one, and for reports, which go between two polls; an update's metadata and bundle come over connections
+of the update's. All of it lies in memory, but for the key and the certificate.
 """
 
 from __future__ import annotations
