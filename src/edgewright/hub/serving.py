@@ -233,7 +233,8 @@ def keep(state: State, heads: bool = True) -> bool:
         "renewing update metadata": lambda: library.renew(state, now),
     }
     jobs = always | (sometimes if heads else {})
-    return all([_done(what, job) for what, job in jobs.items()])
+    went = [_done(what, job) for what, job in jobs.items()]  # all of them, also after one that failed
+    return all(went)
 
 
 def _done(what: str, job: Callable[[], object]) -> bool:

@@ -64,5 +64,5 @@ def test_counts_end_where_readers_keep_them_whole():
 def test_a_sum_that_does_not_go_with_its_values_is_not_read(total):
     value = told(Series.of([1.0, 2.0])).to_json()
     value["series"]["x"]["sum"] = total
-    with pytest.raises(ValueError, match="sum|number"):
+    with pytest.raises(ValueError, match=r"sum|number"):
         Observation.from_json(value)

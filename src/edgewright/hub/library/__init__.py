@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "find": "bundles", "hold": "bundles", "known": "bundles", "let_go": "bundles", "signed": "bundles",
-    "delta": "deltas", "File": "files", "open_file": "files", "propose": "proposals", "metadata": "repository", "renew": "repository",
-    "sweep": "sweeping",
+    "delta": "deltas", "File": "files", "open_file": "files", "propose": "proposals", "metadata": "repository",
+    "renew": "repository", "sweep": "sweeping",
 }  # fmt: skip
 
 __all__ = [
