@@ -157,6 +157,27 @@ def test_a_token_makes_none_that_may_more_or_lasts_longer(hub):
     who.ask("PUT", "/api/edge/account/password", 403, json={"now": "four unrelated words here", "new": NEW})
 
 
+def test_a_token_gives_and_touches_no_roles_beyond_its_scopes(hub):
+    viewer = hub.user("vera", "viewer")
+    some = as_(hub, token(hub.north, scopes=["users.write", "users.read", "tenant.write"]))
+    path = f"/api/edge/users/{viewer.id}"
+    owner = f"/api/edge/users/{hub.north.id}"
+    for role in ("owner", "viewer"):
+        some.ask("POST", "/api/edge/users", 403, json={"name": "mallory", "roles": [role]})
+    some.ask("PATCH", path, 403, json={"roles": ["owner"]})
+    some.ask("PATCH", owner, 403, json={"roles": ["viewer"]})
+    some.ask("PATCH", owner, 403, json={"active": False})
+    some.ask("POST", f"{owner}/password", 403)
+    provider = {"issuer": "https://id.example", "client": "c", "secret": "s" * 20, "claim": "groups"}
+    some.ask("PUT", "/api/edge/tenant/provider", 403, json=provider | {"roles": {"*": "owner"}})
+    seen = hub.north.get("/api/edge/users")["items"]
+    assert {one["name"]: one["roles"] for one in seen} == {"owner": ["owner"], "vera": ["viewer"]}
+    wider = as_(hub, token(hub.north, scopes=["users.write", *viewer.get("/api/edge/account")["may"]]))
+    wider.ask("POST", f"{path}/password", 201)
+    wider.ask("PATCH", path, 200, json={"active": False})
+    wider.ask("POST", "/api/edge/users", 201, json={"name": "vic", "roles": ["viewer"]})
+
+
 def test_tokens_end(hub, clock):
     made, other = token(hub.north, days=1), token(hub.north, days=30)
     hub.north.ask("DELETE", f"/api/edge/tokens/{other['id']}", 204)

@@ -186,13 +186,32 @@ def test_an_older_certificate_after_a_newer_one_is_a_clone_and_is_told_once(flee
     assert len(fleet.audit("device.cloned")) == 1
 
 
+def test_of_two_tenants_who_authorised_a_key_the_first_has_the_device_while_that_holds(fleet, clock, monkeypatch):
+    device = fleet.stranger("a")
+    device.trust(fleet.token())
+    digest = (begin_request(device.folder), pending_digest(device.folder))[1]
+    monkeypatch.setattr("edgewright.hub.fleet.routes_enrolments.is_authorised", lambda *_: False)  # at the same moment
+    for who, hours in ((fleet.hub.north, 1), (fleet.hub.south, 9)):
+        who.post("/api/edge/enrolments", {"key": digest, "hours": hours})
+        clock.go_on(minutes=1)
+    assert device.enrol("")[0] == 200 and device.enrolled.tenant == fleet.tenant
+    other = fleet.stranger("b")
+    other.trust(fleet.token())
+    digest = (begin_request(other.folder), pending_digest(other.folder))[1]
+    for who, hours in ((fleet.hub.north, 1), (fleet.hub.south, 9)):
+        who.post("/api/edge/enrolments", {"key": digest, "hours": hours})
+    clock.go_on(hours=2)
+    assert other.enrol("")[0] == 200 and other.enrolled.tenant == fleet.hub.tenants["south"]
+
+
 def test_other_tenants_tokens_and_keys_stay_theirs(fleet):
     device = fleet.stranger("a")
     device.trust(fleet.token())
     digest = (begin_request(device.folder), pending_digest(device.folder))[1]
-    for who in (fleet.hub.north, fleet.hub.south):
-        who.post("/api/edge/enrolments", {"key": digest})
-    assert device.enrol("")[0] == 202  # two tenants authorised it: whose is it?
+    fleet.north.post("/api/edge/enrolments", {"key": digest, "hours": 1})
+    told = fleet.hub.south.post("/api/edge/enrolments", {"key": digest}, 409)
+    assert "north" not in told["detail"] and fleet.tenant not in told["detail"]
+    assert device.enrol("")[0] == 200 and device.enrolled.tenant == fleet.tenant
     south = fleet.device("b", by=fleet.hub.south)
     assert south.enrolled.tenant == fleet.hub.tenants["south"]
     fleet.north.ask("GET", "/api/edge/devices/b", 404)

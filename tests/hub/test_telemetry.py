@@ -9,9 +9,13 @@ import pytest
 from sqlalchemy import func, select
 
 from edgewright.core.messages import Event, Observation, Receipt, Release, Report, Series, read, render
+from edgewright.core.sketches import MOST, Sketch
 from edgewright.hub.fleet import folding, telemetry
 from edgewright.hub.fleet.desired import assign
+from edgewright.hub.fleet.packing import pack
 from edgewright.hub.fleet.tables import Contribution, Device, Happening, Ledger, Period, Watch
+from edgewright.hub.library.tables import Bundle
+from edgewright.hub.serving import Keeping, keep
 
 GOOD, BETTER, STRANGE = "ab" * 32, "cd" * 32, "ef" * 32
 
@@ -23,6 +27,13 @@ class Shelf:
         self.state, self.clock, self.hub = hub.state, clock, hub
         self.tenant = hub.tenants["north"]
         self.sequence = {}
+        with self.state.database.write(self.tenant) as session:
+            session.add(
+                Bundle(
+                    digest=GOOD, file=GOOD, length=1, name="parts", version="1", hardware=[], engines=[], signer=GOOD,
+                    evidence={}, files={}, made=clock(),
+                )
+            )  # fmt: skip
 
     def add(self, name, group="", bundle=GOOD):
         now = self.clock()
@@ -106,6 +117,84 @@ def test_what_is_not_believed_is_counted_and_left(shelf):
     shelf.take("a", shelf.seen(STRANGE), shelf.seen(BETTER))  # it had that one
     assert shelf.dropped("a") == 3
     assert {one["bundle"] for one in shelf.periods("devices/a/telemetry")} == {GOOD, STRANGE, BETTER}
+
+
+def test_a_devices_own_words_are_no_proof_that_it_has_a_bundle(shelf):
+    shelf.add("a", bundle=STRANGE)
+    with shelf.state.database.write(shelf.tenant) as session:
+        session.find(Device, "a").status = {"good": STRANGE, "target": BETTER}
+    shelf.take("a", shelf.seen(STRANGE), shelf.seen(BETTER), shelf.seen(GOOD), shelf.seen(""))
+    assert shelf.dropped("a") == 2
+    assert {one["bundle"] for one in shelf.periods("devices/a/telemetry")} == {GOOD, ""}
+
+
+@pytest.mark.parametrize("of", [{"nans": MOST}, {"zeros": MOST, "low": 0.0, "high": 0.0}, {"infinities": MOST}])
+def test_a_report_of_largest_numbers_is_folded_and_shown(shelf, of):
+    shelf.add("a", group="g")
+    huge = replace(shelf.seen(), series={"x": Series(Sketch(**of))})
+    for _ in range(2):
+        shelf.take("a", huge, huge)
+        assert keep(shelf.state)
+    shelf.take("a", shelf.seen())
+    assert keep(shelf.state) and shelf.count(Contribution) == 0
+    for path in ("telemetry", "telemetry?group=g", "devices/a/telemetry"):
+        assert [one["counters"] for one in shelf.periods(path)] == [{"requests": 10}]
+
+
+def test_rows_that_cannot_be_read_stop_nobody(shelf, caplog):
+    since = shelf.clock()
+    for name in "ab":
+        shelf.add(name)
+        shelf.take(name, shelf.seen())
+    with shelf.state.database.write(shelf.tenant) as session:
+        telemetry.watch(session, "w", "ab", since, since)
+        for row in session.scalars(select(Contribution).where(Contribution.model == "parts").limit(1)):
+            row.told = pack({"series": {"x": {"nan": 2 * MOST}}})
+        for row in session.scalars(select(Period)):
+            row.told = b"no rollup"
+        for row in session.scalars(select(Watch)):
+            row.before = row.after = pack({GOOD: []})
+        session.get(Ledger, (shelf.tenant, "a")).seen = "[[1]]"
+    assert shelf.periods("devices/a/telemetry") == []
+    shelf.north().get("/api/edge/devices/a/health")
+    assert keep(shelf.state) and shelf.count(Contribution) == 0
+    (fleet,) = shelf.periods()
+    assert fleet["counters"] == {"requests": 2}, "the other report is there"
+    shelf.take("a", shelf.seen(ago_s=0))
+    (own,) = shelf.periods("devices/a/telemetry")
+    assert own["counters"] == {"requests": 2}, "what cannot be read is written over"
+    with shelf.state.database.read(shelf.tenant) as session:
+        a, b = telemetry.watched(session, "w")
+        assert a.before == b.before == b.after == {} and a.after[GOOD].counters == {"requests": 2}
+    shelf.clock.go_on(days=9)
+    folding.fold(shelf.state, shelf.clock())
+    with shelf.state.database.read(shelf.tenant) as session:
+        assert {one.device for one in session.scalars(select(Period))} == {"a", ""}
+    assert "cannot be read" in caplog.text
+
+
+def test_what_fails_for_one_tenant_or_job_keeps_no_other_from_its_turn(shelf, monkeypatch, caplog):
+    shelf.add("a")
+    shelf.take("a", shelf.seen())
+    merge_all, first = folding._merge_all, []
+
+    def broken(state, tenant):
+        first.append(tenant)
+        if len(first) == 1:
+            raise ZeroDivisionError("of one tenant")
+        merge_all(state, tenant)
+
+    monkeypatch.setattr(folding, "_merge_all", broken)
+    assert keep(shelf.state) and shelf.count(Contribution) == 1
+    assert keep(shelf.state) and shelf.count(Contribution) == 0
+    monkeypatch.setattr(folding, "merge", lambda state: 1 / 0)
+    swept = []
+    monkeypatch.setattr("edgewright.hub.library.sweep", lambda state, now: swept.append(now), raising=False)
+    assert not keep(shelf.state) and swept
+    keeping = Keeping(shelf.state)
+    with keeping:
+        pass  # its rounds fail in one job, and do not raise
+    assert "of one tenant" in caplog.text and "merging telemetry failed" in caplog.text
 
 
 def test_one_device_fills_no_database(shelf, monkeypatch):

@@ -188,6 +188,19 @@ def test_what_fails_says_an_id_and_nothing_else(hub, state, caplog):
     assert answer.headers["X-Request-Id"] in caplog.text and "1234" in caplog.text
 
 
+def test_a_route_that_fails_answers_with_a_problem_and_is_logged_once(hub, monkeypatch, caplog):
+    from edgewright.hub.accounts import routes_users
+
+    def broken(*_):
+        raise RuntimeError("the secret is 1234")
+
+    monkeypatch.setattr(routes_users.UserTold, "of", broken)
+    answer = hub.north.ask("GET", f"/api/edge/users/{hub.north.id}", 500)
+    assert answer.headers["Content-Type"] == "application/problem+json" and "1234" not in answer.text
+    assert answer.json()["instance"].endswith(answer.headers["X-Request-Id"])
+    assert caplog.text.count("Traceback") == 1
+
+
 def test_too_many_requests_of_one_do_not_keep_others_out(hub, state):
     from dataclasses import replace
 

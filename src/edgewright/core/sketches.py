@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Bins = dict[int, int]
 """Count by index; index i holds the magnitudes in (gamma^(i-1), gamma^i]."""
+MOST = 2**53
+"""Merging counts no further: what every JSON reader keeps whole (RFC 7493, 2.2). Sums that stop there are still the
+same in any order."""
 
 
 @dataclass
@@ -77,16 +80,17 @@ class Sketch:
             self.high = value
 
     def merge(self, other: Sketch) -> None:
-        """Add all that ``other`` has seen. Raises ValueError when the two differ in accuracy or bins."""
+        """Add all that ``other`` has seen, each count up to MOST. Raises ValueError when the two differ in accuracy or
+        bins."""
         if (self.accuracy, self.bins) != (other.accuracy, other.bins):
             raise ValueError("only sketches of the same accuracy and bins can be merged")
         for mine, theirs in ((self.positive, other.positive), (self.negative, other.negative)):
             for index, n in theirs.copy().items():  # another thread may be adding to it
-                mine[index] = mine.get(index, 0) + n
+                mine[index] = min(mine.get(index, 0) + n, MOST)
             self._collapse(mine)
-        self.zeros += other.zeros
-        self.nans += other.nans
-        self.infinities += other.infinities
+        self.zeros = min(self.zeros + other.zeros, MOST)
+        self.nans = min(self.nans + other.nans, MOST)
+        self.infinities = min(self.infinities + other.infinities, MOST)
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
 
     def quantile(self, q: float) -> float:
@@ -167,7 +171,7 @@ class Sketch:
         # The window hangs from the largest index ever seen, so that what is folded does not depend on the order.
         last = max(store, default=0) - self.bins + 1
         for index in [i for i in store if i < last]:
-            store[last] = store.get(last, 0) + store.pop(index)
+            store[last] = min(store.get(last, 0) + store.pop(index), MOST)
 
     def _ascending(self) -> list[tuple[float, int]]:
         # 2 gamma^i / (gamma + 1): the point of the bin whose relative distance to both ends is the accuracy.

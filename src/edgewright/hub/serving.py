@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 import uvicorn
@@ -206,32 +206,52 @@ class Keeping:
     def _round(self, last: bool = False) -> None:
         now = self._state.clock()
         due = last or now - self._heads >= _HEADS_EVERY
-        try:
-            keep(self._state, due)
-            if not last:
-                rounds(self._state, now)
-            if self._certificates is not None:
-                self._certificates.renew()
-        except (EdgewrightError, SQLAlchemyError, OSError) as error:
-            _LOG.warning("what is to be done from time to time failed, and is tried again: %s", error)
-            return
-        if due:
+        well = keep(self._state, due)
+        if not last:
+            well &= _done("looking for alerts", lambda: rounds(self._state, now))
+        if self._certificates is not None:
+            well &= _done("renewing the certificate", self._certificates.renew)
+        if due and well:
             self._heads = now
 
 
-def keep(state: State, heads: bool = True) -> None:
+def keep(state: State, heads: bool = True) -> bool:
     """Remove what is over; renew update metadata; every ten minutes (``heads``) sign and export the heads of the audit
-    logs, and sweep the store of objects."""
+    logs, and sweep the store of objects. Each apart: one that fails keeps no other from being done. Whether all were.
+    """
     now = state.clock()
-    if heads:
-        export_heads(state.database, state.folder / "audit", state.key, now)
-    renew_ca(state)
-    folding.merge(state)
-    folding.fold(state, now)
+    folder = state.folder / "audit"
+    sometimes: dict[str, Callable[[], object]] = {
+        "signing the audit logs": lambda: export_heads(state.database, folder, state.key, now),
+        "sweeping the store": lambda: library.sweep(state, now),
+    }
+    always: dict[str, Callable[[], object]] = {
+        "renewing the CA": lambda: renew_ca(state),
+        "merging telemetry": lambda: folding.merge(state),
+        "folding telemetry": lambda: folding.fold(state, now),
+        "removing what is over": lambda: _forget(state, now),
+        "renewing update metadata": lambda: library.renew(state, now),
+    }
+    jobs = always | (sometimes if heads else {})
+    went = [_done(what, job) for what, job in jobs.items()]  # all of them, also after one that failed
+    return all(went)
+
+
+def _done(what: str, job: Callable[[], object]) -> bool:
+    """Do it; False when it failed, with a line in the log. The thread lives on, whatever it was."""
+    try:
+        job()
+    except (EdgewrightError, SQLAlchemyError, OSError) as error:
+        _LOG.warning("%s failed, and is tried again: %s", what, error)
+        return False
+    except Exception as error:  # noqa: BLE001 - a fault of ours: the log has all of it
+        _LOG.error("%s failed, and is tried again", what, exc_info=error)
+        return False
+    return True
+
+
+def _forget(state: State, now: datetime) -> None:
     with state.database.write(EVERY) as session:
         forget(session, now)
         session.execute(delete(Login).where(Login.until < now))
         session.execute(delete(Attempt).where(Attempt.until < now))
-    library.renew(state, now)
-    if heads:
-        library.sweep(state, now)

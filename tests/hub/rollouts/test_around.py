@@ -58,6 +58,8 @@ class Real(Standin):
 def test_what_devices_report_halts_a_release_that_is_worse_and_no_other(fleet, errors, end):
     fleet.around.__class__ = Real
     fleet.add(60)
+    with fleet.write() as session:
+        session.add_all([bundle(OLD, "1.0", made=fleet.clock()), bundle(NEW, "1.1", made=fleet.clock())])
     rollout = fleet.make(waves="20d,100")
     draw = np.random.default_rng(3)
     sequence = 0

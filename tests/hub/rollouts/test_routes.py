@@ -120,7 +120,8 @@ def test_one_that_was_superseded_takes_no_orders(hub, north):
         ({"bundles": ["0" * 64]}, 404), ({"bundles": []}, 422), ({"waves": "50,10,100"}, 422), ({"waves": "50"}, 422),
         ({"window": "25:00-26:00"}, 422), ({"soak_s": -1.0}, 422), ({"name": "two words"}, 422),
         ({"max_failure": 1.0}, 422), ({"group": "nobody"}, 422), ({"on_halt": "panic"}, 422), ({"lease_s": 0.0}, 422),
-        ({"guardrails": {"errors": "x"}}, 422), ({"strange": 1}, 422), ({"bundles": [NEW, NEWER]}, 422),
+        ({"guardrails": {"errors": "x"}}, 422), ({"guardrails": {"latency_ms": 1e308}}, 422),
+        ({"guardrails": {"x" * 65: 1.0}}, 422), ({"strange": 1}, 422), ({"bundles": [NEW, NEWER]}, 422),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_makes_nothing(hub, north, change, status):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from edgewright.core.digests import canonical_json
-from edgewright.core.messages.reading import MOST, Reader, real, whole
+from edgewright.core.messages.reading import LARGEST, MOST, Reader, real, whole
 from edgewright.core.sketches import Bins, Sketch
 
 MOST_COUNTERS, MOST_SERIES, MOST_CLASSES = 64, 96, 256
@@ -52,7 +52,10 @@ class Series:
             "p": _runs(s.positive), "n": _runs(s.negative), "zero": s.zeros, "nan": s.nans, "inf": s.infinities,
         }  # fmt: skip
         told = {key: value for key, value in told.items() if value}
-        return {**told, "low": s.low, "high": s.high, "sum": self.total} if s.count else told
+        if not s.count:
+            return told
+        low, high = _bounded(s.low), _bounded(s.high)
+        return {**told, "low": low, "high": high, "sum": _sum(self.total, low, high, s.count)}
 
     @classmethod
     def _read(cls, value: Any, where: str) -> Self:
@@ -65,8 +68,7 @@ class Series:
             return cls(sketch)
         sketch.low, sketch.high = real(r.number("low"), where), real(r.number("high"), where)
         total = real(r.number("sum"), where)
-        slack = 1e-6 * max(abs(sketch.low), abs(sketch.high))
-        if not sketch.low <= sketch.high or not sketch.low - slack <= total / sketch.count <= sketch.high + slack:
+        if not sketch.low <= sketch.high or total != _sum(total, sketch.low, sketch.high, sketch.count):
             raise ValueError(f"{where} has a sum, a lowest and a highest value that do not go together")
         return cls(sketch, total)
 
@@ -123,12 +125,16 @@ class Observation:
 
 
 def merge_series(parts: Iterable[Series]) -> Series:
-    """All numbers of all parts. The sketch is the same in any order, the sum to its last bits."""
+    """All numbers of all parts. The sketch is the same in any order, the sum to its last bits.
+
+    What can be read merges into what can be read: counts end at 2^53, and the sum is one that goes with them."""
     sketch, sums = Sketch(), []
     for part in parts:
         sketch.merge(part.sketch)
         sums.append(part.total)
-    return Series(sketch, math.fsum(sums))
+    if not sketch.count:
+        return Series(sketch)
+    return Series(sketch, _sum(math.fsum(sums), sketch.low, sketch.high, sketch.count))
 
 
 def merge_counts(parts: Iterable[Mapping[str, int]], most: int) -> dict[str, int]:
@@ -195,6 +201,17 @@ def size_bytes(observation: Observation) -> int:
 
 def _size(lines: Mapping[tuple[str, str], list[Observation]]) -> int:
     return sum(size_bytes(one) for line in lines.values() for one in line)
+
+
+def _bounded(value: float) -> float:
+    return min(max(-LARGEST, value), LARGEST)
+
+
+def _sum(total: float, low: float, high: float, count: int) -> float:
+    """The nearest to ``total`` that ``count`` numbers from ``low`` to ``high`` can have as their sum, give or take its
+    last bits, and that can be told. Of counts that ended at 2^53 it is no more than that."""
+    slack = 1e-6 * max(abs(low), abs(high))
+    return min(max(_bounded((low - slack) * count), total), _bounded((high + slack) * count))
 
 
 def _runs(bins: Bins) -> list[int]:

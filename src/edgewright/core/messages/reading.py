@@ -18,6 +18,8 @@ WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:/-]{0,63}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MOST = 2**53
 """Integers that every JSON reader keeps whole (RFC 7493, 2.2)."""
+LARGEST = 1e300
+"""Numbers of which some can be added."""
 
 
 class Reader(Fields):
@@ -135,6 +137,6 @@ def text(value: Any, where: str) -> str:
 
 def real(value: Any, where: str) -> float:
     """A finite number. Raises ValueError."""
-    if type(value) not in (int, float) or abs(value) > 1e300:
+    if type(value) not in (int, float) or not abs(value) <= LARGEST:
         raise ValueError(f"{where} is not a number")
     return float(value)

@@ -14,6 +14,7 @@ from edgewright.hub.accounts.access import Caller, actor_of, may
 from edgewright.hub.accounts.audit import Actor, tell
 from edgewright.hub.accounts.claims import check_mapping, check_page, check_url
 from edgewright.hub.accounts.routes_account import set_cookie
+from edgewright.hub.accounts.rules import check_reach
 from edgewright.hub.accounts.signin import find_tenant, open_login
 from edgewright.hub.accounts.tables import Provider
 from edgewright.hub.errors import Absent, Unknown
@@ -66,10 +67,12 @@ def provider(caller: Annotated[Caller, may("tenant.read")]) -> ProviderTold:
 
 @router.put("/tenant/provider")
 def set_provider(body: NewProvider, caller: Annotated[Caller, may("tenant.write")]) -> ProviderTold:
-    """Name the provider. Whom it lets in, and with which roles, is its word from then on."""
+    """Name the provider. Whom it lets in, and with which roles, is its word from then on: roles that may no more than
+    the caller."""
     state = caller.state
     check_url(body.issuer, loopback=not state.public_url)
     roles = check_mapping(body.roles)
+    check_reach(roles.values(), caller.may)
     secret = state.safe.seal(body.secret.get_secret_value(), "provider")
     with caller.write() as session:
         row = session.scalars(select(Provider)).one_or_none() or Provider()

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.accounts.people import change_user, make_user
+from edgewright.hub.accounts.rules import check_reach
 from edgewright.hub.accounts.signin import end_sessions, one_time_password
 from edgewright.hub.accounts.tables import Tenant, User
 from edgewright.hub.accounts.told import NewUser, TenantTold, UserChange, UserMade, UserTold
@@ -36,7 +37,8 @@ def users(caller: Reads, page: PageQuery) -> Page[UserTold]:
 
 @router.post("/users", status_code=201)
 def make(body: NewUser, caller: Writes) -> UserMade:
-    """Make a user. The one-time password is told here and never again."""
+    """Make a user, who may no more than the caller. The one-time password is told here and never again."""
+    check_reach(body.roles, caller.may)
     password = one_time_password(caller.state)
     with caller.write() as session:
         user = make_user(caller.state, session, body, password)
@@ -54,9 +56,11 @@ def show(user: Id, caller: Reads) -> UserTold:
 
 @router.patch("/users/{user}")
 def change(user: Id, body: UserChange, caller: Writes) -> UserTold:
-    """Give a user other roles, shut one out, or let one in again. The last active owner stays."""
+    """Give a user other roles, shut one out, or let one in again. The last active owner stays. Neither before nor
+    afterwards may the user more than the caller."""
     with caller.write() as session:
         row = session.lock(User, user)
+        check_reach((*row.roles, *(body.roles or ())), caller.may)
         change_user(caller.state, session, row, body.roles, body.active)
         caller.tell(session, "user.changed", row.id, {"roles": row.roles, "active": row.active})
         return caller.reply(session, UserTold.of(row))
@@ -64,10 +68,11 @@ def change(user: Id, body: UserChange, caller: Writes) -> UserTold:
 
 @router.post("/users/{user}/password", status_code=201)
 def reset_password(user: Id, caller: Writes) -> UserMade:
-    """A new one-time password for a user, told once; every session of theirs ends."""
+    """A new one-time password for a user who may no more than the caller, told once; every session of theirs ends."""
     password = one_time_password(caller.state)
     with caller.write() as session:
         row = session.lock(User, user)
+        check_reach(row.roles, caller.may)
         password.give(row)
         end_sessions(session, row.id)
         caller.tell(session, "user.password-reset", row.id)

@@ -63,6 +63,13 @@ def check_roles(roles: Collection[str]) -> list[str]:
     return sorted(set(roles))
 
 
+def check_reach(roles: Iterable[str], own: frozenset[str]) -> None:
+    """Nobody gives, takes or takes over what they may not themselves: all that these roles grant is in ``own``. Raises
+    Forbidden."""
+    if beyond := sorted(granted(roles) - own):
+        raise Forbidden(f"that takes {beyond[0]}, which you may not ({PERMISSIONS[beyond[0]]}); ask an owner")
+
+
 def check_scopes(scopes: Collection[str], own: frozenset[str]) -> list[str]:
     """Scopes sorted and once each; none asked for are all of one's own. Raises InputError, Forbidden beyond ``own``."""
     for scope in scopes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -17,9 +17,9 @@ from edgewright.hub.alerts.health import LEVELS, Known, Level
 from edgewright.hub.alerts.serving import Hour, Usual, judge, usual_of
 from edgewright.hub.alerts.tables import Clone, Loss, Served, Turn
 from edgewright.hub.database import Scoped
-from edgewright.hub.fleet.packing import unpack
+from edgewright.hub.fleet.packing import unpack_rollup
 from edgewright.hub.fleet.tables import Certificate, Device, Ledger, Period
-from edgewright.monitoring.rollup import HOUR_S, Rollup
+from edgewright.monitoring.rollup import HOUR_S
 
 _SETTLED_S = 900  # so long after an hour's end most of its reports are in
 _AT_ONCE = 500  # hours that are judged in one round: the others' turn comes in the next
@@ -136,7 +136,7 @@ def judge_hours(session: Scoped, tenants: Sequence[str], now: datetime) -> list[
     parted = len(rows) == _AT_ONCE  # the last device's bundles may not all be here: it waits for the next round
     groups = [(key, list(parts)) for key, parts in groupby(rows, lambda row: (row[0], row[1], row[2]))]
     for (tenant, device, model), parts in groups[:-1] if parted and len(groups) > 1 else groups:
-        hour = Hour.of(observation(told) for *_, told, _ in parts)
+        hour = Hour.of(observations(told for *_, told, _ in parts))
         usual = Usual(**(parts[0][4] or {}))
         level, words = judge({model: (hour, usual)})
         made.append(
@@ -156,7 +156,7 @@ def serving_now(session: Scoped, device: str, now: datetime) -> tuple[Level, str
     found: dict[str, tuple[Hour, Usual]] = {}
     for model, parts in groupby(rows, lambda row: str(row[0])):
         hours = [
-            (began, Hour.of(observation(told) for *_, told in same))
+            (began, Hour.of(observations(told for *_, told in same)))
             for began, same in groupby(parts, lambda row: row[1])
         ]  # fmt: skip
         if hours[-1][0] >= now.timestamp() - timedelta(hours=3).total_seconds():
@@ -164,6 +164,6 @@ def serving_now(session: Scoped, device: str, now: datetime) -> tuple[Level, str
     return judge(found)
 
 
-def observation(told: bytes) -> Observation:
-    """What a row of rollups tells."""
-    return Rollup.from_json(unpack(told)).told
+def observations(rows: Iterable[bytes]) -> list[Observation]:
+    """What rows of rollups tell; those that cannot be read tell nothing."""
+    return [rollup.told for data in rows if (rollup := unpack_rollup(data)) is not None]

@@ -36,9 +36,19 @@ class Invitation:
     token: Token | None = None
 
 
-def find_invitation(database: Database, message: Enrol, request: DeviceRequest) -> Invitation | None:
+def is_authorised(database: Database, key: str, now: datetime) -> bool:
+    """Whether a tenant, whichever, has authorised the key with this digest, and that holds: a second one may not."""
+    query = select(Enrolment.id).where(Enrolment.kind == "key", Enrolment.digest == key, Enrolment.until > now)
+    with database.read(EVERY) as session:
+        return session.scalar(query.limit(1)) is not None
+
+
+def find_invitation(
+    database: Database, message: Enrol, request: DeviceRequest, now: datetime
+) -> Invitation | None:  # fmt: skip
     """Whose token or key this is; None for a key that nobody authorised (yet). Raises TrustError for a token that is
-    none, in the same words as for one that does not hold.
+    none, in the same words as for one that does not hold. Of several that hold for one key (authorised at the same
+    moment) the first holds: who comes later takes no device over.
 
     It looks into all tenants, for a token does not name its own: nothing but the row's place comes out.
     """
@@ -47,12 +57,13 @@ def find_invitation(database: Database, message: Enrol, request: DeviceRequest) 
         query = select(Enrolment.tenant, Enrolment.id)
         if token is None:
             query = query.where(Enrolment.kind == "key", Enrolment.digest == request.digest)
+            query = query.order_by(Enrolment.until <= now, Enrolment.made, Enrolment.id)
         else:
             query = query.where(Enrolment.kind == "token", Enrolment.id == token.id)
         found = session.execute(query.limit(2)).all()
     if token is not None and len(found) != 1:
         raise TrustError("this token is not known here; make a new one on the hub")
-    return Invitation(found[0][0], found[0][1], token) if len(found) == 1 else None  # two tenants: whose is it?
+    return Invitation(found[0][0], found[0][1], token) if found else None
 
 
 def enrol(

@@ -1,18 +1,26 @@
-"""Packing: rollups and observations as they lie in the database: compressed JSON, bounded."""
+"""Packing: rollups and observations as they lie in the database: compressed JSON, bounded.
+
+A row that cannot be read (``unreadable``: another release wrote it, or a bit fell over) stops nobody: whoever meets it
+goes on without it, and whoever writes there removes it or writes over it. Each time is a warning in the log.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.messages import Observation
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet.tables import Period
 from edgewright.monitoring.rollup import Key, Rollup
+from edgewright.monitoring.seen import Seen
 
+T = TypeVar("T")
+_LOG = logging.getLogger("edgewright.hub")
 MOST_BYTES = 96 * 2**10
 """A packed rollup has no more: what would make it larger is not taken. An honest one has some 3 kB."""
 
@@ -33,8 +41,32 @@ def pack_by_bundle(told: Mapping[str, Observation]) -> bytes:
 
 
 def unpack_by_bundle(data: bytes | None) -> dict[str, Observation]:
-    """What ``pack_by_bundle`` gave; nothing for None."""
-    return {} if data is None else {b: Observation.from_json(one) for b, one in unpack(data).items()}
+    """What ``pack_by_bundle`` gave; nothing for None, and for what cannot be read."""
+    read = lambda data: {b: Observation.from_json(one) for b, one in unpack(data).items()}  # noqa: E731
+    return {} if data is None else _readable("what a watched device told", read, data) or {}
+
+
+def unpack_rollup(data: bytes) -> Rollup | None:
+    """The rollup of a ``Period``; None when it cannot be read."""
+    return _readable("a rollup", lambda data: Rollup.from_json(unpack(data)), data)
+
+
+def unpack_observation(data: bytes) -> Observation | None:
+    """The observation of a ``Contribution``; None when it cannot be read."""
+    return _readable("what a report added", lambda data: Observation.from_json(unpack(data)), data)
+
+
+def read_seen(text: str) -> Seen:
+    """The reports of a ``Ledger``; none when it cannot be read: what comes again then counts again."""
+    return _readable("which reports were taken", lambda text: Seen.from_json(json.loads(text)), text) or Seen()
+
+
+def _readable(what: str, read: Callable[[Any], T], data: bytes | str) -> T | None:
+    try:
+        return read(data)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, zlib.error) as error:
+        _LOG.warning("%s cannot be read and is left out: %s", what, str(error)[:300])
+        return None
 
 
 class Shelf:
@@ -51,7 +83,10 @@ class Shelf:
             row = self._rows.get(key) or self._session.get(Period, (self._session.tenant, *key))
             if row is None:
                 return None
-            self._rows[key], self._known[key] = row, Rollup.from_json(unpack(row.told))
+            self._rows[key], read = row, unpack_rollup(row.told)
+            if read is None:
+                return None  # ``put`` writes over it
+            self._known[key] = read
         return self._known[key]
 
     def put(self, rollup: Rollup) -> bool:
@@ -73,9 +108,9 @@ class Shelf:
 
 
 def find(session: Scoped, key: Key) -> Rollup | None:
-    """The rollup that is kept under a key."""
+    """The rollup that is kept under a key; None for one that cannot be read, which ``put`` writes over."""
     row = session.get(Period, (session.tenant, *key))
-    return None if row is None else Rollup.from_json(unpack(row.told))
+    return None if row is None else unpack_rollup(row.told)
 
 
 def put(session: Scoped, rollup: Rollup, most_bytes: int = MOST_BYTES) -> bool:

@@ -13,6 +13,7 @@ from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
 from edgewright.hub.fleet.ca import authority
+from edgewright.hub.fleet.enrolling import is_authorised
 from edgewright.hub.fleet.place import place
 from edgewright.hub.fleet.tables import Device, Enrolment
 from edgewright.hub.fleet.told import EnrolmentMade, EnrolmentTold, NewEnrolment
@@ -35,6 +36,7 @@ def make(body: NewEnrolment, caller: Writes) -> EnrolmentMade:
     common = {"device": body.device, "group": body.group, "labels": dict(body.labels), "made": now, "until": until}
     token = ""
     if body.key is not None:
+        taken = is_authorised(caller.state.database, body.key, now)
         row = Enrolment(id=secrets.token_hex(8), kind="key", digest=body.key, **common)
     else:
         made, record = issue_token(
@@ -44,6 +46,9 @@ def make(body: NewEnrolment, caller: Writes) -> EnrolmentMade:
         token = made.text()
     with caller.write() as session:
         _check(session, body)
+        if body.key is not None and taken:
+            # Another tenant's: who it is is nobody's business. First come, first served: else one could take a device.
+            raise Conflict("this key cannot be authorised here; let the device make a new one, and authorise that")
         session.add(row)
         session.flush()
         detail = {"kind": row.kind, "device": row.device, "group": row.group, "hours": body.hours}

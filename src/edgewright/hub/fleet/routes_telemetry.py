@@ -12,7 +12,7 @@ from sqlalchemy import select
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet.folding import fleet_name
-from edgewright.hub.fleet.packing import unpack
+from edgewright.hub.fleet.packing import unpack_rollup
 from edgewright.hub.fleet.tables import Device, Period
 from edgewright.hub.fleet.words import DeviceName, Word
 from edgewright.hub.web.bodies import Answer, Moment, StrictRoute
@@ -109,7 +109,8 @@ def _page(
         if value:
             query = query.where(column == value)
     rows = session.scalars(query.order_by(Period.began_s.desc()).limit(_MOST)).all()
-    return Page(items=[PeriodTold.of(Rollup.from_json(unpack(data)), series) for data in reversed(rows)])
+    found = (unpack_rollup(data) for data in reversed(rows))
+    return Page(items=[PeriodTold.of(one, series) for one in found if one is not None])
 
 
 def _series(rollup: Rollup, name: str) -> SeriesTold | None:

@@ -3,8 +3,8 @@
     take(session, [Told(device_name, report, now), ...])  in the caller's transaction; what was taken before changes
                                                            nothing. What they need of the database is read at once.
 
-What a device may add is bounded, whoever holds its key: observations of bundles only that it was given, of few models,
-of rollups of bounded size, and events at a bounded rate. What is not believed is counted in ``Ledger.dropped``.
+What a device may add is bounded, whoever holds its key: observations of bundles only that its tenant has, of few
+models, of rollups of bounded size, and events at a bounded rate. What is not believed is counted in ``Ledger.dropped``.
 ``watch`` (package ``watches``) is the gates' view; ``folding`` merges and ages.
 """
 
@@ -20,9 +20,10 @@ from sqlalchemy import Row, func, insert, select
 
 from edgewright.core.messages import Event, Observation, Report
 from edgewright.core.messages.observations import merge
+from edgewright.hub import library
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet import watches
-from edgewright.hub.fleet.packing import Shelf, pack
+from edgewright.hub.fleet.packing import Shelf, pack, read_seen
 from edgewright.hub.fleet.plain import plain
 from edgewright.hub.fleet.tables import Contribution, Device, Happening, Ledger, Period, Watch
 from edgewright.hub.fleet.watches import Watched, shadowed, unwatch, watch, watched
@@ -66,27 +67,29 @@ class _Desk:
     ledgers: dict[str, tuple[Ledger, Seen]] = field(default_factory=dict)
     pairs: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     watches: dict[str, list[Watch]] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
     events: dict[str, int] = field(default_factory=dict)
     rows: dict[Any, list[dict[str, Any]]] = field(default_factory=dict)
 
     def read(self, items: Sequence[Told]) -> None:
         session, names = self.session, sorted({item.device for item in items})
         self.shelf = Shelf(session)
-        wanted = select(Device.name, Device.group, Device.current, Device.release, Device.status, Device.offset_s)
+        wanted = select(Device.name, Device.group, Device.release, Device.offset_s)
         self.devices = {row.name: row for row in session.execute(wanted.where(Device.name.in_(names)))}
         held = select(Ledger).where(Ledger.device.in_(names)).order_by(Ledger.device).with_for_update()
         there = {row.device: row for row in session.scalars(held)}
         for name in self.devices.keys() - there.keys():
             there[name] = Ledger(device=name, seen="[]", dropped=0)
             session.add(there[name])
-        self.ledgers = {name: (row, Seen.from_json(json.loads(row.seen))) for name, row in there.items()}
-        self.pairs, self.watches, self.events = {}, {}, {}
+        self.ledgers = {name: (row, read_seen(row.seen)) for name, row in there.items()}
+        self.pairs, self.watches, self.known, self.events = {}, {}, set(), {}
         seeing = sorted({item.device for item in items if item.report.observations})
         if seeing:
             query = select(Period.device, Period.model, Period.bundle).where(Period.device.in_(seeing)).distinct()
             for name, model, bundle in session.execute(query):
                 self.pairs.setdefault(name, set()).add((model, bundle))
             self.watches = watches.of(session, seeing)
+            self.known = library.known(session, {one.bundle for item in items for one in item.report.observations})
         telling = sorted({item.device for item in items if item.report.events})
         if telling:
             first = _first_of(max(item.at for item in items))
@@ -125,10 +128,14 @@ class _Desk:
         self.rows = {}
 
     def _believed(self, device: Row[Any], observations: Iterable[Observation]) -> list[Observation]:
-        """Those of bundles that the device has or had, according to the hub; of not too many models."""
+        """Those of bundles that the hub gave it, or can have given it; of not too many models.
+
+        Its own words are no proof: what it says it runs (``Device.status``, ``Device.current``) is not asked. It may
+        tell of the release that it is assigned, of any bundle of its tenant's library, of none (""), and of what it
+        told before (that may have left the library since).
+        """
         pairs = self.pairs.setdefault(device.name, set())
-        given = {"", device.current, (device.release or {}).get("bundle", ""), *(bundle for _, bundle in pairs)}
-        given |= {device.status.get(name, "") for name in ("good", "target")}
+        given = {"", (device.release or {}).get("bundle", ""), *(bundle for _, bundle in pairs)} | self.known
         found = []
         for one in observations:
             if one.bundle in given and ((one.model, one.bundle) in pairs or len(pairs) < MOST_PAIRS):

@@ -16,9 +16,8 @@ from sqlalchemy import delete, insert, select
 from edgewright.core.messages import Observation
 from edgewright.core.messages.observations import SHADOW, merge
 from edgewright.hub.database import Scoped
-from edgewright.hub.fleet.packing import pack_by_bundle, unpack, unpack_by_bundle
+from edgewright.hub.fleet.packing import pack_by_bundle, unpack_by_bundle, unpack_rollup
 from edgewright.hub.fleet.tables import Period, Watch
-from edgewright.monitoring.rollup import Rollup
 
 PAST = timedelta(days=7)
 _AT_ONCE = 100
@@ -64,7 +63,8 @@ def past(session: Scoped, device: str, since: datetime) -> dict[str, Observation
     """What a device told of the seven days before ``since``, by bundle."""
     first_s, last_s = int((since - PAST).timestamp()), int(since.timestamp())
     query = select(Period.told).where(Period.device == device, Period.began_s >= first_s, Period.began_s < last_s)
-    return _by_bundle([Rollup.from_json(unpack(data)).told for data in session.scalars(query)])
+    found = (unpack_rollup(data) for data in session.scalars(query))
+    return _by_bundle([one.told for one in found if one is not None])
 
 
 def of(session: Scoped, devices: Iterable[str]) -> dict[str, list[Watch]]:
@@ -102,7 +102,8 @@ def shadowed(session: Scoped, devices: Collection[str], bundles: Collection[str]
         mine = Period.device.in_(wanted[start : start + _NAMES]), Period.bundle.in_(bundles)
         query = select(Period.device, Period.bundle, Period.told).where(*mine, Period.model.endswith(SHADOW))
         for device, bundle, data in session.execute(query):
-            found.setdefault((device, bundle), []).append(Rollup.from_json(unpack(data)).told)
+            if (rollup := unpack_rollup(data)) is not None:
+                found.setdefault((device, bundle), []).append(rollup.told)
     return {key: merge(parts) for key, parts in found.items()}
 
 

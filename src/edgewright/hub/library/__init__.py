@@ -3,6 +3,7 @@
 What other slices use::
 
     bundle = library.find(session, digest)                    # by the digest of its manifest; Absent
+    library.known(session, digests)                           # those of them that the tenant has
     library.signed(session, digest)                           # devices may run it
     library.propose(session, state, digests, rollout, now)    # hand them to the release key; held for the rollout
     library.hold(session, rollout, digests)                   # these are needed, too: neither withdrawn nor removed
@@ -24,7 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgewright.hub.library.bundles import find, hold, let_go, signed
+    from edgewright.hub.library.bundles import find, hold, known, let_go, signed
     from edgewright.hub.library.deltas import delta
     from edgewright.hub.library.files import File, open_file
     from edgewright.hub.library.proposals import propose
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from edgewright.hub.library.sweeping import sweep
 
 _PLACES = {
-    "find": "bundles", "hold": "bundles", "let_go": "bundles", "signed": "bundles", "delta": "deltas",
-    "File": "files", "open_file": "files", "propose": "proposals", "metadata": "repository", "renew": "repository",
-    "sweep": "sweeping",
+    "find": "bundles", "hold": "bundles", "known": "bundles", "let_go": "bundles", "signed": "bundles",
+    "delta": "deltas", "File": "files", "open_file": "files", "propose": "proposals", "metadata": "repository",
+    "renew": "repository", "sweep": "sweeping",
 }  # fmt: skip
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "delta",
     "find",
     "hold",
+    "known",
     "let_go",
     "metadata",
     "open_file",

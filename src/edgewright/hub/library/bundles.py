@@ -47,6 +47,14 @@ def find(session: Scoped, digest: str) -> Bundle:
     return session.find(Bundle, digest)
 
 
+def known(session: Scoped, digests: Collection[str]) -> set[str]:
+    """Those of the digests that are bundles of the tenant, released or not."""
+    found, wanted = set[str](), sorted(digests)
+    for start in range(0, len(wanted), 500):  # a statement takes some ten thousand names at most
+        found |= set(session.scalars(select(Bundle.digest).where(Bundle.digest.in_(wanted[start : start + 500]))))
+    return found
+
+
 def signed(session: Scoped, digest: str) -> bool:
     """Whether the published targets name the bundle: devices may run it."""
     row = session.get(Bundle, (session.tenant, digest))

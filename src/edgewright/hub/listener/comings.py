@@ -44,7 +44,9 @@ class Comings:
         except TrustError as error:
             raise Refusal("unfit", str(error)) from error
         try:
-            found = await asyncio.to_thread(find_invitation, self._state.database, message, request)
+            found = await asyncio.to_thread(
+                find_invitation, self._state.database, message, request, self._state.clock()
+            )
             if found is None:
                 return Answer(202, headers={"Retry-After": str(_COME_BACK_S)})
             ours, now = authority(self._state), self._state.clock()

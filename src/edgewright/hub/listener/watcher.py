@@ -95,8 +95,10 @@ class Watcher:
             self._bell.clear()
             try:
                 self._look()
-            except (SQLAlchemyError, EdgewrightError, OSError) as error:
-                _LOG.warning("the database does not answer the device listener: %s", error)
+            except Exception as error:  # noqa: BLE001 - logged: the thread lives on
+                known = isinstance(error, SQLAlchemyError | EdgewrightError | OSError)
+                told = "the database does not answer the device listener: %s"
+                _LOG.warning(told, error, exc_info=None if known else error)
                 time.sleep(LOOK_S)
 
     def _look(self, first: bool = False) -> None:

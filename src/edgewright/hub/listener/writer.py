@@ -73,7 +73,10 @@ class Writer:
             began = time.monotonic()
             self._bell.clear()
             while self._waiting:
-                self._round()
+                try:
+                    self._round()
+                except Exception as error:  # noqa: BLE001 - logged: the thread lives on, its loop may be ending
+                    _LOG.error("what devices told could not be written", exc_info=error)
             if self._over:
                 return
             time.sleep(max(0.0, GATHER_S - (time.monotonic() - began)))

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, exists, select
 
 from edgewright.core.errors import InputError
+from edgewright.core.messages import Desired, Release, render
 from edgewright.flows import release as rules
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet.tables import Device
@@ -39,6 +40,7 @@ def make(session: Scoped, state: State, around: Around, wish: Wish, author: str,
     """A rollout in ``draft`` with the order to submit it; its bundles wait for the release key. Raises Absent,
     InputError."""
     policy = policy_of(wish.policy)
+    _check_told(wish)
     bundles = {}
     for digest in wish.bundles:
         found = around.find(session, digest)
@@ -60,6 +62,18 @@ def make(session: Scoped, state: State, around: Around, wish: Wish, author: str,
         raise InputError(_nobody(session, wish.group))
     around.propose(session, state, list(bundles), made.id, now)
     return made
+
+
+def _check_told(wish: Wish) -> None:
+    """Whether devices can be told of it. Raises InputError: what cannot be said to them would never reach them."""
+    plan, window = wish.plan, str(wish.policy["window"])
+    limits = dict(plan["guardrails"])
+    for digest in wish.bundles:
+        told = Release("r", digest, True, 1, float(plan["shadow_s"]), float(plan["trial_s"]), window, limits)
+        try:
+            render(Desired(0, told))
+        except ValueError as error:
+            raise InputError(f"devices cannot be told of this release: {str(error)[:300]}") from error
 
 
 def newcomers(session: Scoped, rollout: Rollout) -> list[Row[Any]]:

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.closing import Closing
-from edgewright.core.errors import EdgewrightError
+from edgewright.core.errors import EdgewrightError, StorageError
 from edgewright.hub.database import EVERY, Scoped
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
@@ -72,8 +72,8 @@ class Reconciler(Closing):
             began = time.monotonic()
             try:
                 self.round()
-            except (EdgewrightError, SQLAlchemyError) as error:
-                _LOG.warning("rollouts could not be looked at, and are looked at again: %s", error)
+            except Exception as error:  # noqa: BLE001 - logged: the thread lives on
+                _warn("rollouts could not be looked at, and are looked at again", error)
             pause = max(EVERY_S, _REST * (time.monotonic() - began))  # the rest of the time is for devices
 
     def round(self) -> int:
@@ -85,7 +85,16 @@ class Reconciler(Closing):
             self._extended = now
         with self._state.database.read(EVERY) as session:
             tenants = session.scalars(select(Rollout.tenant).where(*_alive()).distinct()).all()
-        return sum(self._tenant(tenant, now, newcomers) for tenant in sorted(tenants))
+        return sum(self._apart(tenant, now, newcomers) for tenant in sorted(tenants))
+
+    def _apart(self, tenant: str, now: datetime, newcomers: bool) -> int:
+        try:
+            return self._tenant(tenant, now, newcomers)
+        except (SQLAlchemyError, StorageError):
+            raise  # the database: the others would fare no better
+        except Exception as error:  # noqa: BLE001 - logged: other tenants' go on
+            _warn(f"rollouts of {tenant} could not be looked at, and are looked at again", error)
+            return 0
 
     def _tenant(self, tenant: str, now: datetime, newcomers: bool) -> int:
         with self._state.database.read(tenant) as session:
@@ -98,8 +107,8 @@ class Reconciler(Closing):
                 continue
             try:
                 changed += self._one(tenant, work, now)
-            except (EdgewrightError, SQLAlchemyError) as error:
-                _LOG.warning("rollout %s could not be settled, and is tried again: %s", work.id, error)
+            except Exception as error:  # noqa: BLE001 - logged: others go on
+                _warn(f"rollout {work.id} could not be settled, and is tried again", error)
         return changed
 
     def _work(self, session: Scoped, row: Rollout, now: datetime, newcomers: bool) -> Work | None:
@@ -131,6 +140,12 @@ class Reconciler(Closing):
                 session, around(self._state), now, up_since(self._state), look=look, newcomers=work.newcomers
             )
             return int(settler.settle(held))
+
+
+def _warn(what: str, error: Exception) -> None:
+    """A line in the log; where the fault is ours with all that is known of it."""
+    known = isinstance(error, EdgewrightError | SQLAlchemyError)
+    _LOG.warning("%s: %s", what, error, exc_info=None if known else error)
 
 
 def up_since(state: State) -> float:

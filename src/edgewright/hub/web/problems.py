@@ -103,6 +103,11 @@ def add_problems(app: FastAPI) -> None:
         _LOG.error("%s failed", getattr(request.state, "request_id", ""), exc_info=error)
         return answer(request, "failed", "the hub could not do this; its log tells more under the request's id")
 
+    async def fault(request: Request, _: Exception) -> Response:
+        # Starlette raises it once more after this answer: the shell, which is around it, writes it into the log.
+        return answer(request, "failed", "the hub could not do this; its log tells more under the request's id")
+
+    app.add_exception_handler(Exception, fault)
     app.add_exception_handler(EdgewrightError, own)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, unfit)

@@ -45,7 +45,8 @@ class Shell:
             await call.fail(problem.kind, str(problem.detail))
         except Exception as error:  # noqa: BLE001 - the edge: the log has it all, the caller an id to ask with
             _LOG.error("%s failed", call.id, exc_info=error)
-            await call.fail("failed", "the hub could not do this; its log tells more under the request's id")
+            if not call.over:
+                await call.fail("failed", "the hub could not do this; its log tells more under the request's id")
 
     def _limit(self, path: str) -> int:
         return next((limit for prefix, limit in self._bodies if path.startswith(prefix)), BODY_BYTES)
@@ -58,6 +59,7 @@ class _Call:
         self._scope, self._receive, self._send = scope, receive, send
         self._read = 0
         self._begun = False
+        self.over = False
         scope.setdefault("state", {})["request_id"] = self.id
 
     def check_length(self) -> None:
@@ -89,6 +91,7 @@ class _Call:
             headers += [(k.encode(), v.encode()) for k, v in more.items() if k.lower().encode() not in there]
             message = {**message, "headers": headers}
         await self._send(message)
+        self.over = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def fail(self, kind: str, detail: str) -> None:
         """A problem, unless the answer has begun: then the connection ends in the middle, which the client sees."""
