@@ -31,7 +31,8 @@ class State(Closing):
     """``folder``: the hub's own files; ``key``: signs heads of audit logs; ``safe``: seals what has to be read again;
     ``clock``: now, in UTC; ``rates``: for each credential, ``tries``: for each network that has none yet;
     ``public_url``: where people reach the hub, without a slash at the end ("" where it is what their request says);
-    ``objects``: URL of the store of objects ("": a folder of the hub's own)."""
+    ``objects``: URL of the store of objects ("": a folder of the hub's own); ``private_webhooks``: the hub's operator
+    allows webhooks at private addresses."""
 
     folder: Path
     database: Database
@@ -44,6 +45,7 @@ class State(Closing):
     flights: Flights = field(default_factory=Flights)
     public_url: str = ""
     objects: str = ""
+    private_webhooks: bool = False
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
