@@ -231,7 +231,7 @@ def test_trailers_without_end_end_the_connection(fleet, rest):
     device = fleet.device("a")
     with device.raw() as raw:
         raw.sendall(b"POST /device/v1/enrol HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n")
-        with pytest.raises(OSError):  # noqa: PT011 - reset, or broken
+        with pytest.raises(OSError):
             for _ in range(10_000):
                 raw.sendall(rest * 4_000)
 

@@ -79,7 +79,9 @@ def check_url(url: str, private: bool) -> str:
     except ValueError:
         return url
     if not allowed(literal, private):
-        raise InputError(f"{literal} is no public address; private ones take whoever runs the hub: edgewright hub --private-webhooks")
+        raise InputError(
+            f"{literal} is no public address; private ones take whoever runs the hub: edgewright hub --private-webhooks"
+        )
     return url
 
 
@@ -108,7 +110,9 @@ async def look_up(host: str, port: int, private: bool) -> list[Address]:
     told = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     found = list(dict.fromkeys(ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in told))
     if not found or not all(allowed(one, private) for one in found):
-        raise InputError(f"{host} has an address that is not public; private ones take whoever runs the hub: edgewright hub --private-webhooks")
+        raise InputError(
+            f"{host} has an address that is not public; private ones take whoever runs the hub: edgewright hub --private-webhooks"
+        )
     return found
 
 
