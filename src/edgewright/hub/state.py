@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pg8000
 from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -100,7 +99,7 @@ def open_state(
         migrate(database.engine)
         soundness.check_keys(folder, database.engine)
         key, safe = own_key(keys), Safe.at(keys / "safe.key")
-    except (SQLAlchemyError, pg8000.Error, OSError) as error:
+    except (SQLAlchemyError, OSError) as error:
         database.close()
         raise StorageError(
             "the database cannot be reached or used; look at its URL (--database), whether it runs, and the user's "

@@ -1,5 +1,5 @@
-"""Testing: messages that were asked for are tried in the background, a few at a time: who asks does not wait for another
-machine, nor do all others."""
+"""Testing: messages that were asked for are tried in the background, a few at a time: who asks does not wait for
+another machine, nor do all others."""
 
 from __future__ import annotations
 

@@ -111,7 +111,8 @@ async def look_up(host: str, port: int, private: bool) -> list[Address]:
     found = list(dict.fromkeys(ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in told))
     if not found or not all(allowed(one, private) for one in found):
         raise InputError(
-            f"{host} has an address that is not public; private ones take whoever runs the hub: edgewright hub --private-webhooks"
+            f"{host} has an address that is not public; "
+            "private ones take whoever runs the hub: edgewright hub --private-webhooks"
         )
     return found
 

@@ -13,7 +13,7 @@ HEAD_BYTES = 16 * 2**10
 """As much of a request may come without a byte of its body among it: its head, trailers, what stands around chunks. (A
 piece that was read at once is counted as a whole.)"""
 HEAD_S, BODY_S = 15.0, 120.0
-"""How long a request's head may take (from the connection, or its first byte after an answer), and how long its body."""
+"""How long a request's head may take (from the connection, or its first byte after an answer), and its body."""
 
 
 class Connection(HttpToolsProtocol):
