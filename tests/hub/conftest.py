@@ -82,7 +82,9 @@ FAST = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 @pytest.fixture
 def state(url, tmp_path, clock):
     with open_state(tmp_path / "data", url) as made:
-        yield replace(made, clock=clock, passwords=FAST, rates=Rates(1e6, 1e6), tries=Rates(1e6, 1e6))
+        yield replace(
+            made, private_webhooks=True, clock=clock, passwords=FAST, rates=Rates(1e6, 1e6), tries=Rates(1e6, 1e6)
+        )
 
 
 class Someone:

@@ -10,6 +10,7 @@ import ipaddress
 import json
 import ssl
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default as policy
@@ -25,15 +26,18 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import select
 
 from edgewright.core.errors import InputError
-from edgewright.hub.alerts import mail, outbox, webhooks
+from edgewright.hub.alerts import mail, outbox, testing, webhooks
 from edgewright.hub.alerts import rounds as module
 from edgewright.hub.alerts.outbox import PATIENCE, back_off
 from edgewright.hub.alerts.rounds import rounds
 from edgewright.hub.alerts.tables import Delivery, Webhook
+from edgewright.hub.app import make_app
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
+from edgewright.hub.serving import Address, bind
 from edgewright.hub.state import open_state
 
+NOT_TAKEN = "it was not taken there (the address is private)"
 STATUS = {"state": "idle", "current": "a" * 64, "clock_s": 1.0, "free_bytes": 0}
 
 
@@ -42,10 +46,13 @@ class Receiver:
 
     def __init__(self, context=None):
         self.got, self.status, self.headers, outer = [], 200, {}, self
+        self.go = threading.Event()
+        self.go.set()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.go.wait(9)
                 outer.got.append((self.path, dict(self.headers), body))
                 self.send_response(outer.status)
                 for name, value in outer.headers.items():
@@ -104,6 +111,13 @@ def minute(hub, clock, monkeypatch):
 
 def make(who, url, **body):
     return who.post("/api/edge/webhooks", {"url": url, "private": True} | body)
+
+
+def tried(hub, path, **options):
+    """How a test went."""
+    made = hub.north.post(path, None, 202, **options)
+    testing.settle(hub.state)
+    return next(o for o in hub.north.get("/api/edge/alerts/deliveries")["items"] if o["id"] == made["id"])
 
 
 def verify(secret, headers, body, now):
@@ -196,14 +210,14 @@ def test_after_a_day_it_is_given_up_and_told(hub, clock, minute, receiver):
     hub.north = hub.log_in_again("north")
     minute(minutes=2)
     (one,) = hub.north.get(f"/api/edge/webhooks/{hook['id']}/deliveries")["items"]
-    assert (one["state"], one["told"], one["due"]) == ("given_up", "status 500", None)
+    assert (one["state"], one["told"], one["due"]) == ("given_up", NOT_TAKEN, None)
     told = {a["kind"]: a for a in hub.north.get("/api/edge/alerts?state=open")["items"]}
     assert told["delivery.failing"]["subject"] == f"webhook/{hook['id']}"
     before = len(receiver.got)
     minute(minutes=5)
     assert len(receiver.got) == before  # of its own failing a webhook is told nothing
     receiver.status = 200
-    hub.north.post(f"/api/edge/webhooks/{hook['id']}/test", None, 202)
+    tried(hub, f"/api/edge/webhooks/{hook['id']}/test")
     minute(minutes=8)
     assert "delivery.failing" not in {a["kind"] for a in hub.north.get("/api/edge/alerts?state=open")["items"]}
 
@@ -222,25 +236,58 @@ def test_a_redirect_is_not_followed(hub, minute, receiver):
         minute(minutes=2)
         assert len(receiver.got) >= 1 and inner.got == []
     (one,) = hub.north.get("/api/edge/alerts/deliveries")["items"]
-    assert (one["state"], one["told"]) == ("waiting", "status 307")
+    assert (one["state"], one["told"]) == ("waiting", NOT_TAKEN)
 
 
 def test_a_test_is_posted_at_once_and_not_tried_again(hub, clock, minute, receiver):
     hook = make(hub.north, receiver.url)
     path = f"/api/edge/webhooks/{hook['id']}/test"
-    told = hub.north.post(path, None, 202)
+    told = tried(hub, path)
     assert (told["state"], told["event"], told["told"]) == ("delivered", "test", "status 200")
     receiver.status = 500
     key = {"Idempotency-Key": "the same test twice"}
-    told = hub.north.post(path, None, 202, headers=key)
-    assert (told["state"], told["told"]) == ("given_up", "status 500")
-    again = hub.north.post(path, None, 202, headers=key)
+    told = tried(hub, path, headers=key)
+    assert (told["state"], told["told"]) == ("given_up", NOT_TAKEN)
+    again = tried(hub, path, headers=key)
     assert again["id"] == told["id"]
     assert [one["type"] for one in receiver.bodies()] == ["test", "test"]
     minute(ill=False, minutes=5)
     assert len(receiver.got) == 2
     assert hub.north.get("/api/edge/alerts?state=open")["items"] == []
     hub.user("viewer", "viewer").ask("POST", path, 403)
+
+
+def test_a_test_does_not_hold_who_asks_and_goes_one_at_a_time(hub, receiver):
+    receiver.go.clear()
+    hook = make(hub.north, receiver.url)
+    path = f"/api/edge/webhooks/{hook['id']}/test"
+    assert hub.north.post(path, None, 202)["state"] == "waiting"
+    assert "on its way" in hub.north.ask("POST", path, 409).text
+    receiver.go.set()
+    testing.settle(hub.state)
+    assert tried(hub, path)["state"] == "delivered" and len(receiver.got) == 2
+
+
+def test_private_addresses_are_the_hubs_operators(hub, receiver):
+    hook = make(hub.north, receiver.url)
+    shut = replace(hub.state, private_webhooks=False)
+    north = type(hub.north)(make_app(shut), hub.north.token)
+    answer = north.ask("POST", "/api/edge/webhooks", 403, json={"url": receiver.url, "private": True})
+    assert "--private-webhooks" in answer.json()["detail"]
+    north.post(f"/api/edge/webhooks/{hook['id']}/test", None, 202)
+    testing.settle(shut)
+    (one,) = north.get("/api/edge/alerts/deliveries")["items"]
+    assert one["state"] == "given_up" and receiver.got == []
+
+
+def test_of_a_private_address_nothing_is_told_but_whether_it_took_it(hub, receiver):
+    receiver.status = 418
+    with bind(Address("127.0.0.1", 0)) as shut:
+        closed = f"http://127.0.0.1:{shut.getsockname()[1]}/"
+    told = set()
+    for url in (receiver.url, closed):
+        told.add(tried(hub, f"/api/edge/webhooks/{make(hub.north, url)['id']}/test")["told"])
+    assert told == {NOT_TAKEN}
 
 
 def test_a_webhook_that_is_removed_hears_nothing_more(hub, minute, receiver):
@@ -380,7 +427,7 @@ def test_one_that_never_answers_does_not_hold_up_the_others(hub, minute, receive
         minute()
     assert len(receiver.got) == 1
     told = {one["state"]: one["told"] for one in hub.north.get("/api/edge/alerts/deliveries")["items"]}
-    assert told == {"delivered": "status 200", "waiting": "no answer within 0 s"}
+    assert told == {"delivered": "status 200", "waiting": NOT_TAKEN}
 
 
 def test_back_off():
@@ -469,12 +516,12 @@ def test_mail_over_starttls_with_a_password(hub, tmp_path):
         url = f"smtp://hub@localhost:{port}?from=hub@example.com&ca={ca}"
         for password, state in (("the password", "delivered"), ("another", "given_up")):
             mail.keep_account(hub.state, mail.read_account(url, password))
-            told = hub.north.post("/api/edge/alerts/mail/test", None, 202)
+            told = tried(hub, "/api/edge/alerts/mail/test")
             assert told["state"] == state, told
         # It hangs up when the library tries the next mechanism, too.
         assert told["told"] in ("the mail server refused with 535", "mail cannot be sent: SMTPServerDisconnected")
         mail.keep_account(hub.state, mail.read_account(url.replace(f"&ca={ca}", ""), "the password"))
-        told = hub.north.post("/api/edge/alerts/mail/test", None, 202)
+        told = tried(hub, "/api/edge/alerts/mail/test")
         assert told["told"] == "mail cannot be sent: SSLCertVerificationError"
         assert len(box.got) == 1
     assert "the password" not in (hub.state.folder / "keys" / "mail.json").read_text()
@@ -487,7 +534,7 @@ def test_no_password_goes_out_in_plain(hub, tmp_path):
     with smtp(Plain) as (box, port):
         account = mail.read_account(f"smtp://hub@localhost:{port}?from=hub@example.com", "the password")
         mail.keep_account(hub.state, account)
-        told = hub.north.post("/api/edge/alerts/mail/test", None, 202)
+        told = tried(hub, "/api/edge/alerts/mail/test")
         assert told["told"] == "mail cannot be sent: SMTPNotSupportedError" and box.got == []
 
 

@@ -13,7 +13,8 @@ import pytest
 from edgewright.core.messages import Enrol, Facts, Release, Renew, Status, Sync, render
 from edgewright.hub.fleet.ca import authority, renew_ca
 from edgewright.hub.fleet.tables import Certificate
-from edgewright.hub.listener import protocol, server
+from edgewright.hub.listener import server
+from edgewright.hub.web import connections
 from edgewright.trust.authority import begin_request, load_identity, pending_digest
 
 BUNDLE = "ab" * 32
@@ -244,6 +245,16 @@ def test_what_is_no_http_is_answered_and_a_head_without_end_is_not(fleet):
     assert device.sync()[0] == 200
 
 
+@pytest.mark.parametrize("rest", [b"X: a\r\n", b"x"])
+def test_trailers_without_end_end_the_connection(fleet, rest):
+    device = fleet.device("a")
+    with device.raw() as raw:
+        raw.sendall(b"POST /device/v1/enrol HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n")
+        with pytest.raises(OSError):
+            for _ in range(10_000):
+                raw.sendall(rest * 4_000)
+
+
 def ended(raw):
     try:
         return raw.recv(4096) == b""
@@ -252,8 +263,8 @@ def ended(raw):
 
 
 def test_clients_that_do_not_go_on_are_given_up(fleet, monkeypatch):
-    monkeypatch.setattr(protocol, "HEAD_S", 0.5)
-    monkeypatch.setattr(protocol, "BODY_S", 0.5)
+    monkeypatch.setattr(connections, "HEAD_S", 0.5)
+    monkeypatch.setattr(connections, "BODY_S", 0.5)
     device = fleet.device("a")
     device.sync()
     device.send_sync(60)  # waits for us, not we for it

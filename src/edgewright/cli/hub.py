@@ -39,6 +39,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     option("--workers", type=int, default=1, metavar="N", help="processes at the same ports (default %(default)s)")
     option("--database", default="", metavar="URL", help="postgresql://USER@HOST/NAME (default: SQLite in the folder)")
     option("--objects", default="", metavar="URL", help="s3://BUCKET/PREFIX for bundles (default: in the folder)")
+    option(
+        "--private-webhooks", action="store_true",
+        help="owners of tenants may have webhooks at addresses of this machine and its network",
+    )  # fmt: skip
     option("--public-url", default="", metavar="URL", help="where people reach it, if not at that address")
     option("--unit", action="store_true", help="print a systemd unit with these options, and end")
     option("--new-tenant", metavar="NAME", help="make a tenant, print its owner's one-time password, and end")
@@ -56,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     from edgewright.core.errors import InputError
     from edgewright.hub.accounts import people
     from edgewright.hub.alerts import mail
+    from edgewright.hub.library.objects import objects
     from edgewright.hub.serving import Address, Devices, bind, serve
+    from edgewright.hub.soundness import check_authority
     from edgewright.hub.state import open_state
     from edgewright.hub.workers import inherited, supervise
 
@@ -76,7 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
         return supervise(sockets, [sys.executable, "-m", "edgewright", *sys.argv[1:]], arguments.workers)
     # A password in the arguments is seen by every user of the machine; in the environment it is not.
     url = arguments.database or os.environ.get("EDGEWRIGHT_DATABASE", "")
-    with open_state(arguments.data, url, arguments.public_url.rstrip("/"), arguments.objects) as state:
+    with open_state(
+        arguments.data, url, arguments.public_url.rstrip("/"), arguments.objects, arguments.private_webhooks
+    ) as state:
+        check_authority(state.folder, state.database.engine)
+        objects(state)  # refused now, not at the first upload
         if arguments.new_tenant is not None:
             _, password = people.make_tenant(state, arguments.new_tenant, "owner", arguments.development)
             print(f"tenant {arguments.new_tenant}: log in as 'owner' with the one-time password {password}")

@@ -3,7 +3,9 @@ them."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import signal
@@ -34,9 +36,11 @@ from edgewright.hub.fleet.place import place
 from edgewright.hub.listener import Listener, raise_limit
 from edgewright.hub.rollouts.reconcile import Reconciler
 from edgewright.hub.state import State
+from edgewright.hub.web.connections import Connection, sweep
 from edgewright.hub.web.idempotency import forget
 
 _ROUND_S = 60.0
+_SWEEP_TICKS = 10  # of uvicorn's, which are 0.1 s
 _HEADS_EVERY = timedelta(minutes=10)
 _LOG = logging.getLogger("edgewright.hub")
 
@@ -71,16 +75,22 @@ class Address:
 
 
 def bind(address: Address) -> socket.socket:
-    """A listening socket there. A second hub of the same user may listen at the same port (SO_REUSEPORT), so that one
-    can be started before the other is stopped. Raises InputError."""
+    """A listening socket there. Raises InputError."""
+    made = None
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
         made = socket.socket(family, kind, protocol)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.bind(place)
         made.listen(2048)
     except OSError as error:
+        if made is not None:
+            made.close()
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(
+                f"another program listens at {address.host}:{address.port}, maybe another hub; end it, or name another "
+                "port with --listen or --device-listen"
+            ) from error
         raise InputError(f"cannot listen at {address.host}:{address.port}: {error.strerror or error}") from error
     return made
 
@@ -123,7 +133,7 @@ def serve(
     url = _url("http" if certificates is None else "https", host, listening)
     settings = uvicorn.Config(
         make_app(state), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-        timeout_graceful_shutdown=10, callback_notify=_alive, timeout_notify=20,
+        timeout_graceful_shutdown=10, callback_notify=_alive, timeout_notify=20, http=Connection, ws="none",
         ssl_context_factory=None if certificates is None else lambda *_: certificates.context,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
@@ -161,6 +171,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._ready()
         notify("READY=1")
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _SWEEP_TICKS == 0:
+            sweep(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stop()

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import Request
+from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.closing import Closing
+from edgewright.core.errors import StorageError
+from edgewright.core.files import storage
+from edgewright.hub import soundness
 from edgewright.hub.database import Database
 from edgewright.hub.secrets import Passwords, Safe
 from edgewright.hub.web.idempotency import Flights
@@ -31,7 +35,8 @@ class State(Closing):
     """``folder``: the hub's own files; ``key``: signs heads of audit logs; ``safe``: seals what has to be read again;
     ``clock``: now, in UTC; ``rates``: for each credential, ``tries``: for each network that has none yet;
     ``public_url``: where people reach the hub, without a slash at the end ("" where it is what their request says);
-    ``objects``: URL of the store of objects ("": a folder of the hub's own)."""
+    ``objects``: URL of the store of objects ("": a folder of the hub's own); ``private_webhooks``: the hub's operator
+    allows webhooks at private addresses."""
 
     folder: Path
     database: Database
@@ -44,6 +49,7 @@ class State(Closing):
     flights: Flights = field(default_factory=Flights)
     public_url: str = ""
     objects: str = ""
+    private_webhooks: bool = False
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -69,7 +75,9 @@ def state_of(request: Request) -> State:
     return found
 
 
-def open_state(folder: Path, url: str = "", public_url: str = "", objects: str = "") -> State:
+def open_state(
+    folder: Path, url: str = "", public_url: str = "", objects: str = "", private_webhooks: bool = False
+) -> State:
     """A hub's state in ``folder``, its tables brought up to this release; ``url``: another database than SQLite there,
     ``objects``: another store than a folder there.
 
@@ -78,10 +86,26 @@ def open_state(folder: Path, url: str = "", public_url: str = "", objects: str =
     from edgewright.hub.database.migrating import migrate
 
     keys = folder / "keys"
-    if not folder.exists():
-        folder.mkdir(parents=True, mode=0o700)
-    keys.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys.chmod(0o700)
+    with storage(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        keys.mkdir(exist_ok=True, mode=0o700)
+        keys.chmod(0o700)
+    if not url:
+        soundness.check_file(folder / "hub.db")
     database = Database(url or f"sqlite:///{folder / 'hub.db'}")
-    migrate(database.engine)
-    return State(folder, database, own_key(keys), Safe.at(keys / "safe.key"), public_url=public_url, objects=objects)
+    try:
+        soundness.check_new(folder, database.engine)
+        migrate(database.engine)
+        soundness.check_keys(folder, database.engine)
+        key, safe = own_key(keys), Safe.at(keys / "safe.key")
+    except (SQLAlchemyError, OSError) as error:
+        database.close()
+        raise StorageError(
+            "the database cannot be reached or used; look at its URL (--database), whether it runs, and the user's "
+            f"rights: {type(error).__name__}"
+        ) from error
+    except BaseException:
+        database.close()
+        raise
+    return State(folder, database, key, safe, public_url=public_url, objects=objects, private_webhooks=private_webhooks)

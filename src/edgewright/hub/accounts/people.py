@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 
 from edgewright.core.errors import InputError
@@ -16,10 +17,17 @@ from edgewright.hub.database import EVERY, Scoped
 from edgewright.hub.errors import Conflict
 from edgewright.hub.ids import new_id
 from edgewright.hub.state import State
+from edgewright.hub.web.bodies import Name
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
 def make_tenant(state: State, name: str, owner: str, development: bool = False) -> tuple[str, str]:
     """A new tenant with its first owner: its id, and the owner's one-time password. Raises Conflict, InputError."""
+    try:
+        name = _NAME.validate_python(name)
+    except ValidationError as error:
+        raise InputError("a tenant's name has 1 to 120 printable characters, some of which can be read") from error
     tenant, now = new_id("ten"), state.clock()
     user = User(id=new_id("usr"), name=owner.casefold(), shown=owner, roles=["owner"], made=now)
     password = one_time_password(state)

@@ -72,7 +72,7 @@ def _waiting(state: State, session: Scoped, channel: Channel, rows: Sequence[Del
     if hook is None:
         return Waiting(channel, messages, ())
     secret = state.safe.open(hook.secret, hook.id)
-    return Waiting(channel, messages, webhooks.Hook(hook.url, secret, hook.private))
+    return Waiting(channel, messages, webhooks.Hook(hook.url, secret, hook.private and state.private_webhooks))
 
 
 def _try(state: State, waiting: Sequence[Waiting], now: datetime) -> dict[str, Outcome]:

@@ -8,8 +8,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
-from edgewright.hub.alerts import mail, outbox
-from edgewright.hub.alerts.delivering import try_one
+from edgewright.hub.alerts import mail, outbox, testing
 from edgewright.hub.alerts.rules import check_mail, check_rules, read_rules
 from edgewright.hub.alerts.tables import Alert, Delivery, Ruling
 from edgewright.hub.alerts.told import AlertTold, DeliveryTold, RulesTold, RulesWanted, RuleTold
@@ -72,16 +71,16 @@ def _rules(caller: Caller, session: Scoped) -> RulesTold:
 
 @router.post("/mail/test", status_code=202)
 def test_mail(caller: Writes) -> DeliveryTold:
-    """Write a test message to the addresses in the rules, now; its delivery tells how that went."""
+    """Write a test message to the addresses in the rules, soon; its delivery tells how that goes. One at a time."""
     with caller.write() as session:
-        row = session.get(Ruling, caller.tenant)
+        row = session.get(Ruling, caller.tenant, with_for_update=True)
         if row is None or not row.mail:
             raise Conflict("there is nobody to write to; name addresses in the rules: PUT /api/edge/alerts/rules")
         made = test_message(caller, session, outbox.MAIL)
         caller.tell(session, "alerts.mail-tested", made.id)
         told = caller.reply(session, DeliveryTold.of(made), 202)
-    try_one(caller.state, caller.tenant, told.id)
-    return delivery_told(caller, told.id)
+    testing.soon(caller.state, caller.tenant, told.id)
+    return told
 
 
 @router.get("/deliveries")
@@ -103,7 +102,13 @@ def acknowledge(alert: Id, caller: Writes) -> AlertTold:
 
 
 def test_message(caller: Caller, session: Scoped, channel: str) -> Delivery:
-    """A message that tells nothing but that messages come; the rounds leave it alone while it is tried at once."""
+    """A message that tells nothing but that messages come; the rounds leave it alone while it is tried at once.
+    Raises Conflict while the one before is on its way; whoever calls holds what the channel belongs to."""
+    before = select(Delivery.id).where(
+        Delivery.channel == channel, Delivery.event == outbox.TEST, Delivery.state == "waiting"
+    )
+    if (id_ := session.scalar(before.limit(1))) is not None:
+        raise Conflict(f"a test is on its way: delivery {id_}; wait until it has ended")
     data = {"told": "this is a test", "tenant": caller.tenant, "severity": "info"}
     body = outbox.message(outbox.TEST, data, caller.now)
     made = outbox.waiting(caller.tenant, channel, "", outbox.TEST, body, caller.now)
@@ -111,9 +116,3 @@ def test_message(caller: Caller, session: Scoped, channel: str) -> Delivery:
     session.add(made)
     session.flush()
     return made
-
-
-def delivery_told(caller: Caller, id_: str) -> DeliveryTold:
-    """How a delivery stands."""
-    with caller.read() as session:
-        return DeliveryTold.of(session.find(Delivery, id_))

@@ -9,9 +9,8 @@ from sqlalchemy import delete, func, select
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.accounts.rules import PERMISSIONS
-from edgewright.hub.alerts import webhooks
-from edgewright.hub.alerts.delivering import try_one
-from edgewright.hub.alerts.routes import delivery_told, test_message
+from edgewright.hub.alerts import testing, webhooks
+from edgewright.hub.alerts.routes import test_message
 from edgewright.hub.alerts.tables import Delivery, Webhook
 from edgewright.hub.alerts.told import DeliveryTold, NewWebhook, WebhookMade, WebhookTold
 from edgewright.hub.errors import Conflict, Forbidden
@@ -38,6 +37,10 @@ def make(body: NewWebhook, caller: Writes) -> WebhookMade:
     """Make a webhook. The secret that its messages are signed with is told here and never again."""
     if body.private and _OWNERS not in caller.may:
         raise Forbidden(f"a private address is for who may {PERMISSIONS[_OWNERS]}: that takes {_OWNERS}")
+    if body.private and not caller.state.private_webhooks:
+        raise Forbidden(
+            "private addresses are those of whoever runs the hub, who may allow them: edgewright hub --private-webhooks"
+        )
     url, secret, id_ = webhooks.check_url(body.url, body.private), webhooks.new_secret(), new_id("whk")
     sealed = caller.state.safe.seal(secret, id_)
     with caller.write() as session:
@@ -64,14 +67,14 @@ def remove(webhook: Id, caller: Writes) -> None:
 
 @router.post("/{webhook}/test", status_code=202)
 def test(webhook: Id, caller: Writes) -> DeliveryTold:
-    """Post a test message now, once; the delivery tells how that went."""
+    """Post a test message soon, once; the delivery tells how that goes. One at a time."""
     with caller.write() as session:
-        row = session.find(Webhook, webhook)
+        row = session.lock(Webhook, webhook)
         made = test_message(caller, session, row.id)
         caller.tell(session, "webhook.tested", row.id)
         told = caller.reply(session, DeliveryTold.of(made), 202)
-    try_one(caller.state, caller.tenant, told.id)
-    return delivery_told(caller, told.id)
+    testing.soon(caller.state, caller.tenant, told.id)
+    return told
 
 
 @router.get("/{webhook}/deliveries")

@@ -17,7 +17,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -79,7 +79,9 @@ def check_url(url: str, private: bool) -> str:
     except ValueError:
         return url
     if not allowed(literal, private):
-        raise InputError(f"{literal} is no public address; an owner of the tenant may allow private ones")
+        raise InputError(
+            f"{literal} is no public address; private ones take whoever runs the hub: edgewright hub --private-webhooks"
+        )
     return url
 
 
@@ -108,7 +110,10 @@ async def look_up(host: str, port: int, private: bool) -> list[Address]:
     told = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     found = list(dict.fromkeys(ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in told))
     if not found or not all(allowed(one, private) for one in found):
-        raise InputError(f"{host} has an address that is not public; an owner of the tenant may allow private ones")
+        raise InputError(
+            f"{host} has an address that is not public; "
+            "private ones take whoever runs the hub: edgewright hub --private-webhooks"
+        )
     return found
 
 
@@ -122,6 +127,11 @@ def client() -> httpx2.AsyncClient:
 
 async def post(asking: httpx2.AsyncClient, hook: Hook, id_: str, body: bytes, at: datetime) -> Outcome:
     """One try."""
+    outcome = await _post(asking, hook, id_, body, at)
+    return _quietly(outcome) if hook.private else outcome
+
+
+async def _post(asking: httpx2.AsyncClient, hook: Hook, id_: str, body: bytes, at: datetime) -> Outcome:
     headers = {"Content-Type": "application/json", "User-Agent": "edgewright"} | sign(hook.secret, id_, at, body)
     try:
         async with asyncio.timeout(TRY_S):
@@ -135,6 +145,12 @@ async def post(asking: httpx2.AsyncClient, hook: Hook, id_: str, body: bytes, at
     except (httpx2.HTTPError, OSError, UnicodeError) as error:
         return Outcome(False, f"it cannot be reached: {type(error).__name__}")
     return Outcome(200 <= status < 300, f"status {status}", final=status == 410)
+
+
+def _quietly(outcome: Outcome) -> Outcome:
+    """Of the hub's own network a tenant learns that a message was delivered, or that it was not: nothing that tells
+    what listens there."""
+    return outcome if outcome.delivered else replace(outcome, told="it was not taken there (the address is private)")
 
 
 async def _ask(

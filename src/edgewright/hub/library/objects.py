@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
@@ -134,7 +135,7 @@ def _open(state: State) -> Objects:
         with storage(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Objects(LocalStore(folder), folder.resolve())
-    if not state.objects.startswith("s3://"):
+    if not urlsplit(state.objects).netloc or not state.objects.startswith("s3://"):
         raise InputError("objects lie in a folder of the hub's, or at --objects s3://BUCKET/PREFIX")
     try:
         return Objects(from_url(state.objects, retry_config=_RETRY), None)

@@ -27,6 +27,7 @@ from edgewright.hub.fleet.ca import authority, server_identity
 from edgewright.hub.listener.app import DeviceApp
 from edgewright.hub.listener.protocol import DeviceProtocol
 from edgewright.hub.state import State
+from edgewright.hub.web.connections import sweep
 from edgewright.trust.authority import Peer, server_context
 
 HANDSHAKE_S, KEEP_ALIVE_S = 10.0, 75
@@ -151,10 +152,7 @@ class Listener:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
-            now = self._loop.time()
-            for connection in self._open():
-                if connection.overdue(now):
-                    connection.give_up()
+            sweep(self._open(), self._loop.time())
             assert self.app is not None  # noqa: S101
             self.app.polls.present()
 

@@ -1,0 +1,120 @@
+"""The people's listener: what may be begun without a credential comes to an end."""
+
+import contextlib
+import socket
+import threading
+
+import pytest
+import uvicorn
+
+from edgewright.core.errors import InputError
+from edgewright.hub import serving
+from edgewright.hub.serving import Address, bind
+from edgewright.hub.web import connections
+
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
+
+
+async def app(scope, receive, send):
+    """Answers how many bytes the body had."""
+    count, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        count, more = count + len(message.get("body", b"")), message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8")]})
+    await send({"type": "http.response.body", "body": b"%8d" % count})
+
+
+@pytest.fixture
+def raw():
+    """A new connection to a listener such as people have."""
+    listening, ready, made = bind(Address("127.0.0.1", 0)), threading.Event(), []
+    settings = uvicorn.Config(app, http=connections.Connection, ws="none", lifespan="off", log_config=None)
+    server = serving._Server(settings, ready.set, lambda: None)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    assert ready.wait(30)
+
+    def connect():
+        made.append(socket.create_connection(listening.getsockname(), 30))
+        return made[-1]
+
+    yield connect
+    for one in made:
+        one.close()
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        HEAD + b"X: ", HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;",
+    ],
+)  # fmt: skip
+def test_what_is_no_body_is_bounded(raw, begun):
+    one = raw()
+    one.sendall(begun)
+    with pytest.raises(OSError):
+        for _ in range(1_000):
+            one.sendall(b"x" * 40_000)
+
+
+def test_half_a_head_and_half_a_body_are_given_up(raw, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "BODY_S", 0.2)
+    silent, head, body = raw(), raw(), raw()
+    head.sendall(HEAD)
+    body.sendall(HEAD + b"Content-Length: 9\r\n\r\n{")
+    for one in (silent, head, body):
+        with contextlib.suppress(ConnectionResetError):
+            assert one.recv(99) == b""
+
+
+def test_a_large_body_in_small_chunks_comes_through(raw):
+    one = raw()
+    one.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    for _ in range(200):
+        one.sendall(b"1\r\nx\r\n" * 1_000)
+    one.sendall(b"0\r\nX-Sum: a\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b"  200000"):
+        answer += (got := one.recv(999))
+        assert got
+    one.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert one.recv(999).startswith(b"HTTP/1.1 200")
+
+
+def test_a_slow_body_is_not_bound_in_all(monkeypatch):
+    """Each piece of a body starts its time anew, for people; devices have one time for a body."""
+
+    class Loop:
+        now = 0.0
+
+        def time(self):
+            return self.now
+
+    class Flow:
+        read_paused = False
+
+    for slow in (True, False):
+        monkeypatch.setattr(connections.Connection, "slow_bodies", slow)
+        loop = Loop()
+        config = uvicorn.Config(app, lifespan="off", log_config=None)
+        one = connections.Connection(config, uvicorn.server.ServerState(), {}, _loop=loop)
+        one.flow, one._in_head = Flow(), False
+        one.cycle = type("Cycle", (), {"response_complete": True, "waiting_for_100_continue": False})()
+        loop.now = 100.0
+        one.on_body(b"x")
+        assert one.overdue(130.0) is not slow
+        assert one.overdue(100.0 + connections.BODY_S + 1)
+        one.flow.read_paused = True
+        assert not one.overdue(500.0)
+
+
+def test_a_port_in_use_is_refused():
+    with bind(Address("127.0.0.1", 0)) as first, pytest.raises(InputError, match="another program listens"):
+        bind(Address("127.0.0.1", first.getsockname()[1]))
