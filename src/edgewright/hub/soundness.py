@@ -24,6 +24,8 @@ def check_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
         size = path.stat().st_size
+    if not size:
+        return  # whoever reads it now hinders those that make it
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=15)) as connection:
             word = "quick_check(1)" if size <= _CHECKED_BYTES else "schema_version"
