@@ -36,6 +36,8 @@ class DeviceProtocol(Connection):
         self.parked: asyncio.Future[Any] | None = None
         self.nudged = False
         """The client sent something while it was being answered: it has more to say, and a poll does not wait."""
+        self._behind = False
+        """An empty line came behind requests that are not being answered yet: the last of them does not wait either."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The handshake is over."""
@@ -69,6 +71,7 @@ class DeviceProtocol(Connection):
             body = self.cycle.body
             if body and not body.endswith(_EMPTY_LINE):
                 self._nudge()
+                self._behind = bool(self.pipeline)
 
     def on_message_begin(self) -> None:
         """The scope tells the app whose connection this is."""
@@ -79,7 +82,8 @@ class DeviceProtocol(Connection):
 
     def on_response_complete(self) -> None:
         """The answer is written."""
-        self.parked, self.nudged = None, False
+        self.parked, self.nudged = None, self._behind and len(self.pipeline) == 1
+        self._behind = self._behind and not self.nudged
         super().on_response_complete()
 
     def _nudge(self) -> None:
