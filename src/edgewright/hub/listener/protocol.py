@@ -38,6 +38,7 @@ class DeviceProtocol(HttpToolsProtocol):
         self.parked: asyncio.Future[Any] | None = None
         self.nudged = False
         """The client sent something while it was being answered: it has more to say, and a poll does not wait."""
+        self._behind = False
         self._head_bytes = 0
         self._in_head = True
         self._since: float | None = self.loop.time()
@@ -61,9 +62,10 @@ class DeviceProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of requests; a head that does not end, ends the connection."""
         if self._since is None:
-            if not self._in_head:
+            answering = self.cycle is not None and not self.cycle.response_complete
+            if answering:
                 self._nudge()
-            if data != _EMPTY_LINE:  # which is no request's beginning
+            if not answering or data != _EMPTY_LINE:  # which then is no request's beginning
                 self._since = self.loop.time()
         if self._in_head:
             self._head_bytes += len(data)
@@ -79,6 +81,7 @@ class DeviceProtocol(HttpToolsProtocol):
         """The scope tells the app whose connection this is."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._nudge()
+        self._behind = False
         super().on_message_begin()
         cast("dict[str, Any]", self.scope)[CONNECTION] = self
         self._in_head, self._head_bytes = True, 0
@@ -95,12 +98,13 @@ class DeviceProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is written; the next request's head is not begun."""
-        self.parked, self.nudged = None, False
-        self._in_head, self._head_bytes = True, 0
+        self.parked, self.nudged = None, self._behind and bool(self.pipeline)
+        if self.cycle.response_complete:  # otherwise it is one behind it that is there already
+            self._in_head, self._head_bytes = True, 0
         super().on_response_complete()
 
     def _nudge(self) -> None:
-        self.nudged = True
+        self.nudged = self._behind = True
         if self.parked is not None and not self.parked.done():
             self.parked.set_result(NOTHING)
 
