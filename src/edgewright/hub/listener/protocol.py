@@ -77,6 +77,7 @@ class DeviceProtocol(Connection):
         """The scope tells the app whose connection this is."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._nudge()
+        self._behind = False
         super().on_message_begin()
         cast("dict[str, Any]", self.scope)[CONNECTION] = self
 
@@ -87,7 +88,7 @@ class DeviceProtocol(Connection):
         super().on_response_complete()
 
     def _nudge(self) -> None:
-        self.nudged = True
+        self.nudged = self._behind = True
         if self.parked is not None and not self.parked.done():
             self.parked.set_result(NOTHING)
 
