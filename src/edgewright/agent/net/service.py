@@ -67,7 +67,12 @@ class Service(Closing):
         self.source = HubSource(
             self.line, self.wishes, self.link, self._unwanted, most_bytes_s=most_bytes_s, told=self._told_all
         )
-        self.agent = Agent(state, self.source, trial=trial, options=options, told=self._told)
+        try:
+            self.agent = Agent(state, self.source, trial=trial, options=options, told=self._told)
+        except BaseException:
+            self.link.close()
+            self.reports.close()
+            raise
         runtime, slots = self.agent.runtime, self.agent.slots
         self._observer = observer = Observer(runtime.talk, self.reports, time.monotonic)
         self._hurried: tuple[int, float] | None = None
