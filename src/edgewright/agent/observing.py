@@ -97,7 +97,8 @@ class Observer:
         cannot be taken or written down now waits for a later look: no error of the runtime or the disk is raised."""
         now, before = self._clock(), self._state.number
         wanted = self._wanted
-        if self._accrued <= now < self._next and wanted == self._took:
+        due = min(self._next, self._accrued + collect.period_s)  # the period may have become a shorter one meanwhile
+        if self._accrued <= now < due and wanted == self._took:
             return False
         accrued = (1 - _BURST) * collect.budget_bytes * max(now - self._accrued, 0.0) / _DAY_S
         self._accrued, self._next = now, now + min(_RETRY_S, collect.period_s)

@@ -155,7 +155,8 @@ class Teller(Closing):
                 self._ticks()
                 self.look()
                 if self._clock() >= due or (news and calm):
-                    everything = self._nudged or self._clock() - told >= _HOLD_S
+                    hold_s = min(_HOLD_S, self._link.wishes.desired.collect.period_s)
+                    everything = self._nudged or self._clock() - told >= hold_s
                     self._nudged, told = False, self._clock() if everything else told
                     due = self._clock() + self.tell(everything)
             except Exception:  # noqa: BLE001 - a fault here must not silence the device for good
