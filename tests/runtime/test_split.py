@@ -115,7 +115,8 @@ def test_splits_that_are_none_are_refused(told):
 
 def version(name, number):
     """As much of a Served as the repository looks at."""
-    return SimpleNamespace(source=SimpleNamespace(name=name, version=number, written_ns=0), name=name, version=number)
+    source = SimpleNamespace(name=name, version=number, written_ns=0)
+    return SimpleNamespace(source=source, name=name, version=number, observed=None)
 
 
 def repository(*versions):
