@@ -61,7 +61,8 @@ class Teller:
     def soon(self) -> None:
         """What waits is to be told before long, as the agent does it."""
         if not self._soon:
-            self._soon = asyncio.get_running_loop().call_later(_HOLD_S, self._now)
+            wait_s = _HOLD_S * (0.5 + 0.5 * self._device.world.draw())  # devices that end together do not tell together
+            self._soon = asyncio.get_running_loop().call_later(wait_s, self._now)
 
     def _now(self) -> None:
         self._soon = None
