@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import threading
 
 import pytest
 
@@ -133,3 +134,28 @@ def test_a_revoked_device_says_nothing_for_an_hour(hub, one, told):
     told.tell()
     asked = len(hub.asked)
     assert told.tell() > 3500.0 and len(hub.asked) == asked and len(told.reports.batch()) == 1
+
+
+def test_a_turn_that_is_asked_for_while_a_poll_begins(hub, one):
+    """Its ring comes when the poll has forgotten the last one, and not when it is about to."""
+    link, had = Link(one.line, one.wishes, one, lambda: None, wait_s=55.0), threading.Event()
+
+    def ask():
+        with link.turn():
+            had.set()
+
+    class Begins(threading.Event):
+        def clear(self):
+            super().clear()
+            if not asking.is_alive() and not had.is_set():
+                asking.start()
+                asking.join(0.3)  # it comes as far as it can
+
+    asking = threading.Thread(target=ask)
+    link._stir = Begins()
+    link.start()
+    try:
+        assert had.wait(20.0), "the poll was parked, and nobody told it"
+    finally:
+        link.close()
+        asking.join()

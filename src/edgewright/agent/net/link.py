@@ -65,9 +65,8 @@ class Link(Closing):
         self.line, self.wishes, self._tells, self._news, self._happened = line, wishes, tells, news, happened
         self._wait_s, self._jitter = wait_s, Jitter(line.draw)
         self._hub = line.dial()
-        self._bell, self._ring = socket.socketpair()
-        self._ring.setblocking(False)
-        self._bell.setblocking(False)
+        self._bell: socket.socket | None = None
+        self._ring: socket.socket | None = None
         self._free, self._busy, self._wanted, self._stir = threading.Condition(), False, 0, threading.Event()
         self._over, self._thread = threading.Event(), threading.Thread(target=self._run, daemon=True, name="link")
         self._told: Facts | None = None
@@ -78,6 +77,9 @@ class Link(Closing):
 
     def start(self) -> None:
         """Poll from now on."""
+        self._bell, self._ring = socket.socketpair()
+        for one in (self._bell, self._ring):
+            one.setblocking(False)
         self._thread.start()
 
     @property
@@ -97,14 +99,16 @@ class Link(Closing):
         if self._thread.is_alive():
             self._thread.join()
         self._hub.close()
-        self._bell.close()
-        self._ring.close()
+        for one in (self._bell, self._ring):
+            if one is not None:
+                one.close()
 
     def say(self) -> None:
         """The state is another one: the hub is to hear of it now. From any thread."""
         self._stir.set()
-        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody polls any more
-            self._ring.send(b"!")
+        if self._ring is not None:
+            with contextlib.suppress(OSError):  # full: it rings already; closed: nobody polls any more
+                self._ring.send(b"!")
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[Hub]:
@@ -126,9 +130,10 @@ class Link(Closing):
         with self._free:
             self._free.wait_for(lambda: not (self._busy or self._wanted))
             self._busy = True
-        self._stir.clear()
-        with contextlib.suppress(OSError):
-            self._bell.recv(4096)
+            self._stir.clear()  # under the lock: whoever asks for a turn from now on rings again
+            if self._bell is not None:
+                with contextlib.suppress(OSError):
+                    self._bell.recv(4096)
         began = time.monotonic()
         try:
             if self.expired or self.line.identity.due(self.line.now):

@@ -26,7 +26,7 @@ from edgewright.core.messages import LIMITS, Collect, Receipt, Report, Reports, 
 from edgewright.core.messages.reports import MOST_REPORTS
 
 REPORTS_PATH = "/device/v1/reports"
-_BATCH_BYTES, _LOOK_S, _MOMENT_S, _HOLD_S = 96 * 2**10, 5.0, 1.0, 60.0
+_BATCH_BYTES, _LOOK_S, _MOMENT_S, _HOLD_S = 96 * 2**10, 5.0, 1.0, 15.0
 _UNREADABLE = {400, 413, 422}
 _log = logging.getLogger("edgewright.agent")
 

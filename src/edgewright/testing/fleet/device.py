@@ -151,6 +151,7 @@ class Device:
             bundle = "" if then.update is None else then.update.bundle
             self._mark(self.world.counts.ended, f"{then.result} {bundle[:12]}")
             self.outbox.put()
+            self.teller.soon()
         self._unsaid = True
         if then.state in _AWAITED:
             self.stir()

@@ -13,7 +13,7 @@ from edgewright.testing.fleet.wire import Line
 if TYPE_CHECKING:
     from edgewright.testing.fleet.device import Device
 
-_LONGEST_S = 86400.0
+_LONGEST_S, _HOLD_S = 86400.0, 15.0
 
 
 class Teller:
@@ -22,6 +22,7 @@ class Teller:
     def __init__(self, device: Device) -> None:
         self._device, self.urgent = device, False
         self._next: asyncio.TimerHandle | None = None
+        self._soon: asyncio.TimerHandle | None = None
         self._since_s = device.clock_s
         self._nature: Nature | None = None
         self._answered = {"log": 0, "diagnostics": 0}
@@ -32,8 +33,9 @@ class Teller:
 
     def close(self) -> None:
         """No more of it."""
-        if self._next is not None:
-            self._next.cancel()
+        for timer in (self._next, self._soon):
+            if timer is not None:
+                timer.cancel()
 
     def look_back(self, seconds: float) -> None:
         """As if the last report had been so long ago."""
@@ -55,6 +57,18 @@ class Teller:
         if urgent:
             self.urgent = True
             device.stir()
+
+    def soon(self) -> None:
+        """What waits is to be told before long, as the agent does it."""
+        if not self._soon:
+            wait_s = _HOLD_S * (0.5 + 0.5 * self._device.world.draw())  # devices that end together do not tell together
+            self._soon = asyncio.get_running_loop().call_later(wait_s, self._now)
+
+    def _now(self) -> None:
+        self._soon = None
+        if self._device.outbox:
+            self.urgent = True
+            self._device.stir()
 
     async def tell(self, line: Line) -> None:
         """All that waits, over the poll's connection. Raises Offline, Refusal, InputError."""
