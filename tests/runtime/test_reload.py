@@ -236,6 +236,24 @@ def test_a_version_that_fails_its_callers_is_taken_back_and_nobody_is_failed(ser
     assert served.factor() == 3
 
 
+def test_nobody_is_failed_in_the_very_moment_it_is_taken_back(serve, models, monkeypatch):
+    served, put, seen = serve(), Repository.put, []
+    multiply(models / "m.onnx", 3)
+    served.do("load", "m")
+    new = served.repository.find("m")
+
+    def asked_just_before(repository, version):
+        seen.append(new.infer({"x": X}))  # as a request that found it before it was taken back
+        put(repository, version)
+
+    monkeypatch.setattr(Repository, "put", asked_just_before)
+    new.session.close()
+    for _ in range(10):
+        assert served.factor() == 2
+    served.do("unload", "nothing", wrong=NotFound)
+    assert [float(found[0, 1]) for answer in seen for found in answer.values()] == [2]
+
+
 def test_a_version_is_not_blamed_for_requests_that_no_version_could_answer(serve, tmp_path):
     def gather(numbers):
         build = Build()

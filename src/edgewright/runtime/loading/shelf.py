@@ -79,9 +79,9 @@ class Shelf:
         verdict = judge(_answers(new), _answers(old), new.source.latency_ms, time.monotonic() - slot.began)
         if verdict is None:
             return
-        slot.began, new.rival = 0.0, None
+        slot.began = 0.0
         if verdict is True:
-            slot.good = new
+            slot.good, new.rival = new, None
             self.retire(old)
             return
         slot.served = old
@@ -94,7 +94,8 @@ class Shelf:
         self._repository.totals.reloads["taken_back"] += 1
         logs.error("reload", reason, model=old.source.name, version=old.source.version, digest=old.source.digest,
                    before=new.source.version, before_digest=new.source.digest)  # fmt: skip
-        self.retire(new)
+        self.retire(new)  # with its rival, which answers for it until nobody asks it any more
+        new.rival = None
 
     def refuse(self, slot: Slot, error: EdgewrightError) -> None:
         """Go on with what is served, if anything is, and say why the files that lie there are not."""
