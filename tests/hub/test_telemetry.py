@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from edgewright.core.messages import Event, Observation, Receipt, Release, Report, Series, read, render
 from edgewright.core.sketches import MOST, Sketch
 from edgewright.hub.fleet import folding, telemetry
-from edgewright.hub.fleet.desired import assign
+from edgewright.hub.fleet.desired import assign, desired_of
 from edgewright.hub.fleet.packing import pack
 from edgewright.hub.fleet.tables import Contribution, Device, Happening, Ledger, Period, Watch
 from edgewright.hub.library.tables import Bundle
@@ -147,7 +147,7 @@ def test_rows_that_cannot_be_read_stop_nobody(shelf, caplog):
         shelf.add(name)
         shelf.take(name, shelf.seen())
     with shelf.state.database.write(shelf.tenant) as session:
-        telemetry.watch(session, "w", "ab", since, since)
+        telemetry.watch(session, "w", "ab", since)
         for row in session.scalars(select(Contribution).where(Contribution.model == "parts").limit(1)):
             row.told = pack({"series": {"x": {"nan": 2 * MOST}}})
         for row in session.scalars(select(Period)):
@@ -252,8 +252,8 @@ def test_a_watch_sees_before_and_after(shelf):
         shelf.take(name, shelf.seen(latency=[5.0] * 10))
     since = shelf.clock()
     with shelf.state.database.write(shelf.tenant) as session:
-        telemetry.watch(session, "rollout/1", ["a", "b"], since, since)
-        telemetry.watch(session, "rollout/1", ["a"], since, since)  # again: nothing
+        telemetry.watch(session, "rollout/1", ["a", "b"], since, 60.0)
+        telemetry.watch(session, "rollout/1", ["a"], since, 60.0)  # again: nothing
     shelf.clock.go_on(hours=1)
     straddling = replace(shelf.seen(latency=[50.0]), began_s=since.timestamp() - 1)
     shelf.take("a", shelf.seen(latency=[7.0, 9.0], ago_s=600), straddling, sequence=5)
@@ -268,6 +268,32 @@ def test_a_watch_sees_before_and_after(shelf):
     assert shelf.count(Watch) == 0
 
 
+def test_who_is_watched_tells_more_often_and_no_longer_than_that(shelf):
+    def periods():
+        with shelf.state.database.read(shelf.tenant) as session:
+            rows = session.scalars(select(Device).order_by(Device.name)).all()
+            return [(desired_of(row).collect.period_s, row.revision) for row in rows]
+
+    def watch(id, names, every_s):
+        with shelf.state.database.write(shelf.tenant) as session:
+            telemetry.watch(session, id, names, shelf.clock(), every_s)
+
+    for name in "abc":
+        shelf.add(name)
+    with shelf.state.database.write(shelf.tenant) as session:
+        session.find(Device, "c").collect = {"period_s": 30.0}
+    assert periods() == [(900.0, 0), (900.0, 0), (30.0, 0)]
+    watch("r/0", "abc", 60.0)
+    assert periods() == [(60.0, 1), (60.0, 2), (30.0, 3)], "c tells more often anyway"
+    with shelf.state.database.write(shelf.tenant) as session:
+        telemetry.unwatch(session, "r/0", "bc")
+        telemetry.watch(session, "r/1", "bc", shelf.clock(), 60.0)
+    assert periods() == [(900.0, 4), (60.0, 2), (30.0, 3)], "who is watched on is not told anything"
+    with shelf.state.database.write(shelf.tenant) as session:
+        telemetry.unwatch(session, "r/1")
+    assert periods() == [(900.0, 4), (900.0, 5), (30.0, 6)]
+
+
 def test_the_past_of_many_is_looked_up_later(shelf, monkeypatch):
     monkeypatch.setattr("edgewright.hub.fleet.watches._AT_START", 2)
     for name in "abc":
@@ -275,7 +301,7 @@ def test_the_past_of_many_is_looked_up_later(shelf, monkeypatch):
         shelf.take(name, shelf.seen())
     since = shelf.clock()
     with shelf.state.database.write(shelf.tenant) as session:
-        telemetry.watch(session, "w", "abc", since, since)
+        telemetry.watch(session, "w", "abc", since)
         assert [one.filled for one in telemetry.watched(session, "w")] == [False] * 3
     folding.merge(shelf.state)
     with shelf.state.database.read(shelf.tenant) as session:

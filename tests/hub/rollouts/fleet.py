@@ -56,12 +56,12 @@ class Standin(Around):
     def signed(self, session, digest):
         return digest in self.keys
 
-    def watch(self, session, name, devices, since, now):
+    def watch(self, session, name, devices, since, every_s):
         for device in devices:
             session.add(Watch(id=name, device=device, since=since))
         session.flush()
 
-    def unwatch(self, session, name):
+    def unwatch(self, session, name, but):
         session.execute(delete(Watch).where(Watch.id == name))
 
     def watched(self, session, name):

@@ -12,6 +12,7 @@ from edgewright.core.doubt import DoubtCurve
 from edgewright.core.messages import Observation, Report
 from edgewright.core.messages.observations import Series
 from edgewright.hub.fleet import telemetry
+from edgewright.hub.fleet.tables import Device
 from edgewright.hub.library.tables import Bundle, Hold, Pending
 from edgewright.hub.rollouts.around import Around
 
@@ -75,16 +76,25 @@ def test_what_devices_report_halts_a_release_that_is_worse_and_no_other(fleet, e
                 telemetry.take(session, [telemetry.Told(name, Report("boot", sequence, (seen,)), now)])
         sequence += 1
 
+    def periods():
+        with fleet.read() as session:
+            return set(session.scalars(select(Device.watched_s)))
+
     report()
+    assert periods() == {0.0}
     for _ in range(12):
         fleet.go(times=2, seconds=30)
         report()
+        if fleet.rollout(rollout).watch:
+            assert periods() == {60.0}, "ten times in a soak of ten minutes, canaries and controls"
         if fleet.rollout(rollout).state != "wave" or fleet.rollout(rollout).wave:
             break
     fleet.go(times=3)
     row = fleet.rollout(rollout)
     assert row.state == end
+    assert (periods() == {0.0}) == (not row.watch)
     if end == "rolled_back":
+        assert not row.watch
         findings = {one["metric"]: one for one in row.look["evidence"]["findings"]}
         assert (findings["errors"]["canaries"], findings["errors"]["controls"]) == (20, 40)
         assert fleet.states(rollout) == {"released": 40, "reverted": 20}

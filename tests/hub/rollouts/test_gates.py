@@ -108,6 +108,14 @@ def test_the_watch_begins_with_the_first_switch_and_goes_with_the_wave(big):
     assert list(big.watches()) == [f"{rollout}/1"]
 
 
+@pytest.mark.parametrize(
+    ("soak_s", "devices", "every_s"),
+    [(600.0, 10, 60.0), (20.0, 10, 5.0), (600.0, 4000, 60.0), (60.0, 4000, 40.0), (0.0, 10, 0.0)],
+)
+def test_devices_tell_often_enough_for_a_soak_and_are_no_load_together(soak_s, devices, every_s):
+    assert gates.every_s(soak_s, devices) == every_s
+
+
 def test_after_a_pause_the_gate_looks_with_fresh_eyes(big):
     rollout = big.make(waves="20d,100")
     big.round(seconds=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select, tuple_, update
 
 from edgewright.core.errors import InputError
-from edgewright.core.messages import Desired, Release
+from edgewright.core.messages import Collect, Desired, Release
 from edgewright.core.messages.desired import CONFIG_BYTES
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet.tables import Counter, Device, Group
@@ -24,18 +24,41 @@ def assign(session: Scoped, wanted: Mapping[str, Release | None]) -> None:
     Devices that are gone or revoked are passed over. Within the caller's transaction, by statements: a Device that the
     session has loaded is not renewed."""
     changed = list[dict[str, Any]]()
-    rest = iter(sorted(wanted))
+    for name, before in _columns(session, wanted, Device.release):
+        release = wanted[name]
+        told = None if release is None else release.to_json()
+        if before != told:
+            rollout = "" if release is None else release.rollout
+            changed.append({"name": name, "release": told, "rollout": rollout})
+    _change(session, changed)
+
+
+def observe(session: Scoped, wanted: Mapping[str, float]) -> None:
+    """Each device named makes an observation at least every so many s, whatever else it is told (0: as it is told).
+    As with ``assign``."""
+    changed = [
+        {"name": name, "watched_s": wanted[name]}
+        for name, before in _columns(session, wanted, Device.watched_s)
+        if before != wanted[name]
+    ]
+    _change(session, changed)
+
+
+def _columns(session: Scoped, names: Iterable[str], column: Any) -> Iterator[tuple[str, Any]]:
+    """This column of the devices that have these names and are not revoked, by name."""
+    rest = iter(sorted(names))
     while part := list(islice(rest, _AT_ONCE)):
-        query = select(Device.name, Device.release).where(Device.name.in_(part), Device.revoked.is_(None))
-        for name, before in session.execute(query.order_by(Device.name)):
-            release = wanted[name]
-            told = None if release is None else release.to_json()
-            if before != told:
-                rollout = "" if release is None else release.rollout
-                changed.append({"tenant": session.tenant, "name": name, "release": told, "rollout": rollout})
-    if changed:
-        first = take_numbers(session, "revision", len(changed))
-        session.execute(update(Device), [row | {"revision": n} for n, row in enumerate(changed, first)])
+        query = select(Device.name, column).where(Device.name.in_(part), Device.revoked.is_(None))
+        for row in session.execute(query.order_by(Device.name)):
+            yield row[0], row[1]
+
+
+def _change(session: Scoped, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        first = take_numbers(session, "revision", len(rows))
+        session.execute(
+            update(Device), [row | {"tenant": session.tenant, "revision": n} for n, row in enumerate(rows, first)]
+        )
 
 
 def named(session: Scoped, names: Iterable[str]) -> Iterable[Device]:
@@ -72,10 +95,7 @@ def revise_group(session: Scoped, group: str) -> int:
     take_numbers(session, "revision", 0)
     query = select(Device.name).where(Device.group == group, Device.revoked.is_(None)).order_by(Device.name)
     names = session.scalars(query).all()
-    if names:
-        first = take_numbers(session, "revision", len(names))
-        rows = [{"tenant": session.tenant, "name": name, "revision": n} for n, name in enumerate(names, first)]
-        session.execute(update(Device), rows)
+    _change(session, [{"name": name} for name in names])
     return len(names)
 
 
@@ -111,16 +131,21 @@ Told = tuple[Mapping[str, Any], Mapping[str, Any]]
 """Configuration, and what is to be collected."""
 
 
-def told_of(config: Mapping[str, Any], collect: Mapping[str, Any], group: Group | None) -> Told:
-    """What a device is told: its group's, and its own over it."""
-    if group is None:
-        return config, collect
-    return laid_over(group.config, config), {**group.collect, **collect}
+def told_of(
+    config: Mapping[str, Any], collect: Mapping[str, Any], group: Group | None, watched_s: float = 0.0
+) -> Told:  # fmt: skip
+    """What a device is told: its group's, and its own over it; while it is watched, an observation at least every
+    ``watched_s``."""
+    if group is not None:
+        config, collect = laid_over(group.config, config), {**group.collect, **collect}
+    if watched_s:
+        collect = {**collect, "period_s": min(collect.get("period_s", Collect().period_s), watched_s)}
+    return config, collect
 
 
 def desired_of(device: Device, anchors: tuple[str, ...] = (), group: Group | None = None) -> Desired:
     """What the device is told. ``anchors``: roots of the hub's CA, PEM. Raises ValueError for what is too long."""
-    told = desired(device.release, *told_of(device.config, device.collect, group))
+    told = desired(device.release, *told_of(device.config, device.collect, group, device.watched_s))
     return replace(told, revision=device.revision, anchors=anchors)
 
 

@@ -36,6 +36,7 @@ class Device(Base, TenantRow):
     release: Mapped[dict[str, Any] | None]
     config: Mapped[dict[str, Any]]
     collect: Mapped[dict[str, Any]]
+    watched_s: Mapped[float] = mapped_column(default=0.0)
     status: Mapped[dict[str, Any]]
     current: Mapped[str] = mapped_column(default="")
     boot: Mapped[str] = mapped_column(default="")

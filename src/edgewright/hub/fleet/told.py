@@ -63,8 +63,8 @@ class DeviceTold(Answer):
 
 class DeviceWhole(DeviceTold):
     """A device with all that is known: ``facts``, ``status`` as it told them, ``config`` and ``collect`` of its own,
-    ``told``: both as it is told them, over those of its group; ``dropped``: observations and events that were lost or
-    not believed."""
+    ``told``: both as it is told them, over those of its group, and with a shorter period while a rollout's gate watches
+    it; ``dropped``: observations and events that were lost or not believed."""
 
     facts: dict[str, Any]
     status: dict[str, Any]
@@ -77,7 +77,7 @@ class DeviceWhole(DeviceTold):
     def whole(cls, device: Device, now: datetime, dropped: int, group: Group | None) -> Self:
         """As it is told."""
         more = {name: getattr(device, name) for name in ("facts", "status", "config", "collect")}
-        config, collect = told_of(device.config, device.collect, group)
+        config, collect = told_of(device.config, device.collect, group, device.watched_s)
         told = {"config": config, "collect": {**Collect().to_json(), **collect}}
         return cls(**_device(device, now), **more, told=told, dropped=dropped)
 

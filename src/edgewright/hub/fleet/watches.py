@@ -1,8 +1,10 @@
 """Watches: what devices told of their bundles before a moment and after it, for a gate that looks on.
 
-watch(session, id, devices, since, now)   from now on; what was before is looked up by ``fill``, in small portions
-watched(session, id)                      each device's ``Watched``
+watch(session, id, devices, since, every_s)   from now on; what was before is looked up by ``fill``, in small portions
+watched(session, id)                          each device's ``Watched``
 unwatch(session, id)
+
+Devices that are watched make an observation at least every ``every_s``, so that a gate knows something in time.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from sqlalchemy import delete, insert, select
 from edgewright.core.messages import Observation
 from edgewright.core.messages.observations import SHADOW, merge
 from edgewright.hub.database import Scoped
+from edgewright.hub.fleet.desired import observe
 from edgewright.hub.fleet.packing import pack_by_bundle, unpack_by_bundle, unpack_rollup
 from edgewright.hub.fleet.tables import Period, Watch
 
@@ -37,9 +40,10 @@ class Watched:
     filled: bool = True
 
 
-def watch(session: Scoped, id: str, devices: Iterable[str], since: datetime, now: datetime) -> None:
+def watch(session: Scoped, id: str, devices: Collection[str], since: datetime, every_s: float = 0.0) -> None:
     """Merge what these devices tell of after ``since``. Those that are watched already under this id stay as they are.
     The past of up to 100 devices is there at once, that of more soon."""
+    observe(session, dict.fromkeys(devices, every_s))
     there = set(session.scalars(select(Watch.device).where(Watch.id == id)))
     rows = [{"id": id, "device": name, "since": since, "before": None, "after": None} for name in devices]
     new = [row for row in rows if row["device"] not in there]
@@ -107,8 +111,10 @@ def shadowed(session: Scoped, devices: Collection[str], bundles: Collection[str]
     return {key: merge(parts) for key, parts in found.items()}
 
 
-def unwatch(session: Scoped, id: str) -> None:
-    """No more."""
+def unwatch(session: Scoped, id: str, but: Collection[str] = ()) -> None:
+    """No more. ``but``: devices that are watched on under another id."""
+    over = set(session.scalars(select(Watch.device).where(Watch.id == id))).difference(but)
+    observe(session, dict.fromkeys(over, 0.0))
     session.execute(delete(Watch).where(Watch.id == id), execution_options={"synchronize_session": False})
 
 

@@ -135,22 +135,23 @@ class Watcher:
         found = {}
         # Documents as text: thousands of devices have the same ones, and each is read once.
         texts = [cast(column, Text) for column in (Device.release, Device.config, Device.collect)]
-        columns = (Device.name, Device.revision, Device.group, *texts)
+        columns = (Device.name, Device.revision, Device.group, Device.watched_s, *texts)
         for name in {key.tenant for key in keys}:
             names = [key.device for key in keys if key.tenant == name]
             query = select(*columns).where(Device.tenant == name, Device.name.in_(names))
             rows: Sequence[Any] = session.execute(query).all()
             groups = groups_of(session, {(name, row.group) for row in rows})
             spelled = {place[1]: canonical_json([one.config, one.collect]) for place, one in groups.items()}
-            for device, revision, group, *told in rows:
-                body = self._template(device, (*told, spelled.get(group)), groups.get((name, group)))
+            for device, revision, group, watched_s, *told in rows:
+                body = self._template(device, (*told, watched_s, spelled.get(group)), groups.get((name, group)))
                 if body is not None:
                     # Members are sorted by name: the revision is the last one, and the only part that differs.
                     found[Key(name, device)] = body + b'"revision":%d}' % revision
         return found
 
     def _template(self, device: str, told: tuple[Any, ...], group: Group | None) -> bytes | None:
-        """The body without its revision; ``told``: release, config and collect as text, and the group's."""
+        """The body without its revision; ``told``: release, config and collect as text, how closely it is
+        watched, and the group's."""
         if told not in self._templates:
             if len(self._templates) > 2_000:
                 self._templates.clear()
@@ -159,7 +160,7 @@ class Watcher:
             collect: Any
             release, config, collect = (None if text is None else json.loads(text) for text in told[:3])
             try:
-                wanted = replace(desired(release, *told_of(config, collect, group)), anchors=self._anchors)
+                wanted = replace(desired(release, *told_of(config, collect, group, told[3])), anchors=self._anchors)
                 self._templates[told] = render(wanted).removesuffix(_TAIL)
             except ValueError as error:
                 _LOG.error("what %s should be cannot be told: %s", device, error)

@@ -19,7 +19,8 @@ from edgewright.hub.rollouts.tables import Rollout
 
 MOST = 2000
 """Devices of either arm that are looked at: more make a look slower, and hardly sharper."""
-_LOOKS = 20
+_LOOKS, _TOLD = 20, 10
+_SHORTEST_S, _A_SECOND = 5.0, 100
 _OFTEN_S, _SELDOM_S = 2.0, 60.0
 
 
@@ -113,11 +114,18 @@ def watch(session: Scoped, around: Around, row: Rollout, ones: Mapping[str, One]
     wanted = f"{row.id}/{row.wave}" if due else ""
     if wanted == row.watch and not anew:
         return
+    devices = [*canaries(row, ones), *controls(row, ones)] if wanted else []
     if row.watch:
-        around.unwatch(session, row.watch)
+        around.unwatch(session, row.watch, devices)
     row.watch, row.watched = wanted, now.timestamp() if wanted else 0.0
     if wanted:
-        around.watch(session, wanted, [*canaries(row, ones), *controls(row, ones)], now, now)
+        around.watch(session, wanted, devices, now, every_s(float(row.policy["soak_s"]), len(devices)))
+
+
+def every_s(soak_s: float, devices: int) -> float:
+    """How often devices are to tell something while their wave soaks: often enough for some looks, and not so often
+    that they would be a load together. 0: as they do anyway."""
+    return max(soak_s / _TOLD, _SHORTEST_S, devices / _A_SECOND) if soak_s else 0.0
 
 
 def canaries(row: Rollout, ones: Mapping[str, One]) -> list[str]:

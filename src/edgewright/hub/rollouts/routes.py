@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from sqlalchemy import select
 
-from edgewright.flows.release.rows import MemberState, RolloutState
+from edgewright.flows.release.policy import OnHalt
+from edgewright.flows.release.rows import MemberState, OrderKind, RolloutState
 from edgewright.hub.accounts.access import Caller, may
+from edgewright.hub.database import Scoped
 from edgewright.hub.rollouts import orders
 from edgewright.hub.rollouts.around import around
 from edgewright.hub.rollouts.making import Wish
@@ -89,54 +93,47 @@ def decisions(caller: Reads, page: PageQuery) -> Page[DecisionTold]:
 @router.post("/rollouts/{rollout}/approve")
 def approve(rollout: Id, caller: Writes) -> RolloutShown:
     """Agree to it: somebody else than its author."""
-    with caller.write() as session:
-        row = session.lock(Rollout, rollout)
-        orders.approve(session, caller, row)
-        return caller.reply(session, orders.shown(session, row, around(caller.state)))
+    return _done(caller, rollout, orders.approve)
 
 
 @router.post("/rollouts/{rollout}/pause")
 def pause(rollout: Id, caller: Controls) -> RolloutShown:
     """Switch no more devices until it is resumed."""
-    with caller.write() as session:
-        row = session.lock(Rollout, rollout)
-        orders.order(session, caller, row, "pause")
-        return caller.reply(session, orders.shown(session, row, around(caller.state)))
+    return _ordered(caller, rollout, "pause")
 
 
 @router.post("/rollouts/{rollout}/resume")
 def resume(rollout: Id, caller: Controls) -> RolloutShown:
     """Go on after a pause; what was soaking soaks anew."""
-    with caller.write() as session:
-        row = session.lock(Rollout, rollout)
-        orders.order(session, caller, row, "resume")
-        return caller.reply(session, orders.shown(session, row, around(caller.state)))
+    return _ordered(caller, rollout, "resume")
 
 
 @router.post("/rollouts/{rollout}/advance")
 def advance(rollout: Id, caller: Controls) -> RolloutShown:
     """Go to the next wave without waiting for the gate."""
-    with caller.write() as session:
-        row = session.lock(Rollout, rollout)
-        orders.order(session, caller, row, "advance")
-        return caller.reply(session, orders.shown(session, row, around(caller.state)))
+    return _ordered(caller, rollout, "advance")
 
 
 @router.post("/rollouts/{rollout}/abort")
 def abort(rollout: Id, body: Abort, caller: Controls) -> RolloutShown:
     """End it; ``mode`` says what becomes of devices that have it."""
-    with caller.write() as session:
-        row = session.lock(Rollout, rollout)
-        orders.order(session, caller, row, "abort", body.mode)
-        return caller.reply(session, orders.shown(session, row, around(caller.state)))
+    return _ordered(caller, rollout, "abort", body.mode)
 
 
 @router.post("/rollouts/{rollout}/cancel")
 def cancel(rollout: Id, caller: Controls) -> RolloutShown:
     """Give it up before it has begun."""
+    return _ordered(caller, rollout, "cancel")
+
+
+def _ordered(caller: Caller, rollout: str, kind: OrderKind, mode: OnHalt = "hold") -> RolloutShown:
+    return _done(caller, rollout, partial(orders.order, kind=kind, mode=mode))
+
+
+def _done(caller: Caller, rollout: str, work: Callable[[Scoped, Caller, Rollout], None]) -> RolloutShown:
     with caller.write() as session:
         row = session.lock(Rollout, rollout)
-        orders.order(session, caller, row, "cancel")
+        work(session, caller, row)
         return caller.reply(session, orders.shown(session, row, around(caller.state)))
 
 

@@ -125,25 +125,19 @@ class Authority:
 
         Whether it expired or was revoked is for each request to ask (``Peer.standing``), not for each connection.
         """
-        peer = self.recognise(der)
-        issuer = next(i for i in self.issuing if key_identifier(i) == peer.issuer)
+        peer = parse_peer(der)
+        issuer = self._issuers.get(peer.issuer)
+        if issuer is None:
+            raise TrustError("the certificate is of an issuer that is not, or no longer, trusted here; enrol again")
         try:
             x509.load_der_x509_certificate(der).verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature) as error:
             raise TrustError("the certificate's signature is not its issuer's") from error
         return peer
 
-    def recognise(self, der: bytes) -> Peer:
-        """The device whose certificate (DER) names one of our issuing certificates as its issuer. Only for one that a
-        handshake verified against ``anchors``: signatures are not looked at again. Raises TrustError."""
-        peer = parse_peer(der)
-        if peer.issuer not in self._issuers:
-            raise TrustError("the certificate is of an issuer that is not, or no longer, trusted here; enrol again")
-        return peer
-
     @cached_property
-    def _issuers(self) -> frozenset[str]:
-        return frozenset(map(key_identifier, self.issuing))
+    def _issuers(self) -> dict[str, x509.Certificate]:
+        return {key_identifier(issuing): issuing for issuing in self.issuing}
 
     def announce_root(self, now: datetime) -> Authority:
         """A further root that is trusted from now on, beside the others.
