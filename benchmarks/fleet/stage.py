@@ -23,6 +23,7 @@ from edgewright.testing.site import Site
 from edgewright.trust import SigningKey
 
 HUB_CORE, OUR_CORE = 0, 1
+_CORES = sorted(os.sched_getaffinity(0))
 GROUP = "line"
 
 
@@ -30,7 +31,7 @@ GROUP = "line"
 def on(core: int) -> Iterator[None]:
     """What is started in here runs on that core; where there is one only, on that."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(before)[min(core, len(before) - 1)]} if len(before) > 1 else before)
+    os.sched_setaffinity(0, {_CORES[min(core, len(_CORES) - 1)]})
     try:
         yield
     finally:

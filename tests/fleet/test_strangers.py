@@ -67,6 +67,28 @@ def test_a_cloned_device(plant, made):
     assert not one.line.trouble
 
 
+def test_two_agents_with_one_identity_are_told_of_before_either_renews(plant, made):
+    plant.upload(made.a)
+    one = plant.agent("press-1")
+    plant.completed(made.a)
+    shutil.copytree(one.state, one.state.with_name("copy"), symlinks=True)
+
+    def told():
+        plant.settle()
+        return [entry["subject"] for entry in plant.fleet.audit("device.cloned")]
+
+    for _ in range(5):  # started anew, again and again: one agent
+        one = plant.agent("press-1")
+        one.turn()
+    assert told() == []
+    copy = plant.agent("copy")
+    for _ in range(4):
+        for agent in (copy, one):
+            agent.turn()
+            told()
+    assert told() == ["press-1"], "once"
+
+
 def test_another_tenants_device_gets_nothing_of_this_tenants(plant, made):
     """Of each call that names something: the same answer as for what never was."""
     for bundle in (made.large, made.larger):

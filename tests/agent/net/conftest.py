@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from types import SimpleNamespace
 
 import numpy as np
@@ -67,7 +68,7 @@ class One:
     """A device that polls and steps when it is told to, on the caller's thread; its runtime is a witness."""
 
     def __init__(self, state, **of_line):
-        self.state, self.boot, self.events, self.stop = state, "boot-1", [], lambda: False
+        self.state, self.boot, self.events, self.stop = state, uuid.uuid4().hex, [], lambda: False
         self.line = Line(state, draw=lambda: 0.0, **of_line)
         self.wishes, self.slots = Wishes(state), Slots(state)
         self.link = Link(self.line, self.wishes, self, lambda: None, lambda *told: self.events.append(told), 0.0)

@@ -40,7 +40,7 @@ class Fresh(NamedTuple):
 @dataclass(slots=True)
 class Known:
     """A device in memory. ``serial``: of the newest certificate that it used; ``seen``: its last request (s,
-    monotonic)."""
+    monotonic); ``boot``: a hash of the one that polled last."""
 
     key: Key
     revision: int = 0
@@ -48,6 +48,7 @@ class Known:
     serial: str = ""
     certificates: dict[str, datetime] = field(default_factory=dict)
     seen: float = 0.0
+    boot: int = 0
 
     def learn(self, fresh: Fresh) -> None:
         """Take over what the database says."""

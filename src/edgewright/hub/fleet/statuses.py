@@ -1,4 +1,8 @@
-"""Statuses: what devices say of themselves in each poll, stored when it says something new."""
+"""Statuses: what devices say of themselves in each poll, stored when it says something new.
+
+Each start of an agent draws a boot. One that polls, another, and the first again, twice over, are two agents with one
+identity; one agent that was started anew never comes back to a boot of before.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from sqlalchemy import Row, select, update
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.messages import Sync
+from edgewright.hub.accounts.audit import Actor, tell
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet.plain import plain
 from edgewright.hub.fleet.presence import ROUND_S, seen
@@ -22,6 +27,8 @@ _RESTLESS = ("clock_s", "free_bytes")
 _SLACK_S = 5.0
 """A device's clock that moved by more against the hub's is news."""
 _ROUND = timedelta(seconds=ROUND_S)
+_TURNS = 2
+"""Returns to the boot before after which it is told: one may be a request that was late on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +62,24 @@ def store(session: Scoped, items: Sequence[Told]) -> None:
     written = [(row.name, _values(last[row.name], row)) for row in rows]
     if changed := [{"tenant": session.tenant, "name": name, **values} for name, values in written if values]:
         session.execute(update(Device), changed)
+    for name, values in written:
+        if values.get("turns") == _TURNS:
+            actor = Actor("device", name, name)
+            tell(session, actor, "device.cloned", name, last[name].at, {"boots": "of two agents take turns"})
     now = max(item.at for item in items)
     seen(session, [row.name for row in rows if row.seen is None or now - row.seen > _ROUND], now)
 
 
 def _rows(session: Scoped, names: Sequence[str]) -> list[Row[Any]]:
     query = select(
-        Device.name, Device.status, Device.boot, Device.facts, Device.offset_s, Device.seen
+        Device.name,
+        Device.status,
+        Device.boot,
+        Device.boot_before,
+        Device.turns,
+        Device.facts,
+        Device.offset_s,
+        Device.seen,
     )  # without a lock: whoever else writes these columns writes what the same device told
     parts = (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
     return [row for part in parts for row in session.execute(query.where(Device.name.in_(part)))]
@@ -72,12 +90,16 @@ def _values(told: Told, row: Row[Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     news = _news(told.sync)
     known = {name: value for name, value in row.status.items() if name not in _RESTLESS}
-    if news != known or told.sync.boot != row.boot:
+    boot = told.sync.boot
+    twins = row.turns > _TURNS and boot == row.boot_before  # known: not written with each of their polls
+    if news != known or (boot != row.boot and not twins):
         status = plain(told.sync.status.to_json())
         values = {
-            "status": status, "current": told.sync.status.current, "boot": told.sync.boot, "changed": told.at,
+            "status": status, "current": told.sync.status.current, "boot": boot, "changed": told.at,
             "offset_s": told.offset_s,
         }  # fmt: skip
+        if boot != row.boot:
+            values |= {"boot_before": row.boot, "turns": row.turns + 1 if boot == row.boot_before else 0}
     elif abs(told.offset_s - row.offset_s) > _SLACK_S:
         values = {"offset_s": told.offset_s}
     if told.sync.facts is not None:

@@ -40,6 +40,8 @@ class Device(Base, TenantRow):
     status: Mapped[dict[str, Any]]
     current: Mapped[str] = mapped_column(default="")
     boot: Mapped[str] = mapped_column(default="")
+    boot_before: Mapped[str] = mapped_column(default="")
+    turns: Mapped[int] = mapped_column(default=0)
     offset_s: Mapped[float] = mapped_column(default=0.0)
     serial: Mapped[str] = mapped_column(default="")
     made: Mapped[datetime]

@@ -44,9 +44,9 @@ class Polls:
         wait_s = min(call.number("wait", MOST_WAIT_S), MOST_WAIT_S)
         key = let.known.key
         told = Told(key.device, message, self._state.clock())
-        said = mark(told)
-        if call.connection.said != said:
-            call.connection.said = said
+        said, boot = mark(told), hash(message.boot)
+        if call.connection.said != said or let.known.boot != boot:
+            call.connection.said, let.known.boot = said, boot
             self._writer.put("status", key.tenant, told).add_done_callback(partial(_forget, call.connection))
         body: object
         if let.known.revision != message.revision:

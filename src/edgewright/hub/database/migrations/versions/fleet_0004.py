@@ -1,4 +1,4 @@
-"""How closely devices are watched."""
+"""How closely devices are watched, and whether two agents take turns as one."""
 
 from __future__ import annotations
 
@@ -12,5 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column: nobody is watched until a gate does."""
-    op.add_column("devices", sa.Column("watched_s", sa.Double(), nullable=False, server_default="0"))
+    """Add the columns."""
+    for column in (
+        sa.Column("watched_s", sa.Double(), nullable=False, server_default="0"),
+        sa.Column("boot_before", sa.String(), nullable=False, server_default=""),
+        sa.Column("turns", sa.BigInteger(), nullable=False, server_default="0"),
+    ):
+        op.add_column("devices", column)
