@@ -343,6 +343,17 @@ def test_when_the_hub_ends_parked_polls_are_sent_elsewhere(fleet):
         device.sync()
 
 
+def test_devices_that_are_answered_all_at_once_still_hear_how_many_they_are(fleet, monkeypatch):
+    monkeypatch.setattr("edgewright.hub.listener.polls.RETURNS_PER_S", 0.1)
+    device = fleet.device("a")
+    device.sync()
+    device.send_sync(60)
+    wait_for(lambda: fleet.listener.app.polls.count == 1)
+    fleet.assign(Release("r", "ab" * 32), "a")
+    answer = device.connection.getresponse()
+    assert (answer.status, answer.headers["Edgewright-Spread"]) == (200, "10"), "though nobody is parked now"
+
+
 def wait_for(seen, seconds=20.0):
     """What another thread is about to write."""
     until = time.monotonic() + seconds

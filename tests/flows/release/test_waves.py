@@ -264,8 +264,10 @@ def test_a_gate_that_holds_pauses_in_the_end_and_a_person_may_go_on():
 def test_everyone_fetches_ahead_and_only_waves_switch():
     fleet = started(policy=Policy(parse_waves("2d,100"), prestage=True))
     assert fleet.states == "oooooooooo"
-    fleet.told("staged")
-    assert fleet.states == "wwssssssss" and installs(fleet.rollout, fleet.rows.values()).offered == 2
+    fleet.told("staged", names=[f"d{i}" for i in range(9)])
+    assert (fleet.where, fleet.states) == ("staging", "sssssssss" + "o"), "the last one still fetches"
+    fleet.go(None, 901)  # and no longer than its lease
+    assert fleet.states == "wwsssssssF" and installs(fleet.rollout, fleet.rows.values()).offered == 2
 
 
 def judged(disagreed, rows=500, devices=2):

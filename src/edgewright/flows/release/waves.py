@@ -148,8 +148,14 @@ def _moved(rollout: Rollout, members: Members, now: Now) -> Move | None:
     if state == "awaiting_signature" and rollout.signed:
         return Move(replace(rollout, state="staging", since=at))
     if state == "staging":
-        can = rollout.policy.prestage and any(offers(rollout, members.values(), now.devices, at, len(members)))
-        return None if can else Move(replace(rollout, state="wave", wave=0, phase="offer", since=at))
+        # Who fetches is waited for, as long as its lease lasts: from then on waves only switch.
+        fetching = any(m.state == "offered" for m in members.values())
+        more = fetching or any(offers(rollout, members.values(), now.devices, at, len(members)))
+        return (
+            None
+            if rollout.policy.prestage and more
+            else Move(replace(rollout, state="wave", wave=0, phase="offer", since=at))
+        )
     if state == "rolling_back":
         busy = any(m.state == "reverting" and m.lease_until is not None for m in members.values())
         begun = not any(True for _ in reverts(rollout, members.values(), at))

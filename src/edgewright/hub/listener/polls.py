@@ -22,20 +22,21 @@ MOST_WAIT_S = 60.0
 _MOST_POLLS = 4
 """Parked polls of one device: two agents on one identity get in each other's way no further."""
 SPREAD = "Edgewright-Spread"
+_RESTART_S = 10.0
 RETURNS_PER_S = 120.0
 """So many devices may come back in a second: a third of what one core shakes hands with."""
 _STOPPED, _REVOKED = object(), object()
 
 
 class Polls:
-    """All parked polls of this process, on the loop's thread."""
+    """All parked polls of this process, on the loop's thread; ``count``: how many."""
 
     def __init__(self, state: State, gate: Gate, writer: Writer) -> None:
         self._state, self._gate, self._writer = state, gate, writer
         self._loop = asyncio.get_running_loop()
         self._parked: dict[Key, list[tuple[asyncio.Future[object], int]]] = {}
         self._told = time.monotonic()
-        self.stopped, self._last = False, 0
+        self.stopped, self.count, self._most, self._before = False, 0, 0, 0
 
     async def sync(self, call: Call, watcher: Watcher) -> Answer:
         """``POST sync``. Raises Refusal, Gone, InputError."""
@@ -56,7 +57,7 @@ class Polls:
         else:
             body = await self._park(call, key, message.revision, wait_s)
         if body is _STOPPED:
-            raise later("this worker of the hub ends; ask again", max(10.0, self.spread_s), close=True)
+            raise later("this worker of the hub ends; ask again", _RESTART_S, close=True)
         if body is _REVOKED or let.known.revoked:
             raise Refusal("forbidden", "this device was revoked; ask whoever runs the hub", close=True)
         let.known.seen = time.monotonic()
@@ -68,8 +69,9 @@ class Polls:
 
     @property
     def spread_s(self) -> float:
-        """Over how long a time all devices that are here should come back when they lose their hub, in s."""
-        return max(len(self._parked), self._last) / RETURNS_PER_S
+        """Over how long a time all devices that are here should come back when they lose their hub, in s. Those that
+        waited a moment ago are still there, if all of them were answered at once."""
+        return max(self._most, self._before) / RETURNS_PER_S
 
     def _spread(self) -> dict[str, str]:
         spread_s = round(self.spread_s)
@@ -83,6 +85,8 @@ class Polls:
         call.scope["headers"].clear()  # a poll waits long, and in thousands: nothing of it is needed any more
         others = self._parked.setdefault(key, [])
         others.append((parked, revision))
+        self.count += 1
+        self._most = max(self._most, self.count)
         if len(others) > _MOST_POLLS:
             _set(others.pop(0)[0], NOTHING)
         timer = self._loop.call_later(wait_s, _set, parked, NOTHING)
@@ -91,6 +95,7 @@ class Polls:
         finally:
             timer.cancel()
             self._leave(key, parked, revision)
+            self.count -= 1
         if body is None and call.connection.transport.is_closing():
             raise Gone
         return body
@@ -112,13 +117,13 @@ class Polls:
         found = {tenant: set(names) for tenant, names in self._gate.present(self._told).items()}
         for tenant, device in self._parked:
             found.setdefault(tenant, set()).add(device)
-        self._told = now
+        self._told, self._most, self._before = now, self.count, self._most
         for tenant, names in found.items():
             self._writer.put("seen", tenant, (sorted(names), self._state.clock()))
 
     def stop(self) -> None:
         """End all parked polls: their devices go to another worker."""
-        self.stopped, self._last = True, len(self._parked)
+        self.stopped = True
         for waiting in self._parked.values():
             for parked, _ in waiting:
                 _set(parked, _STOPPED)
@@ -129,11 +134,6 @@ class Polls:
             others.remove((parked, revision))
         if not others:
             del self._parked[key]
-
-    @property
-    def count(self) -> int:
-        """How many polls are parked."""
-        return sum(map(len, self._parked.values()))
 
 
 def _set(parked: asyncio.Future[object], value: object) -> None:
