@@ -103,6 +103,7 @@ async def telemetry(stage: Stage, fleet: Fleet, rows: Rows) -> None:
 async def restarting(stage: Stage, fleet: Fleet, rows: Rows) -> None:
     """SIGTERM to the hub, then it is started again."""
     counts, loop = fleet.counts, asyncio.get_running_loop()
+    await asyncio.sleep(15.0)  # after their reports the devices' polls are parked again
     counts.errors.clear()
     began = loop.time()
     await asyncio.to_thread(stage.restart)

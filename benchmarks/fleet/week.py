@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.fleet.stage import Stage
+from benchmarks.fleet.stage import Stage, packed
 
 from edgewright.core.messages import Report
 from edgewright.testing.fleet import Behaviour
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from benchmarks.fleet.scale import Rows
 
 FEW, HOURS, PERIOD_S = 20, 168, 900.0
-BUNDLE = "ab" * 32
 _COLUMNS = "tenant, model, bundle, began_s, seconds, told"
 _COPY = (
     f"INSERT INTO periods (device, {_COLUMNS}) SELECT 'c' || :n || '-' || device, {_COLUMNS}"
@@ -47,6 +46,8 @@ async def week(folder: Path, rows: Rows, devices: int) -> None:
             asked.append(time.perf_counter() - began)
         one = await stage.ask(f"/devices/{names[0]}/telemetry")
         hours = len(found["items"])
+        if len(one["items"]) < HOURS or hours < HOURS:
+            raise RuntimeError(f"the hub knows {len(one['items'])} hours of a device, {hours} of the fleet")
         rows += [
             Row("a fleet-week on the hub", round(size / 1e9, 3), "GB", "under 20 GB", None,
                 f"{devices} devices, {len(one['items'])} hours each"),
@@ -73,19 +74,23 @@ def _fill(stage: Stage, names: list[str], devices: int) -> float:
     with stage.site.api() as hub:
         tenant = str(hub.get("/account")["tenant"]["id"])
     of = Behaviour(1)
+    path = stage.site.folder / "week.ewb"
+    bundle = packed(path, stage.key, 0)  # observations of others are not believed
+    with stage.site.api() as hub:
+        hub.upload("/bundles", path, signer=stage.key.public.raw.hex())
     natures = {name: of.device(name) for name in names}
     spent, reports = 0.0, 0
     with open_state(stage.site.folder / "hub") as state:
         begin = state.clock() - timedelta(hours=HOURS)
         with state.database.write(tenant) as session:
             for name in names:
-                session.find(Device, name).current = BUNDLE
+                session.find(Device, name).current = bundle
         for hour in range(HOURS):
             told = []
             for quarter in range(4):
                 at = begin + timedelta(hours=hour, seconds=PERIOD_S * (quarter + 1))
                 for name in names:
-                    seen = natures[name].observe(of, "model", BUNDLE, at.timestamp() - PERIOD_S, PERIOD_S)
+                    seen = natures[name].observe(of, "m", bundle, at.timestamp() - PERIOD_S, PERIOD_S)
                     told.append((name, Report("b1", 4 * hour + quarter, (seen,)), at))
             began = time.perf_counter()
             with state.database.write(tenant) as session:

@@ -65,7 +65,11 @@ def test_from_keys_to_devices_and_back(site, key):
     site.wait(lambda hub: hub.get("/devices/d-1")["current"] == one)
     site.wait(lambda hub: hub.get(f"/rollouts/{later}")["state"] == "rolled_back")
 
-    assert "d-1" in site.run("devices") and one[:12] in site.run("devices")
+    assert "d-1" in site.run("devices") and f"m 2 ({one[:12]})" in site.run("devices")
+    shown = site.run("device", "show", "d-1")
+    assert shown.startswith("d-1: online") and f"m 2 ({one[:12]})" in shown and "rolled_back" in shown
+    whole = json.loads(site.run("device", "show", "d-1", "--json"))
+    assert whole["current"] == one and whole["health"]["level"] and whole["events"]
     log = site.folder / "audit.ndjson"
     site.run("audit", "export", str(log))
     actions = [json.loads(line)["action"] for line in log.read_text().splitlines()]
@@ -80,4 +84,5 @@ def test_from_keys_to_devices_and_back(site, key):
 
     site.run("device", "revoke", "d-1", "--yes")
     site.wait(lambda hub: hub.get("/devices/d-1")["revoked"])
+    assert site.run("device", "show", "d-1").startswith("d-1: revoked")
     assert bundles.verify(first, [key.public]).digest == one

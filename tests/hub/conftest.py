@@ -59,10 +59,12 @@ def url(request, tmp_path):
 
 
 class Clock:
-    """A clock that goes on when it is told to."""
+    """A clock that goes on when it is told to. It begins yesterday morning: what TLS holds certificates against is the
+    clock of the machine."""
 
     def __init__(self):
-        self.now = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        self.now = yesterday.replace(hour=9, minute=30, second=0, microsecond=0)
 
     def __call__(self):
         return self.now

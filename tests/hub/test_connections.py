@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
@@ -46,6 +47,29 @@ def raw():
         one.close()
     server.should_exit = True
     thread.join()
+
+
+@pytest.mark.parametrize(("name", "loopback"), [("MOST", True), ("MOST_EACH", False)])
+def test_connections_are_bounded_in_number(raw, monkeypatch, name, loopback):
+    monkeypatch.setattr(connections, name, 3)
+    monkeypatch.setattr(connections, "ip_address", lambda host: SimpleNamespace(is_loopback=loopback))
+    asked = HEAD + b"Content-Length: 2\r\n\r\nab"
+    held = [raw() for _ in range(3)]
+    for one in held:
+        one.sendall(asked)
+        assert one.recv(1000).startswith(b"HTTP/1.1 200")
+    more = raw()
+    with contextlib.suppress(OSError):
+        more.sendall(asked)
+    with contextlib.suppress(ConnectionResetError):
+        assert more.recv(1000) == b""
+    held[0].close()
+    while True:  # that it is closed is known a moment later
+        again = raw()
+        with contextlib.suppress(OSError):
+            again.sendall(asked)
+            if again.recv(1000):
+                break
 
 
 @pytest.mark.parametrize(

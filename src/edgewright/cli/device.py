@@ -28,7 +28,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     enrol.add_argument("--group", default="", metavar="NAME", help="the group it will be in")
     enrol.add_argument("--hours", type=int, default=24, metavar="N", help="how long it holds (default %(default)s)")
     enrol.add_argument("--count", type=int, default=1, metavar="N", help="how many tokens (default %(default)s)")
-    actions.add_parser("show", help="what it is, should be and did").add_argument("device", metavar="D")
+    show = actions.add_parser("show", help="what it is, should be and did")
+    show.add_argument("device", metavar="D")
+    show.add_argument("--json", action="store_true", help="all that is known, as JSON")
     revoke = actions.add_parser("revoke", help="shut it out, for good; what it runs, it runs on")
     revoke.add_argument("device", metavar="D")
     revoke.add_argument("--yes", action="store_true", help="do not ask")
@@ -58,9 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             _enrol(hub, arguments)
         elif arguments.action == "show":
             _known(arguments.device)
-            told = hub.get(f"/devices/{arguments.device}")
-            events = hub.get(f"/devices/{arguments.device}/events", limit=20)["items"]
-            print(json.dumps({**told, "events": events}, indent=2))
+            _show(hub, f"/devices/{arguments.device}", arguments.json)
         elif arguments.action == "revoke":
             _known(arguments.device)
             if not arguments.yes and not confirmed(f"shut {arguments.device} out for good"):
@@ -77,6 +77,18 @@ def run(arguments: argparse.Namespace) -> int:
             _known(arguments.device)
             _fetch(hub, arguments.device, arguments.action, arguments.out)
     return 0
+
+
+def _show(hub: Hub, path: str, whole: bool) -> None:
+    from edgewright.cli._device import Titles, page
+
+    told = hub.get(path)
+    health = None if told["revoked"] else hub.get(f"{path}/health")  # of one that is shut out nobody asks
+    events = hub.get(f"{path}/events", limit=20)["items"]
+    if whole:
+        print(json.dumps({**told, "health": health, "events": events}, indent=2))
+    else:
+        print(page(told, health, events, Titles(hub)))
 
 
 def _known(device: str) -> None:

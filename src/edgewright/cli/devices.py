@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -15,24 +14,20 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0."""
+    from edgewright.cli._device import Titles, state, when
     from edgewright.cli._table import listed
     from edgewright.client import Hub
 
     with Hub.known() as hub:
         devices = list(hub.every("/devices", group=arguments.group))
-    if arguments.json:
-        for one in devices:
-            print(json.dumps(one))
-        return 0
-    rows = [["DEVICE", "GROUP", "TARGET", "STATE", "RUNS", "LAST SEEN"], *map(_row, devices)]
+        if arguments.json:
+            for one in devices:
+                print(json.dumps(one))
+            return 0
+        titles = Titles(hub)
+    rows = [["DEVICE", "GROUP", "TARGET", "STATE", "RUNS", "LAST SEEN"]]
+    for one in devices:
+        told = [state(one), titles(one["current"]), when(one["seen"])]
+        rows.append([one["name"], one["group"] or "-", one["target"] or "-", *told])
     print(listed(rows) if devices else "no devices yet; let one in: edgewright device enrol")
     return 0
-
-
-def _row(one: dict[str, Any]) -> list[str]:
-    state = "revoked" if one["revoked"] else "online" if one["online"] else "away"
-    doing = str(one["state"] or "idle")
-    runs = str(one["current"])[:12] or "-"
-    seen = str(one["seen"] or "never")
-    told = state if doing == "idle" else f"{state}, {doing}"
-    return [one["name"], one["group"] or "-", one["target"] or "-", told, runs, seen]

@@ -8,8 +8,10 @@ values alone: adding in any order, or merging parts in any grouping, gives the s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -95,14 +97,24 @@ class Sketch:
 
     def quantile(self, q: float) -> float:
         """The ``q``-quantile (the value of rank floor(q (n - 1)), the paper's section 2). ValueError when empty."""
-        if not self.count or not 0 <= q <= 1:
+        return self.quantiles([q])[0]
+
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """Several of them at the cost of one."""
+        count = self.count
+        if not count or not all(0 <= q <= 1 for q in shares):
             raise ValueError("a quantile needs values and 0 <= q <= 1")
-        rank = math.floor(q * (self.count - 1))
-        for value, n in self._ascending():
-            rank -= n
-            if rank < 0:
-                return min(max(value, self.low), self.high)
-        return self.high
+        # Items, not keys: another thread may be adding to it.
+        below, above = sorted(self.negative.items(), reverse=True), sorted(self.positive.items())
+        counts = [*(n for _, n in below), self.zeros, *(n for _, n in above)]
+        ends, found = list(accumulate(counts)), list[float]()
+        for q in shares:
+            place = bisect_right(ends, math.floor(q * (count - 1))) - len(below)
+            value = (
+                0.0 if not place else -self._middle(below[place][0]) if place < 0 else self._middle(above[place - 1][0])
+            )
+            found.append(min(max(value, self.low), self.high))
+        return found
 
     def within(self, share: float) -> float:
         """What at least this share of the values, none of them negative, does not exceed: the end of the bin that the
@@ -173,16 +185,10 @@ class Sketch:
         for index in [i for i in store if i < last]:
             store[last] = min(store.get(last, 0) + store.pop(index), MOST)
 
-    def _ascending(self) -> list[tuple[float, int]]:
+    def _middle(self, index: int) -> float:
         # 2 gamma^i / (gamma + 1): the point of the bin whose relative distance to both ends is the accuracy.
         shift = math.log(2.0) - math.log1p(math.exp(self._log_gamma))
-
-        def middle(index: int) -> float:
-            return math.exp(min(index * self._log_gamma + shift, 709.0))
-
-        below = [(-middle(i), n) for i, n in sorted(self.negative.items(), reverse=True)]
-        above = [(middle(i), n) for i, n in sorted(self.positive.items())]
-        return [*below, *([(0.0, self.zeros)] if self.zeros else []), *above]
+        return math.exp(min(index * self._log_gamma + shift, 709.0))
 
 
 def _bins(pairs: Any) -> Bins:

@@ -148,7 +148,7 @@ def quantiles(rollup: Rollup, name: str, shares: Sequence[float]) -> dict[float,
     series: Mapping[str, Any] = rollup.told.series
     if name not in series or not series[name].sketch.count:
         return {}
-    return {share: series[name].sketch.quantile(share) for share in shares}
+    return dict(zip(shares, series[name].sketch.quantiles(shares), strict=True))
 
 
 def key_of(device: str, one: Observation, received_s: float) -> Key:

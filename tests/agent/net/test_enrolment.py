@@ -1,6 +1,7 @@
 """Coming in, and staying in: tokens, authorised keys, renewal, clocks."""
 
 import contextlib
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -153,9 +154,11 @@ def test_roots_that_would_shut_the_device_out_are_not_taken(hub, one, tmp_path):
 def test_damaged_enrolments(enrolled, tmp_path):
     with pytest.raises(InputError, match="not enrolled"):
         Line(tmp_path)
-    (enrolled / "hub.json").write_text('{"url": 3}')
-    with pytest.raises(InputError, match="enrol again"):
-        Line(enrolled)
+    whole = json.loads((enrolled / "hub.json").read_text())
+    for damaged in ({"url": 3}, [], whole | {"labels": ["a"]}, whole | {"tenant": 1}):
+        (enrolled / "hub.json").write_text(json.dumps(damaged))
+        with pytest.raises(InputError, match="enrol again"):
+            Line(enrolled)
 
 
 def test_busy_hubs_are_left_alone_for_as_long_as_they_say(hub, one):

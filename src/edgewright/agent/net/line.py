@@ -20,6 +20,7 @@ from edgewright.agent.net.hub import Credentials, Hub, Offline, Refusal, place
 from edgewright.agent.preflight import clock_fault
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import EdgewrightError, InputError, TrustError
+from edgewright.core.fields import Fields
 from edgewright.core.files import read_file, write_file
 from edgewright.core.strict import parse_json
 from edgewright.trust.authority import (
@@ -62,11 +63,12 @@ class Enrolment:
                 f"{state} is not enrolled; run: edgewright agent enrol --hub URL --token T --state {state}"
             )
         try:
-            told = parse_json(read_file(state / HUB, 65536), 65536)
-            known = {name: told[name] for name in cls.__dataclass_fields__ if name in told}
-            found = cls(**known)
+            fields = Fields(parse_json(read_file(state / HUB, 65536), 65536), HUB)
+            labels = {name: str(value) for name, value in fields.named("labels").items()}
+            url, tenant, device, target = map(fields.text, ("url", "tenant", "device", "target"))
+            found = cls(url, tenant, device, target, labels)
             place(found.url)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise InputError(f"{state / HUB} cannot be read ({error}); enrol again") from error
         return found
 

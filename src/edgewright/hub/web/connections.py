@@ -4,7 +4,9 @@ what a request takes before it is answered is bounded here, for people and devic
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -12,14 +14,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_BYTES = 16 * 2**10
 """As much of a request may come without a byte of its body among it: its head, trailers, what stands around chunks. (A
 piece that was read at once is counted as a whole.)"""
+MOST, MOST_EACH = 2000, 200
+"""Connections of people at a time, and from one address. (Not from the loopback: a proxy there speaks for many.)"""
 HEAD_S, BODY_S = 15.0, 120.0
 """How long a request's head may take (from the connection, or its first byte after an answer), and its body."""
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. ``slow_bodies``: a body may take as long as it likes while bytes of it come."""
+    """One connection. ``slow_bodies``: a body may take as long as it likes while bytes of it come; ``bounded``: there
+    are at most ``MOST`` of them in this process, and one too many is closed at once."""
 
     slow_bodies: ClassVar[bool] = True
+    bounded: ClassVar[bool] = True
+    _from: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -27,6 +34,27 @@ class Connection(HttpToolsProtocol):
         """Bytes since the last one of a body, or the last request's end."""
         self._in_head = True
         self._since: float | None = self.loop.time()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """It is there; one too many is not kept."""
+        super().connection_made(transport)
+        if self.bounded:
+            self._from[self._host] += 1
+            many = self._from[self._host] > MOST_EACH and not ip_address(self._host).is_loopback
+            if many or self._from.total() > MOST:
+                self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        super().connection_lost(exc)
+        if self.bounded:
+            self._from[self._host] -= 1
+            if not self._from[self._host]:
+                del self._from[self._host]
+
+    @property
+    def _host(self) -> str:
+        return self.client[0] if self.client else "127.0.0.1"
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests; a head or trailers that do not end, end the connection."""
