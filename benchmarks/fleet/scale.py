@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from benchmarks.fleet.beside import beside
 from benchmarks.fleet.probing import rolling
 from benchmarks.fleet.stage import OUR_CORE, Stage, on
 from benchmarks.fleet.week import week
@@ -175,7 +176,7 @@ def _first(fleet: Fleet) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=10_000)
-    parser.add_argument("--only", choices=["many", "hundred", "rolling", "week"], action="append")
+    parser.add_argument("--only", choices=["many", "hundred", "rolling", "beside", "week"], action="append")
     parser.add_argument("--json", type=Path, help="write the results there, too")
     asked = parser.parse_args()
     few = min(asked.devices, 100)
@@ -183,6 +184,7 @@ def main() -> int:
         "many": lambda folder, rows: many(folder, rows, asked.devices),
         "hundred": lambda folder, rows: hundred(folder, rows, few),
         "rolling": lambda folder, rows: rolling(folder, rows, 2 * few),
+        "beside": lambda folder, rows: beside(folder, rows, few // 2, asked.devices // 10),
         "week": lambda folder, rows: week(folder, rows, asked.devices),
     }
     rows: Rows = []

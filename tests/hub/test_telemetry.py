@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from edgewright.core.messages import Event, Observation, Receipt, Release, Report, Series, read, render
 from edgewright.core.sketches import MOST, Sketch
@@ -328,3 +328,20 @@ def test_a_device_that_reports_without_end_is_slowed(fleet):
     device = fleet.device("a")
     answers = [device.ask("POST", "reports", render(Report("b1", n)))[0] for n in range(70)]
     assert answers[0].status == 200 and answers[-1].status == 429 and int(answers[-1].headers["Retry-After"]) > 0
+
+
+def test_what_one_device_told_is_found_without_a_look_at_all_others(shelf):
+    if shelf.state.database.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL's plans depend on what lies there")
+    asked = []
+    event.listen(shelf.state.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+    shelf.add("a")
+    with shelf.state.database.write(shelf.tenant) as session:
+        telemetry.watch(session, "w", ["a"], shelf.clock())
+    shelf.periods("telemetry")
+    shelf.periods("devices/a/telemetry")
+    reads = [one for one in asked if one[0].startswith("SELECT periods")]
+    with shelf.state.database.engine.begin() as connection:
+        plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all() for query, values in reads]
+    assert len(plans) == 3
+    assert all("device=? AND began_s>?" in str(plan[0]) for plan in plans)

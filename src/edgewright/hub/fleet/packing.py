@@ -80,7 +80,7 @@ class Shelf:
     def find(self, key: Key) -> Rollup | None:
         """The rollup that is kept under a key."""
         if key not in self._known:
-            row = self._rows.get(key) or self._session.get(Period, (self._session.tenant, *key))
+            row = self._rows.get(key) or _row(self._session, key)
             if row is None:
                 return None
             self._rows[key], read = row, unpack_rollup(row.told)
@@ -109,7 +109,7 @@ class Shelf:
 
 def find(session: Scoped, key: Key) -> Rollup | None:
     """The rollup that is kept under a key; None for one that cannot be read, which ``put`` writes over."""
-    row = session.get(Period, (session.tenant, *key))
+    row = _row(session, key)
     return None if row is None else unpack_rollup(row.told)
 
 
@@ -118,10 +118,14 @@ def put(session: Scoped, rollup: Rollup, most_bytes: int = MOST_BYTES) -> bool:
     data = pack(rollup.to_json())
     if len(data) > most_bytes:
         return False
-    row = session.get(Period, (session.tenant, *rollup.key))
+    row = _row(session, rollup.key)
     if row is None:
         device, model, bundle, began_s, seconds = rollup.key
         session.add(Period(device=device, model=model, bundle=bundle, began_s=began_s, seconds=seconds, told=data))
     else:
         row.told = data
     return True
+
+
+def _row(session: Scoped, key: Key) -> Period | None:
+    return session.get(Period, {"tenant": session.tenant, **key._asdict()})

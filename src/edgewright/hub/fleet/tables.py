@@ -116,10 +116,10 @@ class Period(Base, TenantRow):
     __tablename__ = "periods"
     __table_args__ = (Index("ix_periods_tenant_began", "tenant", "began_s"),)
     device: Mapped[str] = mapped_column(primary_key=True)
-    model: Mapped[str] = mapped_column(primary_key=True)
-    bundle: Mapped[str] = mapped_column(primary_key=True)
     began_s: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     seconds: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    bundle: Mapped[str] = mapped_column(primary_key=True)
     told: Mapped[bytes]
 
 
