@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edgewright.core.errors import InputError
     from edgewright.hub.accounts import people
     from edgewright.hub.alerts import mail
-    from edgewright.hub.library.objects import objects
+    from edgewright.hub.objects import objects
     from edgewright.hub.serving import Address, Devices, bind, serve
     from edgewright.hub.soundness import check_authority
     from edgewright.hub.state import open_state

@@ -34,6 +34,7 @@ from edgewright.hub.fleet.ca import renew_ca
 from edgewright.hub.fleet.desired import leap
 from edgewright.hub.fleet.place import place
 from edgewright.hub.listener import Listener, raise_limit
+from edgewright.hub.objects import sweep as sweep_objects
 from edgewright.hub.rollouts.reconcile import Reconciler
 from edgewright.hub.state import State
 from edgewright.hub.web.connections import Connection, sweep
@@ -238,7 +239,8 @@ def keep(state: State, heads: bool = True) -> bool:
     folder = state.folder / "audit"
     sometimes: dict[str, Callable[[], object]] = {
         "signing the audit logs": lambda: export_heads(state.database, folder, state.key, now),
-        "sweeping the store": lambda: library.sweep(state, now),
+        "sweeping the store": lambda: sweep_objects(state, now, (library.named,)),
+        "making deltas": lambda: library.resume(state),
     }
     always: dict[str, Callable[[], object]] = {
         "renewing the CA": lambda: renew_ca(state),

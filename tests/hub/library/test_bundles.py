@@ -12,7 +12,7 @@ from edgewright.bundles.names import KIND
 from edgewright.core.errors import StorageError
 from edgewright.hub import library as lib
 from edgewright.hub.errors import Absent
-from edgewright.hub.library.objects import objects, work_folder
+from edgewright.hub.objects import objects, sweep, work_folder
 from edgewright.trust import SigningKey, sign
 
 
@@ -285,7 +285,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(library, make, monkeypatch):
     def full(self, *_):
         raise StorageError("the disk is full; free some space and run again")
 
-    from edgewright.hub.library.objects import Objects
+    from edgewright.hub.objects import Objects
 
     monkeypatch.setattr(Objects, "put", full)
     assert "full" in library.upload(make(), 503)["detail"]
@@ -309,7 +309,7 @@ def test_the_same_bundle_twice_at_once_is_one(library, make):
         thread.join()
     assert sorted(statuses) == [200, 200, 201]
     assert len(library.hub.north.get("/api/edge/bundles")["items"]) == 1
-    lib.sweep(library.state, library.state.clock())
+    sweep(library.state, library.state.clock(), (lib.named,))
     assert library.hub.north.ask("GET", f"/api/edge/bundles/{bundle.digest}/download", 200).content == bundle.data
 
 

@@ -124,11 +124,11 @@ def test_a_hub_that_ended_in_the_middle_goes_on(library, pair, ask, clock, monke
         ask(new, old)
     # One that died held it.
     assert maker(library.state)._take() == (library.hub.tenants["north"], new.digest, old.digest)
-    lib.sweep(library.state, clock())
+    lib.resume(library.state)
     maker(library.state).wait()
     assert ask(new, old) is None
     clock.go_on(minutes=31)
-    lib.sweep(library.state, clock())
+    lib.resume(library.state)
     maker(library.state).wait()
     assert ask(new, old)
 

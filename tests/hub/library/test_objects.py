@@ -11,7 +11,7 @@ import pytest
 from edgewright.core.errors import InputError, StorageError
 from edgewright.hub import library as lib
 from edgewright.hub.errors import Absent
-from edgewright.hub.library.objects import objects, work_folder
+from edgewright.hub.objects import expect, objects, sweep, work_folder
 
 TENANT, OTHER = "ten_" + "0" * 26, "ten_" + "1" * 26
 NAME = "bundles/" + "ab" * 32
@@ -118,21 +118,19 @@ def test_objects_that_no_row_names_go_after_a_day(library, make, store, tmp_path
     store.put(tenant, NAME, file(tmp_path, b"nobody's"))
     store.put(OTHER, NAME, file(tmp_path, b"of another hub"))
     now = datetime.now(UTC)
-    lib.sweep(library.state, now + 0.9 * DAY)
+    sweep(library.state, now + 0.9 * DAY, (lib.named,))
     assert len(list(store.list(tenant))) == 3
-    lib.sweep(library.state, now + 2 * DAY)
+    sweep(library.state, now + 2 * DAY, (lib.named,))
     assert [one.name for one in store.list(tenant)] == [f"bundles/{bundle.file}"]
     assert len(list(store.list(OTHER))) == 1
     assert library.hub.north.ask("GET", f"/api/edge/bundles/{bundle.digest}/download", 200).content == bundle.data
 
 
 def test_an_object_that_arrives_is_not_swept(library, make, store, tmp_path):
-    from edgewright.hub.library.bundles import expect
-
     tenant, now = library.hub.tenants["north"], datetime.now(UTC)
     expect(library.state, tenant, NAME)
     store.put(tenant, NAME, file(tmp_path, b"no row yet"))
-    lib.sweep(replace(library.state, clock=lambda: now), min(now, library.state.clock()) + 0.9 * DAY)
+    sweep(replace(library.state, clock=lambda: now), min(now, library.state.clock()) + 0.9 * DAY, (lib.named,))
     assert len(list(store.list(tenant))) == 1
 
 
@@ -141,7 +139,7 @@ def test_what_a_killed_upload_left_goes(library):
     left = work / ".upload.abcdefgh.part"
     left.mkdir(parents=True)
     (left / "bundle.ewb").write_bytes(b"x" * 1000)
-    lib.sweep(library.state, library.state.clock())
+    sweep(library.state, library.state.clock(), (lib.named,))
     assert list(work.iterdir()) == []
 
 

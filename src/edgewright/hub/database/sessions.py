@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.orm import Session
 
 from edgewright.core.closing import Closing
@@ -46,6 +46,12 @@ class Scoped(Session):
         if row is None:
             raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:64]!r}")
         return row
+
+    def take_turn(self, what: str) -> None:
+        """One at a time in this tenant, until this transaction is over. (SQLite has one writer anyway.)"""
+        if self.get_bind().dialect.name == "postgresql":
+            turn = func.pg_advisory_xact_lock(func.hashtextextended(f"{self.tenant}/{what}", 0))
+            super().connection().execute(select(turn))  # touches no table, and so no tenant
 
     def connection(self, *arguments: Any, **options: Any) -> Connection:
         """Refused inside a tenant: statements on the connection itself would not be bound to it."""

@@ -12,11 +12,12 @@ What other slices use::
     file = library.open_file(state, tenant, sha256)           # bundle, file inside one, or chunk of a delta; Absent
     file.length, file.read(start, length), file.pieces()
     library.delta(state, tenant, new, old)                    # the recipe, or None: not yet, or whole is better
-    library.renew(state, now), library.sweep(state, now)      # from time to time
+    library.renew(state, now), library.resume(state)          # from time to time
+    library.named                                             # which objects must stay
 
-``tables``; ``objects`` (the store); ``uploads``, ``facts``, ``bundles`` (taken in); ``files`` (given out); ``coding``,
-``deltas``; ``repository``, ``proposals``, ``standing`` (update metadata); ``sweeping``; ``routes_bundles``,
-``routes_updates``. Names are resolved on first use: the child processes that read bundles need no database.
+``tables``; ``uploads``, ``facts``, ``bundles`` (taken in); ``files`` (given out); ``coding``, ``deltas``;
+``repository``, ``proposals``, ``standing`` (update metadata); ``routes_bundles``, ``routes_updates``. Names are
+resolved on first use: the child processes that read bundles need no database.
 """
 
 from __future__ import annotations
@@ -25,17 +26,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgewright.hub.library.bundles import find, hold, known, let_go, signed
-    from edgewright.hub.library.deltas import delta
+    from edgewright.hub.library.bundles import find, hold, known, let_go, named, signed
+    from edgewright.hub.library.deltas import delta, resume
     from edgewright.hub.library.files import File, open_file
     from edgewright.hub.library.proposals import propose
     from edgewright.hub.library.repository import metadata, renew
-    from edgewright.hub.library.sweeping import sweep
 
 _PLACES = {
     "find": "bundles", "hold": "bundles", "known": "bundles", "let_go": "bundles", "signed": "bundles",
     "delta": "deltas", "File": "files", "open_file": "files", "propose": "proposals", "metadata": "repository",
-    "renew": "repository", "sweep": "sweeping",
+    "renew": "repository", "named": "bundles", "resume": "deltas",
 }  # fmt: skip
 
 __all__ = [
@@ -46,11 +46,12 @@ __all__ = [
     "known",
     "let_go",
     "metadata",
+    "named",
     "open_file",
     "propose",
     "renew",
+    "resume",
     "signed",
-    "sweep",
 ]
 
 

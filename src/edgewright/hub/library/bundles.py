@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import delete, or_, select
@@ -14,12 +14,11 @@ from sqlalchemy.exc import IntegrityError
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent, Conflict
 from edgewright.hub.library.facts import Facts, bundle_facts, signed_manifest
-from edgewright.hub.library.objects import object_name, objects
-from edgewright.hub.library.tables import Arrival, Bundle, Delta, Hold, Pending, Piece, Publication
+from edgewright.hub.library.tables import Bundle, Delta, Hold, Pending, Piece, Publication
+from edgewright.hub.objects import expect, object_name, objects
 from edgewright.hub.state import State
 from edgewright.trust import PublicKey
 
-_ARRIVING = timedelta(days=1)
 _AT_ONCE = 500  # digests in one statement
 
 
@@ -157,11 +156,13 @@ def remove(session: Scoped, row: Bundle) -> None:
     session.flush()
 
 
-def expect(state: State, tenant: str, name: str) -> None:
-    """Before the object ``name`` is stored: nobody removes it within a day, so that a row can name it."""
-    with state.database.write(tenant) as session:
-        lock(session)
-        session.merge(Arrival(tenant=tenant, object=name, until=state.clock() + _ARRIVING))
+def named(session: Scoped, name: str | None = None) -> set[str]:
+    """The objects that rows name, or ``name`` alone if one does (``objects.Named``)."""
+    bundles, deltas = select(Bundle.file), select(Delta.object).where(Delta.object != "")
+    if name is not None:
+        bundles, deltas = bundles.where(Bundle.file == name.partition("/")[2]), deltas.where(Delta.object == name)
+    found = {f"bundles/{file}" for file in session.scalars(bundles)} | set(session.scalars(deltas))
+    return found if name is None else found & {name}
 
 
 def _check_same(row: Bundle, arrived: Arrived, signer: PublicKey) -> None:

@@ -21,10 +21,10 @@ from edgewright.core.errors import EdgewrightError
 from edgewright.core.files import scratch
 from edgewright.hub.database import EVERY, Scoped
 from edgewright.hub.errors import Absent
-from edgewright.hub.library.bundles import expect, find, lock
+from edgewright.hub.library.bundles import find, lock
 from edgewright.hub.library.coding import Coded, code, copied
-from edgewright.hub.library.objects import object_name, objects, work_folder
 from edgewright.hub.library.tables import Bundle, Delta, Piece
+from edgewright.hub.objects import expect, object_name, objects, work_folder
 from edgewright.hub.state import State
 
 MOST_WAITING = 32

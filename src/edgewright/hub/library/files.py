@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from edgewright.hub.errors import Absent
-from edgewright.hub.library.objects import Objects, objects
 from edgewright.hub.library.tables import Piece
+from edgewright.hub.objects import Objects, objects
 from edgewright.hub.state import State
 
 _DIGEST = re.compile("[0-9a-f]{64}")

@@ -112,11 +112,3 @@ class Hold(Base, TenantRow):
     __table_args__ = (Index("ix_holds_tenant_bundle", "tenant", "bundle"),)
     holder: Mapped[str] = mapped_column(primary_key=True)
     bundle: Mapped[str] = mapped_column(primary_key=True)
-
-
-class Arrival(Base, TenantRow):
-    """An object (``KIND/SHA256``) that is being stored before a row names it: nobody removes it before ``until``."""
-
-    __tablename__ = "arrivals"
-    object: Mapped[str] = mapped_column(primary_key=True)
-    until: Mapped[datetime]

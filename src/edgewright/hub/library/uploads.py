@@ -17,7 +17,7 @@ from edgewright.core.errors import StorageError
 from edgewright.core.files import scratch, storage
 from edgewright.hub.errors import TooMany
 from edgewright.hub.library.bundles import Arrived
-from edgewright.hub.library.objects import PIECE_BYTES, work_folder
+from edgewright.hub.objects import PIECE_BYTES, work_folder
 from edgewright.hub.state import State
 from edgewright.hub.web.problems import Problem
 
