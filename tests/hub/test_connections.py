@@ -2,8 +2,9 @@
 
 import contextlib
 import socket
+import ssl
 import threading
-from types import SimpleNamespace
+import time
 
 import pytest
 import uvicorn
@@ -11,13 +12,19 @@ import uvicorn
 from edgewright.core.errors import InputError
 from edgewright.hub import serving
 from edgewright.hub.serving import Address, bind
-from edgewright.hub.web import connections
+from edgewright.hub.web import connections, door
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 
 
 async def app(scope, receive, send):
-    """Answers how many bytes the body had."""
+    """Answers how many bytes the body had; /much with more than anybody holds who does not read."""
+    if scope["path"] == "/much":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % 2**30)]})
+        for _ in range(2**10):
+            await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
+        await send({"type": "http.response.body"})
+        return
     count, more = 0, True
     while more:
         message = await receive()
@@ -28,20 +35,21 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"%8d" % count})
 
 
-@pytest.fixture
-def raw():
-    """A new connection to a listener such as people have."""
-    listening, ready, made = bind(Address("127.0.0.1", 0)), threading.Event(), []
-    settings = uvicorn.Config(app, http=connections.Connection, ws="none", lifespan="off", log_config=None)
+@contextlib.contextmanager
+def listening(**more):
+    """New connections to a listener such as people have."""
+    at, ready, made = bind(Address("127.0.0.1", 0)), threading.Event(), []
+    settings = uvicorn.Config(app, http=connections.Connection, ws="none", lifespan="off", log_config=None, **more)
     server = serving._Server(settings, ready.set, lambda: None)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
     thread.start()
     assert ready.wait(30)
 
     def connect():
-        made.append(socket.create_connection(listening.getsockname(), 30))
+        made.append(socket.create_connection(at.getsockname(), 30))
         return made[-1]
 
+    connect.held = lambda: len(server.server_state.connections)
     yield connect
     for one in made:
         one.close()
@@ -49,10 +57,22 @@ def raw():
     thread.join()
 
 
+@pytest.fixture
+def raw():
+    with listening() as connect:
+        yield connect
+
+
+@pytest.fixture
+def tls():
+    with listening(ssl_context_factory=lambda *_: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)) as connect:
+        yield connect
+
+
 @pytest.mark.parametrize(("name", "loopback"), [("MOST", True), ("MOST_EACH", False)])
 def test_connections_are_bounded_in_number(raw, monkeypatch, name, loopback):
-    monkeypatch.setattr(connections, name, 3)
-    monkeypatch.setattr(connections, "ip_address", lambda host: SimpleNamespace(is_loopback=loopback))
+    monkeypatch.setattr(door, name, 3)
+    monkeypatch.setattr(door, "_local", lambda host: loopback)
     asked = HEAD + b"Content-Length: 2\r\n\r\nab"
     held = [raw() for _ in range(3)]
     for one in held:
@@ -98,6 +118,40 @@ def test_half_a_head_and_half_a_body_are_given_up(raw, monkeypatch):
             assert one.recv(99) == b""
 
 
+def test_who_never_reads_is_given_up_and_who_reads_slowly_is_not(raw, monkeypatch):
+    monkeypatch.setattr(connections, "STUCK_S", 1.0)
+    asked = b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n"
+    one, other = raw(), raw()
+    for each in (one, other):
+        each.sendall(asked)
+    got, head = 0, len(other.recv(2**16, socket.MSG_PEEK).partition(b"\r\n\r\n")[0]) + 4
+    while got < 2**30 + head:
+        got += len(more := other.recv(2**20))
+        assert more, "who reads is answered"
+    other.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert other.recv(999).startswith(b"HTTP/1.1 200"), "its connection goes on"
+    ended = time.monotonic() + 30
+    while raw.held() > 1:
+        assert time.monotonic() < ended, "it is held for as long as it likes"
+
+
+def test_handshakes_that_do_not_go_on_count_and_are_given_up(tls, monkeypatch):
+    monkeypatch.setattr(door, "MOST_EACH", 2)
+    monkeypatch.setattr(door, "_local", lambda host: False)
+    monkeypatch.setattr(door, "HANDSHAKE_S", 0.5)
+    silent = [tls() for _ in range(2)]
+    more = tls()
+    with contextlib.suppress(ConnectionResetError):
+        assert more.recv(99) == b"", "one too many"
+    for one in silent:
+        with contextlib.suppress(ConnectionResetError):
+            assert one.recv(99) == b"", "it was given up"
+    more = tls()
+    more.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        more.recv(99)
+
+
 def test_a_large_body_in_small_chunks_comes_through(raw):
     one = raw()
     one.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -122,7 +176,7 @@ def test_a_slow_body_is_not_bound_in_all(monkeypatch):
             return self.now
 
     class Flow:
-        read_paused = False
+        read_paused = write_paused = False
 
     for slow in (True, False):
         monkeypatch.setattr(connections.Connection, "slow_bodies", slow)

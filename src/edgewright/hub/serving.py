@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Self
 
 import uvicorn
@@ -38,6 +39,7 @@ from edgewright.hub.objects import sweep as sweep_objects
 from edgewright.hub.rollouts.reconcile import Reconciler
 from edgewright.hub.state import State
 from edgewright.hub.web.connections import Connection, sweep
+from edgewright.hub.web.door import Door
 from edgewright.hub.web.idempotency import forget
 
 _ROUND_S = 60.0
@@ -169,7 +171,11 @@ class _Server(uvicorn.Server):
         self._ready, self._stop = ready, stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await self.lifespan.startup()
+        make = partial(Connection, self.config, self.server_state, {}, _loop=asyncio.get_running_loop())
+        doors = [Door(one, make, self.config.ssl) for one in sockets or ()]
+        self.servers, self._doors = [], [asyncio.create_task(door.run()) for door in doors]
+        self.started = True
         self._ready()
         notify("READY=1")
 
@@ -180,6 +186,9 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stop()
+        for door in self._doors:
+            door.cancel()
+        await asyncio.gather(*self._doors, return_exceptions=True)
         await super().shutdown(sockets)
 
 

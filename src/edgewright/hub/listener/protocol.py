@@ -25,7 +25,6 @@ class DeviceProtocol(Connection):
     """``peer``: whose certificate was shown in the handshake, None for none; ``why``: what is wrong with it."""
 
     slow_bodies = False
-    bounded = False
 
     def __init__(self, authenticate: Callable[[bytes], Peer], *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

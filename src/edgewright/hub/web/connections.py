@@ -4,9 +4,7 @@ what a request takes before it is answered is bounded here, for people and devic
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable
-from ipaddress import ip_address
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -14,19 +12,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_BYTES = 16 * 2**10
 """As much of a request may come without a byte of its body among it: its head, trailers, what stands around chunks. (A
 piece that was read at once is counted as a whole.)"""
-MOST, MOST_EACH = 2000, 200
-"""Connections of people at a time, and from one address. (Not from the loopback: a proxy there speaks for many.)"""
-HEAD_S, BODY_S = 15.0, 120.0
-"""How long a request's head may take (from the connection, or its first byte after an answer), and its body."""
+HEAD_S, BODY_S, STUCK_S = 15.0, 120.0, 60.0
+"""How long a request's head may take (from the connection, or its first byte after an answer), and its body; and for
+how long a client may read next to nothing of what was written for it."""
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. ``slow_bodies``: a body may take as long as it likes while bytes of it come; ``bounded``: there
-    are at most ``MOST`` of them in this process, and one too many is closed at once."""
+    """One connection. ``slow_bodies``: a body may take as long as it likes while bytes of it come; ``gone`` is called
+    when it is over."""
 
     slow_bodies: ClassVar[bool] = True
-    bounded: ClassVar[bool] = True
-    _from: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -34,27 +29,13 @@ class Connection(HttpToolsProtocol):
         """Bytes since the last one of a body, or the last request's end."""
         self._in_head = True
         self._since: float | None = self.loop.time()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """It is there; one too many is not kept."""
-        super().connection_made(transport)
-        if self.bounded:
-            self._from[self._host] += 1
-            many = self._from[self._host] > MOST_EACH and not ip_address(self._host).is_loopback
-            if many or self._from.total() > MOST:
-                self.transport.abort()
+        self._stuck: float | None = None
+        self.gone: Callable[[], None] = _nothing
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         super().connection_lost(exc)
-        if self.bounded:
-            self._from[self._host] -= 1
-            if not self._from[self._host]:
-                del self._from[self._host]
-
-    @property
-    def _host(self) -> str:
-        return self.client[0] if self.client else "127.0.0.1"
+        self.gone()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests; a head or trailers that do not end, end the connection."""
@@ -85,6 +66,9 @@ class Connection(HttpToolsProtocol):
     def overdue(self, now: float) -> bool:
         """Whether the client has kept us waiting for longer than a request may take (``now``: the loop's clock). While
         we do not read, or it waits for our "100 Continue", it is we who are late."""
+        self._stuck = (self._stuck or now) if self.flow.write_paused else None
+        if self._stuck is not None and now - self._stuck > STUCK_S:
+            return True
         ours = self.flow.read_paused or (not self._in_head and self.cycle.waiting_for_100_continue)
         if self._since is not None and ours:
             self._since = now
@@ -100,3 +84,7 @@ def sweep(connections: Iterable[asyncio.Protocol], now: float) -> None:
     for one in list(connections):
         if isinstance(one, Connection) and one.overdue(now):
             one.give_up()
+
+
+def _nothing() -> None:
+    pass
