@@ -85,4 +85,8 @@ def test_from_keys_to_devices_and_back(site, key):
     site.run("device", "revoke", "d-1", "--yes")
     site.wait(lambda hub: hub.get("/devices/d-1")["revoked"])
     assert site.run("device", "show", "d-1").startswith("d-1: revoked")
+    agent = site.agents["d-1"].process
+    for _ in range(2000):  # signals that come while one is being heard
+        agent.terminate()
+    assert agent.wait(60) == 0
     assert bundles.verify(first, [key.public]).digest == one

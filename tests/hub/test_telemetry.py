@@ -286,12 +286,16 @@ def test_who_is_watched_tells_more_often_and_no_longer_than_that(shelf):
     watch("r/0", "abc", 60.0)
     assert periods() == [(60.0, 1), (60.0, 2), (30.0, 3)], "c tells more often anyway"
     with shelf.state.database.write(shelf.tenant) as session:
-        telemetry.unwatch(session, "r/0", "bc")
-        telemetry.watch(session, "r/1", "bc", shelf.clock(), 60.0)
+        telemetry.watch(session, "r/1", "bc", shelf.clock(), 60.0, "r/0")
     assert periods() == [(900.0, 4), (60.0, 2), (30.0, 3)], "who is watched on is not told anything"
+    watch("other", "b", 6.0)
+    assert periods() == [(900.0, 4), (6.0, 5), (30.0, 3)]
+    with shelf.state.database.write(shelf.tenant) as session:
+        telemetry.unwatch(session, "other")
+    assert periods() == [(900.0, 4), (60.0, 6), (30.0, 3)], "as the one wants it that goes on watching"
     with shelf.state.database.write(shelf.tenant) as session:
         telemetry.unwatch(session, "r/1")
-    assert periods() == [(900.0, 4), (900.0, 5), (30.0, 6)]
+    assert periods() == [(900.0, 4), (900.0, 7), (30.0, 8)]
 
 
 def test_the_past_of_many_is_looked_up_later(shelf, monkeypatch):

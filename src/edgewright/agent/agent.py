@@ -118,7 +118,7 @@ class Agent(Closing):
         return self.run()
 
     def wake(self) -> None:
-        """Have ``run`` come back; from any thread or a signal handler."""
+        """Have ``run`` come back; from any thread, but not from a signal handler."""
         self._wake.set()
 
     def close(self) -> None:

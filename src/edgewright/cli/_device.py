@@ -12,10 +12,18 @@ if TYPE_CHECKING:
 
 
 class Titles:
-    """Bundles of the hub's library: ``titles(digest)`` is name, version and the digest's beginning."""
+    """Bundles of the hub's library: ``titles(digest)`` is name, version and the digest's beginning. Who may not see
+    bundles is told digests."""
 
     def __init__(self, hub: Hub) -> None:
-        self._known = {one["digest"]: f"{one['name']} {one['version']}" for one in hub.every("/bundles")}
+        from edgewright.client import Refusal
+
+        self._known = dict[str, str]()
+        try:
+            self._known |= {one["digest"]: f"{one['name']} {one['version']}" for one in hub.every("/bundles")}
+        except Refusal as refusal:
+            if refusal.status != 403:
+                raise
 
     def __call__(self, digest: str) -> str:
         """ "-" for none; the beginning of the digest alone where the library does not have it."""

@@ -270,6 +270,31 @@ def test_everyone_fetches_ahead_and_only_waves_switch():
     assert fleet.states == "wwsssssssF" and installs(fleet.rollout, fleet.rows.values()).offered == 2
 
 
+def test_nobody_holds_up_a_release_that_is_fetched_ahead_for_longer_than_a_lease():
+    fleet = Fleet(count=4, policy=Policy(parse_waves("1d,100"), prestage=True))
+    for name in ("d2", "d3"):
+        fleet.devices[name] = Device(online=False)
+    fleet.devices["d1"] = Device(busy=True)
+    fleet.order("submit")
+    fleet.told("staged")
+    assert (fleet.where, fleet.states) == ("staging", "s..."), "another rollout will let go of it, others may come"
+    fleet.devices["d1"] = Device()
+    fleet.go(None, 60)
+    fleet.told("failed", "network")
+    assert (fleet.where, fleet.states) == ("staging", "sF.."), "it is tried again"
+    fleet.go(None, 300)
+    fleet.told("staged")
+    assert fleet.where == "0 activate", "half of them are there"
+    late = Fleet(count=4, policy=Policy(parse_waves("1d,100"), prestage=True))
+    for name in ("d1", "d2", "d3"):
+        late.devices[name] = Device(online=False)
+    late.order("submit")
+    late.told("staged")
+    assert late.where == "staging"
+    late.go(None, 901)
+    assert late.where == "0 activate", "and no longer than that, whoever comes and goes"
+
+
 def judged(disagreed, rows=500, devices=2):
     after = {"disagreement": share(disagreed, rows)} if rows else {}
     readings = [Reading(f"d{i}", "canary", after=after) for i in range(devices)]

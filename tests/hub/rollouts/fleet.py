@@ -56,12 +56,13 @@ class Standin(Around):
     def signed(self, session, digest):
         return digest in self.keys
 
-    def watch(self, session, name, devices, since, every_s):
+    def watch(self, session, name, devices, since, every_s, instead):
+        self.unwatch(session, instead)
         for device in devices:
             session.add(Watch(id=name, device=device, since=since))
         session.flush()
 
-    def unwatch(self, session, name, but):
+    def unwatch(self, session, name):
         session.execute(delete(Watch).where(Watch.id == name))
 
     def watched(self, session, name):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import queue
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -102,8 +104,17 @@ def _run(arguments: argparse.Namespace) -> int:
         raise InputError("--most-bytes-per-s is a number of bytes; leave it out for no limit of this device's own")
     service = Service(arguments.state, arguments.options, most_bytes_s=arguments.most_bytes_per_s)
     with service:
+        # Handlers run in the middle of whatever the main thread does, of another handler, too: an Event's lock may be
+        # held there already. A SimpleQueue's put is made for that.
+        told = queue.SimpleQueue[None]()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: service.stop())
+            signal.signal(number, lambda *_: told.put(None))
+
+        def end() -> None:
+            told.get()
+            service.stop()
+
+        threading.Thread(target=end, name="signals", daemon=True).start()
         service.run()
         if arguments.stop_runtime and service.agent is not None:
             service.agent.runtime.stop()

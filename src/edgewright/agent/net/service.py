@@ -124,7 +124,7 @@ class Service(Closing):
         return self.agent.step()
 
     def stop(self) -> None:
-        """Have ``run`` come back; from any thread or a signal handler."""
+        """Have ``run`` come back; from any thread, but not from a signal handler."""
         self._over.set()
         self._news.set()
 

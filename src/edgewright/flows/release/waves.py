@@ -148,14 +148,8 @@ def _moved(rollout: Rollout, members: Members, now: Now) -> Move | None:
     if state == "awaiting_signature" and rollout.signed:
         return Move(replace(rollout, state="staging", since=at))
     if state == "staging":
-        # Who fetches is waited for, as long as its lease lasts: from then on waves only switch.
-        fetching = any(m.state == "offered" for m in members.values())
-        more = fetching or any(offers(rollout, members.values(), now.devices, at, len(members)))
-        return (
-            None
-            if rollout.policy.prestage and more
-            else Move(replace(rollout, state="wave", wave=0, phase="offer", since=at))
-        )
+        waits = rollout.policy.prestage and at < rollout.since + rollout.lease_s and _fetching(members, now)
+        return None if waits else Move(replace(rollout, state="wave", wave=0, phase="offer", since=at))
     if state == "rolling_back":
         busy = any(m.state == "reverting" and m.lease_until is not None for m in members.values())
         begun = not any(True for _ in reverts(rollout, members.values(), at))
@@ -165,6 +159,20 @@ def _moved(rollout: Rollout, members: Members, now: Now) -> Move | None:
     if now.verdict is not None and now.verdict.action == "halt":
         return _halt(rollout, now, now.verdict)
     return _phase(rollout, members, now)
+
+
+def _fetching(members: Members, now: Now) -> bool:
+    """Whether somebody fetches ahead, or will as soon as it can (another rollout lets go of it, it tries again), or too
+    many are away. Once nobody does, waves only switch."""
+    there = [m for m in members.values() if m.state != "skipped"]
+    waiting = [m for m in there if m.state == "waiting"]
+    coming = any(m.state == "offered" or retryable(m) for m in there) or any(_online(m, now) for m in waiting)
+    return coming or len(waiting) > QUORUM * len(there)
+
+
+def _online(member: Member, now: Now) -> bool:
+    device = now.devices.get(member.device)
+    return device is not None and device.online
 
 
 def _phase(rollout: Rollout, members: Members, now: Now) -> Move | None:

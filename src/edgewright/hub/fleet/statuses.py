@@ -1,6 +1,6 @@
 """Statuses: what devices say of themselves in each poll, stored when it says something new.
 
-Each start of an agent draws a boot. One that polls, another, and the first again, twice over, are two agents with one
+Each start of an agent draws a boot. One that polls, another, and the first again, and again, are two agents with one
 identity; one agent that was started anew never comes back to a boot of before.
 """
 
@@ -27,8 +27,10 @@ _RESTLESS = ("clock_s", "free_bytes")
 _SLACK_S = 5.0
 """A device's clock that moved by more against the hub's is news."""
 _ROUND = timedelta(seconds=ROUND_S)
-_TURNS = 2
-"""Returns to the boot before after which it is told: one may be a request that was late on its way."""
+_TURNS = 3
+"""Returns to the boot before after which it is told: a request that was late on its way makes two."""
+_TOLD = timedelta(days=1)
+"""Before it is told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def store(session: Scoped, items: Sequence[Told]) -> None:
     if changed := [{"tenant": session.tenant, "name": name, **values} for name, values in written if values]:
         session.execute(update(Device), changed)
     for name, values in written:
-        if values.get("turns") == _TURNS:
+        if "cloned" in values:
             actor = Actor("device", name, name)
             tell(session, actor, "device.cloned", name, last[name].at, {"boots": "of two agents take turns"})
     now = max(item.at for item in items)
@@ -77,6 +79,7 @@ def _rows(session: Scoped, names: Sequence[str]) -> list[Row[Any]]:
         Device.boot,
         Device.boot_before,
         Device.turns,
+        Device.cloned,
         Device.facts,
         Device.offset_s,
         Device.seen,
@@ -99,7 +102,10 @@ def _values(told: Told, row: Row[Any]) -> dict[str, Any]:
             "offset_s": told.offset_s,
         }  # fmt: skip
         if boot != row.boot:
-            values |= {"boot_before": row.boot, "turns": row.turns + 1 if boot == row.boot_before else 0}
+            turns = row.turns + 1 if boot == row.boot_before else 0
+            values |= {"boot_before": row.boot, "turns": turns}
+            if turns == _TURNS and (row.cloned is None or told.at - row.cloned > _TOLD):
+                values["cloned"] = told.at
     elif abs(told.offset_s - row.offset_s) > _SLACK_S:
         values = {"offset_s": told.offset_s}
     if told.sync.facts is not None:

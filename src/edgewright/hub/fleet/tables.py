@@ -42,6 +42,7 @@ class Device(Base, TenantRow):
     boot: Mapped[str] = mapped_column(default="")
     boot_before: Mapped[str] = mapped_column(default="")
     turns: Mapped[int] = mapped_column(default=0)
+    cloned: Mapped[datetime | None]
     offset_s: Mapped[float] = mapped_column(default=0.0)
     serial: Mapped[str] = mapped_column(default="")
     made: Mapped[datetime]
@@ -131,6 +132,7 @@ class Watch(Base, TenantRow):
     id: Mapped[str] = mapped_column(primary_key=True)
     device: Mapped[str] = mapped_column(primary_key=True)
     since: Mapped[datetime]
+    every_s: Mapped[float] = mapped_column(default=0.0)
     before: Mapped[bytes | None]
     after: Mapped[bytes | None]
 

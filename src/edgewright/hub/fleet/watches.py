@@ -1,10 +1,11 @@
 """Watches: what devices told of their bundles before a moment and after it, for a gate that looks on.
 
-watch(session, id, devices, since, every_s)   from now on; what was before is looked up by ``fill``, in small portions
-watched(session, id)                          each device's ``Watched``
+watch(session, id, devices, since, every_s, instead)   from now on; what was before ``fill`` looks up, in portions
+watched(session, id)                                   each device's ``Watched``
 unwatch(session, id)
 
-Devices that are watched make an observation at least every ``every_s``, so that a gate knows something in time.
+Devices that are watched make an observation at least every ``every_s``, the shortest of those who watch them, so that a
+gate knows something in time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from edgewright.core.messages import Observation
 from edgewright.core.messages.observations import SHADOW, merge
@@ -40,15 +41,22 @@ class Watched:
     filled: bool = True
 
 
-def watch(session: Scoped, id: str, devices: Collection[str], since: datetime, every_s: float = 0.0) -> None:
-    """Merge what these devices tell of after ``since``. Those that are watched already under this id stay as they are.
-    The past of up to 100 devices is there at once, that of more soon."""
-    observe(session, dict.fromkeys(devices, every_s))
+def watch(
+    session: Scoped, id: str, devices: Collection[str], since: datetime, every_s: float = 0.0, instead: str = ""
+) -> None:  # fmt: skip
+    """Merge what these devices tell of after ``since``, and end what is watched under the id ``instead``. Those that
+    are watched already under this id stay as they are. The past of up to 100 devices is there at once, that of more
+    soon."""
+    over = _forget(session, instead) if instead else set[str]()
     there = set(session.scalars(select(Watch.device).where(Watch.id == id)))
-    rows = [{"id": id, "device": name, "since": since, "before": None, "after": None} for name in devices]
+    rows = [
+        {"id": id, "device": name, "since": since, "every_s": every_s, "before": None, "after": None}
+        for name in devices
+    ]
     new = [row for row in rows if row["device"] not in there]
     if new:
         session.execute(insert(Watch), new)
+    _observe(session, {*over, *devices})
     if len(new) <= _AT_START:
         fill(session, _AT_START)
 
@@ -111,11 +119,26 @@ def shadowed(session: Scoped, devices: Collection[str], bundles: Collection[str]
     return {key: merge(parts) for key, parts in found.items()}
 
 
-def unwatch(session: Scoped, id: str, but: Collection[str] = ()) -> None:
-    """No more. ``but``: devices that are watched on under another id."""
-    over = set(session.scalars(select(Watch.device).where(Watch.id == id))).difference(but)
-    observe(session, dict.fromkeys(over, 0.0))
+def unwatch(session: Scoped, id: str) -> None:
+    """No more."""
+    _observe(session, _forget(session, id))
+
+
+def _forget(session: Scoped, id: str) -> set[str]:
+    """The devices that were watched."""
+    over = set(session.scalars(select(Watch.device).where(Watch.id == id)))
     session.execute(delete(Watch).where(Watch.id == id), execution_options={"synchronize_session": False})
+    return over
+
+
+def _observe(session: Scoped, devices: Collection[str]) -> None:
+    """Have them observe as often as those want it who watch them now."""
+    wanted, names = dict.fromkeys(devices, 0.0), sorted(devices)
+    for start in range(0, len(names), _NAMES):
+        some = Watch.device.in_(names[start : start + _NAMES]), Watch.every_s > 0
+        query = select(Watch.device, func.min(Watch.every_s)).where(*some).group_by(Watch.device)
+        wanted.update((row[0], row[1]) for row in session.execute(query))
+    observe(session, wanted)
 
 
 def _by_bundle(told: Iterable[Observation]) -> dict[str, Observation]:

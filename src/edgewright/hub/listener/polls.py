@@ -23,6 +23,7 @@ _MOST_POLLS = 4
 """Parked polls of one device: two agents on one identity get in each other's way no further."""
 SPREAD = "Edgewright-Spread"
 _RESTART_S = 10.0
+AGAIN_S = 600.0
 RETURNS_PER_S = 120.0
 """So many devices may come back in a second: a third of what one core shakes hands with."""
 _STOPPED, _REVOKED = object(), object()
@@ -45,7 +46,8 @@ class Polls:
         wait_s = min(call.number("wait", MOST_WAIT_S), MOST_WAIT_S)
         key = let.known.key
         told = Told(key.device, message, self._state.clock())
-        said, boot = mark(told), hash(message.boot)
+        # Said again from time to time: another worker may have heard another agent with this identity.
+        said, boot = mark(told) ^ int((self._loop.time() + hash(key) % AGAIN_S) // AGAIN_S), hash(message.boot)
         if call.connection.said != said or let.known.boot != boot:
             call.connection.said, let.known.boot = said, boot
             self._writer.put("status", key.tenant, told).add_done_callback(partial(_forget, call.connection))

@@ -62,17 +62,20 @@ class Around:
         """What these devices told of these bundles while they ran in their shadows, by device and bundle."""
         return telemetry.shadowed(session, devices, bundles)
 
-    def watch(self, session: Scoped, name: str, devices: Collection[str], since: datetime, every_s: float) -> None:
-        """Merge what these devices tell after ``since``, and have them tell something every so many s."""
-        telemetry.watch(session, name, devices, since, every_s)
+    def watch(
+        self, session: Scoped, name: str, devices: Collection[str], since: datetime, every_s: float, instead: str
+    ) -> None:
+        """Merge what these devices tell after ``since``, and have them tell something every so many s; no more of what
+        was watched under the name ``instead``."""
+        telemetry.watch(session, name, devices, since, every_s, instead)
 
     def watched(self, session: Scoped, name: str) -> Iterator[Watched]:
         """What they told."""
         yield from telemetry.watched(session, name)
 
-    def unwatch(self, session: Scoped, name: str, but: Collection[str]) -> None:
-        """No more of it is needed. ``but``: devices that are watched on under another name."""
-        telemetry.unwatch(session, name, but)
+    def unwatch(self, session: Scoped, name: str) -> None:
+        """No more of it is needed."""
+        telemetry.unwatch(session, name)
 
     def readings(self, observation: Observation, evidence: Mapping[str, Any]) -> dict[str, Series]:
         """Metrics of one window; ``evidence``: of the bundle that it is about."""

@@ -114,12 +114,12 @@ def watch(session: Scoped, around: Around, row: Rollout, ones: Mapping[str, One]
     wanted = f"{row.id}/{row.wave}" if due else ""
     if wanted == row.watch and not anew:
         return
-    devices = [*canaries(row, ones), *controls(row, ones)] if wanted else []
-    if row.watch:
-        around.unwatch(session, row.watch, devices)
-    row.watch, row.watched = wanted, now.timestamp() if wanted else 0.0
     if wanted:
-        around.watch(session, wanted, devices, now, every_s(float(row.policy["soak_s"]), len(devices)))
+        devices = [*canaries(row, ones), *controls(row, ones)]
+        around.watch(session, wanted, devices, now, every_s(float(row.policy["soak_s"]), len(devices)), row.watch)
+    elif row.watch:
+        around.unwatch(session, row.watch)
+    row.watch, row.watched = wanted, now.timestamp() if wanted else 0.0
 
 
 def every_s(soak_s: float, devices: int) -> float:

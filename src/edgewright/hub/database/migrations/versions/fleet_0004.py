@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from edgewright.hub.database.columns import moment
+
 revision = "fleet_0004"
 down_revision = "fleet_0003"
 branch_labels = None
@@ -17,5 +19,7 @@ def upgrade() -> None:
         sa.Column("watched_s", sa.Double(), nullable=False, server_default="0"),
         sa.Column("boot_before", sa.String(), nullable=False, server_default=""),
         sa.Column("turns", sa.BigInteger(), nullable=False, server_default="0"),
+        moment("cloned", optional=True),
     ):
         op.add_column("devices", column)
+    op.add_column("watches", sa.Column("every_s", sa.Double(), nullable=False, server_default="0"))
