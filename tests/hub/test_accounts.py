@@ -58,7 +58,10 @@ def test_a_one_time_password_ends(hub, clock):
 )
 def test_what_is_wrong_is_not_told(hub, name, password, tenant):
     answer = login(hub, name, password, tenant)
-    assert answer.status_code == 401 and answer.json()["detail"] == "the name or the password is wrong"
+    assert (
+        answer.status_code == 401
+        and answer.json()["detail"] == "the name or the password is wrong, or it is another tenant's"
+    )
 
 
 def test_passwords_cannot_be_tried_for_long(hub, clock):

@@ -46,7 +46,7 @@ def ago(**by):
         (replace(WELL, certificate=(ago(days=28), NOW + timedelta(days=2))), "certificate", "bad", "2 days"),
         (replace(WELL, certificate=(ago(days=31), ago(days=1))), "certificate", "bad", "ended 1 day ago"),
         (WELL, "update", "ok", "runs what it was told"),
-        (but(current="", good=""), "update", "ok", "no bundle yet"),
+        (but(current="", good=""), "update", "ok", "no bundle"),
         (but(current=""), "update", "bad", "serves no bundle, and had one"),
         (but(state="fetching"), "update", "ok", "'fetching'"),
         (replace(but(state="fetching"), changed=ago(days=2)), "update", "warn", "for 2 days"),

@@ -189,7 +189,7 @@ def test_what_fails_for_one_tenant_or_job_keeps_no_other_from_its_turn(shelf, mo
     assert keep(shelf.state) and shelf.count(Contribution) == 0
     monkeypatch.setattr(folding, "merge", lambda state: 1 / 0)
     swept = []
-    monkeypatch.setattr("edgewright.hub.library.sweep", lambda state, now: swept.append(now), raising=False)
+    monkeypatch.setattr("edgewright.hub.serving.sweep_objects", lambda state, now, named: swept.append(now))
     assert not keep(shelf.state) and swept
     keeping = Keeping(shelf.state)
     with keeping:

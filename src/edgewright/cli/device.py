@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     enrol.add_argument("--name", default="", metavar="NAME", help="the only name it may take (default: any)")
     enrol.add_argument("--group", default="", metavar="NAME", help="the group it will be in")
     enrol.add_argument("--hours", type=int, default=24, metavar="N", help="how long it holds (default %(default)s)")
-    enrol.add_argument("--count", type=int, default=1, metavar="N", help="how many tokens (default %(default)s)")
+    enrol.add_argument("--count", type=_count, default=1, metavar="N", help="how many tokens (default %(default)s)")
     show = actions.add_parser("show", help="what it is, should be and did")
     show.add_argument("device", metavar="D")
     show.add_argument("--json", action="store_true", help="all that is known, as JSON")
@@ -91,6 +91,12 @@ def _show(hub: Hub, path: str, whole: bool) -> None:
         print(page(told, health, events, Titles(hub)))
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1000")
+    return int(text)
+
+
 def _known(device: str) -> None:
     """Raise InputError for what is no device's name: it would be another path."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", device):
@@ -128,6 +134,8 @@ def _configure(hub: Hub, words: list[str], group: str) -> None:
     if not 1 <= len(words) + bool(group) <= 2:
         raise InputError("name one device, or --group NAME, and the file with what it is to be told")
     subject, *files = [group, *words] if group else words
+    if not group:
+        _known(subject)
     path = f"/{'groups' if group else 'devices'}/{quote(subject, safe='/' if group else '')}"
     if not files:
         told = hub.get(path)

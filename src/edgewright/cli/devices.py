@@ -29,5 +29,6 @@ def run(arguments: argparse.Namespace) -> int:
     for one in devices:
         told = [state(one), titles(one["current"]), when(one["seen"])]
         rows.append([one["name"], one["group"] or "-", one["target"] or "-", *told])
-    print(listed(rows) if devices else "no devices yet; let one in: edgewright device enrol")
+    none = f"no devices in group {arguments.group}" if arguments.group else "no devices yet"
+    print(listed(rows) if devices else f"{none}; let one in: edgewright device enrol")
     return 0

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgewright.cli._duration import duration
+from edgewright.cli._duration import duration, pause
 from edgewright.cli._percent import percent
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     option("--group", default="", metavar="NAME", help="devices of this group (default: all)")
     option("--name", default="", metavar="WORD", help="of the release (default: the bundle's name and version)")
     option("--waves", default="1,10,50,100", metavar="LIST", help="per cent, or 5d for 5 devices (%(default)s)")
-    option("--soak", type=duration, default=600.0, metavar="TIME", help="before each gate, as 10m (default)")
+    option("--soak", type=pause, default=600.0, metavar="TIME", help="before each gate, as 10m (default)")
     option("--lease", type=duration, default=900.0, metavar="TIME", help="a device that is silent longer failed (15m)")
-    option("--trial", type=duration, default=60.0, metavar="TIME", help="a device watches itself so long (1m)")
-    option("--shadow", type=duration, default=0.0, metavar="TIME", help="the new beside the old before the switch")
+    option("--trial", type=pause, default=60.0, metavar="TIME", help="a device watches itself so long (1m)")
+    option("--shadow", type=pause, default=0.0, metavar="TIME", help="the new beside the old before the switch")
     option("--max-failure", type=percent, default=0.02, metavar="SHARE", help="of devices that may fail (2%%)")
     option("--window", default="", metavar="HH:MM-HH:MM", help="in device time, when devices may switch")
     option("--approvals", type=int, default=0, metavar="N", help="people besides you who must agree")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ _ORDERS = {
     "cancel": "give it up before it begins",
 }
 _WATCH_S = 1.0
+_PATIENCE = 120
+"""Looks in a row that a watched rollout's hub may not answer."""
 _NONE = "rol_" + 26 * "0"
 _ENDS = frozenset({"completed", "rolled_back", "cancelled", "superseded", "halted", "paused"})
 
@@ -92,11 +95,22 @@ def _list(hub: Hub, group: str | None) -> int:
 
 def _show(hub: Hub, arguments: argparse.Namespace) -> int:
     from edgewright.cli._rollout import page
+    from edgewright.client import Unreachable
 
-    before = ""
+    before, away = "", 0
     while True:
-        told = hub.get(f"/rollouts/{arguments.rollout}")
-        decisions = hub.get(f"/rollouts/{arguments.rollout}/decisions", limit=20)["items"]
+        try:
+            told = hub.get(f"/rollouts/{arguments.rollout}")
+            decisions = hub.get(f"/rollouts/{arguments.rollout}/decisions", limit=20)["items"]
+        except Unreachable as error:
+            away += 1
+            if not before or not arguments.watch or away > _PATIENCE:
+                raise
+            if away == 1:
+                print(f"{error}; it is asked again", file=sys.stderr, flush=True)
+            time.sleep(_WATCH_S)
+            continue
+        away = 0
         if arguments.json:
             text = json.dumps({**told, "decisions": decisions}, indent=2)
         else:
@@ -128,7 +142,8 @@ def _sign(hub: Hub, arguments: argparse.Namespace) -> int:
     if not arguments.yes and not confirmed("sign this"):
         return 1
     signing.sign(hub, what, key, datetime.now(UTC))
-    print(f"signed with key {key.public.id[:12]}; rollout {told['id']} goes on")
+    goes = "goes on" if told["state"] != "approval" else "still waits for approval by somebody else than its author"
+    print(f"signed with key {key.public.id[:12]}; rollout {told['id']} {goes}")
     return 0
 
 

@@ -12,7 +12,7 @@ What the hub refuses is a ``Refusal``: its sentence says what to do, ``status`` 
 
 from __future__ import annotations
 
-from edgewright.client.hub import Hub, Refusal
+from edgewright.client.hub import Hub, Refusal, Unreachable
 from edgewright.client.profile import Profile
 
-__all__ = ["Hub", "Profile", "Refusal"]
+__all__ = ["Hub", "Profile", "Refusal", "Unreachable"]

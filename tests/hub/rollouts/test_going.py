@@ -1,12 +1,17 @@
 """Rollouts from being made to their end, with devices that follow the hub's word."""
 
+from types import SimpleNamespace
+
 import pytest
 from rollouts_fleet import NEW, NEWER, OLD, SMALL
 from sqlalchemy import select, update
 
 from edgewright.core.errors import InputError
+from edgewright.hub.accounts.audit import Actor
 from edgewright.hub.accounts.tables import Entry
+from edgewright.hub.errors import Conflict
 from edgewright.hub.fleet.tables import Device
+from edgewright.hub.rollouts import orders
 from edgewright.hub.rollouts.tables import Decision, Member, Rollout
 
 
@@ -308,3 +313,35 @@ def test_a_window_is_waited_for_in_the_devices_own_time(fleet):
     fleet.clock.now = fleet.clock.now.replace(hour=2, minute=1, day=22)
     fleet.go(times=2)
     assert fleet.states(rollout) in ({"switching": 2}, {"active": 2})
+
+
+def test_what_devices_came_back_to_can_be_taken_back_too(fleet):
+    fleet.add(4)
+    first = fleet.make(waves="100", soak_s=1.0)
+    fleet.go(times=8)
+    assert fleet.rollout(first).state == "completed"
+    second = fleet.make(bundles=(NEWER,), waves="100", soak_s=3600.0)
+    fleet.go(times=5)
+    fleet.order(second, "abort", "revert all")
+    fleet.go(times=5)
+    assert {agent.good for agent in fleet.agents.values()} == {NEW}
+    fleet.order(first, "abort", "revert all")
+    fleet.go(times=5)
+    assert fleet.rollout(first).state == "rolled_back"
+    assert {agent.good for agent in fleet.agents.values()} == {OLD}
+
+
+def test_taking_back_what_nobody_has_is_refused(fleet):
+    fleet.add(2)
+    first = fleet.make(waves="100", soak_s=1.0)
+    fleet.go(times=8)
+    assert fleet.rollout(first).state == "completed"
+    with fleet.write() as session:
+        for row in session.scalars(select(Member).where(Member.rollout == first)):
+            row.holds = False
+        for row in session.scalars(select(Device)):
+            row.rollout, row.current = "rol_" + "1" * 26, NEWER  # another one has been there
+    caller = SimpleNamespace(state=fleet.state, now=fleet.clock(), actor=Actor("user", "usr_1", "ann"))
+    with pytest.raises(Conflict, match="nothing to take back"), fleet.write() as session:
+        orders.order(session, caller, session.lock(Rollout, first), "abort", "revert all")
+    assert fleet.rollout(first).state == "completed"

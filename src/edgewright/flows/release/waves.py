@@ -179,7 +179,9 @@ def _phase(rollout: Rollout, members: Members, now: Now) -> Move | None:
     asked = [m for m in members.values() if m.wave <= rollout.wave and m.state != "skipped"]
     own = [m for m in asked if m.wave == rollout.wave]
     if not own:
-        return _advance(rollout, now, "none of its devices can take the release", "rules")
+        some = any(m.wave == rollout.wave for m in members.values())
+        why = "none of its devices can take the release" if some else "there are too few devices for it to have any"
+        return _advance(rollout, now, why, "rules")
     away = sum(m.state == "waiting" and not askable(rollout, m, now.devices) for m in own)
     if rollout.phase in ("offer", "activate"):
         coming = sum((m.state == "waiting" and askable(rollout, m, now.devices)) or m.state == "offered" for m in asked)

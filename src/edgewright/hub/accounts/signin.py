@@ -19,7 +19,7 @@ from edgewright.hub.state import State
 
 SESSION = timedelta(hours=12)
 ONE_TIME = timedelta(days=3)
-_WRONG = "the name or the password is wrong"
+_WRONG = "the name or the password is wrong, or it is another tenant's"
 
 
 def find_tenant(state: State, name: str) -> str:

@@ -112,7 +112,7 @@ def _update(known: Known, now: datetime) -> tuple[Level, str]:
         return "warn" if waits > _STUCK else "ok", f"its update is at {state!r} for {spoken(waits)}"
     if result in ("rolled_back", "abandoned"):
         return "warn", f"its last update was {result.replace('_', ' ')}{why}"
-    return "ok", "it runs what it was told to" if status.get("current") else "it serves no bundle yet"
+    return "ok", "it runs what it was told to" if status.get("current") else "it serves no bundle"
 
 
 def _disk(known: Known) -> tuple[Level, str]:

@@ -158,10 +158,10 @@ class _Desk:
             self.events[name] = before + len(wanted)
             self.rows.setdefault(Happening, []).extend(
                 {
-                    "id": new_id("hap", now_ms), "device": name, "at": now, "told_s": one.at_s, "kind": one.kind,
+                    "id": id, "device": name, "at": now, "told_s": one.at_s, "kind": one.kind,
                     "bundle": one.bundle, "detail": plain(one.detail),
                 }
-                for one in wanted
+                for id, one in zip(sorted(new_id("hap", now_ms) for _ in wanted), wanted, strict=True)
             )  # fmt: skip
         return len(wanted)
 

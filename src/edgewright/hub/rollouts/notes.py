@@ -8,6 +8,7 @@ from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.rollouts.around import Around
+from edgewright.hub.rollouts.rules import OVER
 from edgewright.hub.rollouts.tables import Member, Rollout
 
 _MOST = 16
@@ -25,6 +26,10 @@ def notes(session: Scoped, around: Around, row: Rollout) -> list[str]:
             f"devices serve {named} now, and will serve {row.bundle_name!r} instead: whoever asks for the old name "
             "finds nothing there; seal the bundle under the same name if that is not meant"
         )
+    found += [
+        f"rollout {id} of {name} is under way for the same devices; it ends when this one begins"
+        for id, name in _under_way(session, row)
+    ]
     soak_s = float(row.policy["soak_s"])
     if soak_s < _SHORT_S:
         found.append(
@@ -32,6 +37,17 @@ def notes(session: Scoped, around: Around, row: Rollout) -> list[str]:
             "bundle; soak for minutes to have the model's answers judged"
         )
     return found
+
+
+def _under_way(session: Scoped, row: Rollout) -> list[tuple[str, str]]:
+    """Rollouts that this one will supersede."""
+    if row.started is not None:
+        return []
+    query = select(Rollout.id, Rollout.name).where(
+        Rollout.id != row.id, Rollout.group == row.group, Rollout.bundle_name == row.bundle_name,
+        Rollout.superseded_by.is_(None), Rollout.state.not_in((*OVER, "completed")), Rollout.made <= row.made,
+    )  # fmt: skip
+    return [(found[0], found[1]) for found in session.execute(query.order_by(Rollout.id).limit(_MOST))]
 
 
 def _others(session: Scoped, around: Around, row: Rollout) -> list[str]:

@@ -43,7 +43,12 @@ def order(session: Scoped, caller: Caller, row: Rollout, kind: OrderKind, mode: 
     name = caller.actor.name
     by = f"user {name}" if name in ("gate", "rules") else name
     row.order = {"kind": kind, "by": by, "mode": mode}
+    ended = row.state in ("completed", "halted")
     _settler(session, caller).settle(row)
+    if ended and mode != "hold" and row.state == "rolled_back":
+        query = select(func.count()).where(Member.rollout == row.id, Member.state == "reverted")
+        if not session.scalar(query):
+            raise Conflict("no device has what it released any more, so there is nothing to take back")
 
 
 def approve(session: Scoped, caller: Caller, row: Rollout) -> None:

@@ -222,7 +222,8 @@ class _World:
     def left(self, member: rules.Member) -> rules.Member:
         """A member of a rollout that is aborted after its end: a device that has moved on is not touched."""
         one = self.ones[member.device]
-        mine = one.holds or (one.rollout == self._row.id and not self.busy(one))
+        serves = one.rollout == self._row.id or (one.current and one.current == one.bundle)  # or came back to it
+        mine = one.holds or (serves and not self.busy(one))
         return member if mine or member.state == "reverted" else replace(member, state="skipped", lease_until=None)
 
     def devices(self, now: datetime) -> dict[str, rules.Device]:
