@@ -47,6 +47,8 @@ def ago(**by):
         (replace(WELL, certificate=(ago(days=31), ago(days=1))), "certificate", "bad", "ended 1 day ago"),
         (WELL, "update", "ok", "runs what it was told"),
         (but(current="", good=""), "update", "ok", "no bundle"),
+        (but(config="[models] has no key 'max_batsch'"), "configuration", "warn", "max_batsch"),
+        (but(), "configuration", "ok", "none"),
         (but(current=""), "update", "bad", "serves no bundle, and had one"),
         (but(state="fetching"), "update", "ok", "'fetching'"),
         (replace(but(state="fetching"), changed=ago(days=2)), "update", "warn", "for 2 days"),
@@ -79,7 +81,7 @@ def test_components(known, component, level, word):
 def test_a_device_of_which_all_is_well_is_ok():
     assert health(WELL, NOW).level == "ok"
     assert [c.name for c in health(WELL, NOW).components] == [
-        "connection", "certificate", "update", "serving", "disk", "clock", "reports"
+        "connection", "certificate", "update", "serving", "disk", "clock", "reports", "configuration"
     ]  # fmt: skip
 
 

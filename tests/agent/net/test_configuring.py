@@ -69,8 +69,12 @@ def test_over_the_devices_own(configurer, runtime):
      {"models": 3}, {"models": {"m": {"fail_safe": {"y": None}}}}, {"server": {"certificate": "/x"}}],
 )  # fmt: skip
 def test_what_the_hub_has_no_say_in(configurer, runtime, config):
-    assert configurer.apply(config) and not runtime.seen and now(runtime) is None
+    assert (why := configurer.apply(config)) and not runtime.seen and now(runtime) is None
     assert configurer.apply(config) == "", "it is told once"
+    assert configurer.refused == why[:500], "and the hub hears of it for as long as it lasts"
+    again = Configurer(runtime.path.parent, runtime.check, runtime.restart)
+    assert again.refused == why[:500]
+    assert again.apply({}) == "" and again.refused == ""
 
 
 def test_what_the_runtime_refuses_is_never_put_in_place(configurer, runtime):

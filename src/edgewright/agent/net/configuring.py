@@ -39,12 +39,14 @@ class Configurer:
         told: Callable[[str], None] = lambda sentence: None, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._state, self._check, self._restart, self._say, self._clock = state, check, restart, told, clock
+        self.refused = self._told()[1]
+        """Why the latest configuration of the hub's is not in place, "" when it is."""
 
     def apply(self, config: Mapping[str, Any]) -> str:
         """Put the hub's ``config`` in place, once; "" when there is nothing new or it is in place, else why it is
         refused: the old one stays then, and the same one is not looked at again. Raises StorageError."""
         wanted = digest_bytes(canonical_json(config))
-        told = self._told()
+        told, _ = self._told()
         if told == wanted or (not told and not config):
             return ""
         path, own = self._state / RUNTIME, self._state / OWN
@@ -65,7 +67,8 @@ class Configurer:
             if before is not None and not before.startswith(_MARK):
                 write_file(own, before)
             why = self._put(before, made if config or own.is_file() else "")
-        write_file(self._state / APPLIED, canonical_json({"digest": wanted, "refused": why[:500]}), 0o600)
+        self.refused = why[:500]
+        write_file(self._state / APPLIED, canonical_json({"digest": wanted, "refused": self.refused}), 0o600)
         return why
 
     def _put(self, before: bytes | None, made: str) -> str:
@@ -104,12 +107,13 @@ class Configurer:
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InputError(f"the device's own {RUNTIME} is no TOML: {error}") from error
 
-    def _told(self) -> str:
+    def _told(self) -> tuple[str, str]:
+        """The digest of the configuration that was looked at last, and why it was refused."""
         try:
-            told = parse_json(read_file(self._state / APPLIED, 4096), 4096)
-            return str(told["digest"])
+            told = parse_json(read_file(self._state / APPLIED, 8192), 8192)
+            return str(told["digest"]), str(told["refused"])
         except (InputError, ValueError, KeyError, TypeError):
-            return ""
+            return "", ""
 
 
 def merged(own: Mapping[str, Any], config: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import logging.handlers
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +143,11 @@ class Service(Closing):
     def status(self) -> Status:
         """As the hub is told it."""
         assert self.agent is not None  # noqa: S101 - narrowing
-        return status(
+        told = status(
             self.agent.machine.now, self.wishes.desired.release, self.agent.slots.current, clock_s=self.line.clock_s,
             utc_offset_s=utc_offset_s(), free_bytes=free_bytes(self._state),
         )  # fmt: skip
+        return replace(told, config=self.configurer.refused)
 
     def facts(self) -> Facts:
         """As the hub is told them."""

@@ -20,7 +20,8 @@ class Status:
     it was abandoned or rolled back. ``rollout`` and ``attempt`` are those of the Release that it is about ("" and 0:
     none). ``result``: how the last update ended (committed, abandoned, rolled_back; "" while one is on its way);
     ``failure``: the class of what went wrong: bundle, network, storage, busy. ``clock_s``: the device's clock, s since
-    1970, whatever it is; ``utc_offset_s``: what its time zone adds."""
+    1970, whatever it is; ``utc_offset_s``: what its time zone adds. ``config``: why it refuses the configuration that
+    it is told ("": it has it, or was told none)."""
 
     state: str = "idle"
     target: str = ""
@@ -35,6 +36,7 @@ class Status:
     utc_offset_s: float = 0.0
     free_bytes: int = 0
     quarantined: tuple[str, ...] = ()
+    config: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value of the fields."""
@@ -56,6 +58,7 @@ class Status:
             utc_offset_s=r.amount("utc_offset_s", 0.0, -86400.0, 86400.0),
             free_bytes=r.count("free_bytes", 0),
             quarantined=r.strings("quarantined", 32, 64),
+            config=r.string("config", 500, ""),
         )
 
 

@@ -114,6 +114,8 @@ def _of_device(
     if parts["certificate"].level != "ok":
         ends = known.certificate[1] if known.certificate else now
         yield "device.certificate", f"device {known.name} does not renew its certificate, which ends at {moment(ends)}"
+    if parts["configuration"].level != "ok":
+        yield "device.configuration", f"device {known.name}: {parts['configuration'].told}"
     if known.lost:
         yield "device.reports_lost", f"device {known.name} lost reports: {parts['reports'].told}"
 
@@ -125,6 +127,7 @@ _WAITS = {
 _MANY = {
     "device.silent": "are silent", "device.ill": "are ill", "device.certificate": "do not renew their certificates",
     "device.cloned": "are there twice", "device.reports_lost": "lost reports",
+    "device.configuration": "refuse their configuration",
 }  # fmt: skip
 
 

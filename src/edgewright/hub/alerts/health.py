@@ -42,7 +42,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Component:
-    """``name``: connection, certificate, update, serving, disk, clock or reports; ``told``: a clause."""
+    """``name``: connection, certificate, update, serving, disk, clock, reports or configuration; ``told``: a clause."""
 
     name: str
     level: Level
@@ -71,6 +71,7 @@ def health(known: Known, now: datetime, silent: timedelta = SILENT) -> Health:
         Component("disk", *_disk(known)),
         Component("clock", *_clock(known)),
         Component("reports", *_reports(known)),
+        Component("configuration", *_configuration(known)),
     )
     return Health(max((c.level for c in found), key=LEVELS.index), found)
 
@@ -133,6 +134,11 @@ def _clock(known: Known) -> tuple[Level, str]:
         return "ok", "it is right"
     way = "ahead" if known.offset_s > 0 else "behind"
     return "bad" if off > _CLOCK_BAD_S else "warn", f"it is {spoken(timedelta(seconds=min(off, 1e9)))} {way}"
+
+
+def _configuration(known: Known) -> tuple[Level, str]:
+    why = str(known.status.get("config") or "")
+    return ("warn", f"it refuses what it is told: {why[:200]}") if why else ("ok", "none is refused")
 
 
 def _reports(known: Known) -> tuple[Level, str]:

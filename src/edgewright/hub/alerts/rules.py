@@ -32,6 +32,7 @@ KINDS: Mapping[str, Kind] = {
     "device.silent": Kind("a device did not ask for longer than the limit", "warning", 15, "minutes", 43200),
     "device.ill": Kind("a device's update, serving, disk or clock is bad", "warning"),
     "device.certificate": Kind("a device asks, and does not renew its certificate", "warning"),
+    "device.configuration": Kind("a device refuses the configuration that it is told", "warning"),
     "device.cloned": Kind("a second device has shown the identity of this one", "critical"),
     "device.reports_lost": Kind("a device had to drop reports", "info"),
     "rollout.halted": Kind("a rollout was halted by its gate", "critical"),
