@@ -257,7 +257,7 @@ def test_options_that_make_no_sense(bench, refused, arguments, says):
     ("arguments", "says"),
     [
         (["--max-latency-ms", "fast"], "argument --max-latency-ms"),
-        (["--budget", "0"], "write it as 90s, 5m or 1h"),
+        (["--budget", "0"], "give more, as 90s, 5m or 1h"),
         (["--budget", "-5s"], "argument --budget"),
         (["--budget", "1 fortnight"], "write it as"),
         (["--prefer", "beauty=1"], "no weight is named 'beauty'"),
