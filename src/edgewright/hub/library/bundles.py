@@ -49,8 +49,8 @@ def find(session: Scoped, digest: str) -> Bundle:
 def known(session: Scoped, digests: Collection[str]) -> set[str]:
     """Those of the digests that are bundles of the tenant, released or not."""
     found, wanted = set[str](), sorted(digests)
-    for start in range(0, len(wanted), 500):  # a statement takes some ten thousand names at most
-        found |= set(session.scalars(select(Bundle.digest).where(Bundle.digest.in_(wanted[start : start + 500]))))
+    for start in range(0, len(wanted), _AT_ONCE):  # a statement takes some ten thousand names at most
+        found |= set(session.scalars(select(Bundle.digest).where(Bundle.digest.in_(wanted[start : start + _AT_ONCE]))))
     return found
 
 
