@@ -37,7 +37,7 @@ def test_the_demo(tmp_path, request):
         start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as demo:  # fmt: skip
         said, told = demo.communicate()
-    assert demo.returncode == 0, told
+    assert demo.returncode == 0, said + told
     assert not processes_of(demo.pid, place)
     compiled, _, fleet = said.partition("\n\n")
     *_, report, latency, size, accuracy = compiled.splitlines()

@@ -76,6 +76,11 @@ class Served:
         if answer[0] is not None and not (wrong and isinstance(answer[0], wrong)):
             raise answer[0]
 
+    def looked(self):
+        """The loader has looked at trials since: it does so after each order."""
+        for _ in range(2):
+            self.do("unload", "nothing", wrong=NotFound)
+
     def reasons(self):
         return {(entry.name, entry.version): (entry.state, entry.reason) for entry in self.repository.index()}
 
@@ -229,7 +234,7 @@ def test_a_version_that_fails_its_callers_is_taken_back_and_nobody_is_failed(ser
     new.session.close()  # from now on every run of it fails
     for _ in range(10):
         assert served.factor() == 2, "the one before answers for it"
-    served.do("unload", "nothing", wrong=NotFound)  # the loader looks at trials between two orders
+    served.looked()
     assert served.factor() == 2 and served.repository.find("m") is not new
     assert "was taken back" in served.reasons()["m", "1"][1]
     served.do("load", "m")  # who asks for it gets it tried once more
@@ -250,7 +255,7 @@ def test_nobody_is_failed_in_the_very_moment_it_is_taken_back(serve, models, mon
     new.session.close()
     for _ in range(10):
         assert served.factor() == 2
-    served.do("unload", "nothing", wrong=NotFound)
+    served.looked()
     assert [float(found[0, 1]) for answer in seen for found in answer.values()] == [2]
 
 
@@ -272,7 +277,7 @@ def test_a_version_is_not_blamed_for_requests_that_no_version_could_answer(serve
     for _ in range(10):
         with pytest.raises(Fault):
             served.desk.wait(new, {"i": np.array([33])})
-    served.do("unload", "nothing", wrong=NotFound)
+    served.looked()
     assert served.repository.find("m") is new and "taken back" not in str(served.reasons())
 
 

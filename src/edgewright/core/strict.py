@@ -71,3 +71,12 @@ def _whole(text: str, most: int = 2**63) -> int:
     if not -(2**63) <= value < most:
         raise ValueError(f"the number {text[:20]} is out of range")
     return value
+
+
+def texts(value: Any) -> str:
+    """All texts in a JSON value, keys too."""
+    if isinstance(value, dict):
+        return "".join(texts(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return "".join(map(texts, value))
+    return value if isinstance(value, str) else ""

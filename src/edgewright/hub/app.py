@@ -13,6 +13,7 @@ from edgewright.hub.alerts import routes_health, routes_webhooks
 from edgewright.hub.fleet import routes_devices, routes_enrolments, routes_groups, routes_telemetry
 from edgewright.hub.library import routes_bundles, routes_updates
 from edgewright.hub.library.uploads import MOST_BYTES
+from edgewright.hub.models import routes_datasets, routes_models, routes_uploads, routes_versions
 from edgewright.hub.rollouts import routes as rollouts
 from edgewright.hub.state import State
 from edgewright.hub.web.idempotency import Replayed
@@ -25,9 +26,11 @@ ROUTERS = (
     routes_updates.router, routes_devices.router, routes_groups.router, routes_enrolments.router,
     routes_telemetry.router, rollouts.router,
     routes_alerts.router, routes_webhooks.router, routes_health.router,
+    routes_models.router, routes_versions.router, routes_datasets.router, routes_uploads.router,
 )  # fmt: skip
 BODIES: dict[str, int] = {
     routes_bundles.PREFIX: MOST_BYTES, f"{routes_bundles.PREFIX}/": BODY_BYTES, routes_updates.PREFIX: 12 * 2**20,
+    f"{routes_uploads.PREFIX}/": 0,
 }  # fmt: skip
 """Path prefixes whose bodies may be longer than a mebibyte, with their limits in bytes (0: the route counts itself)."""
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.core.notify import notify
-from edgewright.hub import library
+from edgewright.hub import library, models
 from edgewright.hub.accounts.heads import export_heads
 from edgewright.hub.accounts.tables import Attempt, Login
 from edgewright.hub.alerts.rounds import rounds
@@ -248,7 +248,7 @@ def keep(state: State, heads: bool = True) -> bool:
     folder = state.folder / "audit"
     sometimes: dict[str, Callable[[], object]] = {
         "signing the audit logs": lambda: export_heads(state.database, folder, state.key, now),
-        "sweeping the store": lambda: sweep_objects(state, now, (library.named,)),
+        "sweeping the store": lambda: sweep_objects(state, now, (library.named, models.named)),
         "making deltas": lambda: library.resume(state),
     }
     always: dict[str, Callable[[], object]] = {
@@ -257,6 +257,7 @@ def keep(state: State, heads: bool = True) -> bool:
         "folding telemetry": lambda: folding.fold(state, now),
         "removing what is over": lambda: _forget(state, now),
         "renewing update metadata": lambda: library.renew(state, now),
+        "checking uploads": lambda: models.resume(state, now),
     }
     jobs = always | (sometimes if heads else {})
     went = [_done(what, job) for what, job in jobs.items()]  # all of them, also after one that failed

@@ -7,9 +7,10 @@ from edgewright.hub.alerts import tables as alerts
 from edgewright.hub.database import Base
 from edgewright.hub.fleet import tables as fleet
 from edgewright.hub.library import tables as library
+from edgewright.hub.models import tables as models
 from edgewright.hub.objects import tables as objects
 from edgewright.hub.rollouts import tables as rollouts
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency, objects, library, fleet, rollouts, alerts)
+SLICES = (accounts, idempotency, objects, library, models, fleet, rollouts, alerts)

@@ -17,6 +17,8 @@ PERMISSIONS: Mapping[str, str] = {
     "audit.read": "read and export the audit log",
     "bundles.read": "see and fetch bundles",
     "bundles.write": "upload and remove bundles",
+    "models.read": "see and fetch models and data sets",
+    "models.write": "upload, change and remove models and data sets",
     "devices.read": "see devices and groups",
     "devices.write": "enrol, configure, group and revoke devices",
     "rollouts.read": "see rollouts and their decisions",
@@ -32,6 +34,7 @@ _SEES = frozenset(one for one in PERMISSIONS if one.endswith(".read")) - {"users
 ROLES: Mapping[str, frozenset[str]] = {
     "viewer": _SEES,
     "auditor": _SEES | {"users.read", "audit.read"},
+    "engineer": _SEES | {"models.write", "bundles.write"},
     "operator": _SEES | {"devices.write", "rollouts.control", "alerts.write"},
     "releaser": _SEES | {"bundles.write", "rollouts.write", "rollouts.control"},
     "owner": frozenset(PERMISSIONS),

@@ -18,6 +18,7 @@ from edgewright.core.child import run_child
 from edgewright.core.digests import canonical_json, digest_bytes
 from edgewright.core.errors import EdgewrightError, EngineError, InputError, StorageError, TrustError
 from edgewright.core.fields import Fields
+from edgewright.core.strict import texts
 from edgewright.trust import PublicKey
 from edgewright.trust import verify as verify_signature
 from edgewright.trust.signatures import LIMIT_BYTES
@@ -132,7 +133,7 @@ def _checked(value: Any, digest: str, length: int) -> Facts:
     target = fields.text("target")
     engines = tuple(word(engine, "engine") for engine in fields.texts("engines"))
     evidence = fields.named("evidence")
-    if len(canonical_json(evidence)) > _EVIDENCE_BYTES or "\0" in _strings(evidence):
+    if len(canonical_json(evidence)) > _EVIDENCE_BYTES or "\0" in texts(evidence):
         evidence = {}  # it is shown, and nothing depends on it
     files = {key: _place(entry, length) for key, entry in fields.named("files").items()}
     fields.end()
@@ -156,12 +157,3 @@ def _hardware(target: str) -> tuple[str, ...]:
         return () if target in ("", "host") else (word(target, "target"),)
     except (ValueError, InputError):
         return ()
-
-
-def _strings(value: Any) -> str:
-    """All texts in a JSON value, keys too."""
-    if isinstance(value, dict):
-        return "".join(_strings(part) for pair in value.items() for part in pair)
-    if isinstance(value, list):
-        return "".join(map(_strings, value))
-    return value if isinstance(value, str) else ""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 2**20
 """What is read and written at once."""
 _DIGEST = re.compile("[0-9a-f]{64}")
-_KINDS = ("bundles", "deltas")
+_KINDS = ("bundles", "deltas", "models", "parts")
 _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}  # obstore's own: ten, three minutes
 _PART_BYTES, _PARTS = 5 * 2**20, 2  # S3 takes no smaller part but the last
 
@@ -93,6 +93,14 @@ class Objects:
         end = start + length
         for at in range(start, end, PIECE_BYTES):
             yield self.read(tenant, name, at, min(PIECE_BYTES, end - at))
+
+    def whole(self, tenant: str, name: str, most: int) -> bytes:
+        """All of it. Raises Absent, StorageError (also for more than ``most`` bytes)."""
+        with _told():
+            found = obstore.get(self.store, _key(tenant, name))
+            if found.meta["size"] > most:
+                raise StorageError("an object of the store is longer than it was; restore it from its backup")
+            return bytes(found.bytes())
 
     def list(self, tenant: str) -> Iterator[Stored]:
         """The tenant's objects; whatever else lies there is passed over. Raises StorageError."""

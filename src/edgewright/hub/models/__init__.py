@@ -1,0 +1,39 @@
+"""Models: what people bring to be compiled. Models with their versions, data sets, and the uploads that carry both.
+
+What other slices use::
+
+    models.find_version(session, id), models.find_dataset(session, id)      # Absent
+    models.place_model(state, tenant, id, folder)                           # the ONNX file in ``folder``; Conflict
+    models.place_dataset(state, tenant, id, folder)                         # its path, and how ``dataset`` reads it
+    models.advance(session, id, "optimized")                                # a step of its life, forwards only
+    models.resume(state, now)                                               # from time to time
+    models.named                                                            # which objects must stay
+
+``tables``; ``rules`` (stages, names of files); ``uploads`` (bytes that come, a part at a time); ``checking`` (what
+becomes of them, in the background), ``reading`` and ``unpacking`` (in a child that is shut off), ``placing``;
+``comparing``; ``routes_models``, ``routes_versions``, ``routes_datasets``, ``routes_uploads``. Names are resolved on
+first use: the child processes that read models need no database.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgewright.hub.models.checking import resume
+    from edgewright.hub.models.keeping import advance, find_dataset, find_version, named
+    from edgewright.hub.models.placing import place_dataset, place_model
+
+_PLACES = {
+    "resume": "checking", "advance": "keeping", "find_dataset": "keeping", "find_version": "keeping",
+    "named": "keeping", "place_dataset": "placing", "place_model": "placing",
+}  # fmt: skip
+
+__all__ = ["advance", "find_dataset", "find_version", "named", "place_dataset", "place_model", "resume"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(name)
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -1,0 +1,66 @@
+"""Keeping: finding what is there, its stages, and which objects it needs."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select
+
+from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Conflict
+from edgewright.hub.models.rules import stage_after
+from edgewright.hub.models.tables import Dataset, Part, Upload, Version
+
+
+def find_version(session: Scoped, version: str) -> Version:
+    """Raises Absent."""
+    return session.find(Version, version)
+
+
+def find_dataset(session: Scoped, dataset: str) -> Dataset:
+    """Raises Absent."""
+    return session.find(Dataset, dataset)
+
+
+def check_ready(row: Version | Dataset) -> None:
+    """Raises Conflict for what is still being checked, or was refused."""
+    what = "version" if isinstance(row, Version) else "data set"
+    if row.state == "checking":
+        raise Conflict(f"the {what} is still being checked; wait a moment")
+    if row.state != "ready":
+        raise Conflict(f"the {what} was refused: {row.reason}")
+    if isinstance(row, Version) and row.stage == "retired":
+        raise Conflict("the version is retired; take another one, or bring it back first")
+
+
+def advance(session: Scoped, version: str, stage: str) -> None:
+    """It has come so far, if it is still there and no further already."""
+    row = session.get(Version, (session.tenant, version))
+    if row is not None:
+        row.stage = stage_after(row.stage, stage)
+
+
+def drop_upload(session: Scoped, upload: str) -> None:
+    """Forget an upload and its parts; the sweep of the store removes their bytes."""
+    session.execute(delete(Part).where(Part.upload == upload))
+    session.execute(delete(Upload).where(Upload.id == upload))
+
+
+def named(session: Scoped, name: str | None = None) -> set[str]:
+    """The objects that rows name, or ``name`` alone if one does (``objects.Named``)."""
+    kind, _, digest = (name or "").partition("/")
+    found = set[str]()
+    if name is None or kind == "parts":
+        query = select(Part.object)
+        found |= set(session.scalars(query if name is None else query.where(Part.object == name).limit(1)))
+    if name is None or kind == "models":
+        found |= _files(session, digest)
+    return found if name is None else found & {name}
+
+
+def _files(session: Scoped, digest: str) -> set[str]:
+    """Of versions and data sets; ``digest``: of interest alone ("": all)."""
+    own: set[str] = set()
+    for row in session.execute(select(Version.file, Version.graph, Version.files)).yield_per(500):
+        own |= {row.file, row.graph, *(entry[0] for entry in row.files.values())}
+    query = select(Dataset.file)
+    own |= set(session.scalars(query if not digest else query.where(Dataset.file == digest)))
+    return {f"models/{one}" for one in own if one}

@@ -1,0 +1,102 @@
+"""Routes of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlalchemy import delete, func, select, tuple_
+
+from edgewright.hub.accounts.access import Caller, may
+from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Conflict
+from edgewright.hub.models.tables import Model, Version
+from edgewright.hub.models.told import ModelChange, ModelTold, NewModel, VersionTold
+from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.paging import Page, PageQuery, paged
+
+router = APIRouter(prefix="/api/edge/models", tags=["models"], route_class=StrictRoute)
+Reads = Annotated[Caller, may("models.read")]
+Writes = Annotated[Caller, may("models.write")]
+
+
+@router.get("")
+def model_list(
+    caller: Reads, page: PageQuery, search: Annotated[str | None, Query(max_length=120)] = None
+) -> Page[ModelTold]:
+    """The tenant's models, newest first, each with its newest version; `search`: those with that in their name."""
+    query = select(Model)
+    if search:
+        query = query.where(Model.name.icontains(search.replace("\0", ""), autoescape=True))
+    with caller.read() as session:
+        found = paged(session, query, Model.id, page, lambda row: row, newest_first=True)
+        return Page(items=told(session, found.items), next=found.next)
+
+
+@router.post("", status_code=201)
+def make(body: NewModel, caller: Writes) -> ModelTold:
+    """A model, which has no version yet: upload one."""
+    row = Model(name=body.name, description=body.description, by=caller.user, made=caller.now)
+    with caller.write() as session:
+        _check_name(session, body.name, "")
+        session.add(row)
+        session.flush()
+        caller.tell(session, "model.made", row.id, {"name": row.name})
+        return caller.reply(session, ModelTold.of(row, 0, None), 201)
+
+
+@router.get("/{model}")
+def show(model: Id, caller: Reads) -> ModelTold:
+    """One model."""
+    with caller.read() as session:
+        return told(session, [session.find(Model, model)])[0]
+
+
+@router.patch("/{model}")
+def change(model: Id, body: ModelChange, caller: Writes) -> ModelTold:
+    """Another name or description."""
+    with caller.write() as session:
+        row = session.lock(Model, model)
+        if body.name is not None:
+            _check_name(session, body.name, row.id)
+            row.name = body.name
+        if body.description is not None:
+            row.description = body.description
+        caller.tell(session, "model.changed", row.id, {"name": row.name})
+        return caller.reply(session, told(session, [row])[0])
+
+
+@router.delete("/{model}", status_code=204)
+def remove(model: Id, caller: Writes) -> None:
+    """Remove a model with all its versions. Bundles that were made of it stay."""
+    with caller.write() as session:
+        row = session.lock(Model, model)
+        session.execute(delete(Version).where(Version.model == row.id))
+        session.delete(row)
+        caller.tell(session, "model.removed", model, {"name": row.name})
+
+
+@router.get("/{model}/versions")
+def versions(model: Id, caller: Reads, page: PageQuery) -> Page[VersionTold]:
+    """Its versions, newest first."""
+    with caller.read() as session:
+        session.find(Model, model)
+        query = select(Version).where(Version.model == model)
+        return paged(session, query, Version.number, page, VersionTold.of, newest_first=True)
+
+
+def told(session: Scoped, rows: Sequence[Model]) -> list[ModelTold]:
+    """Models with how many versions they have and the newest of them, in two statements."""
+    count = select(Version.model, func.count(), func.max(Version.number)).group_by(Version.model)
+    counted = {m: (n, last) for m, n, last in session.execute(count.where(Version.model.in_([r.id for r in rows])))}
+    pairs = [(model, last) for model, (_, last) in counted.items()]
+    newest = select(Version).where(tuple_(Version.model, Version.number).in_(pairs))
+    latest = {one.model: one for one in (session.scalars(newest) if pairs else ())}
+    return [ModelTold.of(row, counted.get(row.id, (0, 0))[0], latest.get(row.id)) for row in rows]
+
+
+def _check_name(session: Scoped, name: str, own: str) -> None:
+    taken = session.scalars(select(Model.id).where(Model.name == name)).one_or_none()
+    if taken is not None and taken != own:
+        raise Conflict(f"a model named {name!r} is there already; upload a version of it, or choose another name")
