@@ -196,3 +196,20 @@ def fleet(hub, tmp_path):
         yield made
         for one in made.devices:
             one.close()
+
+
+PROCESSES = _load("processes")
+
+
+@pytest.fixture
+def start(tmp_path):
+    made = []
+
+    def _start(*words):
+        made.append(PROCESSES.Process(tmp_path / "hub", *words))
+        return made[-1]
+
+    yield _start
+    for one in made:
+        if one.process.poll() is None:
+            one.end(PROCESSES.signal.SIGKILL)

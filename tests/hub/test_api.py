@@ -8,6 +8,7 @@ from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
 from edgewright.hub.library.tables import Bundle
+from edgewright.hub.models.tables import Dataset, Model, Upload, Version
 from edgewright.hub.rollouts.tables import Rollout
 
 OPEN = {
@@ -102,6 +103,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         "group": "southern-line",
         "webhook": hub.south.post("/api/edge/webhooks", {"url": "https://hooks.example.com/"})["id"],
         "alert": alert_of(hub, "south"),
+        **models_of(hub, "south"),
         **FIXED,
     }
     nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64} | FIXED
@@ -114,12 +116,36 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         assert set(names) <= set(ids) | set(FIXED), f"{path}: add an id of another tenant to this test"
         answers = []
         for values in (ids, nothing):
-            told = hub.north.ask(verb.upper(), path.format(**values), json=body_of(document, operation))
+            headers = headers_of(operation)
+            told = hub.north.ask(
+                verb.upper(), path.format(**values), json=body_of(document, operation), headers=headers
+            )
             answers.append((told.status_code, told.json()["detail"].replace(values[id_of(names)], "ID")))
         assert answers[0] == answers[1] and answers[0][0] == 404, (verb, path, answers)
         seen.add(path)
     assert seen == {p for p in document["paths"] if "{" in p}
     assert everything(hub.south) == before
+
+
+def headers_of(operation):
+    """The examples of headers without which it says nothing."""
+    parameters = operation.get("parameters", ())
+    return {p["name"]: str(p["schema"]["examples"][0]) for p in parameters if p["in"] == "header" and p["required"]}
+
+
+def models_of(hub, name):
+    """A model, a version, a data set and an upload of the tenant, without their bytes."""
+    now, by = hub.state.clock(), getattr(hub, name).id
+    common = {"filename": "southern.npz", "length": 1, "by": by, "made": now, "until": now}
+    with hub.state.database.write(hub.tenants[name]) as session:
+        model = Model(name="southern", by=by, made=now)
+        upload = Upload(kind="dataset", **common)
+        session.add_all([model, upload])
+        session.flush()
+        version = Version(model=model.id, number=1, upload=upload.id, **common)
+        data = Dataset(name="southern", upload=upload.id, **common)
+        session.add_all([version, data])
+    return {"model": model.id, "version": version.id, "dataset": data.id, "upload": upload.id}
 
 
 def alert_of(hub, name):
@@ -142,9 +168,11 @@ def test_lists_hold_nothing_of_another_tenant(hub, document):
     add_device(hub, "south", "southern")
     hub.south.post("/api/edge/webhooks", {"url": "https://southern.example.com/"})
     alert_of(hub, "south")
+    models_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
-    for verb, path, _ in operations(document):
-        if verb == "get" and "{" not in path and (verb, path) not in OPEN:
+    for verb, path, operation in operations(document):
+        asks = any(one.get("required") for one in operation.get("parameters", ()))
+        if verb == "get" and "{" not in path and (verb, path) not in OPEN and not asks:
             answer = hub.north.ask("GET", path)
             assert answer.status_code in (200, 404), path
             assert not any(mark in answer.text for mark in marks), path
@@ -191,7 +219,7 @@ def rollout_of(hub, tenant):
 
 
 def everything(someone):
-    lists = ("users", "tokens", "audit", "bundles", "devices", "enrolments", "groups")
+    lists = ("users", "tokens", "audit", "bundles", "devices", "enrolments", "groups", "models", "datasets", "uploads")
     return [someone.get(f"/api/edge/{name}")["items"] for name in lists]
 
 

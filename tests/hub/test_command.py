@@ -11,49 +11,6 @@ import pytest
 from edgewright.hub.serving import Address
 
 
-class Process:
-    def __init__(self, folder, *words):
-        self.words = [
-            sys.executable,
-            "-m",
-            "edgewright",
-            "hub",
-            "--data",
-            str(folder),
-            "--listen",
-            "127.0.0.1:0",
-            "--device-listen",
-            "127.0.0.1:0",
-            *words,
-        ]
-        self.process = subprocess.Popen(self.words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.lines = []
-        while not self.lines or not self.lines[-1].startswith("listening at "):
-            line = self.process.stdout.readline()
-            assert line, self.process.stderr.read()
-            self.lines.append(line)
-        self.url = self.lines[-1].split()[-1]
-
-    def end(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        told = self.process.communicate(timeout=60)[1]
-        return self.process.returncode, told
-
-
-@pytest.fixture
-def start(tmp_path):
-    made = []
-
-    def _start(*words):
-        made.append(Process(tmp_path / "hub", *words))
-        return made[-1]
-
-    yield _start
-    for one in made:
-        if one.process.poll() is None:
-            one.end(signal.SIGKILL)
-
-
 def test_it_starts_is_killed_and_goes_on(start, tmp_path):
     first = start()
     password = first.lines[0].split()[-1]

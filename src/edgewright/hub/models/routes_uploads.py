@@ -133,18 +133,19 @@ def offset(upload: Id, response: Response, caller: Reads) -> Response:
 async def more(
     upload: Id,
     request: Request,
-    upload_offset: Annotated[int, Header(ge=0, le=2**50, description="the first byte's place in the file")],
+    upload_offset: Annotated[int, Header(ge=0, le=2**50, description="the first byte's place in the file", examples=[0])],
     caller: Annotated[Caller, may("models.write", streamed=True)],
 ) -> Response:
     """The next bytes. With the last one it becomes a version or a data set (`result`), which is then checked."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != _OFFSET:
-        raise Problem("unsupported-type", f"bytes of an upload come as {_OFFSET}")
 
     def find() -> Upload:
         with caller.read() as session:
             return session.find(Upload, upload)
 
-    row = await receive(request, caller, await run_in_threadpool(find), upload_offset)
+    found = await run_in_threadpool(find)
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _OFFSET:
+        raise Problem("unsupported-type", f"bytes of an upload come as {_OFFSET}")
+    row = await receive(request, caller, found, upload_offset)
     if row.result:
         checker(caller.state).start()
     response = Response(status_code=204)
