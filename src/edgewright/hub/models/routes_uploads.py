@@ -133,7 +133,9 @@ def offset(upload: Id, response: Response, caller: Reads) -> Response:
 async def more(
     upload: Id,
     request: Request,
-    upload_offset: Annotated[int, Header(ge=0, le=2**50, description="the first byte's place in the file", examples=[0])],
+    upload_offset: Annotated[
+        int, Header(ge=0, le=2**50, description="the first byte's place in the file", examples=[0])
+    ],
     caller: Annotated[Caller, may("models.write", streamed=True)],
 ) -> Response:
     """The next bytes. With the last one it becomes a version or a data set (`result`), which is then checked."""
