@@ -213,3 +213,17 @@ def start(tmp_path):
     for one in made:
         if one.process.poll() is None:
             one.end(PROCESSES.signal.SIGKILL)
+
+
+MODELLING = _load("modelling")
+
+
+@pytest.fixture
+def uploads(hub):
+    return MODELLING.Uploads(hub)
+
+
+@pytest.fixture
+def make():
+    """``make.onnx(...)`` and ``make.npz(...)``."""
+    return MODELLING

@@ -10,6 +10,7 @@ from edgewright.hub.ids import new_id
 from edgewright.hub.library.tables import Bundle
 from edgewright.hub.models.tables import Dataset, Model, Upload, Version
 from edgewright.hub.rollouts.tables import Rollout
+from edgewright.targets import target
 
 OPEN = {
     ("post", "/api/edge/login"), ("get", "/api/edge/login/provider"), ("get", "/api/edge/login/provider/callback"),
@@ -104,6 +105,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         "webhook": hub.south.post("/api/edge/webhooks", {"url": "https://hooks.example.com/"})["id"],
         "alert": alert_of(hub, "south"),
         **models_of(hub, "south"),
+        "profile": profile_of(hub, "south"),
         **FIXED,
     }
     nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64} | FIXED
@@ -148,6 +150,11 @@ def models_of(hub, name):
     return {"model": model.id, "version": version.id, "dataset": data.id, "upload": upload.id}
 
 
+def profile_of(hub, name):
+    document = {**target("raspberry-pi-5").to_json(), "name": "southern", "title": "southern"}
+    return getattr(hub, name).post("/api/edge/device-profiles", {"target": document})["id"]
+
+
 def alert_of(hub, name):
     """An alert of the tenant."""
     from edgewright.hub.alerts.tables import Alert
@@ -169,6 +176,7 @@ def test_lists_hold_nothing_of_another_tenant(hub, document):
     hub.south.post("/api/edge/webhooks", {"url": "https://southern.example.com/"})
     alert_of(hub, "south")
     models_of(hub, "south")
+    profile_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, operation in operations(document):
         asks = any(one.get("required") for one in operation.get("parameters", ()))
@@ -219,7 +227,10 @@ def rollout_of(hub, tenant):
 
 
 def everything(someone):
-    lists = ("users", "tokens", "audit", "bundles", "devices", "enrolments", "groups", "models", "datasets", "uploads")
+    lists = (
+        "users", "tokens", "audit", "bundles", "devices", "enrolments", "groups", "models", "datasets", "uploads",
+        "device-profiles",
+    )  # fmt: skip
     return [someone.get(f"/api/edge/{name}")["items"] for name in lists]
 
 

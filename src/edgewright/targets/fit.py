@@ -13,20 +13,17 @@ def fits(workload: Workload, size_bytes: int, target: Target) -> list[str]:
     of the activations is the workload's, by liveness; what an engine needs besides is not known before it runs.
     """
     reasons: list[str] = []
-    activations = workload.peak_activation_bytes
-    if target.microcontroller:
-        if activations > target.ram_model.value:
-            reasons.append(
-                f"activations need {activations:,} bytes of RAM at once; {target.name} has {int(target.ram_model):,} "
-                "for a model: use smaller inputs, fewer channels or 8-bit activations"
-            )
-    else:
-        needed = max(workload.weight_bytes, size_bytes) + activations
-        if needed > target.ram_model.value:
-            reasons.append(
-                f"weights and activations need {needed:,} bytes of memory; {target.name} has "
-                f"{int(target.ram_model):,} for a model: quantize or prune it"
-            )
+    needed, room = needed_bytes(workload, size_bytes, target), target.ram_model
+    if needed > room.value and target.microcontroller:
+        reasons.append(
+            f"activations need {needed:,} bytes of RAM at once; {target.name} has {int(room):,} for a model: use "
+            "smaller inputs, fewer channels or 8-bit activations"
+        )
+    elif needed > room.value:
+        reasons.append(
+            f"weights and activations need {needed:,} bytes of memory; {target.name} has {int(room):,} for a model: "
+            "quantize or prune it"
+        )
     if size_bytes > target.storage.value:
         reasons.append(
             f"the file has {size_bytes:,} bytes; {target.name} has {int(target.storage):,} of storage for a model"
@@ -40,3 +37,9 @@ def fits(workload: Workload, size_bytes: int, target: Target) -> list[str]:
             f"{max(widths)}-bit numbers: quantize it to int8 first"
         )
     return reasons
+
+
+def needed_bytes(workload: Workload, size_bytes: int, target: Target) -> int:
+    """RAM that the model takes on ``target``, to be held against ``ram_model``: see ``fits``."""
+    activations = workload.peak_activation_bytes
+    return activations if target.microcontroller else max(workload.weight_bytes, size_bytes) + activations

@@ -105,6 +105,11 @@ def parse(data: bytes, place: str) -> Target:
         document = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, an integer of thousands of digits
         raise InputError(f"{place}: not a TOML document: {str(error)[:200]}") from error
+    return read_document(document, place)
+
+
+def read_document(document: Any, place: str) -> Target:
+    """The target of a document that was parsed already, such as ``to_document`` gives. Raises InputError."""
     read = _Reader(place)
     needed = {"schema", "name", "title", "class", "architecture", *_LISTS, "figures", "compute"}
     read.table(document, "", {key: key in needed for key in sorted(_TOP)})

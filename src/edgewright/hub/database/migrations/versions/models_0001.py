@@ -25,7 +25,7 @@ def upgrade() -> None:
     """Make them."""
     table(
         "models", ("id",), text("id"), text("name"), text("description"), count("numbers"), text("by"), moment("made"),
-        sa.UniqueConstraint("tenant", "name", name="uq_models_tenant"),
+        sa.UniqueConstraint("tenant", "name", name="uq_models_tenant_name"),
     )  # fmt: skip
     table(
         "versions", ("id",), text("id"), text("model"), count("number"), text("stage"), text("note"), text("format"),

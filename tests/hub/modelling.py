@@ -4,7 +4,6 @@ import base64
 import io
 
 import numpy as np
-import pytest
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
@@ -12,7 +11,7 @@ from edgewright.hub import models
 from edgewright.hub.models.checking import checker
 
 
-def onnx_of(seed=0, width=4, classes=3):
+def onnx(seed=0, width=4, classes=3):
     weights = np.random.default_rng(seed).standard_normal((width, classes)).astype(np.float32)
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "w"], ["z"], "mix"), helper.make_node("Softmax", ["z"], ["p"], "share")],
@@ -24,7 +23,7 @@ def onnx_of(seed=0, width=4, classes=3):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def npz_of(rows=40, width=4, **more):
+def npz(rows=40, width=4, **more):
     draw = np.random.default_rng(1)
     made = io.BytesIO()
     arrays = {"x": draw.standard_normal((rows, width)).astype(np.float32), "labels": draw.integers(0, 3, rows)}
@@ -71,25 +70,10 @@ class Uploads:
         return (who or self.hub.north).post("/api/edge/models", {"name": name})["id"]
 
     def version(self, proto=None, name="digits", filename="digits.onnx", **metadata):
-        data = (proto or onnx_of()).SerializeToString()
+        data = (proto or onnx()).SerializeToString()
         return self.upload(data, filename=filename, model=self.model(name), **metadata)
 
     def refusal(self, data, **metadata):
         found = self.upload(data, **metadata)
         assert found["state"] == "refused" and found["file"] == "", found
         return found["reason"]
-
-
-@pytest.fixture
-def uploads(hub):
-    return Uploads(hub)
-
-
-@pytest.fixture
-def make():
-    """``make.onnx(...)`` and ``make.npz(...)``."""
-
-    class Make:
-        onnx, npz = staticmethod(onnx_of), staticmethod(npz_of)
-
-    return Make
