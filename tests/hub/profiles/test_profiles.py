@@ -142,7 +142,7 @@ class TestFits:
         assert hub.north.get(path) == first
         asked = []
         monkeypatch.setattr(module, "run_child", lambda f, a, **how: asked.append(a) or run(f, a, **how))
-        made = hub.north.post(PATH, {"target": document(figures=figures(ram_model=1e3))})
+        made = hub.north.post(PATH, {"target": document(figures=figures(ram_model=10))})
         (told,) = hub.north.get(f"{path}?profile={made['id']}")["fits"]
         assert told["verdict"] == "does not fit" and [len(one["targets"]) for one in asked] == [1]
 

@@ -1,0 +1,109 @@
+"""List endpoints with 100,000 rows: requests a second of one hub process, on one core, asked from the other.
+
+    python benchmarks/studio/lists.py --json benchmarks/studio/results/lists.json
+
+Sixteen connections ask for pages in turn, each the next page of its list, as somebody who scrolls does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sqlite3
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from benchmarks.fleet.stage import HUB_CORE, OUR_CORE, on
+from edgewright.hub.ids import new_id
+from edgewright.testing.site import Site
+
+LISTS = ("models", "devices", "audit", "models/search")
+
+
+def fill(path: Path, rows: int) -> None:
+    """Rows of a tenant's, as the hub would have written them."""
+    with sqlite3.connect(path) as database:
+        (tenant,) = database.execute("SELECT id FROM tenants").fetchone()
+        now = int(time.time() * 1000)
+        database.executemany(
+            "INSERT INTO models (tenant, id, name, description, numbers, by, made) VALUES (?, ?, ?, '', 0, 'usr', ?)",
+            ((tenant, new_id("mod", now - i), f"model {i}", now - i) for i in range(rows)),
+        )
+        names = [one[1] for one in database.execute("PRAGMA table_info(devices)")]
+        known = {"tenant": tenant, "revision": 1, "made": now, "changed": now}
+        told = dict.fromkeys(("labels", "facts", "config", "collect", "status"), "{}")
+        facts = list(database.execute("PRAGMA table_info(devices)"))
+        plain = {name: (0 if kind in ("BIGINT", "INTEGER", "DOUBLE", "BOOLEAN") else "") for _, name, kind, null, *_ in facts if null}
+        columns = ", ".join(f'"{name}"' for name in names)
+        marks = ", ".join("?" * len(names))
+        database.executemany(
+            f"INSERT INTO devices ({columns}) VALUES ({marks})",  # noqa: S608 - names of the table's own
+            (
+                tuple({**dict.fromkeys(names), **plain, **told, **known, "name": f"device-{i:06d}"}[n] for n in names)
+                for i in range(rows)
+            ),
+        )
+
+
+async def ask(address: tuple[str, int], token: str, path: str, end: float) -> tuple[int, list[float]]:
+    """Requests one after the other until then; how many, and how long each took, s."""
+    reader, writer = await asyncio.open_connection(*address)
+    took, cursor = [], ""
+    while time.monotonic() < end:
+        began = time.perf_counter()
+        head = f"GET {path}{cursor} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {token}\r\n\r\n"
+        writer.write(head.encode())
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert b" 200 " in answer[:20], answer
+        length = int(answer.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        body = await reader.readexactly(length)
+        took.append(time.perf_counter() - began)
+        following = body.rpartition(b'"next":')[2]
+        mark = following.split(b'"')[1].decode() if following.startswith(b'"') else ""
+        cursor = f"&cursor={mark}" if mark else ""
+    writer.close()
+    return len(took), took
+
+
+async def rate(address: tuple[str, int], token: str, path: str, seconds: float) -> dict[str, float]:
+    end = time.monotonic() + seconds
+    found = await asyncio.gather(*(ask(address, token, path, end) for _ in range(16)))
+    took = sorted(one for _, each in found for one in each)
+    return {
+        "requests_per_s": round(sum(count for count, _ in found) / seconds, 1),
+        "median_ms": round(1e3 * took[len(took) // 2], 2), "p99_ms": round(1e3 * took[int(len(took) * 0.99)], 2),
+    }  # fmt: skip
+
+
+def main() -> int:
+    """Print and write the figures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--limit", type=int, default=50)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ew-lists-") as folder:
+        with on(HUB_CORE):
+            site = Site(Path(folder) / "site")
+        with site, on(OUR_CORE):
+            fill(Path(folder) / "site" / "hub" / "hub.db", arguments.rows)
+            url = urlsplit(site.profile.url)
+            address = (url.hostname or "", url.port or 0)
+            figures: dict[str, object] = {"rows": arguments.rows, "limit": arguments.limit}
+            for name in ("models", "devices", "audit", "device-profiles"):
+                path = f"/api/edge/{name}?limit={arguments.limit}"
+                figures[name] = asyncio.run(rate(address, site.profile.token, path, arguments.seconds))
+                print(name, figures[name], flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
