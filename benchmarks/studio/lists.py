@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.fleet.stage import HUB_CORE, OUR_CORE, on
+
 from edgewright.hub.ids import new_id
 from edgewright.testing.site import Site
 
@@ -38,11 +39,15 @@ def fill(path: Path, rows: int) -> None:
         known = {"tenant": tenant, "revision": 1, "made": now, "changed": now}
         told = dict.fromkeys(("labels", "facts", "config", "collect", "status"), "{}")
         facts = list(database.execute("PRAGMA table_info(devices)"))
-        plain = {name: (0 if kind in ("BIGINT", "INTEGER", "DOUBLE", "BOOLEAN") else "") for _, name, kind, null, *_ in facts if null}
+        plain = {
+            name: (0 if kind in ("BIGINT", "INTEGER", "DOUBLE", "BOOLEAN") else "")
+            for _, name, kind, null, *_ in facts
+            if null
+        }
         columns = ", ".join(f'"{name}"' for name in names)
         marks = ", ".join("?" * len(names))
         database.executemany(
-            f"INSERT INTO devices ({columns}) VALUES ({marks})",  # noqa: S608 - names of the table's own
+            f"INSERT INTO devices ({columns}) VALUES ({marks})",
             (
                 tuple({**dict.fromkeys(names), **plain, **told, **known, "name": f"device-{i:06d}"}[n] for n in names)
                 for i in range(rows)

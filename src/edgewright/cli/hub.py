@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgewright.hub.plans import set_plan
     from edgewright.hub.serving import Address, Devices
     from edgewright.hub.state import State
 
@@ -47,6 +48,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     option("--unit", action="store_true", help="print a systemd unit with these options, and end")
     option("--new-tenant", metavar="NAME", help="make a tenant, print its owner's one-time password, and end")
     option("--development", action="store_true", help="with --new-tenant: its release key may lie online")
+    option(
+        "--plan", metavar="TENANT=PLAN",
+        help="give a tenant limits and end: starter, team, unlimited, or models=50,storage_bytes=20GB",
+    )  # fmt: skip
     option("--new-password", metavar="TENANT/USER", help="print a new one-time password for a user, and end")
     option(
         "--mail", metavar="URL",
@@ -76,7 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(_unit(arguments.data, arguments.workers), end="")
         return 0
     given = inherited()
-    once = any(one is not None for one in (arguments.new_tenant, arguments.new_password, arguments.mail))
+    once = any(
+        one is not None for one in (arguments.new_tenant, arguments.new_password, arguments.mail, arguments.plan)
+    )
     if arguments.workers > 1 and given is None and not once:
         sockets = [bind(address) for address in addresses]
         return supervise(sockets, [sys.executable, "-m", "edgewright", *sys.argv[1:]], arguments.workers)
@@ -94,6 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.new_password is not None:
             tenant, _, user = arguments.new_password.partition("/")
             print(f"one-time password {people.reset_password(state, tenant, user)}")
+            return 0
+        if arguments.plan is not None:
+            tenant, _, text = arguments.plan.partition("=")
+            print(set_plan(state, tenant, text))
             return 0
         if arguments.mail is not None:
             account = mail.read_account(arguments.mail, os.environ.get("EDGEWRIGHT_MAIL_PASSWORD", ""))

@@ -14,6 +14,7 @@ from edgewright.hub.fleet import routes_devices, routes_enrolments, routes_group
 from edgewright.hub.library import routes_bundles, routes_updates
 from edgewright.hub.library.uploads import MOST_BYTES
 from edgewright.hub.models import routes_datasets, routes_models, routes_uploads, routes_versions
+from edgewright.hub.plans import routes as plans
 from edgewright.hub.profiles import routes_fits, routes_profiles
 from edgewright.hub.rollouts import routes as rollouts
 from edgewright.hub.state import State
@@ -28,7 +29,7 @@ ROUTERS = (
     routes_telemetry.router, rollouts.router,
     routes_alerts.router, routes_webhooks.router, routes_health.router,
     routes_models.router, routes_versions.router, routes_datasets.router, routes_uploads.router,
-    routes_profiles.router, routes_fits.router,
+    routes_profiles.router, routes_fits.router, plans.router,
 )  # fmt: skip
 BODIES: dict[str, int] = {
     routes_bundles.PREFIX: MOST_BYTES, f"{routes_bundles.PREFIX}/": BODY_BYTES, routes_updates.PREFIX: 12 * 2**20,

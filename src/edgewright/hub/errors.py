@@ -22,6 +22,10 @@ class Unknown(EdgewrightError):  # noqa: N818 - reads as what it says
     """No credential, or one that does not hold."""
 
 
+class Spent(EdgewrightError):  # noqa: N818 - reads as what it says
+    """The tenant has as much as its plan allows."""
+
+
 class TooMany(EdgewrightError):  # noqa: N818 - reads as what it says
     """Too many requests; ``retry_after_s`` (s) says when the next one is let in."""
 

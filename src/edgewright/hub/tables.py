@@ -9,9 +9,10 @@ from edgewright.hub.fleet import tables as fleet
 from edgewright.hub.library import tables as library
 from edgewright.hub.models import tables as models
 from edgewright.hub.objects import tables as objects
+from edgewright.hub.plans import tables as plans
 from edgewright.hub.profiles import tables as profiles
 from edgewright.hub.rollouts import tables as rollouts
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency, objects, library, models, fleet, profiles, rollouts, alerts)
+SLICES = (accounts, idempotency, plans, objects, library, models, fleet, profiles, rollouts, alerts)

@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, select
 
 from edgewright.core.errors import InputError, TrustError
 from edgewright.core.messages import Enrol, Enrolled, Facts
+from edgewright.hub import plans
 from edgewright.hub.accounts.audit import Actor, tell
 from edgewright.hub.database import EVERY, Database, Scoped
 from edgewright.hub.errors import Conflict
@@ -165,6 +166,7 @@ def _device(session: Scoped, row: Enrolment, name: str, facts: Facts, now: datet
     device = session.get(Device, (session.tenant, name), with_for_update=True)
     told: Mapping[str, Any] = plain(facts.to_json())
     if device is None:
+        plans.check(session, now, "devices")
         device = Device(
             name=name, group=row.group, labels=dict(row.labels), config={}, collect={}, status={}, made=now,
             changed=now, revision=0, serial="", release=None, revoked=None, seen=None,

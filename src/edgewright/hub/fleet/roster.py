@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet.desired import named, revise
@@ -110,6 +110,11 @@ def look_up(session: Scoped, keys: Iterable[Key]) -> dict[Key, Fresh]:
             key = Key(tenant, name)
             found[key] = Fresh(key, revision, gone is not None, serial, certificates.get(key, {}))
     return found
+
+
+def count_devices(session: Scoped, _: datetime) -> int:
+    """For ``plans``."""
+    return session.scalar(select(func.count()).select_from(Device).where(Device.revoked.is_(None))) or 0
 
 
 def used(session: Scoped, items: Iterable[tuple[str, str]]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from edgewright.hub.database import Scoped
@@ -154,6 +154,11 @@ def remove(session: Scoped, row: Bundle) -> None:
     session.execute(delete(Pending).where(Pending.bundle == row.digest))
     session.delete(row)
     session.flush()
+
+
+def stored_bytes(session: Scoped, _: datetime) -> int:
+    """For ``plans``."""
+    return int(session.scalar(select(func.sum(Bundle.length))) or 0)
 
 
 def named(session: Scoped, name: str | None = None) -> set[str]:

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
+from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.library import bundles
 from edgewright.hub.library.bundles import Arrived
@@ -112,6 +113,7 @@ def _take_in(caller: Caller, arrived: Arrived, signer: str) -> tuple[BundleTold,
         if facts is None:
             row, new = bundles.same(session, arrived), False
         else:
+            plans.check(session, caller.now, "storage_bytes", arrived.length)
             row, new = bundles.enter(session, arrived, facts, key, caller.now)
         if new:
             told = {"name": row.name, "version": row.version, "file": row.file, "signer": row.signer}

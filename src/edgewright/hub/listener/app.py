@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
-from edgewright.hub.errors import Absent, Conflict, TooMany
+from edgewright.hub.errors import Absent, Conflict, Spent, TooMany
 from edgewright.hub.fleet import presence, statuses, telemetry, uploads
 from edgewright.hub.fleet.roster import Fresh, used
 from edgewright.hub.listener.answers import Answer, Call, Gone, Refusal, later
@@ -116,6 +116,8 @@ def _refusal(error: Exception) -> Refusal:
             return error
         case TooMany():
             return Refusal("too-many-requests", str(error), error.retry_after_s)
+        case Spent():
+            return Refusal("limit-reached", str(error))
         case Absent():
             return Refusal("not-found", str(error))
         case Conflict():

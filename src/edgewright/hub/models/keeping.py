@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
 
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
 from edgewright.hub.models.rules import stage_after
-from edgewright.hub.models.tables import Dataset, Part, Upload, Version
+from edgewright.hub.models.tables import Dataset, Model, Part, Upload, Version
 
 
 def find_version(session: Scoped, version: str) -> Version:
@@ -36,6 +38,18 @@ def advance(session: Scoped, version: str, stage: str) -> None:
     row = session.get(Version, (session.tenant, version))
     if row is not None:
         row.stage = stage_after(row.stage, stage)
+
+
+def count_models(session: Scoped, _: datetime) -> int:
+    """For ``plans``."""
+    return session.scalar(select(func.count()).select_from(Model)) or 0
+
+
+def stored_bytes(session: Scoped, _: datetime) -> int:
+    """For ``plans``: what versions and data sets keep, and what uploads have announced."""
+    coming = select(func.sum(Upload.length)).where(Upload.result == "")
+    kept = (select(func.sum(Version.length)), select(func.sum(Dataset.length)))
+    return sum(int(session.scalar(query) or 0) for query in (coming, *kept))
 
 
 def drop_upload(session: Scoped, upload: str) -> None:

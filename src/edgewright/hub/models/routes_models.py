@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlalchemy import delete, func, select, tuple_
 
+from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
@@ -40,6 +41,7 @@ def make(body: NewModel, caller: Writes) -> ModelTold:
     row = Model(name=body.name, description=body.description, by=caller.user, made=caller.now)
     with caller.write() as session:
         _check_name(session, body.name, "")
+        plans.check(session, caller.now, "models")
         session.add(row)
         session.flush()
         caller.tell(session, "model.made", row.id, {"name": row.name})

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from edgewright.core.errors import InputError, StorageError
 from edgewright.core.strict import parse_json
 from edgewright.datasets import Preprocessing
+from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.models.checking import checker
 from edgewright.hub.models.keeping import drop_upload, find_version
@@ -85,6 +86,7 @@ def begin(response: Response, upload_length: Length, upload_metadata: Metadata, 
             wish = {"note": wanted.note, "parent": wanted.parent or ""}
         if wanted.parent is not None:
             find_version(session, wanted.parent)
+        plans.check(session, caller.now, "storage_bytes", wanted.length)
         row = Upload(
             kind=kind, of=wanted.model or "", wish=wish, filename=name, length=wanted.length, by=caller.user,
             sha256=wanted.sha256 or "", made=caller.now, until=caller.now + KEPT,

@@ -16,12 +16,13 @@ from starlette.exceptions import HTTPException
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import EdgewrightError, InputError, StorageError, TrustError
-from edgewright.hub.errors import Absent, Conflict, Forbidden, TooMany, Unknown
+from edgewright.hub.errors import Absent, Conflict, Forbidden, Spent, TooMany, Unknown
 
 MEDIA = "application/problem+json"
 KINDS: Mapping[str, tuple[int, str]] = {
     "bad-request": (400, "The request cannot be read"),
     "unknown-caller": (401, "A credential is needed"),
+    "limit-reached": (402, "The plan allows no more"),
     "forbidden": (403, "Not allowed"),
     "password-change-needed": (403, "The one-time password has to be replaced first"),
     "not-found": (404, "There is no such thing"),
@@ -37,7 +38,8 @@ KINDS: Mapping[str, tuple[int, str]] = {
 _BY_STATUS = {status: kind for kind, (status, _) in reversed(list(KINDS.items()))}
 _FAMILIES: tuple[tuple[type[EdgewrightError], str], ...] = (
     (Absent, "not-found"), (Conflict, "conflict"), (Forbidden, "forbidden"), (Unknown, "unknown-caller"),
-    (TooMany, "too-many-requests"), (InputError, "unfit"), (TrustError, "unfit"), (StorageError, "unavailable"),
+    (Spent, "limit-reached"), (TooMany, "too-many-requests"), (InputError, "unfit"),
+    (TrustError, "unfit"), (StorageError, "unavailable"),
 )  # fmt: skip
 _LOG = logging.getLogger("edgewright.hub")
 
