@@ -5,11 +5,13 @@ from __future__ import annotations
 from edgewright.hub.accounts import tables as accounts
 from edgewright.hub.alerts import tables as alerts
 from edgewright.hub.database import Base
+from edgewright.hub.events import tables as events
 from edgewright.hub.fleet import tables as fleet
+from edgewright.hub.jobs import tables as jobs
 from edgewright.hub.library import tables as library
 from edgewright.hub.objects import tables as objects
 from edgewright.hub.rollouts import tables as rollouts
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency, objects, library, fleet, rollouts, alerts)
+SLICES = (accounts, idempotency, objects, events, library, fleet, rollouts, alerts, jobs)

@@ -63,6 +63,18 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head, self._bare, self._since = True, 0, None
 
+    def handle_websocket_upgrade(self) -> None:
+        """From now on the connection is the websocket's; its end is still told."""
+        super().handle_websocket_upgrade()
+        protocol: Any = self.transport.get_protocol()
+        lost = protocol.connection_lost
+
+        def gone(error: Exception | None) -> None:
+            lost(error)
+            self.gone()
+
+        protocol.connection_lost = gone
+
     def overdue(self, now: float) -> bool:
         """Whether the client has kept us waiting for longer than a request may take (``now``: the loop's clock). While
         we do not read, or it waits for our "100 Continue", it is we who are late."""
