@@ -5,8 +5,10 @@ import re
 import pytest
 
 from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
+from edgewright.hub.events import emit
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
+from edgewright.hub.jobs.tables import Job
 from edgewright.hub.library.tables import Bundle
 from edgewright.hub.rollouts.tables import Rollout
 
@@ -102,6 +104,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         "group": "southern-line",
         "webhook": hub.south.post("/api/edge/webhooks", {"url": "https://hooks.example.com/"})["id"],
         "alert": alert_of(hub, "south"),
+        "job": job_of(hub, "south"),
         **FIXED,
     }
     nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64} | FIXED
@@ -142,6 +145,7 @@ def test_lists_hold_nothing_of_another_tenant(hub, document):
     add_device(hub, "south", "southern")
     hub.south.post("/api/edge/webhooks", {"url": "https://southern.example.com/"})
     alert_of(hub, "south")
+    job_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, _ in operations(document):
         if verb == "get" and "{" not in path and (verb, path) not in OPEN:
@@ -190,8 +194,23 @@ def rollout_of(hub, tenant):
     return row.id
 
 
+def job_of(hub, tenant):
+    """A job's row, and what was told of it; tests of jobs have real ones done."""
+    now = hub.state.clock()
+    with hub.state.database.write(hub.tenants[tenant]) as session:
+        row = Job(
+            id=new_id("job"), kind="optimization", state="queued", reason="southern", version="ver_" + "1" * 26,
+            dataset="dat_" + "1" * 26, target="host", wish={}, needs={}, content="ab" * 32, priority=0, progress={},
+            result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0, by=hub.south.id,
+            made=now, queued=now, began=None, ended=None,
+        )  # fmt: skip
+        session.add(row)
+        emit(session, "job.state", row.id, {"state": "southern"}, now)
+    return row.id
+
+
 def everything(someone):
-    lists = ("users", "tokens", "audit", "bundles", "devices", "enrolments", "groups")
+    lists = ("users", "tokens", "audit", "bundles", "devices", "enrolments", "groups", "optimization-jobs", "events")
     return [someone.get(f"/api/edge/{name}")["items"] for name in lists]
 
 

@@ -39,7 +39,7 @@ from edgewright.hub.listener import Listener, raise_limit
 from edgewright.hub.objects import sweep as sweep_objects
 from edgewright.hub.rollouts.reconcile import Reconciler
 from edgewright.hub.state import State
-from edgewright.hub.web.connections import Connection, sweep
+from edgewright.hub.web.connections import Connection, Socket, sweep
 from edgewright.hub.web.door import Door
 from edgewright.hub.web.idempotency import forget
 
@@ -138,7 +138,7 @@ def serve(
     settings = uvicorn.Config(
         make_app(state), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
         timeout_graceful_shutdown=10, callback_notify=_alive, timeout_notify=20, http=Connection,
-        ws="websockets-sansio", ws_max_size=4096, ws_per_message_deflate=False,
+        ws=Socket, ws_max_size=4096, ws_per_message_deflate=False,
         ssl_context_factory=None if certificates is None else lambda *_: certificates.context,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:

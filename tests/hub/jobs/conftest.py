@@ -116,3 +116,8 @@ def jobs(hub, url, tmp_path):
     yield made
     for worker in made.workers:
         worker.end()
+
+
+@pytest.fixture(name="until")
+def until_():
+    return until

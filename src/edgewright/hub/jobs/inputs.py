@@ -30,6 +30,9 @@ class Inputs(Protocol):
     def dataset(self, session: Scoped, id_: str) -> Known:
         """A dataset that is ready. Raises Absent, Conflict."""
 
+    def optimized(self, session: Scoped, id_: str) -> None:
+        """A bundle was made of this version."""
+
     def place_model(self, state: State, tenant: str, id_: str, folder: Path) -> Path:
         """Its file in ``folder``. Raises Absent, Conflict, StorageError."""
 
@@ -47,6 +50,9 @@ class Nothing:
     def dataset(self, session: Scoped, id_: str) -> Known:
         """Raises Absent."""
         raise _absent("dataset", id_)
+
+    def optimized(self, session: Scoped, id_: str) -> None:
+        """Nothing is known of it."""
 
     def place_model(self, state: State, tenant: str, id_: str, folder: Path) -> Path:
         """Raises Absent."""

@@ -52,9 +52,9 @@ def _order(state: State) -> list[str]:
         if not waiting:
             return []
         counted = select(Job.tenant, func.count()).where(Job.state.in_(HELD)).group_by(Job.tenant)
-        running: Mapping[str, int] = dict(session.execute(counted).tuples().all())
+        running: Mapping[str, int] = {row[0]: row[1] for row in session.execute(counted)}
         last = select(Job.tenant, func.max(Job.began)).where(Job.tenant.in_(waiting)).group_by(Job.tenant)
-        served: Mapping[str, datetime | None] = dict(session.execute(last).tuples().all())
+        served: Mapping[str, datetime | None] = {row[0]: row[1] for row in session.execute(last)}
     found = ((tenant, served.get(tenant)) for tenant in waiting)
     return turns(Turn(one, running.get(one, 0), 0.0 if at is None else at.timestamp()) for one, at in found)
 

@@ -17,6 +17,7 @@ from edgewright.core.strict import parse_json
 from edgewright.hub.accounts.audit import HUB, tell
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
+from edgewright.hub.jobs.inputs import inputs
 from edgewright.hub.jobs.keys import job_key
 from edgewright.hub.jobs.queue import held, move
 from edgewright.hub.jobs.tables import Job, Saved
@@ -65,6 +66,8 @@ def settle(state: State, tenant: str, job: str, claim: int, worker: str, left: M
             row.progress = row.progress | {"best": {name: best[name] for name in _SHOWN}}
         _forget_caches(session, row)
         found = row.result["best"] is not None
+        if found:
+            inputs(state).optimized(session, row.version)
         move(session, row, "done" if found else "infeasible", now, "" if found else _why(row.result))
         tell(session, HUB, "job.ended", job, now, {"state": row.state, "bundle": row.result["bundle"]})
     return True

@@ -180,7 +180,7 @@ def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str
     known = {version: given.version(session, version) for version in dict.fromkeys(version for version, _ in pairs)}
     for version, target in pairs:
         model = known[version]
-        asked = {**wish, "name": wish["name"] or model.name}
+        asked = {**wish, "name": wish["name"] or wishes.plain_name(model.name)}
         row = Job(
             id=new_id("job"), kind="optimization", state=QUEUED, reason="", version=version, dataset=dataset,
             target=target, wish=asked, needs=wishes.needs(asked), priority=body.priority,

@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.errors import EdgewrightError, StorageError
-from edgewright.core.files import exclusive, remove, storage
+from edgewright.core.files import exclusive, reason, remove, storage
 from edgewright.hub.jobs import results
 from edgewright.hub.jobs.caches import Cache
 from edgewright.hub.jobs.inputs import inputs
 from edgewright.hub.jobs.queue import hand_back, held, move, take
-from edgewright.hub.jobs.rules import Able
+from edgewright.hub.jobs.rules import MOST_DEATHS, Able
 from edgewright.hub.jobs.running import Child, Ended, Wanted
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.jobs.telling import Teller
@@ -97,6 +97,8 @@ class Steps:
             return {"how": "left"}
         except EdgewrightError as error:
             return {"how": "failed", "reason": f"{error}; then retry the job"}
+        except OSError as error:
+            return {"how": "failed", "reason": f"the worker's folder cannot be used: {reason(error)}; retry the job"}
         except Exception as error:  # noqa: BLE001 - a fault of ours: the log has all of it, the job its end
             _LOG.error("job %s failed", job, exc_info=error)
             return {"how": "failed", "reason": "the hub could not do this; its log tells more. Retry the job"}
@@ -161,8 +163,12 @@ class Steps:
         with self._state.database.write(tenant) as session:
             before = session.find(Job, job).worker
             row = take(session, job, claim, self._worker)
-            if row is not None and before != self._worker:
-                move(session, row, row.state, self._state.clock())
+            if row is None or before == self._worker:
+                return row
+            if row.deaths >= MOST_DEATHS:
+                hand_back(session, row, self._state.clock())
+                return None
+            move(session, row, row.state, self._state.clock())
             return row
 
     def _settle(self, tenant: str, job: str, claim: int, left: dict[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from edgewright.core.errors import InputError
 
+_ODD = re.compile("[^A-Za-z0-9._+-]+")
 _LIMITS = ("max_latency_ms", "max_size_mb", "max_memory_mb", "max_energy_mj", "max_accuracy_drop")
 _PLAIN = ("budget_s", "seed", "threads", "keep_structure", "metric")
 
@@ -41,6 +43,11 @@ def check(wish: Mapping[str, Any], target: str) -> None:
             word(wish["name"], "the bundle's name")
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def plain_name(name: str) -> str:
+    """A file's or a model's name as a bundle may be called."""
+    return _ODD.sub("-", name).strip("._+-")[:64] or "model"
 
 
 def needs(wish: Mapping[str, Any]) -> dict[str, Any]:

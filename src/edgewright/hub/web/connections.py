@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEAD_BYTES = 16 * 2**10
 """As much of a request may come without a byte of its body among it: its head, trailers, what stands around chunks. (A
@@ -89,6 +90,16 @@ class Connection(HttpToolsProtocol):
     def give_up(self) -> None:
         """End the connection without a word."""
         self.transport.abort()
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """A websocket."""
+
+    async def send(self, message: Any) -> None:
+        """What the app says. uvicorn takes one that refused for one that forgot to answer, and logs it as an error."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
 
 
 def sweep(connections: Iterable[asyncio.Protocol], now: float) -> None:
