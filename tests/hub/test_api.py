@@ -5,8 +5,10 @@ import re
 import pytest
 
 from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
+from edgewright.hub.events import emit
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
+from edgewright.hub.jobs.tables import Job
 from edgewright.hub.library.tables import Bundle
 from edgewright.hub.models.tables import Dataset, Model, Upload, Version
 from edgewright.hub.rollouts.tables import Rollout
@@ -106,6 +108,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         "alert": alert_of(hub, "south"),
         **models_of(hub, "south"),
         "profile": profile_of(hub, "south"),
+        "job": job_of(hub, "south"),
         **FIXED,
     }
     nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64} | FIXED
@@ -177,6 +180,7 @@ def test_lists_hold_nothing_of_another_tenant(hub, document):
     alert_of(hub, "south")
     models_of(hub, "south")
     profile_of(hub, "south")
+    job_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, operation in operations(document):
         asks = any(one.get("required") for one in operation.get("parameters", ()))
@@ -226,10 +230,25 @@ def rollout_of(hub, tenant):
     return row.id
 
 
+def job_of(hub, tenant):
+    """A job's row, and what was told of it; tests of jobs have real ones done."""
+    now = hub.state.clock()
+    with hub.state.database.write(hub.tenants[tenant]) as session:
+        row = Job(
+            id=new_id("job"), kind="optimization", state="queued", reason="southern", version="ver_" + "1" * 26,
+            dataset="dat_" + "1" * 26, target="host", wish={}, needs={}, content="ab" * 32, priority=0, progress={},
+            result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0, by=hub.south.id,
+            made=now, queued=now, began=None, ended=None,
+        )  # fmt: skip
+        session.add(row)
+        emit(session, "job.state", row.id, {"state": "southern"}, now)
+    return row.id
+
+
 def everything(someone):
     lists = (
         "users", "tokens", "audit", "bundles", "devices", "enrolments", "groups", "models", "datasets", "uploads",
-        "device-profiles",
+        "device-profiles", "optimization-jobs", "events",
     )  # fmt: skip
     return [someone.get(f"/api/edge/{name}")["items"] for name in lists]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     option = parser.add_argument
+    option(
+        "role", nargs="?", choices=("worker",),
+        help="worker: do jobs for a hub with this database, here or on another machine; listen to nobody",
+    )  # fmt: skip
     option(
         "--data", type=Path, required=True, metavar="FOLDER", help="the hub's own files: keys, objects, its database"
     )
@@ -38,6 +43,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="a host name or address by which devices reach it; may be given again (default: that of --device-listen)",
     )  # fmt: skip
     option("--workers", type=int, default=1, metavar="N", help="processes at the same ports (default %(default)s)")
+    option(
+        "--jobs", type=int, default=1, metavar="N",
+        help="jobs at a time, by a worker beside the hub; 0: none here (default %(default)s)",
+    )  # fmt: skip
     option("--database", default="", metavar="URL", help="postgresql://USER@HOST/NAME (default: SQLite in the folder)")
     option("--objects", default="", metavar="URL", help="s3://BUCKET/PREFIX for bundles (default: in the folder)")
     option(
@@ -77,16 +86,21 @@ def run(arguments: argparse.Namespace) -> int:
     addresses = [Address.parse(text) for text in (arguments.listen, arguments.device_listen)]
     if not 1 <= arguments.workers <= 64:
         raise InputError(f"--workers is 1 to 64, not {arguments.workers}")
+    if not (arguments.role is not None) <= arguments.jobs <= 64:
+        raise InputError(f"--jobs is {int(arguments.role is not None)} to 64, not {arguments.jobs}")
     if arguments.unit:
         print(_unit(arguments.data, arguments.workers), end="")
         return 0
+    if arguments.role == "worker":
+        return _work(arguments)
     given = inherited()
     once = any(
         one is not None for one in (arguments.new_tenant, arguments.new_password, arguments.mail, arguments.plan)
     )
     if arguments.workers > 1 and given is None and not once:
         sockets = [bind(address) for address in addresses]
-        return supervise(sockets, [sys.executable, "-m", "edgewright", *sys.argv[1:]], arguments.workers)
+        with _beside(arguments):
+            return supervise(sockets, [sys.executable, "-m", "edgewright", *sys.argv[1:]], arguments.workers)
     # A password in the arguments is seen by every user of the machine; in the environment it is not.
     url = arguments.database or os.environ.get("EDGEWRIGHT_DATABASE", "")
     with open_state(
@@ -123,9 +137,48 @@ def run(arguments: argparse.Namespace) -> int:
             if given is not None:
                 given.tell()
 
-        serve(state, people_at, _certificates(arguments, state, addresses[0], devices), ready, devices)
+        with _beside(arguments) if given is None else contextlib.nullcontext():
+            serve(state, people_at, _certificates(arguments, state, addresses[0], devices), ready, devices)
     print("stopped", file=sys.stderr)
     return 0
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    """A worker, until SIGINT or SIGTERM."""
+    import signal
+    import threading
+
+    from edgewright.core import sandbox
+    from edgewright.hub.jobs.keeper import PARENT
+    from edgewright.hub.jobs.worker import work
+    from edgewright.hub.objects import objects
+    from edgewright.hub.state import open_state
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    over, parent = threading.Event(), os.environ.pop(PARENT, "")
+    for number in numbers:
+        signal.signal(number, lambda *_: over.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*numbers, signal.SIGHUP, signal.SIGCHLD})
+    if parent:
+        sandbox.die_with_parent(int(parent))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both: the hub is the one to say when
+    url = arguments.database or os.environ.get("EDGEWRIGHT_DATABASE", "")
+    with open_state(arguments.data, url, objects=arguments.objects) as state:
+        objects(state)  # refused now, not at the first job
+        work(state, arguments.jobs, over, lambda id_: print(f"worker {id_} takes jobs", flush=True))
+    if not parent:
+        print("stopped", file=sys.stderr)
+    return 0
+
+
+def _beside(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[object]:
+    """The worker beside this hub, if it is to have one."""
+    from edgewright.hub.jobs.keeper import Keeper
+
+    if not arguments.jobs:
+        return contextlib.nullcontext()
+    words = ["--data", str(arguments.data), "--jobs", str(arguments.jobs)]
+    return Keeper([*words, "--objects", arguments.objects] if arguments.objects else words, arguments.database)
 
 
 def _certificates(arguments: argparse.Namespace, state: State, address: Address, devices: Devices) -> Any:

@@ -40,7 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 when the baseline could be measured."""
-    from edgewright.cli._interrupts import results_only
+    from edgewright.cli._results import results_only
     from edgewright.cli._subjects import read_subjects
     from edgewright.measurement import Effort, measure_all
     from edgewright.measurement.conditions import environment

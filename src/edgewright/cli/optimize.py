@@ -49,7 +49,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 with a feasible candidate, 3 without."""
-    from edgewright.cli._interrupts import Interrupts, results_only
+    from edgewright.cli._results import results_only
+    from edgewright.flows.interrupts import Interrupts
     from edgewright.flows.run import Request, compile_into
 
     request = Request(

@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 with the same bytes, 1 with others (nothing is written then)."""
-    from edgewright.cli._interrupts import results_only
+    from edgewright.cli._results import results_only
     from edgewright.flows.reproduce import reproduce
 
     with results_only():

@@ -126,6 +126,7 @@ class _Run:
                     f"the original alone took the time there is to answer its {len(self.splits.search):,} samples; "
                     f"give a budget longer than {self.settings.budget_s:g} s, or less data"
                 ) from None
+            self._tell("measuring the original", self.bench.baseline)
             try:
                 self._search()
             except _BudgetSpentError:
@@ -166,6 +167,7 @@ class _Run:
             self.tried[found.id] = found
             if self._first is None and promising(found) and found.recipe and not slower(found, self.bench.baseline):
                 self._first = time.monotonic() - self._begin
+            self._tell(f"{spec.stage} · {spec.runner.engine}", found)
             try:
                 spec = paths.send(found)
             except StopIteration:
@@ -200,6 +202,8 @@ class _Run:
             self._tell("finalists side by side")
             base, *more = self.bench.together(chosen, self._finals_s(time_left))
             measured += more
+            for one in (base, *more):
+                self._tell("finalists side by side", one)
             everyone = {**self.tried, **{c.id: c for c in seen}, **{c.id: c for c in measured}}
             told = [rescaled(c, base, self.bench) for c in everyone.values()]
             judged = refuse_false_wins(told, base.metrics["latency_ms"])
@@ -238,10 +242,10 @@ class _Run:
     def _late(self) -> bool:
         return time.monotonic() - self._begin > self.settings.budget_s
 
-    def _tell(self, stage: str) -> None:
+    def _tell(self, stage: str, found: Candidate | None = None) -> None:
         now = time.monotonic() - self._begin
         base = self.bench.baseline
         good = [c for c in self.tried.values() if promising(c) and c.recipe and not slower(c, base)]
         best = min(good, key=self.score, default=None)
         left = max(self.settings.budget_s - now, 0.0)
-        self._progress(Progress(stage, len(self.tried), now, left, best, base, self._first))
+        self._progress(Progress(stage, len(self.tried), now, left, best, base, self._first, found))

@@ -19,6 +19,7 @@ from edgewright.flows.readiness import ready
 from edgewright.flows.record import Origin, document, encode, write_candidates, write_report
 from edgewright.flows.settings import Progress
 from edgewright.flows.ship import seal_best
+from edgewright.trust.keys import SigningKey
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,13 @@ def compile_into(
     out: Path,
     progress: Callable[[Progress], None] = lambda _: None,
     finishing: AbstractContextManager[Any] | None = None,
+    key: SigningKey | None = None,
 ) -> dict[str, Any]:
     """Run and write the report (page and JSON), ``readiness.json``, ``candidates/`` and, if feasible, ``bundle/``.
 
     The result appears as a whole, its report last: a folder without ``report.json`` holds no finished run, and the same
     request goes on from what it holds. A run that fails leaves what was there before. ``finishing`` is entered while
-    the result is written. Returns the report.
+    the result is written. ``key`` seals the bundle (None: the user's own). Returns the report.
     """
     if request.name:
         try:
@@ -57,10 +59,10 @@ def compile_into(
         result = optimize(request.model, source, request.target, work=out / STORE, progress=progress, **request.options)
         with finishing or nullcontext():
             progress(_last(result))
-            return write(result, request, new)
+            return write(result, request, new, key)
 
 
-def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
+def write(result: Result, request: Request, out: Path, key: SigningKey | None = None) -> dict[str, Any]:
     """The files of a finished search; the report."""
     origin = Origin(request.model, request.data, request.target, request.arguments, request.reading)
     report = document(result, origin)
@@ -70,7 +72,7 @@ def write(result: Result, request: Request, out: Path) -> dict[str, Any]:
         inside = {**report, "model": {**report["model"], "source": None}, "data": {**report["data"], "source": None}}
         inside |= {"reproduce": "", "environment": {k: v for k, v in report["environment"].items() if k != "hostname"}}
         evidence = {"report.json": inside, "readiness.json": report["readiness"]}
-        seal_best(result, out / "bundle", evidence, request.name or Path(request.model).stem)
+        seal_best(result, out / "bundle", evidence, request.name or Path(request.model).stem, key)
     write_file(out / "readiness.json", encode(report["readiness"]))
     write_report(report, out)
     return report

@@ -15,7 +15,8 @@ from edgewright.flows.limits import Limits, is_number
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands, for whoever shows it. Times in s; ``best`` is the best feasible candidate so far."""
+    """Where a run stands, for whoever shows it. Times in s; ``best`` is the best feasible candidate so far, ``found``
+    the one that was measured just now (None where only the stage changed)."""
 
     stage: str
     tried: int
@@ -24,6 +25,7 @@ class Progress:
     best: Candidate | None
     baseline: Candidate | None
     first_feasible_s: float | None
+    found: Candidate | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from edgewright import __version__
 from edgewright.hub.accounts import routes_account, routes_audit, routes_oidc, routes_users
 from edgewright.hub.alerts import routes as routes_alerts
 from edgewright.hub.alerts import routes_health, routes_webhooks
+from edgewright.hub.events import routes as routes_events
 from edgewright.hub.fleet import routes_devices, routes_enrolments, routes_groups, routes_telemetry
+from edgewright.hub.jobs import routes as routes_jobs
 from edgewright.hub.library import routes_bundles, routes_updates
 from edgewright.hub.library.uploads import MOST_BYTES
 from edgewright.hub.models import routes_datasets, routes_models, routes_uploads, routes_versions
@@ -27,7 +29,7 @@ ROUTERS = (
     routes_account.router, routes_users.router, routes_oidc.router, routes_audit.router, routes_bundles.router,
     routes_updates.router, routes_devices.router, routes_groups.router, routes_enrolments.router,
     routes_telemetry.router, rollouts.router,
-    routes_alerts.router, routes_webhooks.router, routes_health.router,
+    routes_alerts.router, routes_webhooks.router, routes_health.router, routes_events.router, routes_jobs.router,
     routes_models.router, routes_versions.router, routes_datasets.router, routes_uploads.router,
     routes_profiles.router, routes_fits.router, plans.router,
 )  # fmt: skip

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.core.notify import notify
-from edgewright.hub import library, models
+from edgewright.hub import events, library, models
 from edgewright.hub.accounts.heads import export_heads
 from edgewright.hub.accounts.tables import Attempt, Login
 from edgewright.hub.alerts.rounds import rounds
@@ -34,11 +34,12 @@ from edgewright.hub.fleet import folding
 from edgewright.hub.fleet.ca import renew_ca
 from edgewright.hub.fleet.desired import leap
 from edgewright.hub.fleet.place import place
+from edgewright.hub.jobs.results import named as named_by_jobs
 from edgewright.hub.listener import Listener, raise_limit
 from edgewright.hub.objects import sweep as sweep_objects
 from edgewright.hub.rollouts.reconcile import Reconciler
 from edgewright.hub.state import State
-from edgewright.hub.web.connections import Connection, sweep
+from edgewright.hub.web.connections import Connection, Socket, sweep
 from edgewright.hub.web.door import Door
 from edgewright.hub.web.idempotency import forget
 
@@ -136,7 +137,8 @@ def serve(
     url = _url("http" if certificates is None else "https", host, listening)
     settings = uvicorn.Config(
         make_app(state), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-        timeout_graceful_shutdown=10, callback_notify=_alive, timeout_notify=20, http=Connection, ws="none",
+        timeout_graceful_shutdown=10, callback_notify=_alive, timeout_notify=20, http=Connection,
+        ws=Socket, ws_max_size=4096, ws_per_message_deflate=False,
         ssl_context_factory=None if certificates is None else lambda *_: certificates.context,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
@@ -144,15 +146,15 @@ def serve(
         stack.enter_context(_quiet_signals())
         stack.enter_context(Keeping(state, certificates))
         stack.enter_context(Reconciler(state))
-        stop: Callable[[], None] = lambda: None  # noqa: E731
+        stops: list[Callable[[], None]] = [lambda: events.close(state)]
         if devices is not None:
             if warning := raise_limit():
                 _LOG.warning(warning)
             place(state).url = devices.url
             with state.database.write(EVERY) as session:
                 leap(session, state.clock())
-            stop = stack.enter_context(Listener(state, devices.listening, devices.names)).stop
-        _Server(settings, lambda: ready(url), stop).run(sockets=[listening])
+            stops.append(stack.enter_context(Listener(state, devices.listening, devices.names)).stop)
+        _Server(settings, lambda: ready(url), lambda: [stop() for stop in stops]).run(sockets=[listening])
 
 
 def _url(scheme: str, host: str, listening: socket.socket) -> str:
@@ -166,7 +168,7 @@ async def _alive() -> None:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, settings: uvicorn.Config, ready: Callable[[], None], stop: Callable[[], None]) -> None:
+    def __init__(self, settings: uvicorn.Config, ready: Callable[[], None], stop: Callable[[], object]) -> None:
         super().__init__(settings)
         self._ready, self._stop = ready, stop
 
@@ -248,7 +250,7 @@ def keep(state: State, heads: bool = True) -> bool:
     folder = state.folder / "audit"
     sometimes: dict[str, Callable[[], object]] = {
         "signing the audit logs": lambda: export_heads(state.database, folder, state.key, now),
-        "sweeping the store": lambda: sweep_objects(state, now, (library.named, models.named)),
+        "sweeping the store": lambda: sweep_objects(state, now, (library.named, models.named, named_by_jobs)),
         "making deltas": lambda: library.resume(state),
     }
     always: dict[str, Callable[[], object]] = {
@@ -280,5 +282,6 @@ def _done(what: str, job: Callable[[], object]) -> bool:
 def _forget(state: State, now: datetime) -> None:
     with state.database.write(EVERY) as session:
         forget(session, now)
+        events.forget(session, now)
         session.execute(delete(Login).where(Login.until < now))
         session.execute(delete(Attempt).where(Attempt.until < now))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from edgewright.hub.accounts import tables as accounts
 from edgewright.hub.alerts import tables as alerts
 from edgewright.hub.database import Base
+from edgewright.hub.events import tables as events
 from edgewright.hub.fleet import tables as fleet
+from edgewright.hub.jobs import tables as jobs
 from edgewright.hub.library import tables as library
 from edgewright.hub.models import tables as models
 from edgewright.hub.objects import tables as objects
@@ -15,4 +17,4 @@ from edgewright.hub.rollouts import tables as rollouts
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency, plans, objects, library, models, fleet, profiles, rollouts, alerts)
+SLICES = (accounts, idempotency, plans, objects, events, library, models, fleet, profiles, rollouts, alerts, jobs)

@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Request, Security
+from fastapi import Request, Security, WebSocket
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 
 from edgewright.core.errors import InputError
 from edgewright.hub.accounts.audit import Actor, tell
@@ -59,6 +60,8 @@ class Caller:
     until: datetime
     must_change: bool = False
     once: Once | None = None
+    shown: str = field(default="", repr=False)
+    """The credential itself, which is told to nobody."""
 
     @property
     def now(self) -> datetime:
@@ -82,6 +85,10 @@ class Caller:
         with self.state.flights.flight(self.once.id), self.state.database.write(self.tenant) as session:
             self.once.check(session, self.now)
             yield session
+
+    def again(self) -> Caller:
+        """The same credential, looked at anew: for what goes on for long. Raises Unknown."""
+        return authenticate(self.state, self.shown, self.actor)
 
     def of_body(self, digest: str) -> Caller:
         """The caller whose request had a streamed body with this digest: the idempotency key is for that one."""
@@ -119,15 +126,34 @@ def may(permission: str = "", *, with_one_time_password: bool = False, streamed:
         state = state_of(request)
         once = await _once(request, streamed)
         found = await run_in_threadpool(authenticate, state, shown or "", actor_of(request), once)
-        state.rates.take(found.credential)
-        if found.must_change and not with_one_time_password:
-            raise Problem("password-change-needed", "choose a password: PUT /api/edge/account/password")
-        for scope in scopes.scopes:
-            if scope not in found.may:
-                raise Forbidden(f"you may not {PERMISSIONS[scope]}: that takes {scope}")
+        _let_in(found, scopes.scopes, with_one_time_password)
         return found
 
     return Security(caller, scopes=[permission] if permission else [])
+
+
+async def socket_caller(websocket: WebSocket, permission: str) -> Caller:
+    """Who opens a websocket, by cookie or ``Authorization`` as everywhere. A browser lets any page open one with our
+    cookie: where a cookie came, the page must be ours. Raises Unknown, Forbidden, Problem, TooMany."""
+    header = websocket.headers.get("authorization", "")
+    bearer = header[7:].strip() if header[:7].lower() == "bearer " else ""
+    if not bearer:
+        check_same_site(websocket)
+    state: State = websocket.app.state.hub
+    shown = bearer or websocket.cookies.get(COOKIE, "")
+    found = await run_in_threadpool(authenticate, state, shown, actor_of(websocket))
+    _let_in(found, [permission])
+    return found
+
+
+def _let_in(found: Caller, scopes: Sequence[str], with_one_time_password: bool = False) -> None:
+    """Raises Forbidden, Problem, TooMany."""
+    found.state.rates.take(found.credential)
+    if found.must_change and not with_one_time_password:
+        raise Problem("password-change-needed", "choose a password: PUT /api/edge/account/password")
+    for scope in scopes:
+        if scope not in found.may:
+            raise Forbidden(f"you may not {PERMISSIONS[scope]}: that takes {scope}")
 
 
 def authenticate(state: State, shown: str, actor: Actor, once: tuple[str, str] | None = None) -> Caller:
@@ -154,23 +180,24 @@ def authenticate(state: State, shown: str, actor: Actor, once: tuple[str, str] |
     allowed = granted(user.roles, row.scopes if isinstance(row, Token) else None)
     key = None if once is None else Once(once[0], row.id, once[1])
     change = user.password_until is not None and not token
-    return Caller(state, credential.tenant, user.id, row.id, allowed, who, row.until, change, key)
+    return Caller(state, credential.tenant, user.id, row.id, allowed, who, row.until, change, key, shown)
 
 
-def actor_of(request: Request) -> Actor:
+def actor_of(request: HTTPConnection) -> Actor:
     """What is known of a request before who calls is."""
     host = request.client.host if request.client else ""
     return Actor("nobody", "", "", "", network(host), request.state.request_id)
 
 
-def check_same_site(request: Request) -> None:
+def check_same_site(request: HTTPConnection) -> None:
     """A cookie comes along with whatever page asks for it: what changes something must be asked by a page of ours.
 
     ``Sec-Fetch-Site`` (Fetch Metadata) where the browser sends it, else ``Origin``. Raises Forbidden.
     """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
-    ours = origin in (None, f"{request.url.scheme}://{request.headers.get('host', '')}")
+    scheme = {"ws": "http", "wss": "https"}.get(request.url.scheme, request.url.scheme)
+    ours = origin in (None, f"{scheme}://{request.headers.get('host', '')}")
     if (site is not None and site not in ("same-origin", "none")) or not ours:
         raise Forbidden("this request came from a page of another site")
 

@@ -27,6 +27,8 @@ PERMISSIONS: Mapping[str, str] = {
     "telemetry.read": "see what devices report",
     "alerts.read": "see alerts",
     "alerts.write": "acknowledge alerts, change their rules",
+    "jobs.read": "see jobs, workers and what happens",
+    "jobs.write": "start, stop and retry jobs",
 }
 """What can be allowed. Every route names one of these, or none beyond a credential that holds."""
 
@@ -34,9 +36,9 @@ _SEES = frozenset(one for one in PERMISSIONS if one.endswith(".read")) - {"users
 ROLES: Mapping[str, frozenset[str]] = {
     "viewer": _SEES,
     "auditor": _SEES | {"users.read", "audit.read"},
-    "engineer": _SEES | {"models.write", "bundles.write"},
+    "engineer": _SEES | {"models.write", "bundles.write", "jobs.write"},
     "operator": _SEES | {"devices.write", "rollouts.control", "alerts.write"},
-    "releaser": _SEES | {"bundles.write", "rollouts.write", "rollouts.control"},
+    "releaser": _SEES | {"bundles.write", "jobs.write", "rollouts.write", "rollouts.control"},
     "owner": frozenset(PERMISSIONS),
 }
 """A user has one or several; they add up."""

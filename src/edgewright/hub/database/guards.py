@@ -16,6 +16,15 @@ def protect(table: str, column: str = "tenant") -> None:
         op.execute(f"CREATE POLICY tenant ON {table} USING ({_SETTING} IN ({column}, '*'))")
 
 
+def keep_own(table: str) -> None:
+    """PostgreSQL shows the rows of a ``HubRow`` to every transaction; the hub's housekeeping alone writes them."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        op.execute(f"CREATE POLICY seen ON {table} FOR SELECT USING ({_SETTING} <> '')")
+        op.execute(f"CREATE POLICY written ON {table} USING ({_SETTING} = '*')")
+
+
 def only_grows(table: str) -> None:
     """No row of the table is changed or removed, by any statement."""
     if op.get_bind().dialect.name == "postgresql":

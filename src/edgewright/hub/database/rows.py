@@ -80,3 +80,8 @@ class TenantItself:
     """The row of a tenant itself: inside a tenant, only its own is seen."""
 
     id: Mapped[str] = mapped_column(primary_key=True)
+
+
+class HubRow:
+    """A row of the hub's own, which every tenant may see and only its housekeeping writes (``Database.write(EVERY)``).
+    It holds nothing of any tenant's."""

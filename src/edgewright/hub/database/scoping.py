@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 from sqlalchemy.orm.attributes import get_history
 
-from edgewright.hub.database.rows import EVERY, TenantItself, TenantRow
+from edgewright.hub.database.rows import EVERY, HubRow, TenantItself, TenantRow
 from edgewright.hub.errors import Unscoped
 
 
@@ -21,6 +21,8 @@ def scope(state: ORMExecuteState) -> None:
         raise Unscoped(
             "a statement that is not of the ORM cannot be bound to a tenant; write it with the mapped classes"
         )
+    if not state.is_select and any(issubclass(mapper.class_, HubRow) for mapper in state.all_mappers):
+        raise Unscoped("a tenant's session writes no row of the hub's own")
     if state.is_insert:
         _check_insert(state, tenant)
         return
@@ -36,6 +38,8 @@ def scope(state: ORMExecuteState) -> None:
 def stamp(session: Session, _: UOWTransaction, __: Any) -> None:
     """Before any flush: new rows get the tenant; a row of another one raises Unscoped, before anything is written."""
     tenant: str = session.info["tenant"]
+    if tenant != EVERY and any(isinstance(row, HubRow) for row in (*session.new, *session.dirty, *session.deleted)):
+        raise Unscoped("a tenant's session writes no row of the hub's own")
     for row in session.new:
         if isinstance(row, TenantRow):
             if getattr(row, "tenant", None) is None and tenant != EVERY:

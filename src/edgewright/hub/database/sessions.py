@@ -68,7 +68,7 @@ class Database(Closing):
     """All tables behind one URL. Its transactions may be opened from any thread."""
 
     def __init__(self, url: str) -> None:
-        self.engine = make_engine(url)
+        self.engine, self.url = make_engine(url), url
         self._writer = threading.Lock() if self.engine.dialect.name == "sqlite" else contextlib.nullcontext()
 
     @contextlib.contextmanager

@@ -12,14 +12,20 @@ from edgewright.hub.models.rules import stage_after
 from edgewright.hub.models.tables import Dataset, Model, Part, Upload, Version
 
 
-def find_version(session: Scoped, version: str) -> Version:
-    """Raises Absent."""
-    return session.find(Version, version)
+def find_version(session: Scoped, version: str, ready: bool = False) -> Version:
+    """Raises Absent, and Conflict for one that is not ``ready`` where it has to be."""
+    row = session.find(Version, version)
+    if ready:
+        check_ready(row)
+    return row
 
 
-def find_dataset(session: Scoped, dataset: str) -> Dataset:
-    """Raises Absent."""
-    return session.find(Dataset, dataset)
+def find_dataset(session: Scoped, dataset: str, ready: bool = False) -> Dataset:
+    """Raises as ``find_version``."""
+    row = session.find(Dataset, dataset)
+    if ready:
+        check_ready(row)
+    return row
 
 
 def check_ready(row: Version | Dataset) -> None:

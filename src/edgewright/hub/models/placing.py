@@ -11,7 +11,7 @@ from edgewright.core.child import run_child
 from edgewright.core.errors import StorageError
 from edgewright.core.files import safe_name, storage
 from edgewright.formats.onnx import MAIN
-from edgewright.hub.models.keeping import check_ready, find_dataset, find_version
+from edgewright.hub.models.keeping import find_dataset, find_version
 from edgewright.hub.models.unpacking import common_root
 from edgewright.hub.objects import objects
 from edgewright.hub.state import State
@@ -22,8 +22,7 @@ _TIMEOUT_S = 900.0
 def place_model(state: State, tenant: str, version: str, folder: Path) -> Path:
     """The version's ONNX form in ``folder``; the path of its main file. Raises Absent, Conflict, StorageError."""
     with state.database.read(tenant) as session:
-        row = find_version(session, version)
-        check_ready(row)
+        row = find_version(session, version, ready=True)
     for name, (digest, length) in row.files.items():
         _place(state, tenant, digest, length, folder / safe_name(name))
     return folder / MAIN
@@ -33,8 +32,7 @@ def place_dataset(state: State, tenant: str, dataset: str, folder: Path) -> tupl
     """The data in ``folder``: the path and the keyword arguments that ``datasets.dataset`` reads it with. Raises
     Absent, Conflict, InputError, StorageError."""
     with state.database.read(tenant) as session:
-        row = find_dataset(session, dataset)
-        check_ready(row)
+        row = find_dataset(session, dataset, ready=True)
     path = folder / f"data{PurePosixPath(row.filename).suffix.lower()}"
     _place(state, tenant, row.file, row.length, path)
     if path.suffix == ".zip":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEAD_BYTES = 16 * 2**10
 """As much of a request may come without a byte of its body among it: its head, trailers, what stands around chunks. (A
@@ -63,6 +64,18 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head, self._bare, self._since = True, 0, None
 
+    def handle_websocket_upgrade(self) -> None:
+        """From now on the connection is the websocket's; its end is still told."""
+        super().handle_websocket_upgrade()
+        protocol: Any = self.transport.get_protocol()
+        lost = protocol.connection_lost
+
+        def gone(error: Exception | None) -> None:
+            lost(error)
+            self.gone()
+
+        protocol.connection_lost = gone
+
     def overdue(self, now: float) -> bool:
         """Whether the client has kept us waiting for longer than a request may take (``now``: the loop's clock). While
         we do not read, or it waits for our "100 Continue", it is we who are late."""
@@ -77,6 +90,16 @@ class Connection(HttpToolsProtocol):
     def give_up(self) -> None:
         """End the connection without a word."""
         self.transport.abort()
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """A websocket."""
+
+    async def send(self, message: Any) -> None:
+        """What the app says. uvicorn takes one that refused for one that forgot to answer, and logs it as an error."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
 
 
 def sweep(connections: Iterable[asyncio.Protocol], now: float) -> None:

@@ -72,7 +72,7 @@ def add_problems(app: FastAPI) -> None:
     """Every error that a route raises becomes a problem."""
 
     async def own(request: Request, error: Exception) -> Response:
-        kind = next((kind for family, kind in _FAMILIES if isinstance(error, family)), "failed")
+        kind = _kind(error)
         if kind == "failed":
             _LOG.error("%s failed", getattr(request.state, "request_id", ""), exc_info=error)
             return answer(request, kind, "the hub could not do this; its log tells more under the request's id")
@@ -115,6 +115,17 @@ def add_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, unfit)
     app.add_exception_handler(DBAPIError, database)
     app.add_exception_handler(TimeoutError, database)
+
+
+def _kind(error: Exception) -> str:
+    return next((kind for family, kind in _FAMILIES if isinstance(error, family)), "failed")
+
+
+def refusal(request_id: str, error: EdgewrightError | Problem) -> Response:
+    """The answer to who may not open a websocket."""
+    kind = error.kind if isinstance(error, Problem) else _kind(error)
+    told = str(error.detail) if isinstance(error, Problem) else str(error)
+    return Response(problem_body(kind, told, request_id), KINDS[kind][0], media_type=MEDIA)
 
 
 def _state_of(error: Exception) -> str:

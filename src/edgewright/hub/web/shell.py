@@ -35,6 +35,7 @@ class Shell:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
+            scope.setdefault("state", {})["request_id"] = new_id("req")
             await self._app(scope, receive, send)
             return
         call = _Call(scope, receive, send, self._limit(scope["path"]))

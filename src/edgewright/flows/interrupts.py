@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -49,19 +47,3 @@ class Interrupts:
         self.heard += 1
         if self.heard > 1 or not self._finishing:
             raise KeyboardInterrupt
-
-
-@contextmanager
-def results_only() -> Iterator[None]:
-    """Whatever a library or the user's own code prints while the block lasts goes to standard error."""
-    with redirect_stdout(sys.stderr):
-        saved = None
-        with suppress(OSError):  # no standard output: nothing to keep clean
-            saved = os.dup(1)
-            os.dup2(2, 1)
-        try:
-            yield
-        finally:
-            if saved is not None:
-                os.dup2(saved, 1)
-                os.close(saved)

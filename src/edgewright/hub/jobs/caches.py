@@ -1,0 +1,104 @@
+"""A job's measurements on other machines: what its folder has that the store of objects does not is put there, piece by
+piece, and fetched by whoever goes on. Only with a store that other machines reach: in a folder they are here already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import time
+from pathlib import Path
+
+from sqlalchemy import select
+
+from edgewright.core.files import scratch, write_file
+from edgewright.flows.place import STORE
+from edgewright.hub.errors import Absent
+from edgewright.hub.jobs.tables import Saved
+from edgewright.hub.objects import expect, object_name, objects, work_folder
+from edgewright.hub.state import State
+
+_EVERY_S = 15.0
+_PARTS = ("objects", "entries")
+_PIECE_BYTES = 256 * 2**20
+
+
+class Cache:
+    """Of one job that runs in ``folder``."""
+
+    def __init__(self, state: State, tenant: str, content: str, folder: Path) -> None:
+        self._state, self._tenant, self._content = state, tenant, content
+        self._root = folder / STORE
+        self._shared = objects(state).folder is None
+        self._known: set[str] = set()
+        self._next = time.monotonic() + _EVERY_S
+
+    def fetch(self) -> None:
+        """What others measured. An object that is gone costs no more than measuring again."""
+        if not self._shared:
+            return
+        store = objects(self._state)
+        with self._state.database.read(self._tenant) as session:
+            rows = session.scalars(select(Saved).where(Saved.content == self._content).order_by(Saved.made)).all()
+        for row in rows:
+            name, _, length = row.object.partition(":")
+            try:
+                data = store.read(self._tenant, name, 0, int(length))
+            except Absent:
+                continue
+            if hashlib.sha256(data).hexdigest() == name.partition("/")[2]:
+                self._unpack(data)
+        self._known = set(self._files())
+
+    def save(self, now: bool = False) -> None:
+        """What is new, from time to time (``now``: at once). Entries last, as the folder itself has it."""
+        if not self._shared or (time.monotonic() < self._next and not now):
+            return
+        self._next = time.monotonic() + _EVERY_S
+        new = [name for name in self._files() if name not in self._known]
+        if not new:
+            return
+        data = self._packed(new)
+        digest = hashlib.sha256(data).hexdigest()
+        name = object_name("caches", digest)
+        with scratch("cache", work_folder(self._state)) as place:
+            (place / "piece").write_bytes(data)
+            expect(self._state, self._tenant, name)
+            objects(self._state).put(self._tenant, name, place / "piece")
+        with self._state.database.write(self._tenant) as session:
+            key = (self._tenant, self._content, f"{name}:{len(data)}")
+            if session.get(Saved, key) is None:
+                session.add(Saved(content=key[1], object=key[2], made=self._state.clock()))
+        self._known |= set(new)
+
+    def _files(self) -> list[str]:
+        """Whole ones alone: what is being written has a hidden name."""
+        found = []
+        for part in _PARTS:
+            for path in sorted((self._root / part).rglob("*")):
+                if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+                    found.append(str(path.relative_to(self._root)))
+        return found
+
+    def _packed(self, names: list[str]) -> bytes:
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w") as archive:
+            for name in names:
+                data = (self._root / name).read_bytes()
+                if made.tell() + len(data) > _PIECE_BYTES:
+                    break  # the rest goes with the next one
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+        return made.getvalue()
+
+    def _unpack(self, data: bytes) -> None:
+        """The store checks each file against its digest when it reads it, so a wrong one counts as absent."""
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            for entry in archive:
+                path = Path(entry.name)
+                sound = entry.isreg() and len(path.parts) == 3 and path.parts[0] in _PARTS and ".." not in path.parts
+                stream = archive.extractfile(entry) if sound else None
+                if stream is not None and not (self._root / path).exists():
+                    write_file(self._root / path, stream.read())

@@ -1,0 +1,130 @@
+"""The queue: jobs as rows, taken by workers, handed back, ended. Each function is one step of a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select
+
+from edgewright.hub.database import EVERY, Scoped
+from edgewright.hub.events import emit
+from edgewright.hub.jobs.rules import HELD, MOST_DEATHS, OVER, QUEUED, RUNNING, Able, Turn, turns
+from edgewright.hub.jobs.tables import Job, Worker
+from edgewright.hub.state import State
+
+_LOOKED_AT = 100
+"""Waiting jobs of a tenant among which one is looked for that a worker can do."""
+
+
+def move(session: Scoped, job: Job, state: str, now: datetime, reason: str = "") -> None:
+    """Into another state, and tell those who watch. Call it late."""
+    job.state, job.reason = state, reason
+    if state in OVER:
+        job.ended, job.worker, job.stop = now, None, ""
+    elif state == QUEUED:
+        job.queued, job.worker = now, None
+    session.flush()
+    told = {"state": state, "reason": reason, "worker": job.worker, "attempts": job.attempts, "result": job.result}
+    emit(session, "job.state", job.id, told, now)
+
+
+def claim(state: State, worker: str, able: Able) -> tuple[str, str, int] | None:
+    """The next job that this worker can do, now its own: tenant, id, claim. None when nothing waits for it."""
+    now = state.clock()
+    for tenant in _order(state):
+        with state.database.write(tenant) as session:
+            waiting = select(Job).where(Job.state == QUEUED).order_by(Job.priority.desc(), Job.id)
+            rows = session.scalars(waiting.limit(_LOOKED_AT).with_for_update(skip_locked=True)).all()
+            busy = set(session.scalars(select(Job.content).where(Job.state.in_(HELD))))  # they share a folder
+            job = next((row for row in rows if row.content not in busy and not able.lacks(row.needs)), None)
+            if job is None:
+                continue
+            job.claim, job.worker, job.began = job.claim + 1, worker, now
+            move(session, job, RUNNING, now)
+            return tenant, job.id, job.claim
+    return None
+
+
+def _order(state: State) -> list[str]:
+    with state.database.read(EVERY) as session:
+        waiting = session.scalars(select(Job.tenant).where(Job.state == QUEUED).distinct()).all()
+        if not waiting:
+            return []
+        counted = select(Job.tenant, func.count()).where(Job.state.in_(HELD)).group_by(Job.tenant)
+        running: Mapping[str, int] = {row[0]: row[1] for row in session.execute(counted)}
+        last = select(Job.tenant, func.max(Job.began)).where(Job.tenant.in_(waiting)).group_by(Job.tenant)
+        served: Mapping[str, datetime | None] = {row[0]: row[1] for row in session.execute(last)}
+    found = ((tenant, served.get(tenant)) for tenant in waiting)
+    return turns(Turn(one, running.get(one, 0), 0.0 if at is None else at.timestamp()) for one, at in found)
+
+
+def held(session: Scoped, job: str, claim_: int, worker: str) -> Job | None:
+    """The job's row, locked, while this claim of it holds and this worker has it; None when another has."""
+    row = session.get(Job, (session.tenant, job), with_for_update=True, populate_existing=True)
+    ours = row is not None and row.claim == claim_ and row.state in HELD and row.worker == worker
+    return row if ours else None
+
+
+def take(session: Scoped, job: str, claim_: int, worker: str) -> Job | None:
+    """The same at the beginning of the work; a claim whose worker died is taken over. None: it holds no more."""
+    row = session.get(Job, (session.tenant, job), with_for_update=True, populate_existing=True)
+    if row is None or row.claim != claim_ or row.state not in HELD:
+        return None
+    if row.worker != worker:
+        row.deaths += 1
+        row.worker = worker
+    row.attempts += 1
+    return row
+
+
+def hand_back(session: Scoped, job: Job, now: datetime, died: bool = False) -> None:
+    """Into the queue again, where its place is what it was. What was wanted of it (``stop``) is done at once; one that
+    ended too many workers has failed."""
+    job.deaths += died
+    if job.stop:
+        move(session, job, "cancelled", now, "stopped; retry it to go on from what was measured")
+    elif job.deaths >= MOST_DEATHS:
+        told = f"{job.deaths} workers died in the middle of it; look at their memory and logs, then retry it"
+        move(session, job, "failed", now, told)
+    else:
+        move(session, job, QUEUED, now)
+
+
+def left_behind(state: State, workers: Collection[str], kept: Collection[str] = ()) -> int:
+    """Hand back what these workers have, but for the ``kept``; how many."""
+    if not workers:
+        return 0
+    with state.database.read(EVERY) as session:
+        found = session.execute(select(Job.tenant, Job.id).where(_of(workers))).all()
+    count = 0
+    for tenant, job in found:
+        if job in kept:
+            continue
+        with state.database.write(tenant) as session:
+            row = session.get(Job, (tenant, job), with_for_update=True, populate_existing=True)
+            if row is not None and row.worker in workers and row.state in HELD:
+                hand_back(session, row, state.clock(), died=True)
+                count += 1
+    return count
+
+
+def wishes(state: State, worker: str) -> dict[tuple[str, str], str]:
+    """What is wanted of this worker's jobs now: (tenant, job) -> "", "keep" or "drop"."""
+    with state.database.read(EVERY) as session:
+        query = select(Job.tenant, Job.id, Job.stop).where(_of((worker,)))
+        return {(tenant, job): stop for tenant, job, stop in session.execute(query)}
+
+
+def living(session: Scoped) -> list[Worker]:
+    """Workers that take jobs."""
+    return list(session.scalars(select(Worker).where(Worker.state == "live").order_by(Worker.id)))
+
+
+def _of(workers: Collection[str]) -> ColumnElement[bool]:
+    return Job.worker.in_(workers) & Job.state.in_(HELD)
+
+
+__all__: list[str] = [
+    "claim", "hand_back", "held", "left_behind", "living", "move", "take", "wishes",
+]  # fmt: skip

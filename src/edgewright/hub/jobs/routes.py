@@ -1,0 +1,224 @@
+"""Routes of jobs and workers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from sqlalchemy import func, select
+
+from edgewright.core.errors import InputError
+from edgewright.hub.accounts.access import Caller, may
+from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Absent, Conflict
+from edgewright.hub.ids import new_id
+from edgewright.hub.jobs import wishes
+from edgewright.hub.jobs.inputs import inputs
+from edgewright.hub.jobs.queue import living, move
+from edgewright.hub.jobs.rules import (
+    AGAIN,
+    HELD,
+    MOST_WAITING,
+    QUEUED,
+    STOPPING,
+    Able,
+    content_key,
+    nobody,
+)
+from edgewright.hub.jobs.tables import Candidate, Job, Worker
+from edgewright.hub.jobs.told import (
+    BatchTold,
+    Cancel,
+    CandidateTold,
+    JobTold,
+    NewBatch,
+    NewOptimization,
+    Search,
+    State,
+    WorkerTold,
+)
+from edgewright.hub.objects import objects
+from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.problems import Problem
+
+router = APIRouter(prefix="/api/edge", tags=["jobs"], route_class=StrictRoute)
+Reads = Annotated[Caller, may("jobs.read")]
+Writes = Annotated[Caller, may("jobs.write")]
+MOST_IN_BATCH = 100
+_PAGE_RULES = (
+    "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+)
+"""A report's page is made of names that strangers chose: it is shown apart from everything else of this origin."""
+
+
+@router.post("/optimization-jobs", status_code=201)
+def make(body: NewOptimization, caller: Writes) -> JobTold:
+    """Start a search. It waits until a worker that can do it has room."""
+    wishes.check(body.wish(), body.target)
+    with caller.write() as session:
+        (job,) = _queued(caller, session, body, [(body.version, body.target)], body.dataset)
+        return caller.reply(session, _told(session, job), 201)
+
+
+@router.post("/optimization-jobs/batch", status_code=201)
+def make_batch(body: NewBatch, caller: Writes) -> BatchTold:
+    """Start the same search for several versions and targets: all of them, or none."""
+    pairs = [(version, target) for version in dict.fromkeys(body.versions) for target in dict.fromkeys(body.targets)]
+    if len(pairs) > MOST_IN_BATCH:
+        raise InputError(f"that would be {len(pairs)} jobs; a batch has at most {MOST_IN_BATCH}")
+    for target in dict.fromkeys(body.targets):
+        wishes.check(body.wish(), target)
+    with caller.write() as session:
+        jobs = _queued(caller, session, body, pairs, body.dataset)
+        return caller.reply(session, BatchTold(jobs=[_told(session, job) for job in jobs]), 201)
+
+
+@router.get("/optimization-jobs")
+def jobs(
+    caller: Reads, page: PageQuery, state: State | None = None,
+    version: Annotated[Id | None, Query(description="of this version")] = None,
+) -> Page[JobTold]:  # fmt: skip
+    """The tenant's optimization jobs, newest first."""
+    query = select(Job).where(Job.kind == "optimization")
+    query = query if state is None else query.where(Job.state == state)
+    query = query if version is None else query.where(Job.version == version)
+    with caller.read() as session:
+        live = _able(session)
+        return paged(
+            session, query, Job.id, page, lambda row: JobTold.of(row, nobody(row.needs, live)), newest_first=True
+        )
+
+
+@router.get("/optimization-jobs/{job}")
+def show(job: Id, caller: Reads) -> JobTold:
+    """One job: where it is, and what came of it."""
+    with caller.read() as session:
+        return _told(session, session.find(Job, job))
+
+
+@router.post("/optimization-jobs/{job}/cancel")
+def cancel(job: Id, body: Cancel, caller: Writes) -> JobTold:
+    """Stop it. One that runs ends within moments; with `keep` it hands back the best so far."""
+    with caller.write() as session:
+        row = session.lock(Job, job)
+        if row.state == QUEUED:
+            move(session, row, "cancelled", caller.now, "cancelled before it began; retry it to queue it again")
+        elif row.state in HELD:
+            row.stop = "keep" if body.keep and row.stop != "drop" else "drop"
+            move(session, row, STOPPING, caller.now)
+        else:
+            raise Conflict(f"this job is {row.state} already")
+        caller.tell(session, "job.cancelled", job, {"keep": body.keep})
+        return caller.reply(session, _told(session, row))
+
+
+@router.post("/optimization-jobs/{job}/retry")
+def retry(job: Id, caller: Writes) -> JobTold:
+    """Queue it again. What it measured before is not measured again."""
+    with caller.write() as session:
+        row = session.lock(Job, job)
+        if row.state not in AGAIN:
+            raise Conflict(f"this job is {row.state}; only one that failed, found nothing or was cancelled goes again")
+        _room(session, 1)
+        inputs(caller.state).version(session, row.version)
+        inputs(caller.state).dataset(session, row.dataset)
+        row.deaths, row.ended, row.result, row.stop = 0, None, None, ""
+        move(session, row, QUEUED, caller.now)
+        caller.tell(session, "job.retried", job)
+        return caller.reply(session, _told(session, row))
+
+
+@router.get("/optimization-jobs/{job}/candidates")
+def candidates(job: Id, caller: Reads, page: PageQuery) -> Page[CandidateTold]:
+    """All it measured so far, in that order. While it runs the figures are those of the search; at its end, the
+    report's."""
+    with caller.read() as session:
+        session.find(Job, job)
+        query = select(Candidate).where(Candidate.job == job)
+        return paged(session, query, Candidate.number, page, CandidateTold.of)
+
+
+@router.get(
+    "/optimization-jobs/{job}/report",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+def report(job: Id, caller: Reads) -> StreamingResponse:
+    """Its report.json."""
+    return _file(caller, job, "report", "application/json")
+
+
+@router.get(
+    "/optimization-jobs/{job}/report.html",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+)
+def report_page(job: Id, caller: Reads) -> StreamingResponse:
+    """Its report as a page."""
+    return _file(caller, job, "page", "text/html; charset=utf-8", {"Content-Security-Policy": _PAGE_RULES})
+
+
+@router.get("/workers")
+def workers(caller: Reads, page: PageQuery) -> Page[WorkerTold]:
+    """Processes that do jobs, with those of yours that they have."""
+    with caller.read() as session:
+        mine = session.execute(select(Job.worker, Job.id).where(Job.state.in_(HELD)).order_by(Job.id)).all()
+        query = select(Worker).where(Worker.state != "gone")
+        return paged(
+            session, query, Worker.id, page,
+            lambda row: WorkerTold.of(row, [job for worker, job in mine if worker == row.id]),
+        )  # fmt: skip
+
+
+def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str, str]], dataset: str) -> list[Job]:
+    """Rows of new jobs, told. Raises Absent, Conflict."""
+    _room(session, len(pairs))
+    given, wish, made = inputs(caller.state), body.wish(), []
+    data = given.dataset(session, dataset)
+    known = {version: given.version(session, version) for version in dict.fromkeys(version for version, _ in pairs)}
+    for version, target in pairs:
+        model = known[version]
+        asked = {**wish, "name": wish["name"] or wishes.plain_name(model.name)}
+        row = Job(
+            id=new_id("job"), kind="optimization", state=QUEUED, reason="", version=version, dataset=dataset,
+            target=target, wish=asked, needs=wishes.needs(asked), priority=body.priority,
+            content=content_key("optimization", model.file, data.file, {**asked, "target": target}),
+            progress={"stage": "", "tried": 0, "elapsed_s": 0.0, "left_s": body.budget_s, "best": None,
+                      "baseline": None},
+            result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0, by=caller.user,
+            made=caller.now, queued=caller.now, began=None, ended=None,
+        )  # fmt: skip
+        session.add(row)
+        made.append(row)
+    session.flush()
+    for row in made:
+        move(session, row, QUEUED, caller.now)
+        caller.tell(session, "job.made", row.id, {"kind": row.kind, "version": row.version, "target": row.target})
+    return made
+
+
+def _room(session: Scoped, more: int) -> None:
+    waiting = session.scalar(select(func.count()).select_from(Job).where(Job.state == QUEUED)) or 0
+    if waiting + more > MOST_WAITING:
+        raise Problem("too-many-requests", f"{waiting} jobs wait already, at most {MOST_WAITING} may; cancel some, or "
+                      "start another worker: edgewright hub worker", {"Retry-After": "60"})  # fmt: skip
+
+
+def _able(session: Scoped) -> list[Able]:
+    return [Able.of(row.engines, row.accelerators) for row in living(session)]
+
+
+def _told(session: Scoped, row: Job) -> JobTold:
+    return JobTold.of(row, nobody(row.needs, _able(session)))
+
+
+def _file(caller: Caller, job: str, which: str, media: str, headers: dict[str, str] | None = None) -> StreamingResponse:
+    with caller.read() as session:
+        row = session.find(Job, job)
+    digest, _, length = str(getattr(row, which)).partition("/")
+    if not digest:
+        raise Absent(f"job {job!r} has no report yet; it comes when the job is done")
+    pieces = objects(caller.state).pieces(caller.tenant, f"reports/{digest}", 0, int(length))
+    return StreamingResponse(pieces, media_type=media, headers={"Content-Length": length, **(headers or {})})

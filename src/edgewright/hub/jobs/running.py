@@ -1,0 +1,157 @@
+"""A job's child process, seen from its worker: started, listened to, kept alive, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgewright.core.child import environment, plain
+from edgewright.core.files import write_file
+from edgewright.core.strict import parse_json
+
+Wanted = Literal["", "keep", "drop", "leave"]
+"""What is wanted of a job that runs: that it goes on; that it hands back the best so far; that it ends; that it ends
+because this worker does."""
+_TURN_S, _PING_S = 0.2, 1.0
+_LINE_BYTES = 2**20
+_KEEPING_S = 180.0
+"""How long stopping and keeping may take: finalists, gates, the report."""
+_TAIL = 4096
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How it ended. ``how``: "done", "stopped" (before there was anything to keep), "dropped", "left", "late", "error"
+    (``told``, of ``family``), "died" (``told``: its last words)."""
+
+    how: str
+    told: str = ""
+    family: str = ""
+
+
+class Child:
+    """One run in ``folder``, which holds ``request.json``. ``said`` gets each line; ``turn`` is called several times a
+    second and says what is wanted; ``limit_s``: how long it may take."""
+
+    def __init__(
+        self, folder: Path, memory_bytes: int, said: Callable[[dict[str, Any]], None], turn: Callable[[], Wanted],
+        limit_s: float,
+    ) -> None:  # fmt: skip
+        self._folder, self._memory, self._said, self._turn = folder, memory_bytes, said, turn
+        self._deadline = time.monotonic() + limit_s
+        self._kept: float | None = None
+        self._late = False
+
+    def run(self, request: dict[str, Any]) -> Ended:
+        """Until it has ended. Raises StorageError."""
+        write_file(self._folder / "request.json", json.dumps(request).encode())
+        answers, ours = os.pipe()
+        command = [sys.executable, "-P", "-m", "edgewright.hub.jobs.compiling"]
+        command += [str(ours), str(os.getpid()), str(self._memory)]
+        home = {"HOME": str(self._folder), "TMPDIR": str(self._folder), "PYTHONUNBUFFERED": "1"}
+        with os.fdopen(answers, "rb", buffering=0) as listening:
+            try:
+                child = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                    cwd=self._folder, env=environment(None) | home, pass_fds=(ours,), start_new_session=True, bufsize=0,
+                )  # fmt: skip
+            finally:
+                os.close(ours)
+            try:
+                return self._follow(child, listening)
+            finally:
+                _end(child)
+
+    def _follow(self, child: subprocess.Popen[bytes], listening: Any) -> Ended:
+        held, noise, last = bytearray(), bytearray(), Ended("died")
+        pinged = 0.0
+        with selectors.DefaultSelector() as waiting:
+            assert child.stderr is not None  # noqa: S101 - it was opened as a pipe
+            for stream in (listening, child.stderr):
+                waiting.register(stream, selectors.EVENT_READ)
+            while waiting.get_map():
+                for key, _ in waiting.select(_TURN_S):
+                    chunk = os.read(key.fd, 65536)
+                    if not chunk:
+                        waiting.unregister(key.fileobj)
+                    elif key.fileobj is listening:
+                        held += chunk
+                    else:
+                        noise = (noise + chunk)[-_TAIL:]
+                *lines, rest = bytes(held).split(b"\n")
+                held = bytearray(rest)
+                if len(held) > _LINE_BYTES:
+                    return Ended("died", "it said more than can be read")
+                for line in lines:
+                    last = self._heard(line) or last
+                ended = self._look(child)
+                if ended is not None:
+                    return ended
+                if time.monotonic() - pinged > _PING_S:
+                    pinged = time.monotonic()
+                    with contextlib.suppress(OSError):
+                        assert child.stdin is not None  # noqa: S101 - it was opened as a pipe
+                        os.write(child.stdin.fileno(), b".")
+        child.wait()
+        if last.how == "died":
+            words = (noise.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+            cause = signal.Signals(-child.returncode).name if child.returncode < 0 else f"status {child.returncode}"
+            return Ended("died", plain(f"{cause}: {words}"))
+        return Ended("late") if self._late and last.how == "stopped" else last
+
+    def _heard(self, line: bytes) -> Ended | None:
+        """Hand it on; the end, where it is the last one. What cannot be read is passed over: it may come of a
+        hostile file."""
+        try:
+            told = parse_json(line, _LINE_BYTES)
+        except ValueError:
+            return None
+        if not isinstance(told, dict):
+            return None
+        if "done" in told:
+            return Ended("done")
+        if "stopped" in told:
+            return Ended("stopped")
+        if "error" in told:
+            return Ended("error", plain(str(told["error"])), str(told.get("family", "")))
+        self._said(told)
+        return None
+
+    def _look(self, child: subprocess.Popen[bytes]) -> Ended | None:
+        """Do what is wanted; the end, where that is one at once."""
+        wanted, now = self._turn(), time.monotonic()
+        if wanted == "drop":
+            return Ended("dropped")
+        if wanted == "leave":
+            return Ended("left")
+        if now > self._deadline and self._kept is None:
+            self._late = True
+            wanted = "keep"
+        if wanted == "keep" and self._kept is None:
+            self._kept = now
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(signal.SIGINT)
+        if self._kept is not None and now - self._kept > _KEEPING_S:
+            return Ended("late" if self._late else "dropped")
+        return None
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End its whole group and reap it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    for stream in (child.stdin, child.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+    child.wait()

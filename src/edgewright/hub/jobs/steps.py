@@ -1,0 +1,236 @@
+"""One job, from its files to its results. ``Steps.work`` and ``Steps.end`` are what the durable workflow does; each may
+be done twice, and on two machines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from edgewright.core.errors import EdgewrightError, StorageError
+from edgewright.core.files import exclusive, reason, remove, storage
+from edgewright.hub.jobs import results
+from edgewright.hub.jobs.caches import Cache
+from edgewright.hub.jobs.inputs import inputs
+from edgewright.hub.jobs.queue import hand_back, held, move, take
+from edgewright.hub.jobs.rules import MOST_DEATHS, Able
+from edgewright.hub.jobs.running import Child, Ended, Wanted
+from edgewright.hub.jobs.tables import Job
+from edgewright.hub.jobs.telling import Teller
+from edgewright.hub.state import State
+
+T = TypeVar("T")
+_LOG = logging.getLogger("edgewright.hub")
+_FREE_S = 30.0
+_PATIENCE_S = 600.0
+"""How long a database may be gone before a job that is done is handed back."""
+
+
+@dataclass
+class Run:
+    """A job that this worker has. ``wanted``: see ``running``."""
+
+    wanted: Wanted = ""
+    lost: bool = False
+
+
+@dataclass
+class Runs:
+    """Which jobs this worker has, at most ``slots``."""
+
+    slots: int
+    leaving: bool = False
+    _now: dict[str, Run] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, job: str) -> Run | None:
+        """Room for this job, None where there is none."""
+        with self._lock:
+            if job in self._now or len(self._now) >= self.slots or self.leaving:
+                return None
+            return self._now.setdefault(job, Run())
+
+    def of(self, job: str) -> Run | None:
+        """What was begun."""
+        with self._lock:
+            return self._now.get(job)
+
+    def end(self, job: str) -> None:
+        """It is over."""
+        with self._lock:
+            self._now.pop(job, None)
+
+    def all(self) -> dict[str, Run]:
+        """Now."""
+        with self._lock:
+            return dict(self._now)
+
+    def leave(self) -> None:
+        """Take no more, and hand back what there is."""
+        with self._lock:
+            self.leaving = True
+            for run in self._now.values():
+                run.wanted = "leave"
+
+
+class Steps:
+    """Of one worker."""
+
+    def __init__(self, state: State, worker: str, able: Able, runs: Runs, memory_bytes: int) -> None:
+        self._state, self._worker, self._able, self._runs, self._memory = state, worker, able, runs, memory_bytes
+
+    def work(self, tenant: str, job: str, claim: int) -> dict[str, Any]:
+        """Do it. What came of it, as JSON: ``how`` is done, failed, cancelled, left or lost."""
+        run = self._runs.of(job) or self._runs.begin(job)
+        if run is None:
+            return {"how": "full"}
+        try:
+            return self._work(tenant, job, claim, run)
+        except SQLAlchemyError as error:
+            _LOG.warning("job %s: the database does not answer: %s", job, type(error).__name__)
+            return {"how": "left"}
+        except EdgewrightError as error:
+            return {"how": "failed", "reason": f"{error}; then retry the job"}
+        except OSError as error:
+            return {"how": "failed", "reason": f"the worker's folder cannot be used: {reason(error)}; retry the job"}
+        except Exception as error:  # noqa: BLE001 - a fault of ours: the log has all of it, the job its end
+            _LOG.error("job %s failed", job, exc_info=error)
+            return {"how": "failed", "reason": "the hub could not do this; its log tells more. Retry the job"}
+
+    def end(self, tenant: str, job: str, claim: int, left: dict[str, Any]) -> None:
+        """Write down what came of it."""
+        try:
+            self._patiently(lambda: self._settle(tenant, job, claim, left))
+        finally:
+            self._runs.end(job)
+
+    def _work(self, tenant: str, job: str, claim: int, run: Run) -> dict[str, Any]:
+        row = self._patiently(lambda: self._take(tenant, job, claim))
+        if row is None:
+            return {"how": "lost"}
+        if self._able.lacks(row.needs):
+            return {"how": "full"}
+        folder = self._state.folder / "jobs" / tenant / row.content
+        out = folder / "out"
+        with storage(folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            remove(folder / "input")
+            (folder / "input").mkdir()
+        cache = Cache(self._state, tenant, row.content, out)
+        given = inputs(self._state)
+        model = self._patiently(lambda: given.place_model(self._state, tenant, row.version, folder / "input"))
+        data, reading = self._patiently(lambda: given.place_dataset(self._state, tenant, row.dataset, folder / "input"))
+        self._patiently(cache.fetch)
+        _free(out)
+        request = {
+            "model": str(model.relative_to(folder)), "data": str(data.relative_to(folder)), "reading": dict(reading),
+            "target": row.target, "wish": row.wish, "out": "out",
+        }  # fmt: skip
+        ended = self._child(tenant, job, claim, run, row, folder, cache, request)
+        remove(folder / "input")
+        if ended.how == "done":
+            return {"how": "done"} | self._patiently(lambda: results.collect(self._state, tenant, out))
+        return _told(ended, row)
+
+    def _child(
+        self, tenant: str, job: str, claim: int, run: Run, row: Job, folder: Path, cache: Cache,
+        request: dict[str, Any],
+    ) -> Ended:  # fmt: skip
+        teller = Teller(self._state, tenant, job, claim, self._worker)
+
+        def turn() -> Wanted:
+            teller.tell()
+            try:
+                cache.save()
+            except (SQLAlchemyError, StorageError) as error:
+                _LOG.warning("job %s: its measurements were not saved, and are again: %s", job, error)
+            return "drop" if run.lost or teller.lost else run.wanted
+
+        limit = 1.5 * float(row.wish["budget_s"]) + 900.0
+        ended = Child(folder, self._memory, teller.say, turn, limit).run(request)
+        teller.tell(now=True)
+        if ended.how == "left":
+            cache.save(now=True)
+        return Ended("lost") if run.lost or teller.lost else ended
+
+    def _take(self, tenant: str, job: str, claim: int) -> Job | None:
+        with self._state.database.write(tenant) as session:
+            before = session.find(Job, job).worker
+            row = take(session, job, claim, self._worker)
+            if row is None or before == self._worker:
+                return row
+            if row.deaths >= MOST_DEATHS:
+                hand_back(session, row, self._state.clock())
+                return None
+            move(session, row, row.state, self._state.clock())
+            return row
+
+    def _settle(self, tenant: str, job: str, claim: int, left: dict[str, Any]) -> None:
+        how, now = left["how"], self._state.clock()
+        if how == "done":
+            if results.settle(self._state, tenant, job, claim, self._worker, left):
+                self._tidy(tenant, job)
+            return
+        with self._state.database.write(tenant) as session:
+            # Where there was no room the claim is still the dead worker's.
+            row = held(session, job, claim, self._worker) if how != "full" else take(session, job, claim, self._worker)
+            if row is None or how == "lost":
+                return
+            if how in ("left", "full"):
+                hand_back(session, row, now)
+            else:
+                move(session, row, how, now, left["reason"])
+
+    def _tidy(self, tenant: str, job: str) -> None:
+        """A job that is done goes on from nothing any more."""
+        with self._state.database.read(tenant) as session:
+            row = session.find(Job, job)
+        if row.state == "done":
+            remove(self._state.folder / "jobs" / tenant / row.content)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """``work``, again and again while the database does not answer and this worker stays."""
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return work()
+            except SQLAlchemyError:
+                if time.monotonic() > until or self._runs.leaving:
+                    raise
+                time.sleep(1.0)
+
+
+def _free(out: Path) -> None:
+    """Wait until the child of a worker that hung has ended. Raises StorageError."""
+    until = time.monotonic() + _FREE_S
+    while True:
+        try:
+            with exclusive(out):
+                return
+        except StorageError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.25)
+
+
+def _told(ended: Ended, row: Job) -> dict[str, Any]:
+    """What became of a job that left nothing."""
+    if ended.how in ("left", "lost"):
+        return {"how": ended.how}
+    if ended.how == "dropped":
+        return {"how": "cancelled", "reason": "stopped; retry it to go on from what was measured"}
+    if ended.how == "stopped":
+        return {"how": "cancelled", "reason": "stopped before there was anything to keep; retry it to go on"}
+    if ended.how == "late":
+        told = f"it went far beyond its budget of {row.wish['budget_s']:g} s and was ended"
+        return {"how": "failed", "reason": f"{told}; give it a longer budget or less data, then retry it"}
+    if ended.how == "died":
+        told = f"its process ended in the middle ({ended.told})"
+        return {"how": "failed", "reason": f"{told}; if memory was short, give the worker more, then retry the job"}
+    return {"how": "failed", "reason": ended.told}

@@ -1,0 +1,123 @@
+"""A hub with jobs, and workers that are processes of their own."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgewright.hub.jobs.inputs import provide
+
+HERE = Path(__file__).parent
+PATH = "/api/edge/optimization-jobs"
+
+
+def _load(name):
+    spec = importlib.util.spec_from_file_location(f"jobs_{name}", HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+PROGRAM = _load("program")
+
+
+def until(seen, what, seconds=120.0):
+    """Wait for something that another process does."""
+    end = time.monotonic() + seconds
+    while not (found := seen()):
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+    return found
+
+
+class Worker:
+    """A process."""
+
+    def __init__(self, folder, url, slots=1, objects="", **environment):
+        words = [
+            sys.executable,
+            str(HERE / "program.py"),
+            str(folder),
+            url,
+            str(slots),
+            *([objects] if objects else []),
+        ]
+        self.log = folder.parent / f"worker-{time.monotonic_ns()}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **environment}
+            )
+        self.id = self.process.stdout.readline().strip()
+        assert self.id.startswith("wrk_"), self.log.read_text()
+
+    def kill(self, number=signal.SIGKILL):
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Jobs:
+    """What people do with jobs; ``worker`` starts one."""
+
+    version, dataset, broken, checking = PROGRAM.VERSION, PROGRAM.DATASET, PROGRAM.BROKEN, PROGRAM.CHECKING
+
+    def __init__(self, hub, url, folder):
+        self.hub, self.north, self.state, self.url, self.folder = hub, hub.north, hub.state, url, folder
+        self.workers = []
+        provide(hub.state, PROGRAM.Files())
+
+    def wish(self, **more):
+        told = {"version": self.version, "dataset": self.dataset, "budget_s": 6, "limits": {"max_accuracy_drop": 5.0}}
+        return {**told, "engines": ["onnxruntime"], "keep_structure": True, **more}
+
+    def make(self, who=None, status=201, **more):
+        return (who or self.north).post(PATH, self.wish(**more), status)
+
+    def show(self, job, who=None):
+        return (who or self.north).get(f"{PATH}/{job['id']}")
+
+    def worker(self, folder=None, **how):
+        self.workers.append(Worker(folder or self.folder, self.url, **how))
+        return self.workers[-1]
+
+    def until(self, job, *states, seconds=120.0, who=None):
+        def seen():
+            told = self.show(job, who)
+            return told if told["state"] in states else None
+
+        logs = "".join(worker.log.read_text() for worker in self.workers)
+        return until(seen, f"{self.show(job, who)}\n{logs}", seconds)
+
+    def candidates(self, job):
+        return self.north.get(f"{PATH}/{job['id']}/candidates?limit=200")["items"]
+
+    def events(self, job=None, who=None):
+        of = f"&of={job['id']}" if job else ""
+        return (who or self.north).get(f"/api/edge/events?after=0{of}")["items"]
+
+    def audit(self, action):
+        return [one for one in self.north.get("/api/edge/audit?limit=200")["items"] if one["action"] == action]
+
+
+@pytest.fixture
+def jobs(hub, url, tmp_path):
+    made = Jobs(hub, url, tmp_path / "data")
+    yield made
+    for worker in made.workers:
+        worker.end()
+
+
+@pytest.fixture(name="until")
+def until_():
+    return until

@@ -1,0 +1,59 @@
+"""A worker of the tests: ``program.py FOLDER URL SLOTS [OBJECTS]``. Models and datasets are files of the examples."""
+
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from edgewright.hub.errors import Absent, Conflict
+from edgewright.hub.jobs.inputs import Known, provide
+from edgewright.hub.jobs.worker import work
+from edgewright.hub.state import open_state
+
+DIGITS = Path(__file__).parents[3] / "examples" / "digits"
+VERSION, DATASET = "ver_" + "1" * 26, "dat_" + "1" * 26
+BROKEN, CHECKING = "ver_" + "2" * 26, "ver_" + "3" * 26
+FILES = {VERSION: "digits.onnx", BROKEN: "README.md", DATASET: "digits.npz"}
+
+
+class Files:
+    """Inputs by their ids. ``owner``: the one tenant that has any (None: all have)."""
+
+    def __init__(self, owner=None):
+        self.owner = owner
+
+    def version(self, session, id_):
+        if id_ == CHECKING:
+            raise Conflict("this version is checking")
+        return self._known(session.tenant, id_)
+
+    dataset = version
+
+    def _known(self, tenant, id_):
+        if id_ not in FILES or self.owner not in (None, tenant):
+            raise Absent(f"there is no version {id_!r}")
+        return Known(id_, FILES[id_].encode().hex(), "digits")
+
+    def optimized(self, session, id_):
+        assert id_ in FILES
+
+    def place_model(self, state, tenant, id_, folder):
+        return Path(shutil.copy(DIGITS / FILES[id_], folder / "model.onnx"))
+
+    def place_dataset(self, state, tenant, id_, folder):
+        return Path(shutil.copy(DIGITS / FILES[id_], folder / "data.npz")), {}
+
+
+if __name__ == "__main__":
+    import logging
+
+    logging.basicConfig(level=logging.WARNING)
+    sys.path.append(str(Path(__file__).with_name("spy")))
+    folder, url, slots, *objects = sys.argv[1:]
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    with open_state(Path(folder), url, objects=objects[0] if objects else "") as state:
+        provide(state, Files())
+        work(state, int(slots), over, lambda id_: print(id_, flush=True))

@@ -1,0 +1,18 @@
+"""In the child processes of the tests' workers: writes down what is measured, and can be told to be slow."""
+
+import os
+import sys
+
+if "edgewright.hub.jobs.compiling" in sys.orig_argv:
+    from pathlib import Path
+
+    from edgewright.flows.bench import Bench
+
+    _keep = Bench._keep
+
+    def keep(self, made, metrics):
+        _keep(self, made, metrics)
+        with (Path(os.environ["HOME"]).parent / "measured").open("a") as log:
+            log.write(f"{made.id}\n")
+
+    Bench._keep = keep

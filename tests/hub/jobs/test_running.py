@@ -1,0 +1,27 @@
+"""Jobs done by a worker that is a process of its own, on each database."""
+
+PATH = "/api/edge/optimization-jobs"
+
+
+def test_a_job_is_done_and_its_bundle_waits_for_its_signature(jobs):
+    job = jobs.make()
+    assert job["state"] == "queued" and "no worker is running" in job["reason"]
+    jobs.worker()
+    done = jobs.until(job, "done", "failed", "infeasible")
+    assert done["state"] == "done", done
+    assert done["attempts"] == 1 and done["worker"] is None and done["reason"] == ""
+    report = jobs.north.get(f"{PATH}/{job['id']}/report")
+    assert report["best"] == done["result"]["best"] and report["model"]["source"] == "input/model.onnx"
+    found = jobs.candidates(job)
+    assert [one["number"] for one in found] == list(range(1, len(found) + 1))
+    assert {one["candidate"]["id"] for one in found} >= {entry["id"] for entry in report["candidates"]}
+    page = jobs.north.ask("GET", f"{PATH}/{job['id']}/report.html", 200)
+    assert page.text.startswith("<!doctype html>") and page.headers["Content-Security-Policy"].startswith("sandbox ")
+    bundle = jobs.north.get(f"/api/edge/bundles/{done['result']['bundle']}")
+    assert bundle["name"] == "digits" and not bundle["released"]
+    assert [one["detail"]["public"] for one in jobs.audit("jobs.key-made")] == [bundle["signer"]]
+    told = jobs.events(job)
+    kinds = [one["kind"] for one in told]
+    assert kinds[0] == "job.state" and kinds[-1] == "job.state" and "job.candidate" in kinds and "job.progress" in kinds
+    assert [one["data"]["state"] for one in told if one["kind"] == "job.state"] == ["queued", "running", "done"]
+    assert not list((jobs.folder / "jobs").glob("*/*/out"))

@@ -1,0 +1,154 @@
+"""Workers that are killed, hang, or lose their database: no job is lost, and nothing is measured twice."""
+
+import contextlib
+import signal
+from pathlib import Path
+
+import pytest
+
+PATH = "/api/edge/optimization-jobs"
+
+
+WIDE = {"budget_s": 10, "engines": [], "keep_structure": False}
+"""A search with more to measure."""
+ONCE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+"""What does not depend on the database."""
+
+
+def measured(jobs):
+    return [word for log in (jobs.folder / "jobs").glob("*/measured") for word in log.read_text().split()]
+
+
+def some(jobs, job, count):
+    return lambda: len(jobs.candidates(job)) >= count
+
+
+def test_a_killed_workers_job_is_taken_over_and_goes_on(jobs, until):
+    """Two workers are killed one after the other in the middle of the search; a third does the rest."""
+    job = jobs.make(**WIDE)
+    first = jobs.worker()
+    until(lambda: len(measured(jobs)) >= 2, "two candidates")
+    second = jobs.worker()
+    first.kill()
+    until(lambda: jobs.show(job)["worker"] == second.id, f"taken over {second.log.read_text()}")
+    until(lambda: len(measured(jobs)) >= 4, "two more")
+    third = jobs.worker()
+    second.kill()
+    done = jobs.until(job, "done", "failed", "infeasible")
+    assert done["state"] == "done", (done, third.log.read_text())
+    assert done["attempts"] == 3
+    ids = measured(jobs)
+    assert len(ids) == len(set(ids)) and set(ids) <= {one["candidate"]["id"] for one in jobs.candidates(job)}
+    lost = [one["id"] for one in jobs.north.get("/api/edge/workers")["items"] if one["state"] == "lost"]
+    assert set(lost) == {first.id, second.id}
+
+
+@ONCE
+def test_a_worker_that_hangs_loses_its_job_and_ends_when_it_wakes(jobs, until):
+    """It is stopped for longer than a dead one is waited for; its child ends by itself meanwhile."""
+    job = jobs.make(**WIDE)
+    first = jobs.worker()
+    until(some(jobs, job, 2), "two candidates")
+    first.process.send_signal(signal.SIGSTOP)
+    second = jobs.worker()
+    done = jobs.until(job, "done", "failed", "infeasible")
+    assert done["state"] == "done", (done, second.log.read_text())
+    ids = measured(jobs)
+    assert len(ids) == len(set(ids))
+    first.process.send_signal(signal.SIGCONT)
+    assert first.process.wait(60) != 0
+    assert "taken over" in first.log.read_text()
+    assert jobs.show(job) == done
+
+
+@ONCE
+def test_a_worker_that_is_told_to_end_hands_its_job_back(jobs, until):
+    job = jobs.make(**WIDE)
+    first = jobs.worker()
+    until(some(jobs, job, 2), "two candidates")
+    assert first.kill(signal.SIGTERM) == 0, first.log.read_text()
+    told = jobs.show(job)
+    assert told["state"] == "queued" and told["worker"] is None
+    jobs.worker()
+    done = jobs.until(job, "done", "failed", "infeasible")
+    assert done["state"] == "done" and done["attempts"] == 2
+    ids = measured(jobs)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_worker_that_dies_between_the_queue_and_its_work_leaves_nothing_behind(jobs, until):
+    """Its claim is a row, its workflow was never begun."""
+    from edgewright.hub.jobs.queue import claim
+    from edgewright.hub.jobs.rules import Able
+
+    job = jobs.make(budget_s=5)
+    first = jobs.worker()
+    first.process.send_signal(signal.SIGSTOP)
+    jobs.until(job, "queued", "running")
+    if jobs.show(job)["state"] == "queued":
+        assert claim(jobs.state, first.id, Able.of(["onnxruntime"], [])) is not None
+    first.kill()
+    jobs.worker()
+    done = jobs.until(job, "done", "failed", "infeasible")
+    assert done["state"] == "done", done
+
+
+@ONCE
+def test_a_job_that_ends_its_workers_fails(jobs, until):
+    from sqlalchemy import update
+
+    from edgewright.hub.database import EVERY
+    from edgewright.hub.jobs.tables import Job
+
+    job = jobs.make(budget_s=20)
+    with jobs.state.database.write(EVERY) as session:
+        session.execute(update(Job).values(deaths=2))
+    first = jobs.worker()
+    until(some(jobs, job, 1), "a candidate")
+    first.kill()
+    second = jobs.worker()
+    failed = jobs.until(job, "failed", "done")
+    assert failed["state"] == "failed" and "3 workers died" in failed["reason"], second.log.read_text()
+    again = jobs.north.post(f"{PATH}/{job['id']}/retry", {}, 200)
+    assert again["state"] == "queued"
+
+
+def test_the_database_falls_and_the_job_goes_on(jobs, until, request):
+    if not jobs.url.startswith("postgresql"):
+        pytest.skip("SQLite has no server that falls")
+    server = request.getfixturevalue("postgres")
+    job = jobs.make(**WIDE)
+    first, second = jobs.worker(), jobs.worker()
+    until(some(jobs, job, 2), "two candidates")
+    server.stop()
+    before = len(measured(jobs))
+    try:
+        until(lambda: len(measured(jobs)) > before, "it goes on measuring")
+    finally:
+        server.start()
+    done = jobs.until(job, "done", "failed", "infeasible")
+    assert done["state"] == "done", (done, first.log.read_text(), second.log.read_text())
+    ids = measured(jobs)
+    assert len(ids) == len(set(ids)) and set(ids) <= {one["candidate"]["id"] for one in jobs.candidates(job)}
+    assert done["attempts"] == 1 and first.process.poll() is None and second.process.poll() is None
+
+
+@ONCE
+def test_children_end_with_their_worker(jobs, until):
+    job = jobs.make(budget_s=60)
+    worker = jobs.worker()
+    until(some(jobs, job, 1), "a candidate")
+
+    def children():
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words, about = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+                if b"edgewright.hub.jobs.compiling" in words and str(jobs.folder).encode() in about:
+                    found.append(about)
+        return found
+
+    (found,) = children()
+    assert b"EDGEWRIGHT_DATABASE" not in found and b"AWS_" not in found
+    worker.kill()
+    until(lambda: not children(), "the child ends")

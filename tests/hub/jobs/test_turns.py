@@ -1,0 +1,134 @@
+"""Who is next: fairness among tenants, priorities in one, capabilities of workers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgewright.hub.database import EVERY
+from edgewright.hub.jobs.beats import BEAT_S, DEAD_S, Watch
+from edgewright.hub.jobs.queue import claim
+from edgewright.hub.jobs.rules import Able, Turn, content_key, nobody, turns
+from edgewright.hub.jobs.tables import Worker
+
+PATH = "/api/edge/optimization-jobs"
+CPU = Able.of(["onnxruntime"], [])
+BOTH = Able.of(["onnxruntime", "openvino"], ["openvino:gpu"])
+
+
+def test_a_tenant_with_many_jobs_does_not_starve_one_with_one(jobs):
+    many = [jobs.make(seed=seed)["id"] for seed in range(8)]
+    one = jobs.make(who=jobs.hub.south)["id"]
+    taken = []
+    for _ in range(4):
+        jobs.hub.state.clock.go_on(seconds=1)
+        taken.append(claim(jobs.state, "wrk_a", CPU)[1])
+    assert taken[0] in (many[0], one) and taken[1] in (many[0], one) and taken[0] != taken[1]
+    assert taken[2:] == many[1:3]
+
+
+def test_priority_counts_within_the_tenant_alone(jobs):
+    low = jobs.make()["id"]
+    high = jobs.make(priority=5, seed=1)["id"]
+    other = jobs.make(who=jobs.hub.south, priority=-10)["id"]
+    taken = []
+    for _ in range(3):
+        jobs.hub.state.clock.go_on(seconds=1)
+        taken.append(claim(jobs.state, "wrk_a", CPU)[1])
+    assert taken.index(high) < taken.index(low) and taken.index(other) < 2
+
+
+def test_a_job_goes_to_a_worker_that_can_do_it(jobs, clock):
+    needy = jobs.make(engines=["openvino"])
+    plain = jobs.make(seed=1)
+    assert claim(jobs.state, "wrk_a", CPU)[1] == plain["id"]
+    assert claim(jobs.state, "wrk_a", CPU) is None
+    with jobs.state.database.write(EVERY) as session:
+        session.add(worker_row("wrk_" + "a" * 26, ["onnxruntime"], clock()))
+    assert "no worker here has the engine openvino" in jobs.show(needy)["reason"]
+    with jobs.state.database.write(EVERY) as session:
+        session.add(worker_row("wrk_" + "b" * 26, ["onnxruntime", "openvino"], clock()))
+    assert jobs.show(needy)["reason"] == ""
+    assert claim(jobs.state, "wrk_b", BOTH)[1] == needy["id"]
+
+
+def worker_row(id_, engines, now):
+    return Worker(
+        id=id_, host="bench", engines=engines, accelerators=[], cores=2, memory_bytes=1, slots=1, release="0",
+        beat=0, seen=now, state="live", lost=None, made=now,
+    )  # fmt: skip
+
+
+def test_two_jobs_of_one_content_take_turns(jobs):
+    """They would share a folder."""
+    first, second = jobs.make(), jobs.make(name="other", priority=3)
+    taken = claim(jobs.state, "wrk_a", CPU)[1]
+    assert taken == second["id"]
+    assert claim(jobs.state, "wrk_a", CPU) is None and jobs.show(first)["state"] == "queued"
+
+
+def test_workers_show_ones_own_jobs_alone(jobs, clock):
+    with jobs.state.database.write(EVERY) as session:
+        session.add(worker_row("wrk_" + "a" * 26, ["onnxruntime"], clock()))
+    ours, theirs = jobs.make(), jobs.make(who=jobs.hub.south)
+    for _ in range(2):
+        claim(jobs.state, "wrk_" + "a" * 26, CPU)
+    for who, job in ((jobs.north, ours), (jobs.hub.south, theirs)):
+        (told,) = who.get("/api/edge/workers")["items"]
+        assert told["running"] == [job["id"]] and told["state"] == "live"
+
+
+@given(
+    st.lists(st.builds(Turn, st.text("abc", min_size=1, max_size=3), st.integers(0, 5), st.floats(0, 9)), max_size=9)
+)
+def test_whoever_has_least_is_first(waiting):
+    order = turns(waiting)
+    assert sorted(order) == sorted(one.tenant for one in waiting)
+    if waiting:
+        least = min((one.running, one.served) for one in waiting)
+        assert any(one.tenant == order[0] and (one.running, one.served) == least for one in waiting)
+
+
+@pytest.mark.parametrize(
+    ("needs", "live", "told"),
+    [
+        ({"engines": ["onnxruntime"]}, [], "no worker is running"),
+        ({"engines": ["onnxruntime"]}, [CPU], ""),
+        ({"engines": ["openvino"]}, [CPU], "no worker here has the engine openvino"),
+        ({"engines": ["openvino"]}, [CPU, BOTH], ""),
+        ({"accelerators": ["openvino:gpu"]}, [CPU], "no worker here has the accelerator openvino:gpu"),
+        ({"accelerators": ["openvino:gpu"]}, [BOTH], ""),
+    ],
+)
+def test_why_a_job_waits(needs, live, told):
+    assert nobody(needs, live).startswith(told) and bool(nobody(needs, live)) == bool(told)
+
+
+def test_a_name_or_a_priority_changes_nothing_that_is_measured():
+    wish = {"seed": 1, "name": "a", "priority": 1}
+    assert content_key("k", "m", "d", wish) == content_key("k", "m", "d", {"seed": 1, "name": "b", "priority": 2})
+    assert content_key("k", "m", "d", wish) != content_key("k", "m", "d", {**wish, "seed": 2})
+    assert content_key("k", "m", "d", wish) != content_key("k", "n", "d", wish)
+
+
+class TestWatch:
+    """Who is dead, seen by one that looks every two seconds."""
+
+    def looks(self, beats, step=BEAT_S):
+        now = [0.0]
+        watch = Watch(lambda: now[0])
+        found = []
+        for beat in beats:
+            found.append(watch.dead([("a", beat)]))
+            now[0] += step
+        return found
+
+    def test_one_that_beats_lives(self):
+        assert not any(self.looks(range(50)))
+
+    def test_one_that_stands_still_is_dead_after_ten_seconds(self):
+        found = self.looks([7] * 8)
+        assert [bool(one) for one in found] == [index * BEAT_S >= DEAD_S for index in range(8)]
+
+    def test_whoever_did_not_look_knows_nothing(self):
+        """The database was gone, or this very process stood still: the others had no way to be seen."""
+        assert not any(self.looks([7] * 20, step=30.0))
