@@ -1345,6 +1345,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/edge/fleet/map": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Fleet Map
+         * @description The whole fleet, a letter a device.
+         *
+         *     Takes the permission devices.read.
+         */
+        get: operations["fleet_map_api_edge_fleet_map_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1446,6 +1468,31 @@ export interface components {
             kind: string;
             /** Number */
             number: number;
+        };
+        /**
+         * BlockTold
+         * @description A group. ``devices``: their names, null where ``layout`` was known; ``health``: a letter for each: o (ok), w
+         *     (warn), b (bad), s (silent). Of the rollout that was asked for, "" without one: ``states``: . (not in it), q
+         *     waiting, f offered, g staged, h switching, a active, x failed, k skipped, r reverting, v reverted, l released, as a
+         *     capital for a control; ``waves``: a digit in base 36.
+         */
+        BlockTold: {
+            /** Group */
+            group: string;
+            /** Devices */
+            devices: string[] | null;
+            /** Health */
+            health: string;
+            /**
+             * States
+             * @default
+             */
+            states: string;
+            /**
+             * Waves
+             * @default
+             */
+            waves: string;
         };
         /**
          * BundleTold
@@ -2071,6 +2118,34 @@ export interface components {
             must_change: boolean;
         };
         /**
+         * MapTold
+         * @description All devices that are not revoked, by group and name, up to 3 s old. ``layout``: a digest of the names.
+         * @example {
+         *       "at": "2026-11-21T09:30:00.000Z",
+         *       "blocks": [
+         *         {
+         *           "devices": [
+         *             "press-1",
+         *             "press-2"
+         *           ],
+         *           "group": "line-3",
+         *           "health": "ow",
+         *           "states": "aQ",
+         *           "waves": "01"
+         *         }
+         *       ],
+         *       "layout": "abababababababab"
+         *     }
+         */
+        MapTold: {
+            /** At */
+            at: string;
+            /** Layout */
+            layout: string;
+            /** Blocks */
+            blocks: components["schemas"]["BlockTold"][];
+        };
+        /**
          * MemberTold
          * @description A device in a rollout. ``ran``: the bundle it goes back to; ``control``: held back for comparison.
          */
@@ -2601,7 +2676,8 @@ export interface components {
         /**
          * RolloutShown
          * @description A rollout with ``counts``: members by state, for each wave; ``look``: the gate's last one (``action``, ``why``,
-         *     ``evidence``, and ``course``: ``at``, ``wave``, ``log_e`` and ``needed`` of the last 120), null before the first; ``notes``: what may not have been meant.
+         *     ``evidence``, and ``course``: what the last 120 came to, ``at``, ``wave``, ``log_e`` and ``needed``), null before
+         *     the first; ``notes``: what may not have been meant.
          */
         RolloutShown: {
             /** Id */
@@ -6008,6 +6084,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FleetHealth"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    fleet_map_api_edge_fleet_map_get: {
+        parameters: {
+            query?: {
+                /** @description of the map that is known already */
+                layout?: string;
+                /** @description a rollout, whose members' states are told besides */
+                rollout?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MapTold"];
                 };
             };
             400: components["responses"]["bad-request"];
