@@ -9,7 +9,7 @@ const AGAIN_MS = 15_000;
 const PARTS: [string, string[]][] = [
   ["rollout.", ["rollouts", "map", "decisions"]],
   ["alert", ["alerts"]],
-  ["job.", ["jobs"]],
+  ["job.state", ["jobs"]],
   ["model.", ["models"]],
   ["device", ["devices", "map"]],
 ];
