@@ -88,6 +88,7 @@ export const fleet = {
     pause: "Pause",
     resume: "Resume",
     advance: (n: number) => `Release to wave ${n}`,
+    finish: "Finish without the gate",
     abort: "Take it back",
     cancel: "Give it up",
     approve: "Approve",

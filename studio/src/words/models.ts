@@ -5,7 +5,8 @@ export const models = {
   uploadDataset: "Upload data",
   datasets: "Datasets",
   tabs: { models: "Models", datasets: "Datasets" },
-  columns: { name: "Name", newest: "Newest", stage: "Stage", size: "Size", parameters: "Parameters", versions: "Versions", made: "Changed" },
+  classes: (n: number) => `${n} classes`,
+  columns: { state: "State", samples: "Samples", labels: "Labels", name: "Name", newest: "Newest", stage: "Stage", size: "Size", parameters: "Parameters", versions: "Versions", made: "Changed" },
   empty: {
     title: "No model yet",
     told: "Upload an ONNX, PyTorch, TensorFlow Lite or scikit-learn model. It is read in a sandbox before anything else happens to it.",
@@ -35,6 +36,7 @@ export const models = {
   versions: "Versions",
   version: (n: number) => `Version ${n}`,
   compare: (n: number) => `Compare ${n}`,
+  compareWord: "Compare",
   compareTitle: "Side by side",
   differs: "What differs first",
   same: "The same",
@@ -46,6 +48,7 @@ export const models = {
   facts: { parameters: "Parameters", macs: "Multiply-accumulates", weight_bytes: "Weights", peak_activation_bytes: "Peak activations", length: "File", format: "Format", digest: "Digest", opset: "Opset", layers: "Layers" } as Record<string, string>,
   signature: "Inputs and outputs",
   graph: "Layers",
+  heat: "Coloured by multiply-accumulates",
   graphColumns: { op: "Operation", name: "Name", shape: "Output", parameters: "Parameters", macs: "MACs" },
   notYet: "This hub has no models API yet. It comes with the next release of the hub; the command line compiles models today.",
 } as const;

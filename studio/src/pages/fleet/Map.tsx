@@ -5,7 +5,7 @@ import { tokens, useDark } from "../../lib/theme";
 import { Sign } from "../../ui/Sign";
 import { w } from "../../words";
 import { paint, Stamps } from "./draw";
-import { at, corner, place } from "./layout";
+import { at, corner, place, tall } from "./layout";
 import { meaning } from "./letters";
 
 type Spot = { block: number; index: number };
@@ -87,7 +87,7 @@ export function FleetMap({ blocks, by, wave, selected, onSelect }: { blocks: Blo
   const nameOf = (one: Spot | null) => (one ? (blocks[one.block]?.devices[one.index] ?? "") : "");
   const key = (event: React.KeyboardEvent) => {
     const here = spot ?? chosen ?? { block: 0, index: 0 };
-    const step = { ArrowDown: 1, ArrowUp: -1, ArrowRight: layout.rows, ArrowLeft: -layout.rows }[event.key];
+    const step = { ArrowDown: 1, ArrowUp: -1, ArrowRight: tall(layout, here.block), ArrowLeft: -tall(layout, here.block) }[event.key];
     if (step) setSpot(moved(blocks, here, step));
     else if (event.key === "Enter" || event.key === " ") onSelect(nameOf(here));
     else return;

@@ -23,7 +23,8 @@ export function Orders({ rollout }: { rollout: RolloutWhole }) {
   const kinds = (ALLOWED[rollout.state] ?? []).filter((kind) => may(kind === "approve" ? "rollouts.write" : "rollouts.control"));
   if (!kinds.length) return null;
   const running = rollout.counts.reduce((sum, wave) => sum + (wave.active ?? 0) + (wave.switching ?? 0), 0);
-  const label = (kind: Kind) => (kind === "advance" ? w.fleet.actions.advance(Math.min(rollout.wave + 2, rollout.waves.length)) : w.fleet.actions[kind]);
+  const last = rollout.wave + 1 >= rollout.waves.length;
+  const label = (kind: Kind) => (kind === "advance" ? (last ? w.fleet.actions.finish : w.fleet.actions.advance(rollout.wave + 2)) : w.fleet.actions[kind]);
   const work = async (kind: Kind) => {
     await send("POST", `/rollouts/${rollout.id}/${kind}`, kind === "abort" ? { mode: "revert exposed" } : undefined);
     await client.invalidateQueries({ queryKey: ["rollouts"] });

@@ -80,7 +80,7 @@ function stamp(c: OffscreenCanvasRenderingContext2D, look: Look, pitch: number, 
   }
 }
 
-/** All of it. `changed`: devices that are different since the last time, by block; they are ringed for a moment. */
+/** All of it; a `wave` makes all others step back. */
 export function paint(c: CanvasRenderingContext2D, scene: Scene, stamps: Stamps, colours: Colours, fonts: { sans: string; mono: string }): void {
   const { layout, blocks, by } = scene;
   c.clearRect(0, 0, layout.width, layout.height + 40);
@@ -97,19 +97,15 @@ export function paint(c: CanvasRenderingContext2D, scene: Scene, stamps: Stamps,
   for (const one of layout.stretches) {
     const block = blocks[one.block];
     if (!block) continue;
-    if (one.label) {
-      c.font = `11px ${fonts.sans}`;
-      c.fillStyle = colours.mute;
-      c.fillText(one.label, one.x, one.y + 12);
-    }
+    c.font = `11px ${fonts.sans}`;
+    c.fillStyle = colours.mute;
+    c.fillText(one.label, one.x, one.y + 12);
     const letters = by === "health" ? block.health : block.states;
     for (let i = 0; i < one.count; i += 1) {
-      const index = one.start + i;
-      const look = meaning(letters.charAt(index) || ".", by).look;
-      const x = one.x + Math.floor(i / layout.rows) * layout.pitch;
-      const y = one.y + LABEL + (i % layout.rows) * layout.pitch;
-      const dim = scene.wave !== "" && block.waves.charAt(index) !== scene.wave;
-      c.globalAlpha = dim ? 0.22 : 1;
+      const look = meaning(letters.charAt(i) || ".", by).look;
+      const x = one.x + Math.floor(i / one.rows) * layout.pitch;
+      const y = one.y + LABEL + (i % one.rows) * layout.pitch;
+      c.globalAlpha = scene.wave !== "" && block.waves.charAt(i) !== scene.wave ? 0.22 : 1;
       c.drawImage(stamps.of(look), x, y, layout.pitch, layout.pitch);
     }
     c.globalAlpha = 1;

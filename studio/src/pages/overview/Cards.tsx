@@ -8,7 +8,7 @@ import { Sign, Tag } from "../../ui/Sign";
 import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
-import { SEVERITY } from "../alerts/causes";
+import { causes, SEVERITY } from "../alerts/causes";
 import { Decisions } from "../fleet/Decisions";
 import { ROLLOUT_LEVEL } from "../fleet/states";
 import { Waves } from "../fleet/Waves";
@@ -55,12 +55,19 @@ export function OpenAlerts({ alerts, error }: { alerts: Alert[] | undefined; err
         {error && !alerts && <Trouble error={error} />}
         {!alerts && !error && <Bones rows={3} height={24} />}
         {alerts && !alerts.length && <p className="text-mute">{w.overview.noAlerts}</p>}
-        {alerts?.slice(0, 5).map((one) => (
-          <p key={one.id} className="flex gap-2.5">
-            <span className="pt-1"><Sign level={SEVERITY[one.severity] ?? "unknown"} label="" /></span>
-            <span className="min-w-0"><Link href={`/alerts?alert=${one.id}`} className="hover:underline break-words">{one.told}</Link> <span className="text-mute whitespace-nowrap">· <When at={one.since} /></span></span>
-          </p>
-        ))}
+        {causes(alerts ?? []).slice(0, 5).map((cause) => {
+          const first = cause.alerts[0];
+          return first && (
+            <div key={cause.kind} className="flex gap-2.5">
+              <span className="pt-1"><Sign level={SEVERITY[cause.severity] ?? "unknown"} label="" /></span>
+              <p className="min-w-0 break-words">
+                <Link href={`/alerts?alert=${first.id}`} className="font-medium hover:underline">{w.alerts.kinds[cause.kind]?.name ?? cause.kind}</Link>
+                <span className="text-mute"> · {w.alerts.devices(cause.alerts.length)} · <When at={first.since} /></span>
+                <span className="block text-mute">{first.told}</span>
+              </p>
+            </div>
+          );
+        })}
       </div>
     </Card>
   );

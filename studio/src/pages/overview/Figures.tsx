@@ -21,24 +21,24 @@ export function Figures({ map, error }: { map: FleetMap | undefined; error: Erro
   if (error && !map) return <Trouble error={error} />;
   return (
     <div className="grid gap-px rounded border border-line bg-line overflow-hidden sm:grid-cols-2 xl:grid-cols-4">
-      <Figure name={words.healthy} value={map ? count(sums.o ?? 0) : "–"} unit={map && `/ ${count(all)}`} level={sums.b ? "bad" : sums.w || sums.s ? "attention" : "good"}
-        told={words.healthyTold(count(sums.s ?? 0), count(sums.b ?? 0))} href={null}>
+      <Figure name={words.healthy} value={map ? count(sums.o ?? 0) : "–"} unit={map && `/ ${count(all)}`} level={!map ? "unknown" : sums.b ? "bad" : sums.w || sums.s ? "attention" : "good"}
+        told={map ? words.healthyTold(count(sums.s ?? 0), count(sums.b ?? 0)) : w.loading}>
         <Parts sums={sums} all={all} />
       </Figure>
-      <Figure name={words.latency} value={last ? value(last.p99) : "–"} unit={last && "ms"} told={last ? (before ? words.against(change(last.p99, before.p99)) : words.latencyTold) : words.noData} href={null}>
+      <Figure name={words.latency} value={last ? value(last.p99) : "–"} unit={last && "ms"} told={last ? (before ? words.against(change(last.p99, before.p99)) : words.latencyTold) : words.noData}>
         <Spark label={words.latencyTold} values={found.map((one) => one.p99)} />
       </Figure>
-      <Figure name={words.requests} value={found.length ? compact(requests) : "–"} told={found.length ? words.requestsTold(`${found.length} h`) : words.noData} href={null}>
+      <Figure name={words.requests} value={found.length ? compact(requests) : "–"} told={found.length ? words.requestsTold(`${found.length} h`) : words.noData}>
         <Spark label={words.requests} values={found.map((one) => one.requests)} />
       </Figure>
-      <Figure name={words.errors} value={last ? share(last.errors, last.requests) : "–"} unit={last && "%"} told={last ? words.errorsTold : words.noData} href={null}>
+      <Figure name={words.errors} value={last ? share(last.errors, last.requests) : "–"} unit={last && "%"} told={last ? words.errorsTold : words.noData}>
         <Spark label={words.errorsTold} values={found.map((one) => (one.requests ? one.errors / one.requests : null))} />
       </Figure>
     </div>
   );
 }
 
-function Figure({ name, value: shown, unit, told, level, children }: { name: string; value: string; unit?: string | undefined | false; told: string; level?: Level; href: null; children?: React.ReactNode }) {
+function Figure({ name, value: shown, unit, told, level, children }: { name: string; value: string; unit?: string | undefined | false; told: string; level?: Level; children?: React.ReactNode }) {
   return (
     <div className="bg-paper p-4 min-h-[116px] flex flex-col">
       <p className="text-mute flex items-center gap-2">{level && <Sign level={level} size={9} />}{name}</p>

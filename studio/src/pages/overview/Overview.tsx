@@ -4,6 +4,7 @@ import { useJobs } from "../../api/jobs";
 import { Page } from "../../ui/Page";
 import { ButtonLink } from "../../ui/Button";
 import { w } from "../../words";
+import { causes } from "../alerts/causes";
 import { Figures } from "./Figures";
 import { Start } from "./Start";
 import { LastDecisions, OpenAlerts, UnderWay } from "./Cards";
@@ -15,7 +16,7 @@ export default function Overview() {
   const decisions = useDecisions();
   const jobs = useJobs();
   const running = rollouts.data?.items.filter((one) => BUSY.has(one.state) || ["paused", "approval", "awaiting_signature"].includes(one.state)) ?? [];
-  const needs = (alerts.data ?? []).filter((one) => one.severity !== "info" && !one.acknowledged).length;
+  const needs = causes((alerts.data ?? []).filter((one) => one.severity !== "info" && !one.acknowledged)).length;
   const empty = map.data?.blocks.length === 0 && rollouts.data?.items.length === 0 && !jobs.data?.items.length;
   return (
     <Page
