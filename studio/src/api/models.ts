@@ -33,7 +33,7 @@ export function useDatasets() {
   });
 }
 
-export type Layer = { name: string; op: string; outputs?: string[]; shapes?: unknown[]; parameters?: number; macs?: number };
+export type Layer = { name: string; op: string; outputs?: string[]; shapes?: unknown[]; weight_bytes?: number; macs?: number };
 
 export function useGraph(version: string, enabled: boolean) {
   return useQuery({ queryKey: ["models", "graph", version], queryFn: ({ signal }) => get<{ layers: Layer[] }>(`/versions/${version}/graph`, {}, signal), enabled, staleTime: Infinity });

@@ -8,7 +8,7 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
   const told = explain(error);
   return (
     <div role="alert" className="rounded border border-line bg-paper p-4 flex gap-3 max-w-2xl">
-      <span className="pt-1"><Sign level="bad" label="" /></span>
+      <span className="h-5 flex items-center"><Sign level="bad" label="" /></span>
       <div className="min-w-0 space-y-1">
         <p className="font-medium break-words">{told.happened}</p>
         {told.where.map((one) => (

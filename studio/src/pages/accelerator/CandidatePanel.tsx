@@ -29,8 +29,8 @@ export function CandidatePanel({ one, baseline, report, best }: { one: Candidate
           {drop && <Win n={value(drop.value)} told={w.studio.lostWord} level={drop.value <= 0 ? "good" : drop.value > 1 ? "attention" : "unknown"} />}
         </ul>
       )}
-      {one.refused?.map((why) => <p key={why} className="flex gap-2"><span className="pt-1"><Sign level="bad" label={w.studio.refused} /></span><span>{w.studio.refused}: {why}</span></p>)}
-      {one.doubts?.map((why) => <p key={why} className="flex gap-2"><span className="pt-1"><Sign level="attention" /></span><span>{why}</span></p>)}
+      {one.refused?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="bad" label={w.studio.refused} /></span><span>{w.studio.refused}: {why}</span></p>)}
+      {one.doubts?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="attention" /></span><span>{why}</span></p>)}
       <Metrics one={one} baseline={baseline} />
       {one.verdict && one.verdict.length > 0 && <Part title={w.studio.clauses}><ul className="space-y-1">{one.verdict.map((clause) => <Kept key={clause.metric} clause={clause} />)}</ul></Part>}
       {one.recipe.length > 0 && (
@@ -47,7 +47,7 @@ export function CandidatePanel({ one, baseline, report, best }: { one: Candidate
         <Part title={w.studio.gates}>
           <ul className="space-y-1.5">
             {gates.map((gate) => (
-              <li key={gate.name} title={gate.reason} className="flex gap-2"><span className="pt-1"><Sign level={gate.state === "passed" ? "good" : gate.state === "failed" ? "bad" : "unknown"} /></span><span className="min-w-0">{gate.title}<span className="block text-sm text-mute line-clamp-2">{gate.reason}</span></span></li>
+              <li key={gate.name} title={gate.reason} className="flex gap-2"><span className="h-5 flex items-center"><Sign level={gate.state === "passed" ? "good" : gate.state === "failed" ? "bad" : "unknown"} /></span><span className="min-w-0">{gate.title}<span className="block text-sm text-mute line-clamp-2">{gate.reason}</span></span></li>
             ))}
           </ul>
         </Part>

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { type Alert, useOpenAlerts, useResolvedAlerts } from "../../api/alerts";
 import { useParam } from "../../lib/url";
 import { Bones } from "../../ui/Bones";
@@ -10,6 +11,8 @@ import { When } from "../../ui/When";
 import { w } from "../../words";
 import { AlertPanel } from "./AlertPanel";
 import { type Cause, causes, SEVERITY } from "./causes";
+
+const FEW = 5;
 
 export default function Alerts() {
   const [state, setState] = useParam("state", "open");
@@ -37,18 +40,23 @@ export default function Alerts() {
 
 function OneCause({ cause, chosen, onChoose }: { cause: Cause; chosen: string; onChoose: (id: string) => void }) {
   const words = w.alerts.kinds[cause.kind] ?? { name: cause.kind, todo: "" };
+  const [whole, setWhole] = useState(false);
+  const shown = cause.alerts.filter((one, i) => whole || i < FEW || one.id === chosen);
   return (
     <section className="rounded border border-line bg-paper" aria-label={words.name}>
       <div className="px-4 py-3 border-b border-line flex gap-3">
-        <span className="pt-1"><Sign level={SEVERITY[cause.severity] ?? "unknown"} size={12} label={w.alerts.severities[cause.severity] ?? cause.severity} /></span>
+        <span className="h-5 flex items-center"><Sign level={SEVERITY[cause.severity] ?? "unknown"} size={12} label={w.alerts.severities[cause.severity] ?? cause.severity} /></span>
         <div className="min-w-0 flex-1">
           <div className="flex justify-between gap-3"><h2 className="text-base">{words.name}</h2><span className="text-mute whitespace-nowrap">{w.alerts.devices(cause.alerts.length)}</span></div>
           <p className="text-mute">{words.todo}</p>
         </div>
       </div>
       <ul className="divide-y divide-line">
-        {cause.alerts.slice(0, 50).map((one) => <Line key={one.id} alert={one} here={one.id === chosen} onChoose={() => onChoose(one.id)} />)}
+        {shown.map((one) => <Line key={one.id} alert={one} here={one.id === chosen} onChoose={() => onChoose(one.id)} />)}
       </ul>
+      {shown.length < cause.alerts.length && (
+        <button type="button" className="w-full h-9 border-t border-line text-accent hover:bg-line/30 rounded-b" onClick={() => setWhole(true)}>{w.alerts.all(cause.alerts.length)}</button>
+      )}
     </section>
   );
 }

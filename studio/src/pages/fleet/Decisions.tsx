@@ -15,7 +15,7 @@ export function Decisions({ list, named }: { list: Decision[]; named?: (rollout:
         const evidence = one.evidence as Evidence;
         return (
           <li key={one.id} className="flex gap-2.5">
-            <span className="pt-1"><Sign level={DECISION_LEVEL[one.kind] ?? "active"} label="" /></span>
+            <span className="h-5 flex items-center"><Sign level={DECISION_LEVEL[one.kind] ?? "active"} label="" /></span>
             <div className="min-w-0">
               <p className="break-words">{named?.(one.rollout)}<span className="font-medium">{one.kind.replaceAll("_", " ")}{one.wave !== null && `, ${w.fleet.wave(one.wave + 1).toLowerCase()}`}</span>: {one.why}</p>
               <p className="text-sm text-mute">

@@ -40,7 +40,7 @@ export default function Models() {
         </>
       }
     >
-      {models.error && !list && <Trouble error={models.error} again={() => void models.refetch()} />}
+      {models.error !== null && !list && <Trouble error={models.error} again={() => void models.refetch()} />}
       {tab === "datasets" ? <Datasets onUpload={() => setUpload("dataset")} /> : (
         <div className="space-y-4">
           {versions.length > 1 && <Compare of={versions} onClose={() => setCompare("")} />}

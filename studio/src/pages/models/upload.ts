@@ -17,7 +17,7 @@ export function begin(wanted: Wanted, on: { progress: (sent: Sent) => void; cut:
     chunkSize: 32 * 2 ** 20,
     retryDelays: [0, 1000, 2000, 4000, 8000, 8000, 8000, 15000, 15000, 30000, 30000, 60000],
     removeFingerprintOnSuccess: true,
-    fingerprint: async (file) => (file instanceof File ? ["edgewright", wanted.model ?? wanted.dataset, file.name, file.size, file.lastModified].join("/") : null),
+    fingerprint: async (file) => ["edgewright", wanted.model ?? wanted.dataset, file.name, file.size, file.lastModified].join("/"),
     onProgress: (now, all) => {
       sent = now;
       const at = performance.now();

@@ -59,7 +59,7 @@ export function OpenAlerts({ alerts, error }: { alerts: Alert[] | undefined; err
           const first = cause.alerts[0];
           return first && (
             <div key={cause.kind} className="flex gap-2.5">
-              <span className="pt-1"><Sign level={SEVERITY[cause.severity] ?? "unknown"} label="" /></span>
+              <span className="h-5 flex items-center"><Sign level={SEVERITY[cause.severity] ?? "unknown"} label="" /></span>
               <p className="min-w-0 break-words">
                 <Link href={`/alerts?alert=${first.id}`} className="font-medium hover:underline">{w.alerts.kinds[cause.kind]?.name ?? cause.kind}</Link>
                 <span className="text-mute"> · {w.alerts.devices(cause.alerts.length)} · <When at={first.since} /></span>

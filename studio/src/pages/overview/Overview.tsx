@@ -6,6 +6,7 @@ import { ButtonLink } from "../../ui/Button";
 import { w } from "../../words";
 import { causes } from "../alerts/causes";
 import { Figures } from "./Figures";
+import { Sites } from "./Sites";
 import { Start } from "./Start";
 import { LastDecisions, OpenAlerts, UnderWay } from "./Cards";
 
@@ -29,8 +30,9 @@ export default function Overview() {
         <div className="grid gap-4 lg:grid-cols-2">
           <UnderWay rollouts={running} jobs={jobs.data?.items ?? []} />
           <OpenAlerts alerts={alerts.data} error={alerts.error} />
+          <LastDecisions decisions={decisions.data?.items} rollouts={rollouts.data?.items ?? []} />
+          <Sites map={map.data} />
         </div>
-        <LastDecisions decisions={decisions.data?.items} rollouts={rollouts.data?.items ?? []} />
       </div>
     </Page>
   );
