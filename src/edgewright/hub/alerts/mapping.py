@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -13,8 +14,9 @@ from itertools import groupby
 from edgewright.hub.alerts.health import Health, Known, health
 from edgewright.hub.state import State
 
-FRESH = timedelta(seconds=3)
-"""A map is looked at anew after so long, however many ask."""
+FRESH_S, SHARE = 3.0, 0.05
+"""A map is drawn anew after so many seconds, and of a large fleet so seldom that it takes no more than this share of a
+core, however many ask."""
 LETTERS = {"ok": "o", "warn": "w", "bad": "b"}
 SILENT, NONE = "s", "."
 STATES = {
@@ -47,17 +49,18 @@ class Maps:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last: dict[str, Map] = {}
+        self._last: dict[str, tuple[Map, float]] = {}
 
-    def fresh(self, tenant: str, now: datetime) -> Map | None:
-        """One that is no older than FRESH."""
-        found = self._last.get(tenant)
-        return found if found is not None and abs(now - found.at) < FRESH else None
-
-    def keep(self, tenant: str, made: Map) -> None:
-        """For those who ask next."""
+    def of(self, tenant: str, now: datetime, drawn: Callable[[], Map]) -> Map:
+        """The last one while it is fresh, else a new one; who asks meanwhile waits for that."""
         with self._lock:
-            self._last[tenant] = made
+            found = self._last.get(tenant)
+            if found is None or abs((now - found[0].at).total_seconds()) >= found[1]:
+                began = time.thread_time()
+                made = drawn()
+                found = made, max(FRESH_S, (time.thread_time() - began) / SHARE)
+                self._last[tenant] = found
+            return found[0]
 
 
 def maps(state: State) -> Maps:

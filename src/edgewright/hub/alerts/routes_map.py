@@ -37,7 +37,7 @@ class BlockTold(Answer):
 
 
 class MapTold(Answer):
-    """All devices that are not revoked, by group and name, up to 3 s old. ``layout``: a digest of the names."""
+    """All devices that are not revoked, by group and name, some seconds old. ``layout``: a digest of the names."""
 
     at: Moment
     layout: str
@@ -72,12 +72,8 @@ class MapTold(Answer):
 @router.get("/fleet/map")
 def fleet_map(caller: Reads, layout: Layout = "", rollout: Over = None) -> MapTold:
     """The whole fleet, a letter a device."""
-    kept = maps(caller.state)
-    drawn = kept.fresh(caller.tenant, caller.now)
     with caller.read() as session:
-        if drawn is None:
-            drawn = _drawn(session, caller.tenant, caller.now)
-            kept.keep(caller.tenant, drawn)
+        drawn = maps(caller.state).of(caller.tenant, caller.now, lambda: _drawn(session, caller.tenant, caller.now))
         over = [("", "")] * len(drawn.blocks)
         if rollout is not None:
             session.find(Rollout, rollout)
