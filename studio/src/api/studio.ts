@@ -31,7 +31,7 @@ export type Measured = { value: number; low: number | null; high: number | null;
 export type Clause = { metric: string; sense: "max" | "min"; limit: number; unit: string; value: number | null; slack: number | null; kept: boolean };
 export type Step = { pass: string } & Record<string, unknown>;
 export type Candidate = {
-  id: string; recipe: Step[]; engine: string; engine_options?: Record<string, unknown>; feasible: boolean; verdict?: Clause[]; refused?: string[]; doubts?: string[];
+  id: string; recipe: Step[]; engine: string; engine_options?: Record<string, unknown>; feasible: boolean; final?: boolean; verdict?: Clause[]; refused?: string[]; doubts?: string[];
   metrics: Record<string, Measured>;
 };
 export type Gate = { name: string; title: string; state: string; reason: string };

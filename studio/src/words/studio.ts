@@ -50,7 +50,7 @@ export const studio = {
   preferences: { latency: "Fast", size: "Small", memory: "Lean", accuracy: "Accurate" },
   preferenceTold: "Drag: the choice on the front follows. Nothing is measured again.",
   candidate: "Candidate",
-  chooseCandidate: "Point at a candidate, or choose one with the arrow keys.",
+  chooseCandidate: "Point at a candidate, or choose one of the front below the plot.",
   against: "against the original",
   faster: (x: string) => `${x}× as fast`,
   smaller: (x: string) => `${x}× smaller`,

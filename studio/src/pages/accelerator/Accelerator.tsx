@@ -1,6 +1,7 @@
 import { lazy, Suspense, useMemo, useState } from "react";
 import { useLocation } from "wouter";
 import { isMissing, useCandidates, useJob, useJobs, useReport } from "../../api/jobs";
+import { useModels } from "../../api/models";
 import { useParam } from "../../lib/url";
 import { Bones, Empty } from "../../ui/Bones";
 import { ButtonLink } from "../../ui/Button";
@@ -38,8 +39,11 @@ export default function Accelerator() {
   const key = JSON.stringify(draft);
   const scene = useMemo(() => {
     const everyone = baseline ? [...candidates, baseline] : candidates;
-    const best = choose(everyone, baseline, draft.limits, draft.preference);
-    const ids = front(everyone.filter((one) => feasible(one, draft.limits))).map((one) => one.id);
+    // Finalists were judged on samples that the search never saw: where some fit, the choice is among them.
+    const fit = everyone.filter((one) => feasible(one, draft.limits));
+    const pool = fit.some((one) => one.final) ? fit.filter((one) => one.final) : fit;
+    const best = choose(pool, baseline, draft.limits, draft.preference);
+    const ids = front(pool).map((one) => one.id);
     return { candidates, baseline, front: ids, best: best?.id ?? "", chosen, limits: draft.limits, across: across as Axis, up: up as Axis, binding: binding(best ?? candidates[0] ?? null, draft.limits) };
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [candidates, baseline, key, across, up, chosen]);
@@ -80,7 +84,7 @@ export default function Accelerator() {
             <Strip candidates={everyone.filter((one) => scene.front.includes(one.id))} best={scene.best} chosen={chosen} onChoose={setChosen} onPoint={setPointed} />
           </section>
         </div>
-        <section aria-label={w.studio.candidate} aria-live="polite" className="rounded border border-line bg-paper p-4 space-y-5 lg:col-start-2 xl:col-start-auto min-w-0">
+        <section aria-label={w.studio.candidate} aria-live="polite" className="rounded border border-line bg-paper p-4 space-y-5 lg:col-start-2 xl:col-start-auto xl:sticky xl:top-5 xl:max-h-[calc(100dvh-88px)] xl:overflow-y-auto min-w-0" tabIndex={0}>
           {seen ? <CandidatePanel one={seen} baseline={baseline} report={report.data} best={seen.id === scene.best} /> : <p className="text-mute">{w.studio.chooseCandidate}</p>}
         </section>
       </div>
@@ -89,8 +93,9 @@ export default function Accelerator() {
 }
 
 function Waiting({ running }: { running: boolean }) {
+  const models = useModels();
   if (running) return <p className="text-mute max-w-sm">{w.studio.waiting}</p>;
-  return <div className="space-y-3 max-w-md"><p className="text-lg font-semibold">{w.studio.empty.title}</p><p className="text-mute">{w.studio.empty.told}</p><ButtonLink href="/models?upload=model">{w.models.upload}</ButtonLink></div>;
+  return <div className="space-y-3 max-w-md"><p className="text-lg font-semibold">{w.studio.empty.title}</p><p className="text-mute">{w.studio.empty.told}</p>{models.data?.items.length === 0 && <ButtonLink href="/models?upload=model">{w.models.upload}</ButtonLink>}</div>;
 }
 
 function AxisChoice({ label, value, onChange }: { label: string; value: Axis; onChange: (axis: string) => void }) {

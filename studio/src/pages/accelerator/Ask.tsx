@@ -14,12 +14,13 @@ import { AXES } from "./figures";
 import { Limit } from "./Limit";
 
 type Profile = { name: string; title?: string };
+type Profiles = Page<Profile> & { templates?: Profile[] };
 
 /** What is asked for: a version, data, a device, limits, a budget. */
 export function Ask({ job, draft, candidates, onLimits, onStarted }: { job: Job | undefined; draft: Draft; candidates: Candidate[]; onLimits: (limits: Limits) => void; onStarted: (job: Job) => void }) {
   const models = useModels();
   const datasets = useDatasets();
-  const profiles = useQuery({ queryKey: ["profiles"], queryFn: ({ signal }) => get<Page<Profile>>("/device-profiles", {}, signal), retry: false, staleTime: 60_000 });
+  const profiles = useQuery({ queryKey: ["profiles"], queryFn: ({ signal }) => get<Profiles>("/device-profiles", {}, signal), retry: false, staleTime: 60_000 });
   const may = useMay();
   const client = useQueryClient();
   const [wanted, setVersion] = useParam("version");
@@ -42,6 +43,7 @@ export function Ask({ job, draft, candidates, onLimits, onStarted }: { job: Job 
       onStarted(made);
     },
   });
+  const targets = [...(profiles.data?.items ?? []), ...(profiles.data?.templates ?? [])];
   const known = ready.some((one) => one.newest?.id === version);
   return (
     <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); start.mutate(); }}>
@@ -54,9 +56,9 @@ export function Ask({ job, draft, candidates, onLimits, onStarted }: { job: Job 
         <option value="" disabled>{w.studio.chooseDataset}</option>
         {readyData.map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}
       </Choice>
-      {profiles.data?.items.length ? (
+      {targets.length ? (
         <Choice label={w.studio.target} value={target} onChange={(e) => setTarget(e.target.value)}>
-          {profiles.data.items.map((one) => <option key={one.name} value={one.name}>{one.title ?? one.name}</option>)}
+          {targets.map((one) => <option key={one.name} value={one.name}>{one.title ?? one.name}</option>)}
         </Choice>
       ) : <Field label={w.studio.target} hint={w.studio.targetHint} value={target} onChange={(e) => setTarget(e.target.value)} required />}
       <fieldset className="space-y-3 border-t border-line pt-3">
@@ -65,7 +67,7 @@ export function Ask({ job, draft, candidates, onLimits, onStarted }: { job: Job 
       </fieldset>
       <label className="block border-t border-line pt-3">
         <span className="flex justify-between font-medium">{w.studio.budget}<span className="num font-normal">{w.studio.seconds(budget)}</span></span>
-        <input type="range" min={15} max={1800} step={15} value={budget} onChange={(e) => setBudget(Number(e.target.value))} className="w-full accent-(--accent)" />
+        <input type="range" min={15} max={1800} step={15} value={budget} onChange={(e) => setBudget(Number(e.target.value))} className="w-full" />
       </label>
       <details>
         <summary className="text-mute cursor-pointer">{w.studio.more}</summary>

@@ -46,7 +46,7 @@ export function Limit({ axis, limits, candidates, onChange }: { axis: Axis; limi
         <input
           type="range" min={0} max={STEPS} disabled={limit === undefined} aria-label={w.studio.limit[key]} aria-valuetext={limit === undefined ? w.studio.noLimit : `${value(limit)} ${w.studio.units[key]}`}
           value={limit === undefined ? STEPS : Math.round(STEPS * Math.min(1, Math.max(0, toPlace(limit))))} onChange={(e) => set(rounded(fromPlace(Number(e.target.value) / STEPS)))}
-          className="absolute inset-x-0 top-2 w-full accent-(--accent) disabled:opacity-30"
+          className="absolute inset-x-0 top-2 w-full"
         />
       </div>
       {values.length > 0 && limit !== undefined && <p className="text-sm text-mute">{w.studio.feasible(within, values.length)}</p>}

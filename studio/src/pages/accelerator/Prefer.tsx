@@ -8,7 +8,7 @@ export function Prefer({ preference, onChange }: { preference: Draft["preference
       {(Object.keys(w.studio.preferences) as (keyof Draft["preference"])[]).map((name) => (
         <label key={name} className="block">
           <span className="flex justify-between text-sm"><span>{w.studio.preferences[name]}</span><span className="num text-mute">{preference[name].toFixed(1)}</span></span>
-          <input type="range" min={0} max={2} step={0.1} value={preference[name]} onChange={(e) => onChange({ ...preference, [name]: Number(e.target.value) })} className="w-full accent-(--accent)" />
+          <input type="range" min={0} max={2} step={0.1} value={preference[name]} onChange={(e) => onChange({ ...preference, [name]: Number(e.target.value) })} className="w-full" />
         </label>
       ))}
     </div>

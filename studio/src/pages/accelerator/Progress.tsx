@@ -23,22 +23,22 @@ export function Progress({ job }: { job: Job }) {
   const whole = over ? 1 : elapsed / Math.max(elapsed + (left ?? job.wish.budget_s ?? 0), 1);
   return (
     <div className="space-y-2">
-      <div className="flex items-center gap-x-4 gap-y-1 flex-wrap">
-        <span className="font-medium"><Tag level={LEVELS[job.state]}>{w.studio.states[job.state]}</Tag></span>
-        {!over && stage && <span className="text-mute">{w.studio.stages[stage] ?? stage}</span>}
-        <span className="text-mute num">{w.studio.progress.tried(tried)}</span>
-        {elapsed > 0 && <span className="text-mute num">{w.studio.progress.elapsed(span(elapsed))}</span>}
-        {!over && typeof left === "number" && <span className="text-mute num">{w.studio.progress.left(span(left))}</span>}
-        <span className="ml-auto flex gap-2">
-          {may && !over && job.state !== "stopping" && tried > 0 && <Button kind="primary" disabled={order.isPending} onClick={() => order.mutate({ keep: true })}>{w.studio.stop}</Button>}
-          {may && !over && <Button disabled={order.isPending} onClick={() => order.mutate({ keep: false })}>{w.studio.cancel}</Button>}
-          {may && (job.state === "failed" || job.state === "cancelled") && <Button onClick={() => order.mutate("retry")}>{w.studio.retry}</Button>}
-          {job.state === "done" && <a className="inline-flex items-center h-8 px-3 rounded border border-line bg-paper font-medium hover:border-mute" href={`/api/edge/optimization-jobs/${job.id}/report.html`} target="_blank" rel="noreferrer">{w.studio.report}</a>}
-        </span>
+      <div className="flex items-center gap-2 flex-wrap min-h-8">
+        <span className="font-medium mr-auto"><Tag level={LEVELS[job.state]}>{w.studio.states[job.state]}</Tag></span>
+        {may && !over && job.state !== "stopping" && tried > 0 && <Button kind="primary" disabled={order.isPending} onClick={() => order.mutate({ keep: true })}>{w.studio.stop}</Button>}
+        {may && !over && <Button disabled={order.isPending} onClick={() => order.mutate({ keep: false })}>{w.studio.cancel}</Button>}
+        {may && (job.state === "failed" || job.state === "cancelled") && <Button onClick={() => order.mutate("retry")}>{w.studio.retry}</Button>}
+        {job.state === "done" && <a className="inline-flex items-center h-8 px-3 rounded border border-line bg-paper font-medium hover:border-mute" href={`/api/edge/optimization-jobs/${job.id}/report.html`} target="_blank" rel="noreferrer">{w.studio.report}</a>}
       </div>
       <div className="h-1.5 rounded-sm bg-line overflow-hidden" role="progressbar" aria-label={w.studio.budget} aria-valuenow={Math.round(100 * whole)} aria-valuemin={0} aria-valuemax={100}>
         <div className={`h-full ${job.state === "failed" ? "bg-bad" : "bg-accent"} transition-[width] duration-150`} style={{ width: `${100 * whole}%` }} />
       </div>
+      <p className="flex gap-x-4 flex-wrap text-mute">
+        <span className="num">{w.studio.progress.tried(tried)}</span>
+        {elapsed > 0 && <span className="num">{w.studio.progress.elapsed(span(elapsed))}</span>}
+        {!over && typeof left === "number" && <span className="num">{w.studio.progress.left(span(left))}</span>}
+        {!over && stage && <span className="truncate">{w.studio.stages[stage] ?? stage}</span>}
+      </p>
       {job.reason && <p className={job.state === "failed" ? "text-bad" : "text-mute"}>{job.reason}</p>}
       {job.result?.notes.map((one) => <p key={one} className="text-mute">{one}</p>)}
       {order.error && <Trouble error={order.error} />}

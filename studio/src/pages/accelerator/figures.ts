@@ -34,8 +34,10 @@ export function keeps(one: Candidate, limits: Limits): boolean {
   });
 }
 
+/** Without a limit of one's own the search has one on accuracy, which stands in the verdict. */
 export function feasible(one: Candidate, limits: Limits): boolean {
-  return !one.refused?.length && keeps(one, limits);
+  const usual = limits.max_accuracy_drop === undefined && one.verdict?.some((clause) => clause.metric === "accuracy_drop" && !clause.kept);
+  return !one.refused?.length && !usual && keeps(one, limits);
 }
 
 /** Those that no other beats in latency, size and accuracy together (and memory where both have it). */
