@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from edgewright import __version__
 from edgewright.hub.accounts import routes_account, routes_audit, routes_oidc, routes_users
 from edgewright.hub.alerts import routes as routes_alerts
-from edgewright.hub.alerts import routes_health, routes_webhooks
+from edgewright.hub.alerts import routes_health, routes_map, routes_webhooks
 from edgewright.hub.events import routes as routes_events
 from edgewright.hub.fleet import routes_devices, routes_enrolments, routes_groups, routes_telemetry
 from edgewright.hub.jobs import routes as routes_jobs
@@ -24,6 +27,7 @@ from edgewright.hub.web.idempotency import Replayed
 from edgewright.hub.web.openapi import describe
 from edgewright.hub.web.problems import add_problems
 from edgewright.hub.web.shell import BODY_BYTES, Shell
+from edgewright.studio import ROOT, Pages
 
 ROUTERS = (
     routes_account.router, routes_users.router, routes_oidc.router, routes_audit.router, routes_bundles.router,
@@ -32,6 +36,7 @@ ROUTERS = (
     routes_alerts.router, routes_webhooks.router, routes_health.router, routes_events.router, routes_jobs.router,
     routes_models.router, routes_versions.router, routes_datasets.router, routes_uploads.router,
     routes_profiles.router, routes_fits.router, plans.router,
+    routes_map.router,
 )  # fmt: skip
 BODIES: dict[str, int] = {
     routes_bundles.PREFIX: MOST_BYTES, f"{routes_bundles.PREFIX}/": BODY_BYTES, routes_updates.PREFIX: 12 * 2**20,
@@ -42,7 +47,7 @@ BODIES: dict[str, int] = {
 
 def make_app(state: State) -> ASGIApp:
     """The people's API over this state."""
-    app = FastAPI(title="Edgewright hub", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = _with_routes()
     app.state.hub = state
     add_problems(app)
 
@@ -52,12 +57,29 @@ def make_app(state: State) -> ASGIApp:
         return Response(error.body, error.status, headers, "application/json")
 
     app.add_exception_handler(Replayed, replayed)
-    for router in ROUTERS:
-        app.include_router(router)
     document = describe(app)
 
     @app.get("/openapi.json", include_in_schema=False)
-    def openapi() -> JSONResponse:
+    def told() -> JSONResponse:
         return JSONResponse(document)
 
+    @app.get("/", include_in_schema=False)
+    def front() -> RedirectResponse:
+        return RedirectResponse(ROOT, 307)
+
+    pages = Pages()
+    for path in (ROOT, f"{ROOT}/{{path:path}}"):
+        app.router.routes.append(Route(path, pages))
     return Shell(app, BODIES)
+
+
+def openapi() -> dict[str, Any]:
+    """The document of the people's API."""
+    return describe(_with_routes())
+
+
+def _with_routes() -> FastAPI:
+    app = FastAPI(title="Edgewright hub", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

@@ -68,6 +68,9 @@ def test_a_release_that_fails_requests_is_halted_in_its_canary_and_taken_back(bi
         assert json.loads(entry.actor)["kind"] == "hub"
         assert json.loads(entry.detail)["decision"] == one.digest
     assert big.rollout(rollout).look["action"] == "halt"
+    course = big.rollout(rollout).look["course"]
+    assert [one["at"] for one in course] == sorted(one["at"] for one in course)
+    assert course[-1]["log_e"] == big.rollout(rollout).look["log_e"] >= course[-1]["needed"]
     assert big.watches() == {}
 
 

@@ -34,7 +34,7 @@ def device_health(device: Name, caller: Reads) -> HealthTold:
             raise Absent(f"device {device!r} was revoked; nobody watches it any more")
         (known,) = look.devices(session, [caller.tenant], {}, caller.now, only=device)[caller.tenant]
         known = replace(known, serving=look.serving_now(session, device, caller.now))
-        return HealthTold.of(health(known, caller.now, _silent(session, caller.tenant)))
+        return HealthTold.of(health(known, caller.now, silent_after(session, caller.tenant)))
 
 
 @router.get("/health")
@@ -44,7 +44,7 @@ def fleet_health(caller: Reads) -> FleetHealth:
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     parts: dict[str, Counter[str]] = defaultdict(Counter)
     with caller.read() as session:
-        silent = _silent(session, caller.tenant)
+        silent = silent_after(session, caller.tenant)
         devices = look.devices(session, [caller.tenant], {}, caller.now)[caller.tenant]
     for known in devices:
         found = health(known, caller.now, silent)
@@ -57,6 +57,7 @@ def fleet_health(caller: Reads) -> FleetHealth:
     return FleetHealth(**total, groups=told, by=by)
 
 
-def _silent(session: Scoped, tenant: str) -> timedelta:
+def silent_after(session: Scoped, tenant: str) -> timedelta:
+    """After how long a device counts as silent, by the tenant's rules."""
     row = session.get(Ruling, tenant)
     return timedelta(minutes=read_rules({} if row is None else row.rules)["device.silent"].limit or 15)

@@ -20,6 +20,7 @@ from edgewright.hub.rollouts.tables import Rollout
 MOST = 2000
 """Devices of either arm that are looked at: more make a look slower, and hardly sharper."""
 _LOOKS, _TOLD = 20, 10
+_COURSE = 120  # looks that are remembered, for people who want to see where the evidence goes
 _SHORTEST_S, _A_SECOND = 5.0, 100
 _OFTEN_S, _SELDOM_S = 2.0, 60.0
 
@@ -44,6 +45,12 @@ class Look:
             "at": at, "wave": self.wave, "action": one.action, "why": one.why, "log_e": _finite(one.log_e),
             "needed": _finite(one.needed), "evidence": one.evidence,
         }  # fmt: skip
+
+    def after(self, before: Mapping[str, Any], at: float) -> dict[str, Any]:
+        """The same with ``course``: what this and the looks before it came to, the oldest first."""
+        told = self.to_json(at)
+        point = {name: told[name] for name in ("at", "wave", "log_e", "needed")}
+        return told | {"course": [*before.get("course", ()), point][-_COURSE:]}
 
 
 def due(row: Rollout, at: float) -> bool:

@@ -58,7 +58,7 @@ class Settler:
         world = _World(self.session, row, ones)
         verdict = None
         if self.look is not None and self.look.fits(row):
-            verdict, row.look, row.look_due = self.look.verdict, self.look.to_json(at), gates.again(row, at)
+            verdict, row.look, row.look_due = self.look.verdict, self.look.after(row.look, at), gates.again(row, at)
         made, after, actions = self._rules(row, rollout, world, signed, verdict)
         rows.keep(row, made)
         if row.started is None and made.state not in AHEAD | {"cancelled", "superseded"}:

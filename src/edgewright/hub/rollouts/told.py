@@ -117,7 +117,8 @@ class RolloutTold(Answer):
 
 class RolloutShown(RolloutTold):
     """A rollout with ``counts``: members by state, for each wave; ``look``: the gate's last one (``action``, ``why``,
-    ``evidence``), null before the first; ``notes``: what may not have been meant."""
+    ``evidence``, and ``course``: what the last 120 came to, ``at``, ``wave``, ``log_e`` and ``needed``), null before
+    the first; ``notes``: what may not have been meant."""
 
     counts: list[dict[str, int]]
     look: dict[str, Any] | None

@@ -1,0 +1,103 @@
+"""Map of a fleet: one letter a device, so that ten thousand of them are a few kilobytes and one look every few seconds
+for all who watch."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from edgewright.hub.alerts.health import Health, Known, health
+from edgewright.hub.state import State
+
+FRESH_S, SHARE = 3.0, 0.05
+"""A map is drawn anew after so many seconds, and of a large fleet so seldom that it takes no more than this share of a
+core, however many ask."""
+LETTERS = {"ok": "o", "warn": "w", "bad": "b"}
+SILENT, NONE = "s", "."
+STATES = {
+    "waiting": "q", "offered": "f", "staged": "g", "switching": "h", "active": "a", "failed": "x", "skipped": "k",
+    "reverting": "r", "reverted": "v", "released": "l",
+}  # fmt: skip
+"""Letters of a member's states; the capital letter is that of one that is held back for comparison."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A group's devices by name, and a letter for each."""
+
+    group: str
+    devices: tuple[str, ...]
+    health: str
+
+
+@dataclass(frozen=True)
+class Map:
+    """``layout``: the digest of who is where; as long as it is the same, letters alone say what changed."""
+
+    at: datetime
+    layout: str
+    blocks: tuple[Block, ...]
+
+
+class Maps:
+    """The last map of each tenant, in one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: dict[str, tuple[Map, float]] = {}
+
+    def of(self, tenant: str, now: datetime, drawn: Callable[[], Map]) -> Map:
+        """The last one while it is fresh, else a new one; who asks meanwhile waits for that."""
+        with self._lock:
+            found = self._last.get(tenant)
+            if found is None or abs((now - found[0].at).total_seconds()) >= found[1]:
+                began = time.thread_time()
+                made = drawn()
+                found = made, max(FRESH_S, (time.thread_time() - began) / SHARE)
+                self._last[tenant] = found
+            return found[0]
+
+
+def maps(state: State) -> Maps:
+    """Those of this process."""
+    return state.part("maps", Maps)
+
+
+def draw(devices: Sequence[Known], now: datetime, silent: timedelta) -> Map:
+    """The map at ``now``: groups and devices by name."""
+    blocks, whole = [], hashlib.sha256()
+    for group, ones in groupby(sorted(devices, key=lambda one: (one.group, one.name)), lambda one: one.group):
+        found = list(ones)
+        names = tuple(one.name for one in found)
+        whole.update(f"{group}\0{chr(0).join(names)}\1".encode())
+        blocks.append(Block(group, names, "".join(letter(health(one, now, silent)) for one in found)))
+    return Map(now, whole.hexdigest()[:16], tuple(blocks))
+
+
+def letter(found: Health) -> str:
+    """A device's: what is not heard of is neither good nor bad, and has a letter of its own."""
+    if found.worst(("connection",)).level == "bad":
+        return SILENT
+    return LETTERS[found.level]
+
+
+def overlay(blocks: Sequence[Block], members: Mapping[str, tuple[int, str, bool]]) -> list[tuple[str, str]]:
+    """For each block the state of its devices in a rollout, and their wave in base 36 ("." for one that is not in it).
+    ``members``: wave, state and whether it is a control, by device."""
+    told = []
+    for block in blocks:
+        ones = [members.get(name) for name in block.devices]
+        states = "".join(NONE if one is None else _spelled(one[1], one[2]) for one in ones)
+        waves = "".join(NONE if one is None else "0123456789abcdefghijklmnopqrstuvwxyz"[one[0]] for one in ones)
+        told.append((states, waves))
+    return told
+
+
+def _spelled(state: str, control: bool) -> str:
+    made = STATES.get(state, "q")
+    return made.upper() if control else made

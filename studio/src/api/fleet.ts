@@ -1,0 +1,70 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { get, type Page, type Told } from "./client";
+
+export type Rollout = Told["RolloutTold"];
+export type RolloutWhole = Told["RolloutShown"];
+export type Decision = Told["DecisionTold"];
+export type Device = Told["DeviceTold"];
+export type MapTold = Told["MapTold"];
+export type Block = Told["BlockTold"] & { devices: string[] };
+export type FleetMap = { at: string; layout: string; blocks: Block[] };
+
+export const BUSY = new Set(["staging", "wave", "rolling_back"]);
+
+/** The whole fleet, a letter a device. Names come once; from then on only letters. */
+export function useMap(rollout: string, everyMs: number) {
+  const client = useQueryClient();
+  const key = ["map", rollout];
+  return useQuery({
+    queryKey: key,
+    queryFn: async ({ signal }): Promise<FleetMap> => {
+      const known = client.getQueryData<FleetMap>(key) ?? client.getQueryData<FleetMap>(["map", ""]);
+      const told = await get<MapTold>("/fleet/map", { layout: known?.layout, rollout }, signal);
+      const blocks = told.blocks.map((block, i) => ({ ...block, devices: block.devices ?? known?.blocks[i]?.devices ?? [] }));
+      return { at: told.at, layout: told.layout, blocks };
+    },
+    refetchInterval: everyMs,
+    structuralSharing: false,
+    placeholderData: (before) => before,
+  });
+}
+
+export function useRollouts() {
+  return useQuery({
+    queryKey: ["rollouts", "list"],
+    queryFn: ({ signal }) => get<Page<Rollout>>("/rollouts", {}, signal),
+    refetchInterval: 5_000,
+  });
+}
+
+export function useRollout(id: string) {
+  return useQuery({
+    queryKey: ["rollouts", "one", id],
+    queryFn: ({ signal }) => get<RolloutWhole>(`/rollouts/${id}`, {}, signal),
+    enabled: id !== "",
+    refetchInterval: (query) => (BUSY.has(query.state.data?.state ?? "") ? 2_000 : 15_000),
+  });
+}
+
+export function useDecisions(rollout = "") {
+  return useQuery({
+    queryKey: ["decisions", rollout],
+    queryFn: ({ signal }) => get<Page<Decision>>(rollout ? `/rollouts/${rollout}/decisions` : "/decisions", { limit: 20 }, signal),
+    refetchInterval: 5_000,
+  });
+}
+
+/** The hours of the fleet, or of one device. */
+export function useTelemetry(device = "", series = "latency_ms") {
+  return useQuery({
+    queryKey: ["telemetry", device, series],
+    queryFn: ({ signal }) => get<Page<Told["PeriodTold"]>>(device ? `/devices/${device}/telemetry` : "/telemetry", { series, since: since() }, signal),
+    refetchInterval: 60_000,
+    staleTime: 30_000,
+  });
+}
+
+function since(): string {
+  const hour = Math.floor(Date.now() / 3_600_000) - 47;
+  return new Date(hour * 3_600_000).toISOString();
+}

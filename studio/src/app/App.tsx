@@ -1,0 +1,33 @@
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { Router } from "wouter";
+import { Problem } from "../api/client";
+import { heard } from "../api/live";
+import { Guard } from "./Guard";
+import { Broken } from "./Broken";
+
+function again(failures: number, error: Error): boolean {
+  return failures < 2 && error instanceof Problem && (error.status === 0 || error.status === 503);
+}
+
+const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onSuccess: () => heard(true),
+    onError: (error) => {
+      heard(!(error instanceof Problem) || error.status !== 0);
+      if (error instanceof Problem && error.status === 401) client.setQueryData(["account"], null);
+    },
+  }),
+  defaultOptions: { queries: { retry: again, retryDelay: 800, staleTime: 2_000, refetchOnWindowFocus: true }, mutations: { retry: false } },
+});
+
+export function App() {
+  return (
+    <QueryClientProvider client={client}>
+      <Broken>
+        <Router base="/edge-ai">
+          <Guard />
+        </Router>
+      </Broken>
+    </QueryClientProvider>
+  );
+}

@@ -1,0 +1,19 @@
+import { useCallback } from "react";
+import { useLocation, useSearch } from "wouter";
+
+/** One word of the query: every state of a page is in its address. An empty word is left out. */
+export function useParam(name: string, usual = ""): [string, (next: string, push?: boolean) => void] {
+  const search = useSearch();
+  const [path, go] = useLocation();
+  const set = useCallback(
+    (next: string, push = false) => {
+      const query = new URLSearchParams(window.location.search);
+      if (next === usual || next === "") query.delete(name);
+      else query.set(name, next);
+      const text = query.toString();
+      go(text ? `${path}?${text}` : path, { replace: !push });
+    },
+    [name, usual, path, go],
+  );
+  return [new URLSearchParams(search).get(name) ?? usual, set];
+}

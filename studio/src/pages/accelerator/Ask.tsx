@@ -1,0 +1,85 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useMay } from "../../api/account";
+import { get, send } from "../../api/client";
+import { useDatasets, useModels } from "../../api/models";
+import type { Candidate, Job, Limits, Page } from "../../api/studio";
+import { useParam } from "../../lib/url";
+import { Button, ButtonLink } from "../../ui/Button";
+import { Choice, Field } from "../../ui/Field";
+import { Trouble } from "../../ui/Trouble";
+import { w } from "../../words";
+import type { Draft } from "./draft";
+import { AXES } from "./figures";
+import { Limit } from "./Limit";
+
+type Profile = { name: string; title?: string };
+type Profiles = Page<Profile> & { templates?: Profile[] };
+
+/** What is asked for: a version, data, a device, limits, a budget. */
+export function Ask({ job, draft, candidates, onLimits, onStarted }: { job: Job | undefined; draft: Draft; candidates: Candidate[]; onLimits: (limits: Limits) => void; onStarted: (job: Job) => void }) {
+  const models = useModels();
+  const datasets = useDatasets();
+  const profiles = useQuery({ queryKey: ["profiles"], queryFn: ({ signal }) => get<Profiles>("/device-profiles", {}, signal), retry: false, staleTime: 60_000 });
+  const may = useMay();
+  const client = useQueryClient();
+  const [wanted, setVersion] = useParam("version");
+  const [data, setDataset] = useParam("dataset");
+  const [target, setTarget] = useParam("target", job?.target ?? "host");
+  const [budget, setBudget] = useState(job?.wish.budget_s ?? 120);
+  const [seed, setSeed] = useState(job?.wish.seed ?? 0);
+  const [threads, setThreads] = useState(job?.wish.threads ?? 1);
+  const [keep, setKeep] = useState(job?.wish.keep_structure ?? false);
+  const ready = (models.data?.items ?? []).filter((one) => one.newest?.state === "ready");
+  const readyData = (datasets.data ?? []).filter((one) => one.state === "ready");
+  const version = wanted || job?.version || ready[0]?.newest?.id || "";
+  const dataset = data || job?.dataset || readyData[0]?.id || "";
+  const start = useMutation({
+    mutationFn: () => send<Job>("POST", "/optimization-jobs", {
+      version, dataset, target, limits: draft.limits, preference: draft.preference, budget_s: budget, seed, threads, keep_structure: keep,
+    }),
+    onSuccess: async (made) => {
+      await client.invalidateQueries({ queryKey: ["jobs", "list"] });
+      onStarted(made);
+    },
+  });
+  const targets = [...(profiles.data?.items ?? []), ...(profiles.data?.templates ?? [])];
+  const known = ready.some((one) => one.newest?.id === version);
+  return (
+    <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); start.mutate(); }}>
+      <Choice label={w.studio.model} value={version} onChange={(e) => setVersion(e.target.value)} required>
+        <option value="" disabled>{w.studio.chooseModel}</option>
+        {!known && version && <option value={version}>{version}</option>}
+        {ready.map((one) => one.newest && <option key={one.id} value={one.newest.id}>{one.name} · {w.models.version(one.newest.number)}</option>)}
+      </Choice>
+      <Choice label={w.studio.dataset} value={dataset} onChange={(e) => setDataset(e.target.value)} required>
+        <option value="" disabled>{w.studio.chooseDataset}</option>
+        {readyData.map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}
+      </Choice>
+      {targets.length ? (
+        <Choice label={w.studio.target} value={target} onChange={(e) => setTarget(e.target.value)}>
+          {targets.map((one) => <option key={one.name} value={one.name}>{one.title ?? one.name}</option>)}
+        </Choice>
+      ) : <Field label={w.studio.target} hint={w.studio.targetHint} value={target} onChange={(e) => setTarget(e.target.value)} required />}
+      <fieldset className="space-y-3 border-t border-line pt-3">
+        <legend className="sr-only">{w.studio.limits}</legend>
+        {AXES.map((axis) => <Limit key={axis} axis={axis} limits={draft.limits} candidates={candidates} onChange={onLimits} />)}
+      </fieldset>
+      <label className="block border-t border-line pt-3">
+        <span className="flex justify-between font-medium">{w.studio.budget}<span className="num font-normal">{w.studio.seconds(budget)}</span></span>
+        <input type="range" min={15} max={1800} step={15} value={budget} onChange={(e) => setBudget(Number(e.target.value))} className="w-full" />
+      </label>
+      <details>
+        <summary className="text-mute cursor-pointer">{w.studio.more}</summary>
+        <div className="grid grid-cols-2 gap-3 pt-3">
+          <Field label={w.studio.threads} type="number" min={1} max={256} value={threads} onChange={(e) => setThreads(Number(e.target.value))} />
+          <Field label={w.studio.seed} type="number" min={0} value={seed} onChange={(e) => setSeed(Number(e.target.value))} />
+          <label className="col-span-2 flex gap-2"><input type="checkbox" checked={keep} onChange={(e) => setKeep(e.target.checked)} /><span>{w.studio.keepStructure}<span className="text-mute">: {w.studio.keepStructureTold}</span></span></label>
+        </div>
+      </details>
+      {start.error && <Trouble error={start.error} />}
+      {models.data && !ready.length ? <ButtonLink kind="primary" href="/models?upload=model">{w.models.upload}</ButtonLink>
+        : <Button kind="primary" type="submit" className="w-full" disabled={start.isPending || !may("jobs.write") || !version || !dataset}>{job ? w.studio.again : w.studio.start}</Button>}
+    </form>
+  );
+}

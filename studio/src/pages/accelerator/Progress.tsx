@@ -1,0 +1,47 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMay } from "../../api/account";
+import { send } from "../../api/client";
+import { type Job, OVER } from "../../api/studio";
+import { span } from "../../lib/format";
+import { Button } from "../../ui/Button";
+import { Tag, type Level } from "../../ui/Sign";
+import { Trouble } from "../../ui/Trouble";
+import { w } from "../../words";
+
+const LEVELS: Record<Job["state"], Level> = { queued: "unknown", running: "active", stopping: "active", done: "good", infeasible: "attention", failed: "bad", cancelled: "unknown" };
+
+/** How far a job is: budget, candidates, time left; and the way to stop it without losing what it found. */
+export function Progress({ job }: { job: Job }) {
+  const client = useQueryClient();
+  const may = useMay()("jobs.write");
+  const order = useMutation({
+    mutationFn: (what: { keep: boolean } | "retry") => (what === "retry" ? send("POST", `/optimization-jobs/${job.id}/retry`) : send("POST", `/optimization-jobs/${job.id}/cancel`, what)),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["jobs"] }),
+  });
+  const over = OVER.has(job.state);
+  const { elapsed_s: elapsed = 0, left_s: left, tried = 0, stage = "" } = job.progress ?? {};
+  const whole = over ? 1 : elapsed / Math.max(elapsed + (left ?? job.wish.budget_s ?? 0), 1);
+  return (
+    <div className="space-y-2">
+      <div className="flex items-center gap-2 flex-wrap min-h-8">
+        <span className="font-medium mr-auto"><Tag level={LEVELS[job.state]}>{w.studio.states[job.state]}</Tag></span>
+        {may && !over && job.state !== "stopping" && tried > 0 && <Button kind="primary" disabled={order.isPending} onClick={() => order.mutate({ keep: true })}>{w.studio.stop}</Button>}
+        {may && !over && <Button disabled={order.isPending} onClick={() => order.mutate({ keep: false })}>{w.studio.cancel}</Button>}
+        {may && (job.state === "failed" || job.state === "cancelled") && <Button onClick={() => order.mutate("retry")}>{w.studio.retry}</Button>}
+        {job.state === "done" && <a className="inline-flex items-center h-8 px-3 rounded border border-line bg-paper font-medium hover:border-mute" href={`/api/edge/optimization-jobs/${job.id}/report.html`} target="_blank" rel="noreferrer">{w.studio.report}</a>}
+      </div>
+      <div className="h-1.5 rounded-sm bg-line overflow-hidden" role="progressbar" aria-label={w.studio.budget} aria-valuenow={Math.round(100 * whole)} aria-valuemin={0} aria-valuemax={100}>
+        <div className={`h-full ${job.state === "failed" ? "bg-bad" : "bg-accent"} transition-[width] duration-150`} style={{ width: `${100 * whole}%` }} />
+      </div>
+      <p className="flex gap-x-4 flex-wrap text-mute">
+        <span className="num">{w.studio.progress.tried(tried)}</span>
+        {elapsed > 0 && <span className="num">{w.studio.progress.elapsed(span(elapsed))}</span>}
+        {!over && typeof left === "number" && <span className="num">{w.studio.progress.left(span(left))}</span>}
+        {!over && stage && <span className="truncate">{w.studio.stages[stage] ?? stage}</span>}
+      </p>
+      {job.reason && <p className={job.state === "failed" ? "text-bad" : "text-mute"}>{job.reason}</p>}
+      {job.result?.notes.map((one) => <p key={one} className="text-mute">{one}</p>)}
+      {order.error && <Trouble error={order.error} />}
+    </div>
+  );
+}

@@ -1,0 +1,53 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { send, type Told } from "../../api/client";
+import { Button } from "../../ui/Button";
+import { Field } from "../../ui/Field";
+import { Trouble } from "../../ui/Trouble";
+import { w } from "../../words";
+import { ChangePassword } from "./ChangePassword";
+
+export default function Login({ mustChange }: { mustChange: boolean }) {
+  const [once, setOnce] = useState("");
+  return (
+    <main className="min-h-full grid place-items-center p-4">
+      <div className="w-full max-w-sm">
+        <div className="flex items-center gap-3 mb-6">
+          <img src="/edge-ai/mark.svg" alt="" width="32" height="32" />
+          <div>
+            <p className="text-lg font-semibold tracking-tight">{w.product}</p>
+            <p className="text-mute">{w.login.told} <span className="num">{window.location.host}</span></p>
+          </div>
+        </div>
+        <div className="rounded border border-line bg-paper p-6">
+          {mustChange ? <ChangePassword now={once} /> : <Form onOnce={setOnce} />}
+        </div>
+        {!mustChange && <p className="text-sm text-mute mt-4">{w.login.first}</p>}
+      </div>
+    </main>
+  );
+}
+
+function Form({ onOnce }: { onOnce: (password: string) => void }) {
+  const client = useQueryClient();
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  const [tenant, setTenant] = useState(new URLSearchParams(window.location.search).get("tenant") ?? "");
+  const login = useMutation({
+    mutationFn: () => send<Told["LoggedIn"]>("POST", "/login", { name, password, tenant }),
+    onSuccess: (told) => {
+      if (told.must_change) onOnce(password);
+      return client.invalidateQueries({ queryKey: ["account"] });
+    },
+  });
+  return (
+    <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); login.mutate(); }}>
+      <h1 className="text-lg">{w.login.title}</h1>
+      <Field label={w.login.name} value={name} onChange={(e) => setName(e.target.value)} autoComplete="username" required autoFocus />
+      <Field label={w.login.password} type="password" value={password} onChange={(e) => setPassword(e.target.value)} autoComplete="current-password" required />
+      <Field label={w.login.tenant} hint={w.login.tenantHint} value={tenant} onChange={(e) => setTenant(e.target.value)} autoComplete="organization" />
+      {login.error && <Trouble error={login.error} />}
+      <Button kind="primary" type="submit" className="w-full" disabled={login.isPending}>{login.isPending ? w.login.busy : w.login.submit}</Button>
+    </form>
+  );
+}

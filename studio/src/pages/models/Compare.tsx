@@ -1,0 +1,42 @@
+import { useComparison } from "../../api/models";
+import { bytes, count } from "../../lib/format";
+import { Bones } from "../../ui/Bones";
+import { IconButton } from "../../ui/Icon";
+import { Trouble } from "../../ui/Trouble";
+import { w } from "../../words";
+import { Table } from "../settings/Table";
+
+/** Versions side by side; what differs comes first. */
+export function Compare({ of, onClose }: { of: string[]; onClose: () => void }) {
+  const told = useComparison(of);
+  const rows = told.data?.rows.filter((row) => !["id", "file", "digest", "made", "by", "upload"].includes(row.what)) ?? [];
+  return (
+    <section aria-label={w.models.compareTitle} className="space-y-2">
+      <div className="flex items-center justify-between"><h2 className="text-base">{w.models.compareTitle}</h2><IconButton icon="close" label={w.close} onClick={onClose} /></div>
+      {told.error && <Trouble error={told.error} />}
+      {told.isPending && <Bones rows={6} height={24} />}
+      {told.data && (
+        <Table label={w.models.compareTitle} head={[w.models.differs, ...told.data.versions.map((one) => w.models.version(one.number))]}>
+          {rows.slice(0, 60).map((row) => (
+            <tr key={row.what} className={row.same ? "text-mute" : ""}>
+              <th scope="row" className="text-left font-normal px-4">{w.models.facts[row.what.split(".").pop() ?? ""] ?? row.what.replaceAll("_", " ")}</th>
+              {row.values.map((one, i) => <td key={i} className="num">{shown(row.what, one)}{!row.same && i > 0 && ratio(row.values[0], one)}</td>)}
+            </tr>
+          ))}
+        </Table>
+      )}
+    </section>
+  );
+}
+
+function shown(what: string, one: unknown): string {
+  if (typeof one === "number") return what.endsWith("bytes") || what === "length" ? bytes(one) : count(one);
+  if (one === null || one === undefined || one === "") return "–";
+  return typeof one === "string" ? one : JSON.stringify(one);
+}
+
+function ratio(first: unknown, one: unknown) {
+  if (typeof first !== "number" || typeof one !== "number" || !first || !one || first === one) return null;
+  const times = first / one;
+  return <span className="text-mute"> {times > 1 ? `÷${times.toFixed(2)}` : `×${(1 / times).toFixed(2)}`}</span>;
+}

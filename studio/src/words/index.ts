@@ -1,0 +1,10 @@
+import { common, login, shell } from "./common";
+import { fleet } from "./fleet";
+import { models } from "./models";
+import { alerts, overview } from "./overview";
+import { recipes } from "./recipes";
+import { settings } from "./settings";
+import { studio } from "./studio";
+
+/** Every word that the pages say, in one place. */
+export const w = { ...common, shell, login, overview, alerts, fleet, settings, studio, models, recipes };
