@@ -25,7 +25,7 @@ class Dtype:
 
 
 _ALL = {
-    "bool": Dtype("BOOL", 1, "np.bool_", "Uint8Array", "bool", "boolean", "BOOL", "BooleanArray", "Bool"),
+    "bool": Dtype("BOOL", 1, "np.bool_", "Uint8Array", "std::uint8_t", "boolean", "BOOL", "BooleanArray", "Bool"),
     "uint8": Dtype("UINT8", 1, "np.uint8", "Uint8Array", "std::uint8_t", "u8", "UINT8", "ByteArray", "UInt8"),
     "uint16": Dtype("UINT16", 2, "np.uint16", "Uint16Array", "std::uint16_t", "u16", "UINT16", "", ""),
     "uint32": Dtype("UINT32", 4, "np.uint32", "Uint32Array", "std::uint32_t", "u32", "UINT32", "", "UInt32"),
