@@ -6,7 +6,7 @@ import pytest
 
 from edgewright.cli import main
 from edgewright.core.errors import InputError
-from edgewright.exports import EXPORTS, kinds, make
+from edgewright.exports import EXPORTS, catalogue, make
 from edgewright.testing.exports import check_export, check_hostile
 
 
@@ -24,11 +24,11 @@ def test_the_list_tells_what_is_verified(capsys):
     assert main(["export", "--list"]) == 0
     said = capsys.readouterr().out
     assert main(["export", "--list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == kinds()
-    for one in kinds():
+    assert json.loads(capsys.readouterr().out) == catalogue()
+    for one in catalogue():
         head = f"\n{one['kind']}" + ("" if one["verified"] else "  (unverified)") + "\n"
         assert head in f"\n{said}" and one["needs"] and one["untested"]
-    assert [one["kind"] for one in kinds() if not one["verified"]] == ["android", "cpp-onnxruntime", "ios"]
+    assert [one["kind"] for one in catalogue() if not one["verified"]] == ["android", "cpp-onnxruntime", "ios"]
 
 
 def test_the_command(tiny, tmp_path, capsys):

@@ -48,9 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(as_json: bool) -> int:
-    from edgewright.exports import kinds
+    from edgewright.exports import catalogue
 
-    found = kinds()
+    found = catalogue()
     if as_json:
         print(json.dumps(found, indent=1))
         return 0

@@ -2,7 +2,7 @@
 
     export(bundle, kind, out) -> Exported       verify, make, and write a folder or a .zip, whole or not at all
     make(bundle, kind) -> Exported              of a verified Bundle, in memory
-    kinds() -> list                             what there is, what each needs, what of it is verified
+    catalogue() -> list                           what there is, what each needs, what of it is verified
 
 A kind is one small file in ``kinds/`` and a line in ``EXPORTS``; its texts lie in ``templates/``.
 """
@@ -10,7 +10,7 @@ A kind is one small file in ``kinds/`` and a line in ``EXPORTS``; its texts lie 
 from __future__ import annotations
 
 from edgewright.exports.contract import Export, Limit
-from edgewright.exports.making import EXPORTS, Exported, export, kinds, make
+from edgewright.exports.making import EXPORTS, Exported, catalogue, export, make
 from edgewright.exports.subject import Subject
 
-__all__ = ["EXPORTS", "Export", "Exported", "Limit", "Subject", "export", "kinds", "make"]
+__all__ = ["EXPORTS", "Export", "Exported", "Limit", "Subject", "catalogue", "export", "make"]

@@ -1,4 +1,4 @@
-"""Dtypes: a signature's, as the Open Inference Protocol and each language name them."""
+"""Dtypes: a signature's, as the Open Inference Protocol and languages name them."""
 
 from __future__ import annotations
 
@@ -9,36 +9,33 @@ from edgewright.core.errors import InputError
 
 @dataclass(frozen=True)
 class Dtype:
-    """``wire``: the protocol's datatype. ``size``: bytes of an element, 0 for strings. The others name the type of an
-    element (numpy, C++, Kotlin's and Swift's arrays) or of an array (TypeScript); bfloat16 travels as float32 in
-    NumPy, which has none, and FP16 and BF16 are their 16 bits where a language has neither."""
+    """``wire``: the protocol's datatype. ``numpy`` and ``cpp``: an element's type; ``typescript``: an array's.
+
+    NumPy has no bfloat16: there it is float32. Where a language has neither, FP16 and BF16 are their 16 bits, and
+    booleans are bytes.
+    """
 
     wire: str
-    size: int
     numpy: str
-    typescript: str
     cpp: str
-    openvino: str
-    onnx: str
-    kotlin: str
-    swift: str
+    typescript: str
 
 
 _ALL = {
-    "bool": Dtype("BOOL", 1, "np.bool_", "Uint8Array", "std::uint8_t", "boolean", "BOOL", "BooleanArray", "Bool"),
-    "uint8": Dtype("UINT8", 1, "np.uint8", "Uint8Array", "std::uint8_t", "u8", "UINT8", "ByteArray", "UInt8"),
-    "uint16": Dtype("UINT16", 2, "np.uint16", "Uint16Array", "std::uint16_t", "u16", "UINT16", "", ""),
-    "uint32": Dtype("UINT32", 4, "np.uint32", "Uint32Array", "std::uint32_t", "u32", "UINT32", "", "UInt32"),
-    "uint64": Dtype("UINT64", 8, "np.uint64", "BigUint64Array", "std::uint64_t", "u64", "UINT64", "", "UInt64"),
-    "int8": Dtype("INT8", 1, "np.int8", "Int8Array", "std::int8_t", "i8", "INT8", "ByteArray", "Int8"),
-    "int16": Dtype("INT16", 2, "np.int16", "Int16Array", "std::int16_t", "i16", "INT16", "ShortArray", ""),
-    "int32": Dtype("INT32", 4, "np.int32", "Int32Array", "std::int32_t", "i32", "INT32", "IntArray", "Int32"),
-    "int64": Dtype("INT64", 8, "np.int64", "BigInt64Array", "std::int64_t", "i64", "INT64", "LongArray", "Int64"),
-    "float16": Dtype("FP16", 2, "np.float16", "Uint16Array", "std::uint16_t", "f16", "FLOAT16", "", ""),
-    "bfloat16": Dtype("BF16", 2, "np.float32", "Uint16Array", "std::uint16_t", "bf16", "BFLOAT16", "", ""),
-    "float32": Dtype("FP32", 4, "np.float32", "Float32Array", "float", "f32", "FLOAT", "FloatArray", "Float"),
-    "float64": Dtype("FP64", 8, "np.float64", "Float64Array", "double", "f64", "DOUBLE", "DoubleArray", ""),
-    "str": Dtype("BYTES", 0, "np.object_", "string[]", "std::string", "string", "STRING", "", "String"),
+    "bool": Dtype("BOOL", "np.bool_", "std::uint8_t", "Uint8Array"),
+    "uint8": Dtype("UINT8", "np.uint8", "std::uint8_t", "Uint8Array"),
+    "uint16": Dtype("UINT16", "np.uint16", "std::uint16_t", "Uint16Array"),
+    "uint32": Dtype("UINT32", "np.uint32", "std::uint32_t", "Uint32Array"),
+    "uint64": Dtype("UINT64", "np.uint64", "std::uint64_t", "BigUint64Array"),
+    "int8": Dtype("INT8", "np.int8", "std::int8_t", "Int8Array"),
+    "int16": Dtype("INT16", "np.int16", "std::int16_t", "Int16Array"),
+    "int32": Dtype("INT32", "np.int32", "std::int32_t", "Int32Array"),
+    "int64": Dtype("INT64", "np.int64", "std::int64_t", "BigInt64Array"),
+    "float16": Dtype("FP16", "np.float16", "std::uint16_t", "Uint16Array"),
+    "bfloat16": Dtype("BF16", "np.float32", "std::uint16_t", "Uint16Array"),
+    "float32": Dtype("FP32", "np.float32", "float", "Float32Array"),
+    "float64": Dtype("FP64", "np.float64", "double", "Float64Array"),
+    "str": Dtype("BYTES", "np.object_", "std::string", "string[]"),
 }
 _ALL["object"] = _ALL["str"]
 

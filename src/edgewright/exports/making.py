@@ -75,7 +75,7 @@ class Exported:
         }  # fmt: skip
 
 
-def kinds() -> list[dict[str, Any]]:
+def catalogue() -> list[dict[str, Any]]:
     """Every kind there is: JSON values with ``kind``, ``title``, ``needs``, ``verified``, ``tested``, ``untested``,
     ``limit``."""
     found = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -115,17 +115,20 @@ class Subject:
             "labels": list(content.labels),
         }  # fmt: skip
 
-    def model_files(self, engines: Sequence[str], formats: Iterable[str]) -> tuple[str, dict[str, bytes]]:
-        """The main file's name and all files, by name, of the first variant for one of ``engines``, in their order, in
-        one of ``formats``, else of any in such a format. Raises InputError when there is none."""
+    def model_files(self, engine: str, formats: Iterable[str]) -> tuple[str, dict[str, bytes]]:
+        """The main file's name and all files, by name, of the variant for ``engine`` if it is in one of ``formats``,
+        else of the first that is. Raises InputError when none is, and where ``engine`` ran it on an accelerator."""
         wanted = tuple(formats)
         there = [v for v in self.bundle.content.variants if v.model.format in wanted]
-        rank = {engine: place for place, engine in enumerate(engines)}
         if not there:
             held = ", ".join(sorted({v.model.format for v in self.bundle.content.variants}))
             raise InputError(f"this export needs the model as {' or '.join(wanted)}; the bundle holds it as {held}")
-        chosen = min(there, key=lambda v: rank.get(v.engine, len(rank))).model
-        return chosen.main, dict(chosen.files)
+        chosen = min(there, key=lambda v: v.engine != engine)
+        if chosen.engine == engine and chosen.options.provider not in ("", "cpu"):
+            raise InputError(
+                f"the bundle's model was measured on {chosen.options.provider}; this export runs it on the CPU alone"
+            )
+        return chosen.model.main, dict(chosen.model.files)
 
 
 def _tensors(specs: Iterable[TensorSpec]) -> tuple[Tensor, ...]:

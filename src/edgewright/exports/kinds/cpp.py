@@ -37,7 +37,7 @@ class Cpp:
 
 def cpp_files(subject: Subject, export: Export, engine: str, formats: Iterable[str]) -> dict[str, bytes]:
     """The project for one engine, of the variant that fits best. Raises InputError."""
-    main, model = subject.model_files((engine,), formats)
+    main, model = subject.model_files(engine, formats)
     package = _package(subject)
     inputs = distinct([snake(one.name) for one in subject.inputs], _KEPT)
     outputs = distinct([snake(one.name) for one in subject.outputs], _KEPT)
@@ -71,7 +71,7 @@ def cpp_files(subject: Subject, export: Export, engine: str, formats: Iterable[s
         "labels": Code(", ".join(quoting.cpp(one) for one in subject.bundle.content.labels)),
         "calls": Code(_calls(subject, outputs)),
         "example": Code(", ".join(_example(one) for one in subject.inputs)),
-        "origin": Code(_origin(subject, engine)),
+        "origin": Code(origin(subject, engine)),
     }
     names = {"package": package}
     made = {
@@ -133,7 +133,7 @@ def _example(one: Tensor) -> str:
     return f"{{{_sizes(sizes)}, std::vector<{one.kind.cpp}>({count})}}"
 
 
-def _origin(subject: Subject, engine: str) -> str:
+def origin(subject: Subject, engine: str) -> str:
     """Which variant it is, for the README."""
     if any(variant.engine == engine for variant in subject.bundle.content.variants):
         return "The bundle was measured with this engine: it runs the very files, with the same threads and precision."
