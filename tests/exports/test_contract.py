@@ -1,12 +1,16 @@
 """Every kind keeps the contract; the command tells what was made and what of it is verified."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from edgewright.cli import main
 from edgewright.core.errors import InputError
-from edgewright.exports import EXPORTS, catalogue, make
+from edgewright.exports import EXPORTS, Limit, catalogue, export, make
+from edgewright.exports.contract import common
+from edgewright.exports.making import CARD
 from edgewright.testing.exports import check_export, check_hostile
 
 
@@ -50,6 +54,59 @@ def test_the_command(tiny, tmp_path, capsys):
         stream.write("\n")
     assert main([*command, "-o", str(tmp_path / "other")]) == 1
     assert not (tmp_path / "other").exists()
+
+
+def test_what_somebody_added_to_an_export_stays(tiny, tmp_path):
+    made = export(tiny, "python", tmp_path / "client").path
+    for name in ("build/x", "src/mine.py", "golden/link"):
+        (made / name).parent.mkdir(exist_ok=True)
+        (made / name).symlink_to("/") if name.endswith("link") else (made / name).write_text("mine")
+        before = sorted(path.as_posix() for path in made.rglob("*"))
+        with pytest.raises(InputError, match=name):
+            export(tiny, "python", made)
+        assert sorted(path.as_posix() for path in made.rglob("*")) == before
+        (made / name).unlink()
+    (made / "README.md").unlink()
+    assert (export(tiny, "ci", made).path / "gates.sh").is_file() and not (made / "src").exists()
+    (made / CARD).write_text("[]")
+    with pytest.raises(InputError, match="no export wrote"):
+        export(tiny, "ci", made)
+
+
+class Plain:
+    title, needs, tested, untested, limit = (
+        "a page",
+        "A reader.",
+        "this test makes it.",
+        "nothing.",
+        Limit(10, "x", "y"),
+    )
+
+    def files(self, subject):
+        told = common(subject, self)
+        return {"README.md": (told["identity"] + told["standing"]).encode(), "digest": subject.bundle.digest.encode()}
+
+
+class Escaping(Plain):
+    def files(self, subject):
+        return {**super().files(subject), "../outside": b""}
+
+
+class Doubled(Plain):
+    def files(self, subject):
+        return {**super().files(subject), "Digest": b""}
+
+
+def test_a_kind_of_somebody_else_s(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "elsewhere", SimpleNamespace(Plain=Plain, Escaping=Escaping, Doubled=Doubled))
+    for name in ("Plain", "Escaping", "Doubled"):
+        monkeypatch.setitem(EXPORTS._own, name.lower(), f"elsewhere:{name}")
+    made = check_export("plain", tiny, tmp_path)
+    assert not made.fits and made.to_json()["limit"]["size_bytes"] == 10
+    with pytest.raises(InputError, match="could leave"):
+        make(tiny, "escaping")
+    with pytest.raises(ValueError, match="one on some file systems"):
+        make(tiny, "doubled")
 
 
 def test_an_unknown_kind_names_those_there_are(tiny):

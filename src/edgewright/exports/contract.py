@@ -45,10 +45,10 @@ def common(subject: Subject, export: Export) -> dict[str, str]:
         **subject.identity, "label": subject.label, "snake": subject.snake, "pascal": subject.pascal,
         "short": subject.bundle.digest[:12], "task": content.task, "licence": content.licence or "not told",
         "kebab": subject.snake.replace("_", "-"), "image_tag": image_tag(subject), "extras": subject.extras,
-        "key": subject.bundle.signer.text(),
     }  # fmt: skip
     return {
-        **texts, "identity": Code(_identity(subject)), "standing": Code(standing(export)),
+        **texts, "key": Code(subject.bundle.signer.text()), "word": Code(subject.name),
+        "identity": Code(_identity(subject)), "standing": Code(standing(export)),
         "tensors": Code(_tensors(subject)), "preparing": Code(_preparing(subject)),
     }  # fmt: skip
 

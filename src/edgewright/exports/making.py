@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 from edgewright import __version__
 from edgewright.bundles import Bundle, verify
 from edgewright.core.errors import InputError
-from edgewright.core.files import check_ours, safe_name, write_file, write_folder
+from edgewright.core.files import read_file, safe_name, write_file, write_folder
 from edgewright.core.table import Table
 from edgewright.exports.contract import Export, Limit
 from edgewright.exports.subject import Subject
@@ -24,6 +25,7 @@ CARD = "edgewright-export.json"
 """What the export is and of which bundle; in every export."""
 README = "README.md"
 _ZIP = ".zip"
+_CARD_BYTES = 2**20
 
 EXPORTS = Table(
     "kind of export",
@@ -100,6 +102,7 @@ def make(bundle: Bundle, kind: str) -> Exported:
     card = {
         "schema": SCHEMA, "kind": kind, "edgewright": __version__, "bundle": subject.identity,
         "verified": bool(chosen.tested), "tested": chosen.tested, "untested": chosen.untested,
+        "files": sorted([*files, CARD]),
     }  # fmt: skip
     files[CARD] = json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"
     return Exported(kind, files, subject.identity, bool(chosen.tested), chosen.limit)
@@ -110,7 +113,8 @@ def export(
 ) -> Exported:
     """Verify the bundle, make the export of that kind, and write it: a folder, or one file where ``out`` ends in .zip.
 
-    ``trusted``: as ``bundles.verify`` takes it. An older export in ``out`` is replaced, anything else is not. Raises
+    ``trusted``: as ``bundles.verify`` takes it. An older export in ``out`` is replaced unless there is anything in it
+    that no export wrote. Raises
     TrustError, InputError, StorageError; nothing is written then.
     """
     found = bundle if isinstance(bundle, Bundle) else verify(bundle, trusted)
@@ -122,8 +126,8 @@ def export(
     else:
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise InputError(f"{path} is no folder; name a new folder, or a file that ends in {_ZIP}")
-        if not (path / CARD).is_file():
-            check_ours(path, (), "an export")
+        if path.is_dir():
+            _check_replaceable(path)
         write_folder(path, made.files)
     return Exported(made.kind, made.files, made.identity, made.verified, made.limit, path)
 
@@ -137,6 +141,21 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
             entry.create_system, entry.external_attr = 3, 0o100644 << 16
             archive.writestr(entry, files[name])
     return stream.getvalue()
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise InputError unless the folder is empty, or holds an older export and nothing else."""
+    try:
+        told = json.loads(read_file(folder / CARD, _CARD_BYTES))["files"] if (folder / CARD).is_file() else []
+        ours = {name for name in told if isinstance(name, str)}
+    except (ValueError, KeyError, TypeError):
+        ours = set()
+    for place, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        for name in sorted([*names, *links]):
+            found = Path(place, name).relative_to(folder).as_posix()
+            if found not in ours:
+                raise InputError(f"{folder} holds {found[:80]!r}, which no export wrote; choose a new or empty folder")
 
 
 def _check_names(files: Mapping[str, bytes]) -> None:

@@ -38,7 +38,6 @@ class Ci:
         values = {
             "requirement": f"edgewright[{','.join(extra for extra in extras if extra)}]=={__version__}",
             "reproduce": Code((_AGAIN if _REPORT in subject.bundle.content.evidence else _NOT).rstrip()),
-            "key": Code(subject.bundle.signer.text()),
         }
         bundle = {f"bundle/{name}": data for name, data in subject.bundle.files.items()}
         return {**rendered(subject, self, "ci", values), **bundle}

@@ -24,8 +24,7 @@ class Docker:
     def files(self, subject: Subject) -> dict[str, bytes]:
         """Raises InputError for no bundle."""
         values = {
-            "release": Code(__version__), "extras": Code(subject.extras), "word": Code(subject.name),
-            "key": Code(subject.bundle.signer.text()), "memory": f"{memory_mib(subject)}m",
+            "release": Code(__version__), "extras": Code(subject.extras), "memory": f"{memory_mib(subject)}m",
         }  # fmt: skip
         bundle = {f"bundle/{name}": data for name, data in subject.bundle.files.items()}
         return {**rendered(subject, self, "docker", values), **bundle}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from edgewright.exports.contract import Limit, rendered
 from edgewright.exports.deploying import cores, memory_mib
-from edgewright.exports.quoting import Code
 from edgewright.exports.subject import Subject
 
 
@@ -22,5 +21,8 @@ class KServe:
 
     def files(self, subject: Subject) -> dict[str, bytes]:
         """Raises InputError for no bundle."""
-        values = {"cpu": cores(subject), "memory": f"{memory_mib(subject)}Mi", "word": Code(subject.name)}
+        values = {
+            "cpu": cores(subject),
+            "memory": f"{memory_mib(subject)}Mi",
+        }
         return rendered(subject, self, "kserve", values)

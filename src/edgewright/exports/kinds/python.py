@@ -38,7 +38,6 @@ class Python:
         exports = ["Decisions", "Outputs"] if image else ["Outputs"]
         values = {
             "package": Code(package),
-            "word": Code(subject.name),
             "distribution": package.replace("_", "-"),
             "description": f"Client of the model {subject.name} {subject.version}",
             "exports": Code(", ".join(exports)),

@@ -31,7 +31,6 @@ class Systemd:
         values = {
             "unit": Code(unit(subject, home, main, name)), "unit_name": f"{name}.service", "home": home, "main": main,
             "socket": socket, "socket_plain": Code(socket), "extras": Code(subject.extras),
-            "key": Code(subject.bundle.signer.text()),
         }  # fmt: skip
         made = rendered(subject, self, "systemd", values, {"unit": name})
         return {**made, main: archive.pack_files(subject.bundle.files)}

@@ -36,7 +36,6 @@ class TypeScript:
         ]
         values = {
             "package": f"{subject.snake.replace('_', '-')}-client",
-            "word": Code(subject.name),
             "description": f"Client of the model {subject.name} {subject.version}",
             "inputs": Code(_tensors(subject.inputs)),
             "outputs": Code(_tensors(subject.outputs)),
