@@ -3,6 +3,7 @@
 import plistlib
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -13,6 +14,7 @@ import tree_sitter_swift
 from edgewright.bundles import seal
 from edgewright.core.errors import InputError
 from edgewright.exports import make
+from edgewright.formats import convert
 from edgewright.testing.exports import CANARY, HOSTILE, check_hostile
 
 GRAMMARS = {
@@ -93,7 +95,7 @@ def test_resources_are_read_by_their_readers(tiny):
 @pytest.mark.parametrize("kind", ["android", "ios"])
 def test_the_model_and_its_digest_are_the_bundle_s(kind, tiny):
     files = make(tiny, kind).files
-    ((_, data),) = [pair for pair in files.items() if pair[0].endswith("/model.bin")]
+    ((_, data),) = [pair for pair in files.items() if pair[0].endswith("/model.onnx")]
     assert data == tiny.variant().model.data
     told = b"".join(data for name, data in files.items() if "/Model." in name)
     assert sha256(data).hexdigest().encode() in told and tiny.digest.encode() in told
@@ -104,10 +106,26 @@ def test_the_model_and_its_digest_are_the_bundle_s(kind, tiny):
 
 @pytest.mark.parametrize("kind", ["android", "ios"])
 def test_a_provider_other_than_the_cpu_is_refused(kind, tiny, tmp_path):
-    from dataclasses import replace
-
     (variant,) = tiny.content.variants
     other = replace(variant, options=replace(variant.options, provider="cuda"))
     sealed = seal(replace(tiny.content, variants=(other,)), tmp_path / "cuda")
     with pytest.raises(InputError, match="CPU"):
+        make(sealed, kind)
+
+
+@pytest.mark.parametrize("kind", ["android", "ios", "cpp-onnxruntime"])
+def test_a_model_in_ort_format_keeps_its_name(kind, tiny, tmp_path):
+    (variant,) = tiny.content.variants
+    other = replace(variant, model=convert(variant.model, "ort"))
+    made = make(seal(replace(tiny.content, variants=(other,)), tmp_path / "ort"), kind)
+    assert [name for name in made.files if name.endswith("/model.ort")]
+    if kind == "ios":
+        assert b'withExtension: "ort"' in b"".join(data for name, data in made.files.items() if "/Model.swift" in name)
+
+
+@pytest.mark.parametrize("kind", ["android", "ios"])
+def test_a_bundle_for_openvino_alone_is_refused(kind, openvino, tmp_path):
+    (first, _) = openvino.content.variants
+    sealed = seal(replace(openvino.content, variants=(first,)), tmp_path / "ir")
+    with pytest.raises(InputError, match="needs the model as ort or onnx; the bundle holds it as openvino"):
         make(sealed, kind)

@@ -114,7 +114,7 @@ def test_a_place_that_is_none_is_an_error(template):
 
 
 def test_what_was_filled_in_is_not_looked_at_again():
-    assert render("@@x|python@@", {"x": "@@y|raw@@", "y": Code("!")}) == "'@@y|raw@@'"
+    assert render("@@x|python@@", {"x": "@@y|raw@@", "y": Code("!")}) == '"@@y|raw@@"'
 
 
 @given(st.lists(TEXTS, max_size=8))

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"bundle    {made.identity['name']} {made.identity['version']} {made.identity['digest']}")
     if made.limit is not None:
         print(f"limit     {made.limit.size_bytes:,} bytes: {made.limit.what}{'' if made.fits else '; it is TOO LARGE'}")
-    print("verified  " + ("see its README.md" if made.verified else "no: nobody ran what was made; see its README.md"))
+    print("verified  " + ("yes, as its README.md says" if made.verified else "no, as its README.md says"))
     return 0
 
 
@@ -54,13 +54,15 @@ def _list(as_json: bool) -> int:
     if as_json:
         print(json.dumps(found, indent=1))
         return 0
+    wrap = textwrap.TextWrapper(110, subsequent_indent=" " * 12, break_on_hyphens=False, break_long_words=False)
     for one in found:
         print(f"{one['kind']}{'' if one['verified'] else '  (unverified)'}")
         rows = [("is", one["title"]), ("needs", one["needs"]), ("verified", one["tested"] or "nothing.")]
         rows += [("not", one["untested"]), ("limit", _limit(one["limit"]))]
         for name, text in rows:
             if text:
-                print(textwrap.fill(text, 110, initial_indent=f"  {name:<9} ", subsequent_indent=" " * 12))
+                wrap.initial_indent = f"  {name:<9} "
+                print(wrap.fill(text))
     return 0
 
 

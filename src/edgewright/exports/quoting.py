@@ -20,8 +20,9 @@ class Code(str):
 
 
 def python(text: str) -> str:
-    """A string literal of Python's."""
-    return ascii(text)
+    """A string literal of Python's, in double quotes where none are inside."""
+    body = ascii(text)
+    return f'"{body[1:-1]}"' if body[0] == "'" and '"' not in body and "\\'" not in body else body
 
 
 def javascript(text: str) -> str:

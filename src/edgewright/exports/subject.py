@@ -10,7 +10,7 @@ from typing import Any
 from edgewright.bundles import Bundle
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import InputError
-from edgewright.core.model import Dimension, TensorSpec
+from edgewright.core.model import Dimension, Model, TensorSpec
 from edgewright.exports.dtypes import Dtype, dtype
 from edgewright.exports.names import label, pascal, snake
 
@@ -115,9 +115,10 @@ class Subject:
             "labels": list(content.labels),
         }  # fmt: skip
 
-    def model_files(self, engine: str, formats: Iterable[str]) -> tuple[str, dict[str, bytes]]:
-        """The main file's name and all files, by name, of the variant for ``engine`` if it is in one of ``formats``,
-        else of the first that is. Raises InputError when none is, and where ``engine`` ran it on an accelerator."""
+    def model_for(self, engine: str, formats: Iterable[str]) -> Model:
+        """The model of the variant for ``engine`` if it is in one of ``formats``, else of the first that is.
+
+        Raises InputError when none is, and where ``engine`` ran it on an accelerator."""
         wanted = tuple(formats)
         there = [v for v in self.bundle.content.variants if v.model.format in wanted]
         if not there:
@@ -128,7 +129,7 @@ class Subject:
             raise InputError(
                 f"the bundle's model was measured on {chosen.options.provider}; this export runs it on the CPU alone"
             )
-        return chosen.model.main, dict(chosen.model.files)
+        return chosen.model
 
 
 def _tensors(specs: Iterable[TensorSpec]) -> tuple[Tensor, ...]:

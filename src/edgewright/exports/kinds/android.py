@@ -35,8 +35,8 @@ class Android:
 
     def files(self, subject: Subject) -> dict[str, bytes]:
         """Raises InputError for a model that is not one ONNX or ORT file, or has a dtype that Java has none for."""
-        data = mobile.one_file(subject, _WORDS, "Android")
-        package, asset = f"{subject.snake}_model", f"edgewright/{subject.snake}/model.bin"
+        file, data = mobile.one_file(subject, _WORDS, "Android")
+        package, asset = f"{subject.snake}_model", f"edgewright/{subject.snake}/{file}"
         inputs = distinct([camel(one.name) for one in subject.inputs], _KEPT)
         outputs = distinct([camel(one.name) for one in subject.outputs], _KEPT)
         measured = subject.bundle.content.variants[0].options

@@ -34,7 +34,7 @@ class Ios:
 
     def files(self, subject: Subject) -> dict[str, bytes]:
         """Raises InputError for a model that is not one ONNX or ORT file, or has a dtype that the interface lacks."""
-        data = mobile.one_file(subject, _WORDS, "iOS")
+        file, data = mobile.one_file(subject, _WORDS, "iOS")
         module = f"{subject.pascal}Model"
         inputs = distinct([camel(one.name) for one in subject.inputs], _KEPT)
         outputs = distinct([camel(one.name) for one in subject.outputs], _KEPT)
@@ -43,6 +43,8 @@ class Ios:
         values = {
             "module": Code(module),
             "tests": f"{module}Tests",
+            "file": file,
+            "suffix": file.rpartition(".")[2],
             "model_digest": digest_bytes(data),
             "threads": Code(str(measured.threads)),
             "spinning": "1" if measured.spinning else "0",
@@ -75,7 +77,7 @@ class Ios:
         made = rendered(subject, self, "ios", values, {"module": module})
         _, golden = golden_index(subject)
         tests = {f"Tests/{module}Tests/golden/{name}": raw for name, raw in golden.items()}
-        return {**made, f"Sources/{module}/model.bin": data, **tests}
+        return {**made, f"Sources/{module}/{file}": data, **tests}
 
 
 def _ports(tensors: tuple[Tensor, ...]) -> str:

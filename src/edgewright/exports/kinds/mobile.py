@@ -25,18 +25,20 @@ class Words:
     sizes: Callable[[Sequence[int]], str]
 
 
-def one_file(subject: Subject, words: Words, platform: str) -> bytes:
-    """The model's only file. Raises InputError where there are several, or a tensor has no type there."""
-    _, files = subject.model_files("onnxruntime", ("ort", "onnx"))
-    if len(files) != 1:
+def one_file(subject: Subject, words: Words, platform: str) -> tuple[str, bytes]:
+    """The name and bytes of the model's only file; ONNX Runtime knows ORT's format by the name.
+
+    Raises InputError where there are several, or a tensor has no type there.
+    """
+    model = subject.model_for("onnxruntime", ("ort", "onnx"))
+    if len(model.files) != 1:
         raise InputError(
-            f"{platform} opens a model of one file; this one has {len(files)}: save it with its weights inside"
+            f"{platform} opens a model of one file; this one has {len(model.files)}: save it with its weights inside"
         )
     for one in (*subject.inputs, *subject.outputs):
         if not words.kind(one):
             raise InputError(f"{platform}'s ONNX Runtime takes no tensors of {one.dtype}, which the model has")
-    (data,) = files.values()
-    return data
+    return f"model.{model.format}", model.data
 
 
 def groups_of(tensors: Sequence[Tensor]) -> list[list[int]]:

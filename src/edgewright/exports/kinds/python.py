@@ -21,9 +21,9 @@ class Python:
     needs = "Python 3.10, NumPy; a server of the bundle."
     tested = (
         "our tests make it, type-check it and run its golden calls and its errors against `edgewright serve` (Linux, "
-        "Python 3.11), over TCP and a Unix socket."
+        "Python 3.11), over TCP, TLS with a token, and a Unix socket."
     )
-    untested = "other servers of the protocol, TLS with certificates of your own, other systems."
+    untested = "other servers of the protocol, other systems."
     limit: Limit | None = Limit(
         100 * 10**6, "a file on the Python Package Index", "https://docs.pypi.org/project-management/storage-limits/"
     )
@@ -60,7 +60,7 @@ class Python:
             "example": Code(", ".join(_example(one) for one in subject.inputs)),
             "image_imports": Code(", Sequence" if image else ""),
             "decisions": Code(_DECISIONS if image else ""),
-            "image_method": Code(_METHOD.replace("IMAGE", quoting.python(subject.inputs[0].name)) if image else "\n"),
+            "image_method": Code(_METHOD.replace("IMAGE", quoting.python(subject.inputs[0].name)) if image else ""),
         }
         made = rendered(subject, self, "python", values, {"package": package})
         return {**made, **golden_files(subject)}
@@ -116,5 +116,4 @@ _METHOD = '''
             raise WrongModelError("the server's answer has no classes: the bundle declares no postprocessing")
         labels = [[str(one, "utf-8") for one in row] for row in given["top_labels"].tolist()]
         return Decisions(labels, given["top_scores"], given["top_indices"], _outputs(given, found.fail_safe))
-
 '''
