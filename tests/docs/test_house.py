@@ -57,7 +57,7 @@ def test_every_extension_point_is_where_it_is_said_to_be():
 
 
 @pytest.mark.parametrize(
-    "place", ["compression.passes.PASSES", "formats.FORMATS", "engines.ENGINES", "flows.gates.GATES"]
+    "place", ["compression.passes.PASSES", "formats.FORMATS", "engines.ENGINES", "flows.gates.GATES", "exports.EXPORTS"]
 )
 def test_every_line_of_a_table_leads_somewhere(place):
     module, _, name = place.rpartition(".")

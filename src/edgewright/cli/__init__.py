@@ -22,6 +22,7 @@ COMMANDS = {
     "measure": "measure models side by side in one interleaved run",
     "convert": "write a model in another format",
     "bundle": "verify, show, pack or unpack what ships",
+    "export": "clients, projects and deployment templates made of a bundle",
     "serve": "a bundle, a model or a folder of them as a service (Open Inference Protocol v2)",
     "infer": "ask a served model, or a bundle here, about images or arrays",
     "hub": "the control plane of a fleet: accounts, releases, devices",
