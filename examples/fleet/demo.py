@@ -2,12 +2,14 @@
 
     python examples/fleet/demo.py out/demo/bundle
 
-Takes about a minute and leaves nothing running. Everything is real: the hub and each agent are processes of their own,
-with client certificates between them; a thread beside each device is its camera.
+Takes about a minute and leaves nothing running; what the hub knows stays in ``hub/`` beside the bundle, to be looked
+at. Everything is real: the hub and each agent are processes of their own, with client certificates between them; a
+thread beside each device is its camera.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import threading
@@ -18,16 +20,18 @@ from typing import Any
 import numpy as np
 
 from edgewright import bundles
-from edgewright.client import Hub
+from edgewright.client import Hub, upload
 from edgewright.core.errors import EdgewrightError
 from edgewright.runtime.client import Client
-from edgewright.testing.site import Site
+from edgewright.testing.site import PASSWORD, Site
 from edgewright.trust import own_key
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wrong_scale import wrong_scale
 
 DEVICES = ("press-1", "press-2", "press-3")
+DIGITS = Path(__file__).parents[1] / "digits"
+MARK = ".demo"
 _BEGAN = time.monotonic()
 
 
@@ -82,11 +86,31 @@ def release(site: Site, bundle: Path, waves: str) -> str:
     return said.split()[1].rstrip(":")
 
 
+def empty(data: Path) -> Path:
+    """The folder of the demo's hub, without what an earlier demo left there. Whatever else lies there is left alone."""
+    if (data / MARK).is_file():
+        shutil.rmtree(data)
+    if data.exists():
+        raise SystemExit(f"{data} is no earlier demo's hub; move it away, or name another folder")
+    data.mkdir(parents=True, mode=0o700)
+    (data / MARK).touch()
+    return data
+
+
+def bring(site: Site) -> None:
+    """The model and its data, so that the studio has something to optimize."""
+    with site.api() as hub:
+        model = hub.post("/models", {"name": "digits", "description": "8 x 8 digits, the demo's classifier"})
+        upload(hub, DIGITS / "digits.onnx", model=model["id"])
+        upload(hub, DIGITS / "digits.npz", dataset="digits")
+
+
 def main(bundle: Path) -> int:
     """The story. Exit status 0 when the worse release was taken back and the good one serves everywhere."""
-    images = np.load(Path(__file__).parents[1] / "digits" / "digits.npz")["image"]
+    images = np.load(DIGITS / "digits.npz")["image"]
     good = bundles.verify(bundle, [own_key().public])
-    with tempfile.TemporaryDirectory(prefix="edgewright-fleet-") as folder, Site(Path(folder)) as site:
+    data = empty(bundle.parent / "hub")
+    with tempfile.TemporaryDirectory(prefix="edgewright-fleet-") as folder, Site(Path(folder), data=data) as site:
         say("a hub listens; its tenant is a development one: the release key lies on the hub")
         for name in DEVICES:
             site.enrol(name, "line")
@@ -94,6 +118,7 @@ def main(bundle: Path) -> int:
                 hub.patch(f"/devices/{name}", {"collect": {"period_s": 2.0}})
             site.start(name)
         say(f"{len(DEVICES)} devices enrolled, each with a key of its own: {', '.join(DEVICES)}")
+        bring(site)
         first = release(site, bundle, "100")
         if watch(site, first)["state"] != "completed":
             return 1
@@ -110,7 +135,11 @@ def main(bundle: Path) -> int:
         for camera in cameras:
             camera.over.set()
         say(f"the second release is {ended['state'].replace('_', ' ')}; serving on all devices: {runs.pop()[:12]}")
-        return 0 if ended["state"] == "rolled_back" and runs == set() else 1
+    good_end = ended["state"] == "rolled_back" and runs == set()
+    if good_end:
+        print(f"\nsee it in the studio, as owner of the tenant line, password: {PASSWORD}")
+        print(f"  edgewright hub --data {data} --open")
+    return 0 if good_end else 1
 
 
 if __name__ == "__main__":

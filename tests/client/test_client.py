@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from edgewright.client import Hub, Profile, Refusal
+from edgewright.client import Hub, Profile, Refusal, upload, uploads
 from edgewright.client.hub import Unreachable
 from edgewright.client.profile import place
 from edgewright.core.errors import InputError
@@ -40,7 +40,7 @@ def serving(*answers):
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -133,3 +133,39 @@ def test_the_profile_is_kept_for_its_owner_alone(tmp_path, monkeypatch):
     monkeypatch.delenv("EDGEWRIGHT_HUB")
     with pytest.raises(InputError, match="log in again"):
         Profile.load()
+
+
+def test_a_file_is_brought_part_by_part_and_gone_on_with_where_it_broke_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "PART_BYTES", 4)
+    monkeypatch.setattr(uploads, "_LOOK_S", 0.0)
+    (tmp_path / "d.npz").write_bytes(b"0123456789")
+    problem = {**PROBLEM, "detail": "the upload goes on at byte 4"}
+    there = {"offset": 10, "result": "dat_1"}
+    answers = [
+        (201, {}, {"id": "upl_1"}),
+        (0, {}, b""), (409, {}, problem), (200, {}, {"offset": 4}),  # it came, and its answer did not
+        (204, {}, b""), (200, {}, {"offset": 8}), (204, {}, b""), (200, {}, there), (200, {}, there),
+        (200, {}, {"state": "checking"}), (200, {}, {"state": "ready", "id": "dat_1"}),
+    ]  # fmt: skip
+    seen = []
+    with serving(*answers) as (url, came), Hub(Profile(url, "tok")) as hub:
+        found = upload(hub, tmp_path / "d.npz", lambda done, total: seen.append((done, total)), dataset="digits")
+    assert found["id"] == "dat_1" and seen == [(0, 10), (4, 10), (8, 10), (10, 10)]
+    parts = [(headers["Upload-Offset"], body) for method, _, headers, body in came if method == "PATCH"]
+    assert parts == [("0", b"0123"), ("0", b"0123"), ("4", b"4567"), ("8", b"89")]
+    assert "dataset ZGlnaXRz" in came[0][2]["Upload-Metadata"]
+
+
+def test_what_the_hub_refused_is_told(tmp_path):
+    (tmp_path / "d.npz").write_bytes(b"0123456789")
+    there = {"offset": 10, "result": "dat_1"}
+    refused = {"state": "refused", "reason": "it is no .npz file"}
+    answers = [(201, {}, {"id": "upl_1"}), (204, {}, b""), (200, {}, there), (200, {}, there), (200, {}, refused)]
+    with (
+        serving(*answers) as (url, _),
+        Hub(Profile(url, "tok")) as hub,
+        pytest.raises(InputError, match="no .npz file"),
+    ):
+        upload(hub, tmp_path / "d.npz", dataset="digits")
+    with pytest.raises(InputError, match="cannot read"):
+        upload(Hub(Profile("http://127.0.0.1:1", "")), tmp_path / "nothing.npz", dataset="digits")

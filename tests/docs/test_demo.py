@@ -42,7 +42,10 @@ def test_the_demo(tmp_path, request):
     compiled, _, fleet = said.partition("\n\n")
     *_, report, latency, size, accuracy = compiled.splitlines()
     assert "was completed in wave 1" in fleet and "was halted in wave 1" in fleet
-    assert "the second release is rolled back" in fleet.splitlines()[-1]
+    *_, rolled_back, _, invitation, command = fleet.splitlines()
+    assert "the second release is rolled back" in rolled_back and "four unrelated words" in invitation
+    assert command.split() == ["edgewright", "hub", "--data", str(out / "hub"), "--open"]
+    assert (out / "hub" / "hub.db").is_file()
     assert report.split() == ["report", str(out / "report.html")]
     assert [line.split()[0] for line in (latency, size, accuracy)] == ["latency", "size", "accuracy"]
     assert (out / "report.html").stat().st_size > 10_000

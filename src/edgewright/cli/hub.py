@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="owners of tenants may have webhooks at addresses of this machine and its network",
     )  # fmt: skip
     option("--public-url", default="", metavar="URL", help="where people reach it, if not at that address")
+    option("--open", action="store_true", help="open the studio in this machine's browser once the hub listens")
     option("--unit", action="store_true", help="print a systemd unit with these options, and end")
     option("--new-tenant", metavar="NAME", help="make a tenant, print its owner's one-time password, and end")
     option("--development", action="store_true", help="with --new-tenant: its release key may lie online")
@@ -136,6 +138,8 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"listening at {url}\ndevices at {devices.url}", flush=True)
             if given is not None:
                 given.tell()
+            if arguments.open and (given is None or given.first):
+                webbrowser.open(f"{url}/edge-ai")
 
         with _beside(arguments) if given is None else contextlib.nullcontext():
             serve(state, people_at, _certificates(arguments, state, addresses[0], devices), ready, devices)

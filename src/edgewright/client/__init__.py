@@ -6,6 +6,7 @@
         for device in hub.every("/devices", group="line-3"):  # all pages
             ...
         hub.upload("/bundles", path, signer="...")            # a file, with constant memory
+        upload(hub, Path("digits.onnx"), model="mod_...")     # a model or data, part by part; what became of it
 
 What the hub refuses is a ``Refusal``: its sentence says what to do, ``status`` is HTTP's.
 """
@@ -14,5 +15,6 @@ from __future__ import annotations
 
 from edgewright.client.hub import Hub, Refusal, Unreachable
 from edgewright.client.profile import Profile
+from edgewright.client.uploads import upload
 
-__all__ = ["Hub", "Profile", "Refusal", "Unreachable"]
+__all__ = ["Hub", "Profile", "Refusal", "Unreachable", "upload"]

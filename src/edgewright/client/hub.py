@@ -91,6 +91,10 @@ class Hub(Closing):
         """Remove something."""
         return self._json("DELETE", path, {})
 
+    def send(self, method: str, path: str, data: bytes = b"", headers: Mapping[str, str] | None = None) -> Any:
+        """Bytes and headers as they are given; the answer's JSON, None where there is none. It may be sent twice."""
+        return _parsed(self._send(method, _target(path, {}), data, headers or {}))
+
     def upload(self, path: str, file: Path, **query: Any) -> Any:
         """The file as a body, with constant memory. It is sent once: a bundle that is there already is no error."""
         try:

@@ -43,18 +43,21 @@ class Program(Closing):
 
 
 class Site(Closing):
-    """In ``folder``: a hub with the development tenant ``line``. ``settings``: of its processes' environment."""
+    """In ``folder``: a hub with the development tenant ``line``, its own files at ``data`` (default: there, too).
+    ``settings``: of its processes' environment."""
 
-    def __init__(self, folder: Path, *, development: bool = True, options: Sequence[str] = ()) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, *, development: bool = True, options: Sequence[str] = (), data: Path | None = None
+    ) -> None:
+        self.folder, self.data = folder, data or folder / "hub"
         folder.mkdir(parents=True, exist_ok=True)
         self.settings = {"XDG_CONFIG_HOME": str(folder / "home"), "EDGEWRIGHT_PASSWORD": PASSWORD}
         self.people, self.devices = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-        self._options = ["hub", "--data", str(folder / "hub"), "--listen", self.people]
-        self._options += ["--device-listen", self.devices, *options]
+        self._options = ["hub", "--data", str(self.data), "--listen", self.people]
+        self._options += ["--device-listen", self.devices, "--jobs", "0", *options]
         self.agents: dict[str, Program] = {}
         new = ["--new-tenant", "line", *(["--development"] if development else [])]
-        told = self.run("hub", "--data", str(folder / "hub"), *new)
+        told = self.run("hub", "--data", str(self.data), *new)
         once = told.split()[-1]
         self.hub = self._started()
         try:
