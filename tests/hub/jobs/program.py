@@ -1,5 +1,6 @@
 """A worker of the tests: ``program.py FOLDER URL SLOTS [OBJECTS]``. Models and datasets are files of the examples."""
 
+import os
 import shutil
 import signal
 import sys
@@ -7,6 +8,7 @@ import threading
 from pathlib import Path
 
 from edgewright.hub.errors import Absent, Conflict
+from edgewright.hub.jobs import caches
 from edgewright.hub.jobs.inputs import Known, provide
 from edgewright.hub.jobs.worker import work
 from edgewright.hub.state import open_state
@@ -48,6 +50,8 @@ class Files:
 if __name__ == "__main__":
     import logging
 
+    if pause := os.environ.get("EDGEWRIGHT_TEST_SAVES"):
+        caches._EVERY_S = float(pause)
     logging.basicConfig(level=logging.WARNING)
     sys.path.append(str(Path(__file__).with_name("spy")))
     folder, url, slots, *objects = sys.argv[1:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -125,6 +125,7 @@ def retry(job: Id, caller: Writes) -> JobTold:
         inputs(caller.state).version(session, row.version)
         inputs(caller.state).dataset(session, row.dataset)
         row.deaths, row.ended, row.result, row.stop = 0, None, None, ""
+        row.progress = _begun(float(row.wish["budget_s"]))
         move(session, row, QUEUED, caller.now)
         caller.tell(session, "job.retried", job)
         return caller.reply(session, _told(session, row))
@@ -185,8 +186,7 @@ def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str
             id=new_id("job"), kind="optimization", state=QUEUED, reason="", version=version, dataset=dataset,
             target=target, wish=asked, needs=wishes.needs(asked), priority=body.priority,
             content=content_key("optimization", model.file, data.file, {**asked, "target": target}),
-            progress={"stage": "", "tried": 0, "elapsed_s": 0.0, "left_s": body.budget_s, "best": None,
-                      "baseline": None},
+            progress=_begun(body.budget_s),
             result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0, by=caller.user,
             made=caller.now, queued=caller.now, began=None, ended=None,
         )  # fmt: skip
@@ -197,6 +197,10 @@ def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str
         move(session, row, QUEUED, caller.now)
         caller.tell(session, "job.made", row.id, {"kind": row.kind, "version": row.version, "target": row.target})
     return made
+
+
+def _begun(budget_s: float) -> dict[str, Any]:
+    return {"stage": "", "tried": 0, "elapsed_s": 0.0, "left_s": budget_s, "best": None, "baseline": None}
 
 
 def _room(session: Scoped, more: int) -> None:

@@ -233,4 +233,4 @@ def _told(ended: Ended, row: Job) -> dict[str, Any]:
     if ended.how == "died":
         told = f"its process ended in the middle ({ended.told})"
         return {"how": "failed", "reason": f"{told}; if memory was short, give the worker more, then retry the job"}
-    return {"how": "failed", "reason": ended.told}
+    return {"how": "failed", "reason": f"{ended.told}; then retry the job"}
