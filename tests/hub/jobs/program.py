@@ -5,18 +5,24 @@ import shutil
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from edgewright.hub.errors import Absent, Conflict
 from edgewright.hub.jobs import caches
-from edgewright.hub.jobs.inputs import Known, provide
+from edgewright.hub.jobs.inputs import Known, provide, shipped
 from edgewright.hub.jobs.worker import work
 from edgewright.hub.state import open_state
+from edgewright.targets import target
+from edgewright.targets.toml import dump
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits"
 VERSION, DATASET = "ver_" + "1" * 26, "dat_" + "1" * 26
 BROKEN, CHECKING = "ver_" + "2" * 26, "ver_" + "3" * 26
 FILES = {VERSION: "digits.onnx", BROKEN: "README.md", DATASET: "digits.npz"}
+
+
+PROFILE = dump(replace(target("raspberry-pi-4"), name="our-box", title="Our box"))
 
 
 class Files:
@@ -36,6 +42,9 @@ class Files:
         if id_ not in FILES or self.owner not in (None, tenant):
             raise Absent(f"there is no version {id_!r}")
         return Known(id_, FILES[id_].encode().hex(), "digits")
+
+    def target(self, session, name):
+        return PROFILE if name == "our-box" else shipped(name)
 
     def optimized(self, session, id_):
         assert id_ in FILES

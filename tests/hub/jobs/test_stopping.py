@@ -77,6 +77,8 @@ def test_a_file_that_is_no_model_fails_the_job(jobs):
         ({"metric": "nothing"}, 422),
         ({"engines": ["no-such-engine"]}, 422),
         ({"engines": ["os:system"]}, 422),
+        ({"target": ""}, 422),
+        ({"target": "a\nb"}, 422),
         ({"limits": {"max_latency_ms": 0}}, 422),
         ({"limits": {"max_latency_ms": -1}}, 422),
         ({"limits": {"something": 1}}, 422),

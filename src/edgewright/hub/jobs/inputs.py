@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from edgewright.core.errors import InputError
 from edgewright.hub.database import Scoped
 from edgewright.hub.state import State
 
@@ -30,6 +31,10 @@ class Inputs(Protocol):
     def dataset(self, session: Scoped, id_: str) -> Known:
         """A dataset that is ready. Raises Absent, Conflict."""
 
+    def target(self, session: Scoped, name: str) -> str:
+        """What is kept of a target: "" for one that ships with every worker, the text of its file for one of the
+        tenant's own. Raises Absent, InputError."""
+
     def optimized(self, session: Scoped, id_: str) -> None:
         """A bundle was made of this version."""
 
@@ -51,6 +56,10 @@ class Nothing:
         """Raises Absent."""
         raise _absent("dataset", id_)
 
+    def target(self, session: Scoped, name: str) -> str:
+        """Those that ship. Raises InputError."""
+        return shipped(name)
+
     def optimized(self, session: Scoped, id_: str) -> None:
         """Nothing is known of it."""
 
@@ -61,6 +70,15 @@ class Nothing:
     def place_dataset(self, state: State, tenant: str, id_: str, folder: Path) -> tuple[Path, Mapping[str, Any]]:
         """Raises Absent."""
         raise _absent("dataset", id_)
+
+
+def shipped(name: str) -> str:
+    """ "" for a target that ships. Raises InputError."""
+    from edgewright.targets import names
+
+    if name not in names():
+        raise InputError(f"no target is named {name[:60]!r}; there are: {', '.join(names())}")
+    return ""
 
 
 def _absent(what: str, id_: str) -> Exception:

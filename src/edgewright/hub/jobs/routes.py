@@ -29,7 +29,7 @@ from edgewright.hub.jobs.rules import (
 from edgewright.hub.jobs.tables import Candidate, Job, Worker
 from edgewright.hub.jobs.told import (
     BatchTold,
-    Cancel,
+    CancelJob,
     CandidateTold,
     JobTold,
     NewBatch,
@@ -56,7 +56,7 @@ _PAGE_RULES = (
 @router.post("/optimization-jobs", status_code=201)
 def make(body: NewOptimization, caller: Writes) -> JobTold:
     """Start a search. It waits until a worker that can do it has room."""
-    wishes.check(body.wish(), body.target)
+    wishes.check(body.wish())
     with caller.write() as session:
         (job,) = _queued(caller, session, body, [(body.version, body.target)], body.dataset)
         return caller.reply(session, _told(session, job), 201)
@@ -68,8 +68,7 @@ def make_batch(body: NewBatch, caller: Writes) -> BatchTold:
     pairs = [(version, target) for version in dict.fromkeys(body.versions) for target in dict.fromkeys(body.targets)]
     if len(pairs) > MOST_IN_BATCH:
         raise InputError(f"that would be {len(pairs)} jobs; a batch has at most {MOST_IN_BATCH}")
-    for target in dict.fromkeys(body.targets):
-        wishes.check(body.wish(), target)
+    wishes.check(body.wish())
     with caller.write() as session:
         jobs = _queued(caller, session, body, pairs, body.dataset)
         return caller.reply(session, BatchTold(jobs=[_told(session, job) for job in jobs]), 201)
@@ -99,7 +98,7 @@ def show(job: Id, caller: Reads) -> JobTold:
 
 
 @router.post("/optimization-jobs/{job}/cancel")
-def cancel(job: Id, body: Cancel, caller: Writes) -> JobTold:
+def cancel(job: Id, body: CancelJob, caller: Writes) -> JobTold:
     """Stop it. One that runs ends within moments; with `keep` it hands back the best so far."""
     with caller.write() as session:
         row = session.lock(Job, job)
@@ -179,13 +178,15 @@ def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str
     given, wish, made = inputs(caller.state), body.wish(), []
     data = given.dataset(session, dataset)
     known = {version: given.version(session, version) for version in dict.fromkeys(version for version, _ in pairs)}
+    targets = {target: given.target(session, target) for target in dict.fromkeys(target for _, target in pairs)}
     for version, target in pairs:
         model = known[version]
         asked = {**wish, "name": wish["name"] or wishes.plain_name(model.name)}
         row = Job(
             id=new_id("job"), kind="optimization", state=QUEUED, reason="", version=version, dataset=dataset,
             target=target, wish=asked, needs=wishes.needs(asked), priority=body.priority,
-            content=content_key("optimization", model.file, data.file, {**asked, "target": target}),
+            content=content_key("optimization", model.file, data.file, {**asked, "target": targets[target] or target}),
+            profile=targets[target],
             progress=_begun(body.budget_s),
             result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0, by=caller.user,
             made=caller.now, queued=caller.now, began=None, ended=None,

@@ -18,7 +18,8 @@ def upgrade() -> None:
     """Make them."""
     table(
         "jobs", ("id",), text("id"), text("kind"), text("state"), text("reason"), text("version"), text("dataset"),
-        text("target"), document("wish"), document("needs"), text("content"), count("priority"), document("progress"),
+        text("target"),
+        sa.Column("profile", sa.Text(), nullable=False), document("wish"), document("needs"), text("content"), count("priority"), document("progress"),
         document("result", True), text("report"), text("page"), text("stop"), text("worker", True), count("claim"),
         count("attempts"), count("deaths"), text("by"), moment("made"), moment("queued"), moment("began", True),
         moment("ended", True),
