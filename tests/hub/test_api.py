@@ -201,7 +201,8 @@ def job_of(hub, tenant):
         row = Job(
             id=new_id("job"), kind="optimization", state="queued", reason="southern", version="ver_" + "1" * 26,
             dataset="dat_" + "1" * 26, target="host", profile="", wish={}, needs={}, content="ab" * 32, priority=0,
-            progress={}, result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0, by=hub.south.id,
+            progress={}, result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0,
+            by=hub.south.id,
             made=now, queued=now, began=None, ended=None,
         )  # fmt: skip
         session.add(row)
