@@ -236,8 +236,9 @@ def job_of(hub, tenant):
     with hub.state.database.write(hub.tenants[tenant]) as session:
         row = Job(
             id=new_id("job"), kind="optimization", state="queued", reason="southern", version="ver_" + "1" * 26,
-            dataset="dat_" + "1" * 26, target="host", wish={}, needs={}, content="ab" * 32, priority=0, progress={},
-            result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0, by=hub.south.id,
+            dataset="dat_" + "1" * 26, target="host", profile="", wish={}, needs={}, content="ab" * 32, priority=0,
+            progress={}, result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0,
+            by=hub.south.id,
             made=now, queued=now, began=None, ended=None,
         )  # fmt: skip
         session.add(row)

@@ -72,6 +72,9 @@ class Jobs:
 
     version, dataset, broken, checking = PROGRAM.VERSION, PROGRAM.DATASET, PROGRAM.BROKEN, PROGRAM.CHECKING
 
+    over, searched = ("done", "infeasible", "failed", "cancelled"), ("done", "infeasible")
+    """A search that is over found something or not: on a busy machine a short one may not."""
+
     def __init__(self, hub, url, folder):
         self.hub, self.north, self.state, self.url, self.folder = hub, hub.north, hub.state, url, folder
         self.workers = []

@@ -1,20 +1,28 @@
 """A worker of the tests: ``program.py FOLDER URL SLOTS [OBJECTS]``. Models and datasets are files of the examples."""
 
+import os
 import shutil
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from edgewright.hub.errors import Absent, Conflict
+from edgewright.hub.jobs import caches
 from edgewright.hub.jobs.inputs import Known, provide
 from edgewright.hub.jobs.worker import work
 from edgewright.hub.state import open_state
+from edgewright.targets import target
+from edgewright.targets.toml import dump
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits"
 VERSION, DATASET = "ver_" + "1" * 26, "dat_" + "1" * 26
 BROKEN, CHECKING = "ver_" + "2" * 26, "ver_" + "3" * 26
 FILES = {VERSION: "digits.onnx", BROKEN: "README.md", DATASET: "digits.npz"}
+
+
+PROFILE = dump(replace(target("raspberry-pi-4"), name="our-box", title="Our box"))
 
 
 class Files:
@@ -35,6 +43,9 @@ class Files:
             raise Absent(f"there is no version {id_!r}")
         return Known(id_, FILES[id_].encode().hex(), "digits")
 
+    def target(self, session, name):
+        return PROFILE if name == "our-box" else ""
+
     def optimized(self, session, id_):
         assert id_ in FILES
 
@@ -48,6 +59,8 @@ class Files:
 if __name__ == "__main__":
     import logging
 
+    if pause := os.environ.get("EDGEWRIGHT_TEST_SAVES"):
+        caches._EVERY_S = float(pause)
     logging.basicConfig(level=logging.WARNING)
     sys.path.append(str(Path(__file__).with_name("spy")))
     folder, url, slots, *objects = sys.argv[1:]

@@ -1,10 +1,12 @@
 """Jobs done by a worker that is a process of its own, on each database."""
 
+import pytest
+
 PATH = "/api/edge/optimization-jobs"
 
 
 def test_a_job_is_done_and_its_bundle_waits_for_its_signature(jobs):
-    job = jobs.make()
+    job = jobs.make(budget_s=60)
     assert job["state"] == "queued" and "no worker is running" in job["reason"]
     jobs.worker()
     done = jobs.until(job, "done", "failed", "infeasible")
@@ -25,3 +27,15 @@ def test_a_job_is_done_and_its_bundle_waits_for_its_signature(jobs):
     assert kinds[0] == "job.state" and kinds[-1] == "job.state" and "job.candidate" in kinds and "job.progress" in kinds
     assert [one["data"]["state"] for one in told if one["kind"] == "job.state"] == ["queued", "running", "done"]
     assert not list((jobs.folder / "jobs").glob("*/*/out"))
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_profile_of_the_tenants_own_is_a_target(jobs):
+    """Its figures are predictions: nothing of it is here."""
+    job = jobs.make(target="our-box", budget_s=5)
+    jobs.worker()
+    done = jobs.until(job, *jobs.over)
+    assert done["state"] in jobs.searched, done
+    report = jobs.north.get(f"{PATH}/{job['id']}/report")
+    assert report["target"]["name"] == "our-box"
+    assert {one["metrics"]["latency_ms"]["kind"] for one in report["candidates"] if one["metrics"]} == {"predicted"}

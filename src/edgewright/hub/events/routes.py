@@ -34,7 +34,7 @@ _EXAMPLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-class EventTold(Answer):
+class HappenedTold(Answer):
     """Something that happened: ``seq`` rises by one in the tenant; ``of``: what it happened to. ``events.cut``: some
     before this number are forgotten, so read anew what is shown."""
 
@@ -47,16 +47,16 @@ class EventTold(Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
 
-class EventsTold(Answer):
+class HappenedPage(Answer):
     """``last``: ask for what comes after it. It may be higher than the last one shown: others are not yours to see."""
 
-    items: list[EventTold]
+    items: list[HappenedTold]
     last: int
 
 
 @router.get(
     "",
-    response_model=EventsTold,
+    response_model=HappenedPage,
     responses={200: {"content": {_STREAM: {"schema": {"type": "string"}, "example": "id: 7\ndata: {...}\n\n"}}}},
 )
 async def events(request: Request, caller: Reads, after: After = None, of: Of = None) -> Response:

@@ -21,6 +21,7 @@ from typing import Any
 from edgewright.core import sandbox
 from edgewright.core.candidate import Candidate
 from edgewright.core.errors import EdgewrightError
+from edgewright.core.files import reason
 
 PATIENCE_S = 8.0
 """How long the parent may be silent."""
@@ -49,6 +50,8 @@ def _answer(say: Any, memory: int) -> dict[str, Any]:
         return {"stopped": True}
     except EdgewrightError as error:
         return {"error": str(error), "family": type(error).__name__}
+    except OSError as error:
+        return {"error": f"the worker's folder cannot be written: {reason(error)}", "family": "StorageError"}
     except MemoryError:
         told = f"it needs more than the {memory / 1e9:.1f} GB of memory that a job has here"
         return {"error": f"{told}; give the worker more, or fewer jobs at a time (--slots)", "family": "MemoryError"}
@@ -75,6 +78,7 @@ def _compile(asked: dict[str, Any], say: Any) -> dict[str, Any]:
         say({"progress": told} | ({} if now.found is None else {"candidate": _entry(now.found)}))
 
     with Interrupts() as interrupts:
+        say({"ready": True})
         # Sealed here under a key that is thrown away: the hub's own is its worker's, who seals it once more.
         report = compile_into(request, Path(asked["out"]), progress, interrupts.finishing(), SigningKey.generate())
     return {"best": report["best"]}

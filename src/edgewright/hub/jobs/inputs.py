@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from edgewright.hub import models
+from edgewright.hub import models, profiles
 from edgewright.hub.database import Scoped
 from edgewright.hub.state import State
+from edgewright.targets import names
+from edgewright.targets.toml import dump
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Inputs(Protocol):
 
     def dataset(self, session: Scoped, id_: str) -> Known:
         """A dataset that is ready. Raises Absent, Conflict."""
+
+    def target(self, session: Scoped, name: str) -> str:
+        """What is kept of a target: "" for one that ships with every worker, the text of its file for one of the
+        tenant's own. Raises Absent, InputError."""
 
     def optimized(self, session: Scoped, id_: str) -> None:
         """A bundle was made of this version."""
@@ -53,6 +59,10 @@ class Uploaded:
         """Raises Absent, Conflict."""
         row = models.find_dataset(session, id_, ready=True)
         return Known(row.id, row.file, row.name)
+
+    def target(self, session: Scoped, name: str) -> str:
+        """Raises Absent."""
+        return "" if name in names() else dump(profiles.resolve(session, name))
 
     def optimized(self, session: Scoped, id_: str) -> None:
         """It has come so far."""

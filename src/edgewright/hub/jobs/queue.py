@@ -121,10 +121,10 @@ def living(session: Scoped) -> list[Worker]:
     return list(session.scalars(select(Worker).where(Worker.state == "live").order_by(Worker.id)))
 
 
+def count_jobs(session: Scoped, since: datetime) -> int:
+    """For plans: jobs that the tenant made since then."""
+    return session.scalar(select(func.count()).select_from(Job).where(Job.made >= since)) or 0
+
+
 def _of(workers: Collection[str]) -> ColumnElement[bool]:
     return Job.worker.in_(workers) & Job.state.in_(HELD)
-
-
-__all__: list[str] = [
-    "claim", "hand_back", "held", "left_behind", "living", "move", "take", "wishes",
-]  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 
 from edgewright.core.errors import InputError
+from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent, Conflict
@@ -29,7 +30,7 @@ from edgewright.hub.jobs.rules import (
 from edgewright.hub.jobs.tables import Candidate, Job, Worker
 from edgewright.hub.jobs.told import (
     BatchTold,
-    Cancel,
+    CancelJob,
     CandidateTold,
     JobTold,
     NewBatch,
@@ -56,7 +57,7 @@ _PAGE_RULES = (
 @router.post("/optimization-jobs", status_code=201)
 def make(body: NewOptimization, caller: Writes) -> JobTold:
     """Start a search. It waits until a worker that can do it has room."""
-    wishes.check(body.wish(), body.target)
+    wishes.check(body.wish())
     with caller.write() as session:
         (job,) = _queued(caller, session, body, [(body.version, body.target)], body.dataset)
         return caller.reply(session, _told(session, job), 201)
@@ -68,8 +69,7 @@ def make_batch(body: NewBatch, caller: Writes) -> BatchTold:
     pairs = [(version, target) for version in dict.fromkeys(body.versions) for target in dict.fromkeys(body.targets)]
     if len(pairs) > MOST_IN_BATCH:
         raise InputError(f"that would be {len(pairs)} jobs; a batch has at most {MOST_IN_BATCH}")
-    for target in dict.fromkeys(body.targets):
-        wishes.check(body.wish(), target)
+    wishes.check(body.wish())
     with caller.write() as session:
         jobs = _queued(caller, session, body, pairs, body.dataset)
         return caller.reply(session, BatchTold(jobs=[_told(session, job) for job in jobs]), 201)
@@ -99,7 +99,7 @@ def show(job: Id, caller: Reads) -> JobTold:
 
 
 @router.post("/optimization-jobs/{job}/cancel")
-def cancel(job: Id, body: Cancel, caller: Writes) -> JobTold:
+def cancel(job: Id, body: CancelJob, caller: Writes) -> JobTold:
     """Stop it. One that runs ends within moments; with `keep` it hands back the best so far."""
     with caller.write() as session:
         row = session.lock(Job, job)
@@ -125,6 +125,7 @@ def retry(job: Id, caller: Writes) -> JobTold:
         inputs(caller.state).version(session, row.version)
         inputs(caller.state).dataset(session, row.dataset)
         row.deaths, row.ended, row.result, row.stop = 0, None, None, ""
+        row.progress = _begun(float(row.wish["budget_s"]))
         move(session, row, QUEUED, caller.now)
         caller.tell(session, "job.retried", job)
         return caller.reply(session, _told(session, row))
@@ -175,18 +176,20 @@ def workers(caller: Reads, page: PageQuery) -> Page[WorkerTold]:
 def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str, str]], dataset: str) -> list[Job]:
     """Rows of new jobs, told. Raises Absent, Conflict."""
     _room(session, len(pairs))
+    plans.check(session, caller.now, "jobs_a_day", len(pairs))
     given, wish, made = inputs(caller.state), body.wish(), []
     data = given.dataset(session, dataset)
     known = {version: given.version(session, version) for version in dict.fromkeys(version for version, _ in pairs)}
+    targets = {target: given.target(session, target) for target in dict.fromkeys(target for _, target in pairs)}
     for version, target in pairs:
         model = known[version]
         asked = {**wish, "name": wish["name"] or wishes.plain_name(model.name)}
         row = Job(
             id=new_id("job"), kind="optimization", state=QUEUED, reason="", version=version, dataset=dataset,
             target=target, wish=asked, needs=wishes.needs(asked), priority=body.priority,
-            content=content_key("optimization", model.file, data.file, {**asked, "target": target}),
-            progress={"stage": "", "tried": 0, "elapsed_s": 0.0, "left_s": body.budget_s, "best": None,
-                      "baseline": None},
+            content=content_key("optimization", model.file, data.file, {**asked, "target": targets[target] or target}),
+            profile=targets[target],
+            progress=_begun(body.budget_s),
             result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0, by=caller.user,
             made=caller.now, queued=caller.now, began=None, ended=None,
         )  # fmt: skip
@@ -197,6 +200,10 @@ def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str
         move(session, row, QUEUED, caller.now)
         caller.tell(session, "job.made", row.id, {"kind": row.kind, "version": row.version, "target": row.target})
     return made
+
+
+def _begun(budget_s: float) -> dict[str, Any]:
+    return {"stage": "", "tried": 0, "elapsed_s": 0.0, "left_s": budget_s, "best": None, "baseline": None}
 
 
 def _room(session: Scoped, more: int) -> None:

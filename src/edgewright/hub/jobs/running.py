@@ -50,7 +50,7 @@ class Child:
         self._folder, self._memory, self._said, self._turn = folder, memory_bytes, said, turn
         self._deadline = time.monotonic() + limit_s
         self._kept: float | None = None
-        self._late = False
+        self._late = self._ready = False
 
     def run(self, request: dict[str, Any]) -> Ended:
         """Until it has ended. Raises StorageError."""
@@ -124,6 +124,7 @@ class Child:
             return Ended("stopped")
         if "error" in told:
             return Ended("error", plain(str(told["error"])), str(told.get("family", "")))
+        self._ready = self._ready or "ready" in told
         self._said(told)
         return None
 
@@ -137,7 +138,7 @@ class Child:
         if now > self._deadline and self._kept is None:
             self._late = True
             wanted = "keep"
-        if wanted == "keep" and self._kept is None:
+        if wanted == "keep" and self._kept is None and self._ready:  # before that a signal would just end it
             self._kept = now
             with contextlib.suppress(ProcessLookupError):
                 child.send_signal(signal.SIGINT)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.errors import EdgewrightError, StorageError
-from edgewright.core.files import exclusive, reason, remove, storage
+from edgewright.core.files import exclusive, reason, remove, storage, write_file
 from edgewright.hub.jobs import results
 from edgewright.hub.jobs.caches import Cache
 from edgewright.hub.jobs.inputs import inputs
@@ -128,9 +128,11 @@ class Steps:
         data, reading = self._patiently(lambda: given.place_dataset(self._state, tenant, row.dataset, folder / "input"))
         self._patiently(cache.fetch)
         _free(out)
+        if row.profile:
+            write_file(folder / "input" / "target.toml", row.profile.encode())
         request = {
             "model": str(model.relative_to(folder)), "data": str(data.relative_to(folder)), "reading": dict(reading),
-            "target": row.target, "wish": row.wish, "out": "out",
+            "target": "input/target.toml" if row.profile else row.target, "wish": row.wish, "out": "out",
         }  # fmt: skip
         ended = self._child(tenant, job, claim, run, row, folder, cache, request)
         remove(folder / "input")
@@ -233,4 +235,4 @@ def _told(ended: Ended, row: Job) -> dict[str, Any]:
     if ended.how == "died":
         told = f"its process ended in the middle ({ended.told})"
         return {"how": "failed", "reason": f"{told}; if memory was short, give the worker more, then retry the job"}
-    return {"how": "failed", "reason": ended.told}
+    return {"how": "failed", "reason": f"{ended.told}; then retry the job"}

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from edgewright.hub.database import Base, Document, HubRow, TenantRow
 
 
 class Job(Base, TenantRow):
-    """Something to be done by a worker. ``wish``: as it was asked for; ``needs``: what a worker must have for it;
+    """Something to be done by a worker. ``profile``: the text of its target's file ("": one that ships);
+    ``wish``: as it was asked for; ``needs``: what a worker must have for it;
     ``content``: the digest of all that its results depend on, under which its measurements are kept.
 
     ``claim`` counts how often a worker took it from the queue, and names the durable workflow; ``worker`` has it now;
@@ -33,6 +34,7 @@ class Job(Base, TenantRow):
     version: Mapped[str]
     dataset: Mapped[str]
     target: Mapped[str]
+    profile: Mapped[str] = mapped_column(Text)
     wish: Mapped[dict[str, Any]]
     needs: Mapped[dict[str, Any]]
     content: Mapped[str]

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from edgewright.hub.jobs.tables import Candidate, Job, Worker
 from edgewright.hub.web.bodies import Answer, Body, Id, Moment, Words
 
+Target = Annotated[Words, Field(min_length=1, max_length=120)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]{0,119}$")]
 State = Literal["queued", "running", "stopping", "done", "infeasible", "failed", "cancelled"]
 Limit = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
@@ -18,7 +19,7 @@ _DATA, _JOB = _VERSION.replace("ver", "dat"), _VERSION.replace("ver", "job")
 _WISH: dict[str, Any] = {"limits": {"max_latency_ms": 5.0, "max_accuracy_drop": 1.0}, "budget_s": 120.0}
 
 
-class Limits(Body):
+class SearchLimits(Body):
     """Upper limits; MB are 10^6 bytes; ``max_accuracy_drop`` is in points, without it 95% of the baseline is kept."""
 
     max_latency_ms: Limit | None = None
@@ -28,7 +29,7 @@ class Limits(Body):
     max_accuracy_drop: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
 
 
-class Preference(Body):
+class SearchPreference(Body):
     """Weights by which one is chosen among those that keep all limits."""
 
     latency: Weight = 0.0
@@ -43,8 +44,8 @@ class Search(Body):
     (null: chosen from the labels); ``name``: of the bundle ("": the model file's); ``priority``: higher goes first
     among the tenant's own."""
 
-    limits: Annotated[Limits, Field(default_factory=Limits)]
-    preference: Preference | None = None
+    limits: Annotated[SearchLimits, Field(default_factory=SearchLimits)]
+    preference: SearchPreference | None = None
     budget_s: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 300.0
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
     threads: Annotated[int, Field(ge=1, le=256)] = 1
@@ -61,12 +62,12 @@ class Search(Body):
 
 
 class NewOptimization(Search):
-    """A search for the best way to run a version on a target within limits, judged on a dataset. ``target``: a
-    target's name; ``host`` is the machine of the worker that takes the job."""
+    """A search for the best way to run a version on a target within limits, judged on a dataset. ``target``: the
+    name of a target or a profile, or a profile's id; ``host`` is the machine of the worker that takes the job."""
 
     version: Id
     dataset: Id
-    target: Word = "host"
+    target: Target = "host"
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -83,7 +84,7 @@ class NewBatch(Search):
 
     versions: Annotated[list[Id], Field(min_length=1, max_length=100)]
     dataset: Id
-    targets: Annotated[list[Word], Field(min_length=1, max_length=100)]
+    targets: Annotated[list[Target], Field(min_length=1, max_length=100)]
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -94,7 +95,7 @@ class NewBatch(Search):
     )
 
 
-class Cancel(Body):
+class CancelJob(Body):
     """``keep``: stop the search where it stands and hand back the best so far; else nothing of it is kept but the
     measurements, for a retry."""
 

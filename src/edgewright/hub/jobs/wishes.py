@@ -26,15 +26,12 @@ def options(wish: Mapping[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def check(wish: Mapping[str, Any], target: str) -> None:
+def check(wish: Mapping[str, Any]) -> None:
     """Raises InputError for what no search can do, and for what would run code of the asker's own."""
     from edgewright.bundles.names import word
     from edgewright.flows.settings import settle
     from edgewright.measurement.metrics import METRICS
-    from edgewright.targets import names
 
-    if target not in names():
-        raise InputError(f"no target is named {target[:60]!r}; there are: {', '.join(names())}")
     if wish["metric"] is not None and wish["metric"] not in METRICS:
         raise InputError(f"no metric is named {wish['metric'][:60]!r}; there are: {', '.join(METRICS)}")
     try:

@@ -12,6 +12,7 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
     "models": ("edgewright.hub.models.keeping:count_models",),
     "devices": ("edgewright.hub.fleet.roster:count_devices",),
     "storage_bytes": ("edgewright.hub.models.keeping:stored_bytes", "edgewright.hub.library.bundles:stored_bytes"),
+    "jobs_a_day": ("edgewright.hub.jobs.queue:count_jobs",),
 }
 """What is limited, and the functions ``(session, since) -> int`` whose sum is what there is. ``since``: when the day
 began, for what is counted by the day."""
