@@ -35,6 +35,7 @@ from edgewright.hub.fleet.ca import renew_ca
 from edgewright.hub.fleet.desired import leap
 from edgewright.hub.fleet.place import place
 from edgewright.hub.jobs.results import named as named_by_jobs
+from edgewright.hub.jobs.stages import advance_all
 from edgewright.hub.listener import Listener, raise_limit
 from edgewright.hub.objects import sweep as sweep_objects
 from edgewright.hub.rollouts.reconcile import Reconciler
@@ -260,6 +261,7 @@ def keep(state: State, heads: bool = True) -> bool:
         "removing what is over": lambda: _forget(state, now),
         "renewing update metadata": lambda: library.renew(state, now),
         "checking uploads": lambda: models.resume(state, now),
+        "advancing models": lambda: advance_all(state),
     }
     jobs = always | (sometimes if heads else {})
     went = [_done(what, job) for what, job in jobs.items()]  # all of them, also after one that failed

@@ -25,6 +25,7 @@ from edgewright.hub.alerts.delivering import deliver
 from edgewright.hub.alerts.rules import Rules, read_rules, usual_rules
 from edgewright.hub.alerts.tables import Alert, Clone, Loss, Ruling, Served, Turn
 from edgewright.hub.database import EVERY, Base, Scoped
+from edgewright.hub.events import emit
 from edgewright.hub.ids import new_id
 from edgewright.hub.state import State
 
@@ -95,10 +96,16 @@ def watch(state: State, turns: Turns, now: datetime, free: float = 1.0) -> None:
     found = _found(state, turns, now, free)
     if not any(found.values()) and not any(heads.values()):
         return
+    told = dict[str, list[tuple[str, Alert]]]()
     with state.database.write(EVERY) as session:
         for tenant, row in _held(session, turns, now).items():
             row.read = heads.get(tenant, row.read)
-            _apply(session, tenant, found[tenant], now)
+            told[tenant] = _apply(session, tenant, found[tenant], now)
+    for tenant, news in told.items():
+        if news:
+            with state.database.write(tenant) as session:
+                for event, alert in news:
+                    emit(session, event, alert.id, {"severity": alert.severity, "told": alert.told}, now)
 
 
 def _held(session: Scoped, turns: Turns, now: datetime) -> dict[str, Turn]:
@@ -153,10 +160,10 @@ def _put(session: Scoped, kind: type[Base], rows: Iterable[Mapping[str, Any]]) -
     session.flush()
 
 
-def _apply(session: Scoped, tenant: str, todo: Sequence[Step], now: datetime) -> None:
-    """Carry out steps, and put messages of what people should hear into the outbox."""
+def _apply(session: Scoped, tenant: str, todo: Sequence[Step], now: datetime) -> list[tuple[str, Alert]]:
+    """Carry out steps, and put messages of what people should hear, which is returned, into the outbox."""
     if not todo:
-        return
+        return []
     ids = [step.alert for step in todo if step.alert]
     rows: dict[str, Alert] = {}
     column: InstrumentedAttribute[str] = Alert.id
@@ -170,6 +177,7 @@ def _apply(session: Scoped, tenant: str, todo: Sequence[Step], now: datetime) ->
             told.append((event, row))
     session.flush()
     outbox.post(session, tenant, told, now)
+    return told
 
 
 def _raised(session: Scoped, tenant: str, step: Step, now: datetime) -> Alert | None:

@@ -25,6 +25,7 @@ from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.core.files import scratch, storage
 from edgewright.hub.database import EVERY
+from edgewright.hub.events import emit
 from edgewright.hub.models.answers import data_facts, model_facts
 from edgewright.hub.models.keeping import drop_upload
 from edgewright.hub.models.rules import stage_after
@@ -229,11 +230,14 @@ class Checker(Closing):
             for key, value in {"state": "ready", "file": file, **found}.items():
                 setattr(row, key, value)
             session.execute(delete(Part).where(Part.upload == row.upload))
+            emit(session, "model.state", name, {"state": "ready"}, self._state.clock())
 
     def _refuse(self, work: _Work, reason: str) -> None:
         self._set(work, state="refused", reason="".join(c for c in reason if c.isprintable())[:500])
-        with self._state.database.write(work.row.tenant) as session:
+        tenant, name = work.key
+        with self._state.database.write(tenant) as session:
             session.execute(delete(Part).where(Part.upload == work.row.upload))
+            emit(session, "model.state", name, {"state": "refused"}, self._state.clock())
 
     def _set(self, work: _Work, **values: object) -> None:
         tenant, name = work.key

@@ -39,11 +39,19 @@ def check_ready(row: Version | Dataset) -> None:
         raise Conflict("the version is retired; take another one, or bring it back first")
 
 
-def advance(session: Scoped, version: str, stage: str) -> None:
-    """It has come so far, if it is still there and no further already."""
+def advance(session: Scoped, version: str, stage: str) -> bool:
+    """It has come so far, if it is still there and no further already; whether that is news."""
     row = session.get(Version, (session.tenant, version))
-    if row is not None:
-        row.stage = stage_after(row.stage, stage)
+    if row is None or (after := stage_after(row.stage, stage)) == row.stage:
+        return False
+    row.stage = after
+    return True
+
+
+def unmonitored(session: Scoped) -> dict[tuple[str, str], str]:
+    """Versions that may go further by themselves (a session over all tenants): by tenant and id their stage."""
+    query = select(Version.tenant, Version.id, Version.stage).where(Version.stage.in_(("optimized", "deployed")))
+    return {(tenant, version): stage for tenant, version, stage in session.execute(query)}
 
 
 def count_models(session: Scoped, _: datetime) -> int:

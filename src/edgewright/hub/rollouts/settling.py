@@ -18,6 +18,7 @@ from edgewright.flows.release.members import released
 from edgewright.flows.release.rows import Action
 from edgewright.hub.accounts.audit import HUB, Actor, tell
 from edgewright.hub.database import Scoped
+from edgewright.hub.events import emit
 from edgewright.hub.fleet.desired import assign
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
@@ -195,6 +196,8 @@ class Settler:
             actor = self.actor if one.by not in ("gate", "rules") else HUB
             detail = {"decision": one.digest, "sentence": one.sentence()}
             tell(self.session, actor, f"rollout.{one.kind}", row.id, self.now, detail)
+        if row.state != before or decisions:
+            emit(self.session, "rollout.state", row.id, {"state": row.state, "wave": row.wave}, self.now)
 
 
 class _World:
