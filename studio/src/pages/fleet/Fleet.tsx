@@ -51,6 +51,7 @@ export default function Fleet() {
               </select>
             )}
           </label>
+          {shown && !chosen && <span className="xl:hidden"><Button onClick={() => setChosen(shown)}>{w.fleet.gate.title}</Button></span>}
           {may("devices.write") && <Button kind="primary" onClick={() => setEnrol("1")}>{w.fleet.enrol}</Button>}
         </>
       }
