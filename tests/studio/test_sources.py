@@ -48,3 +48,10 @@ def test_words_stand_in_one_place():
         for match in spoken.finditer(path.read_text())
     ]
     assert found == []
+
+
+def test_the_licences_of_what_ships_ship_too(build):
+    told = (build.PAGES / "licences.txt").read_text()
+    for name in ("react-dom ", "echarts ", "zrender ", "wouter ", "tus-js-client ", "@tanstack/react-query "):
+        assert f"\n{name}" in told
+    assert told.count("Permission is hereby granted") > 5 and "Apache License" in told
