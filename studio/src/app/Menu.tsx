@@ -47,6 +47,7 @@ export function Menu() {
               options={[["system", w.shell.theme.system], ["light", w.shell.theme.light], ["dark", w.shell.theme.dark]]}
             />
           </div>
+          <a href="/edge-ai/licences.txt" target="_blank" rel="noreferrer" className="block text-mute hover:underline">{w.shell.licences}</a>
           <div className="flex justify-between border-t border-line pt-3">
             <Link href="/settings/account" onClick={() => setOpen(false)} className="text-accent hover:underline">{w.shell.account}</Link>
             <button type="button" className="text-accent hover:underline" onClick={() => void logout()}>{w.shell.logout}</button>

@@ -10,8 +10,7 @@ const COLOURS: Record<Level, string> = {
 export function Sign({ level, size = 10, label }: { level: Level; size?: number; label?: string }) {
   return (
     <svg
-      width={size} height={size} viewBox="0 0 10 10" className={`inline-block shrink-0 ${COLOURS[level]}`} role="img"
-      aria-label={label ?? w.levels[level]}
+      width={size} height={size} viewBox="0 0 10 10" className={`inline-block shrink-0 ${COLOURS[level]}`} {...(label === "" ? { "aria-hidden": true } : { role: "img", "aria-label": label ?? w.levels[level] })}
     >
       {level === "good" && <circle cx="5" cy="5" r="4" fill="currentColor" />}
       {level === "attention" && <path d="M5 .8 9.6 9H.4Z" fill="currentColor" />}

@@ -63,6 +63,7 @@ export const shell = {
   developmentTold: "This tenant's release key lies on the hub: releases are signed by it at once.",
   account: "Your account",
   theme: { label: "Colours", system: "As the system", light: "Light", dark: "Dark" },
+  licences: "Licences of what these pages are made with",
   logout: "Log out",
 } as const;
 

@@ -31,7 +31,7 @@ export const fleet = {
     waiting: "waiting", offered: "offered", staged: "staged", switching: "switching", active: "active", failed: "failed",
     skipped: "skipped", reverting: "going back", reverted: "went back", released: "let go",
   },
-  control: "held back to compare with",
+  control: "held back to compare",
   notIn: "not in this rollout",
   empty: {
     title: "No device yet",

@@ -52,15 +52,24 @@ class Maps:
         self._last: dict[str, tuple[Map, float]] = {}
 
     def of(self, tenant: str, now: datetime, drawn: Callable[[], Map]) -> Map:
-        """The last one while it is fresh, else a new one; who asks meanwhile waits for that."""
-        with self._lock:
+        """The last one while it is fresh, else a new one. Who asks while one is drawn gets the last one."""
+        known = self._last.get(tenant)
+        if known is not None and abs((now - known[0].at).total_seconds()) < known[1]:
+            return known[0]
+        if known is None:
+            self._lock.acquire()
+        elif not self._lock.acquire(blocking=False):
+            return known[0]
+        try:
             found = self._last.get(tenant)
-            if found is None or abs((now - found[0].at).total_seconds()) >= found[1]:
-                began = time.thread_time()
-                made = drawn()
-                found = made, max(FRESH_S, (time.thread_time() - began) / SHARE)
-                self._last[tenant] = found
-            return found[0]
+            if found is not None and found is not known:
+                return found[0]
+            began = time.thread_time()
+            made = drawn()
+            self._last[tenant] = made, max(FRESH_S, (time.thread_time() - began) / SHARE)
+            return made
+        finally:
+            self._lock.release()
 
 
 def maps(state: State) -> Maps:

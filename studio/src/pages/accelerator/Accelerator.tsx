@@ -55,7 +55,7 @@ export default function Accelerator() {
   return (
     <Page title={w.studio.title} told={w.studio.question} action={<JobChoice id={asked === "new" ? "new" : id} list={jobs.data?.items ?? []} onChoose={(next) => go(`/accelerator-studio?job=${next}`)} />}>
       {jobs.error && !jobs.data && <div className="mb-4"><Trouble error={jobs.error} again={() => void jobs.refetch()} /></div>}
-      <div className="grid gap-4 items-start lg:grid-cols-[280px_minmax(0,1fr)] xl:grid-cols-[280px_minmax(0,1fr)_360px]">
+      <div className="grid gap-4 items-start grid-cols-1 lg:grid-cols-[280px_minmax(0,1fr)] xl:grid-cols-[280px_minmax(0,1fr)_360px]">
         <section aria-label={w.studio.limits} className="rounded border border-line bg-paper p-4 order-2 lg:order-none">
           <Ask key={id} job={job.data} draft={draft} candidates={candidates} onLimits={setLimits} onStarted={(made) => setJob(made.id, true)} />
         </section>

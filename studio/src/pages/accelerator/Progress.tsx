@@ -1,4 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { useMay } from "../../api/account";
 import { send } from "../../api/client";
 import { type Job, OVER } from "../../api/studio";
@@ -7,6 +8,7 @@ import { Button } from "../../ui/Button";
 import { Tag, type Level } from "../../ui/Sign";
 import { Trouble } from "../../ui/Trouble";
 import { w } from "../../words";
+import { Release } from "./Release";
 
 const LEVELS: Record<Job["state"], Level> = { queued: "unknown", running: "active", stopping: "active", done: "good", infeasible: "attention", failed: "bad", cancelled: "unknown" };
 
@@ -18,6 +20,8 @@ export function Progress({ job }: { job: Job }) {
     mutationFn: (what: { keep: boolean } | "retry") => (what === "retry" ? send("POST", `/optimization-jobs/${job.id}/retry`) : send("POST", `/optimization-jobs/${job.id}/cancel`, what)),
     onSuccess: () => client.invalidateQueries({ queryKey: ["jobs"] }),
   });
+  const releases = useMay()("rollouts.write");
+  const [releasing, setReleasing] = useState(false);
   const over = OVER.has(job.state);
   const { elapsed_s: elapsed = 0, left_s: left, tried = 0, stage = "" } = job.progress ?? {};
   const whole = over ? 1 : elapsed / Math.max(elapsed + (left ?? job.wish.budget_s ?? 0), 1);
@@ -28,6 +32,7 @@ export function Progress({ job }: { job: Job }) {
         {may && !over && job.state !== "stopping" && tried > 0 && <Button kind="primary" disabled={order.isPending} onClick={() => order.mutate({ keep: true })}>{w.studio.stop}</Button>}
         {may && !over && <Button disabled={order.isPending} onClick={() => order.mutate({ keep: false })}>{w.studio.cancel}</Button>}
         {may && (job.state === "failed" || job.state === "cancelled") && <Button onClick={() => order.mutate("retry")}>{w.studio.retry}</Button>}
+        {job.state === "done" && job.result?.bundle && releases && <Button kind="primary" onClick={() => setReleasing(true)}>{w.studio.release}</Button>}
         {job.state === "done" && <a className="inline-flex items-center h-8 px-3 rounded border border-line bg-paper font-medium hover:border-mute" href={`/api/edge/optimization-jobs/${job.id}/report.html`} target="_blank" rel="noreferrer">{w.studio.report}</a>}
       </div>
       <div className="h-1.5 rounded-sm bg-line overflow-hidden" role="progressbar" aria-label={w.studio.budget} aria-valuenow={Math.round(100 * whole)} aria-valuemin={0} aria-valuemax={100}>
@@ -41,6 +46,7 @@ export function Progress({ job }: { job: Job }) {
       </p>
       {job.reason && <p className={job.state === "failed" ? "text-bad" : "text-mute"}>{job.reason}</p>}
       {job.result?.notes.map((one) => <p key={one} className="text-mute">{one}</p>)}
+      {releasing && job.result?.bundle && <Release bundle={job.result.bundle} called={job.wish.name ?? ""} onClose={() => setReleasing(false)} />}
       {order.error && <Trouble error={order.error} />}
     </div>
   );

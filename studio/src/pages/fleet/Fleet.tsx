@@ -51,6 +51,7 @@ export default function Fleet() {
               </select>
             )}
           </label>
+          {shown && !chosen && <span className="xl:hidden"><Button onClick={() => setChosen(shown)}>{w.fleet.gate.title}</Button></span>}
           {may("devices.write") && <Button kind="primary" onClick={() => setEnrol("1")}>{w.fleet.enrol}</Button>}
         </>
       }
@@ -62,13 +63,11 @@ export default function Fleet() {
       )}
       {total > 0 && (
         <>
-          <div className="flex flex-wrap items-center justify-between gap-x-6 gap-y-2 mb-4">
-            <Legend blocks={blocks} by={colour} />
-            <div className="flex gap-2">
-              <Segments label={w.fleet.by.label} value={by} onChange={setBy} options={[["health", w.fleet.by.health], ["rollout", w.fleet.by.rollout]]} />
-              <Segments label={w.fleet.view.label} value={view} onChange={setView} options={[["map", w.fleet.view.map], ["list", w.fleet.view.list]]} />
-            </div>
+          <div className="flex flex-wrap gap-2 mb-3">
+            <Segments label={w.fleet.by.label} value={by} onChange={setBy} options={[["health", w.fleet.by.health], ["rollout", w.fleet.by.rollout]]} />
+            <Segments label={w.fleet.view.label} value={view} onChange={setView} options={[["map", w.fleet.view.map], ["list", w.fleet.view.list]]} />
           </div>
+          <div className="mb-4"><Legend blocks={blocks} by={colour} /></div>
           {view === "list" ? <DeviceList selected={device} onSelect={setDevice} />
             : <FleetMap blocks={blocks} by={colour} wave={wave} selected={device} onSelect={setDevice} />}
         </>

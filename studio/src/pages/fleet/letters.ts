@@ -27,6 +27,9 @@ export const STATES: Record<string, Meaning> = {
   l: { name: w.fleet.statesShort.released, look: "dot", level: "unknown" },
 };
 
+/** As a key lists them: from the beginning of a rollout to its end. */
+export const ORDER = ["q", "Q", "f", "g", "h", "a", "x", "r", "v", "l", "k", "."];
+
 export function meaning(letter: string, by: "health" | "rollout"): Meaning {
   if (by === "health") return HEALTH[letter] ?? { name: letter, look: "dot", level: "unknown" };
   const small = STATES[letter.toLowerCase()] ?? { name: letter, look: "dot", level: "unknown" };

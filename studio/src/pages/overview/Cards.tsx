@@ -81,7 +81,7 @@ export function LastDecisions({ decisions, rollouts }: { decisions: Decision[] |
         {!decisions && <Bones rows={3} height={36} />}
         {decisions && !decisions.length && <p className="text-mute">{w.overview.noDecisions}</p>}
         {decisions && decisions.length > 0 && (
-          <Decisions list={decisions.slice(0, 6)} named={(id) => <><Link href={`/fleet?rollout=${id}`} className="text-accent hover:underline">{name(id)}</Link> </>} />
+          <Decisions list={decisions.slice(0, 6)} named={(id) => <><Link href={`/fleet?rollout=${id}`} className="text-accent underline decoration-line underline-offset-2 hover:decoration-accent">{name(id)}</Link> </>} />
         )}
       </div>
     </Card>

@@ -27,7 +27,7 @@ export default function Overview() {
     >
       <div className="space-y-4">
         {empty ? <Start /> : <Figures map={map.data} error={map.error} />}
-        <div className="grid gap-4 lg:grid-cols-2">
+        <div className="grid gap-4 grid-cols-1 lg:grid-cols-2">
           <UnderWay rollouts={running} jobs={jobs.data?.items ?? []} />
           <OpenAlerts alerts={alerts.data} error={alerts.error} />
           <LastDecisions decisions={decisions.data?.items} rollouts={rollouts.data?.items ?? []} />

@@ -18,7 +18,7 @@ export function Sites({ map }: { map: FleetMap | undefined }) {
         {sites.slice(0, 10).map((one) => {
           const ill = one.all - (one.letters.o ?? 0);
           return (
-            <li key={one.name} className="grid grid-cols-[minmax(72px,1fr)_64px_minmax(80px,2.5fr)_110px] gap-3 items-center">
+            <li key={one.name} className="grid grid-cols-[minmax(56px,1fr)_48px_minmax(40px,2.5fr)_112px] gap-3 items-center">
               <span className="truncate font-medium">{one.name}</span>
               <span className="num text-mute text-right">{count(one.all)}</span>
               <span className="flex h-2 rounded-sm overflow-hidden bg-line" aria-hidden="true">
