@@ -71,7 +71,7 @@ class State(Closing):
 
 def state_of(request: Request) -> State:
     """The state behind a request."""
-    found: State = request.app.state.hub
+    found: State = request.state.hub
     return found
 
 

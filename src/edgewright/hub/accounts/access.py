@@ -139,7 +139,7 @@ async def socket_caller(websocket: WebSocket, permission: str) -> Caller:
     bearer = header[7:].strip() if header[:7].lower() == "bearer " else ""
     if not bearer:
         check_same_site(websocket)
-    state: State = websocket.app.state.hub
+    state: State = websocket.state.hub
     shown = bearer or websocket.cookies.get(COOKIE, "")
     found = await run_in_threadpool(authenticate, state, shown, actor_of(websocket))
     _let_in(found, [permission])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import ConfigDict, Field, SecretStr
 from sqlalchemy import select
 
@@ -17,10 +17,10 @@ from edgewright.hub.accounts.told import Account, LoggedIn, NewToken, TokenMade,
 from edgewright.hub.errors import Forbidden
 from edgewright.hub.secrets import Credential
 from edgewright.hub.state import state_of
-from edgewright.hub.web.bodies import Body, Id, Name, StrictRoute, Words
+from edgewright.hub.web.bodies import Body, Id, Name, Router, Words
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
-router = APIRouter(prefix="/api/edge", tags=["account"], route_class=StrictRoute)
+router = Router(prefix="/api/edge", tags=["account"])
 Here = Annotated[Caller, may(with_one_time_password=True)]
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 
@@ -15,10 +14,10 @@ from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.accounts.audit import line, lines
 from edgewright.hub.accounts.heads import signed_head
 from edgewright.hub.accounts.tables import Entry
-from edgewright.hub.web.bodies import Answer, StrictRoute
+from edgewright.hub.web.bodies import Answer, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
-router = APIRouter(prefix="/api/edge/audit", tags=["audit"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/audit", tags=["audit"])
 Reads = Annotated[Caller, may("audit.read")]
 
 

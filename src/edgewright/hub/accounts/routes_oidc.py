@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Cookie, Query, Request
+from fastapi import Cookie, Query, Request
 from fastapi.responses import RedirectResponse
 from pydantic import ConfigDict, Field, SecretStr
 from sqlalchemy import select
@@ -19,9 +19,9 @@ from edgewright.hub.accounts.signin import find_tenant, open_login
 from edgewright.hub.accounts.tables import Provider
 from edgewright.hub.errors import Absent, Unknown
 from edgewright.hub.state import state_of
-from edgewright.hub.web.bodies import Answer, Body, Moment, Name, StrictRoute, Words
+from edgewright.hub.web.bodies import Answer, Body, Moment, Name, Router, Words
 
-router = APIRouter(prefix="/api/edge", tags=["provider"], route_class=StrictRoute)
+router = Router(prefix="/api/edge", tags=["provider"])
 _COOKIE = "edgewright_attempt"
 _PATH = "/api/edge/login/provider"
 _EXAMPLE: dict[str, Any] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -13,10 +12,10 @@ from edgewright.hub.accounts.rules import check_reach
 from edgewright.hub.accounts.signin import end_sessions, one_time_password
 from edgewright.hub.accounts.tables import Tenant, User
 from edgewright.hub.accounts.told import NewUser, TenantTold, UserChange, UserMade, UserTold
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
-router = APIRouter(prefix="/api/edge", tags=["users"], route_class=StrictRoute)
+router = Router(prefix="/api/edge", tags=["users"])
 Reads = Annotated[Caller, may("users.read")]
 Writes = Annotated[Caller, may("users.write")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -14,10 +14,10 @@ from edgewright.hub.alerts.tables import Alert, Delivery, Ruling
 from edgewright.hub.alerts.told import AlertTold, DeliveryTold, RulesTold, RulesWanted, RuleTold
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
-router = APIRouter(prefix="/api/edge/alerts", tags=["alerts"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/alerts", tags=["alerts"])
 Reads = Annotated[Caller, may("alerts.read")]
 Writes = Annotated[Caller, may("alerts.write")]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.alerts import look
@@ -18,9 +18,9 @@ from edgewright.hub.alerts.told import Counts, FleetHealth, GroupHealth, HealthT
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent
 from edgewright.hub.fleet.tables import Device
-from edgewright.hub.web.bodies import StrictRoute
+from edgewright.hub.web.bodies import Router
 
-router = APIRouter(prefix="/api/edge", tags=["health"], route_class=StrictRoute)
+router = Router(prefix="/api/edge", tags=["health"])
 Reads = Annotated[Caller, may("devices.read")]
 Name = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import ConfigDict
 from sqlalchemy import select
 
@@ -15,9 +15,9 @@ from edgewright.hub.alerts.mapping import Block, Map, draw, maps, overlay
 from edgewright.hub.alerts.routes_health import silent_after
 from edgewright.hub.database import Scoped
 from edgewright.hub.rollouts.tables import Member, Rollout
-from edgewright.hub.web.bodies import Answer, Id, Moment, StrictRoute
+from edgewright.hub.web.bodies import Answer, Id, Moment, Router
 
-router = APIRouter(prefix="/api/edge", tags=["health"], route_class=StrictRoute)
+router = Router(prefix="/api/edge", tags=["health"])
 Reads = Annotated[Caller, may("devices.read")]
 Layout = Annotated[str, Query(max_length=16, pattern="^[0-9a-f]*$", description="of the map that is known already")]
 Over = Annotated[Id | None, Query(description="a rollout, whose members' states are told besides")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from sqlalchemy import delete, func, select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -15,10 +14,10 @@ from edgewright.hub.alerts.tables import Delivery, Webhook
 from edgewright.hub.alerts.told import DeliveryTold, NewWebhook, WebhookMade, WebhookTold
 from edgewright.hub.errors import Conflict, Forbidden
 from edgewright.hub.ids import new_id
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
-router = APIRouter(prefix="/api/edge/webhooks", tags=["webhooks"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/webhooks", tags=["webhooks"])
 Reads = Annotated[Caller, may("alerts.read")]
 Writes = Annotated[Caller, may("alerts.write")]
 _MOST = 20

@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
@@ -20,10 +20,10 @@ from edgewright.hub.events.following import follower, last, read
 from edgewright.hub.events.telling import permission
 from edgewright.hub.events.viewing import Viewer, tell
 from edgewright.hub.ids import PATTERN
-from edgewright.hub.web.bodies import Answer, Moment, StrictRoute
+from edgewright.hub.web.bodies import Answer, Moment, Router
 from edgewright.hub.web.problems import Problem, refusal
 
-router = APIRouter(prefix="/api/edge/events", tags=["events"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/events", tags=["events"])
 Reads = Annotated[Caller, may("jobs.read")]
 After = Annotated[int | None, Query(ge=0, lt=2**53, description="the last number that was seen")]
 Of = Annotated[str | None, Query(pattern=PATTERN, description="only what happens to this one")]

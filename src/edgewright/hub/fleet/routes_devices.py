@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 from sqlalchemy import select
 
 from edgewright.core.digests import canonical_json, digest_bytes
@@ -27,10 +27,10 @@ from edgewright.hub.fleet.told import (
     changed,
 )
 from edgewright.hub.fleet.words import DeviceName, Word
-from edgewright.hub.web.bodies import StrictRoute
+from edgewright.hub.web.bodies import Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
-router = APIRouter(prefix="/api/edge", tags=["devices"], route_class=StrictRoute)
+router = Router(prefix="/api/edge", tags=["devices"])
 Reads = Annotated[Caller, may("devices.read")]
 Writes = Annotated[Caller, may("devices.write")]
 State = Annotated[Literal["online", "offline", "revoked"] | None, Query(description="whether it is heard of")]

@@ -6,7 +6,6 @@ import secrets
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -18,11 +17,11 @@ from edgewright.hub.fleet.place import place
 from edgewright.hub.fleet.tables import Device, Enrolment
 from edgewright.hub.fleet.told import EnrolmentMade, EnrolmentTold, NewEnrolment
 from edgewright.hub.fleet.words import EnrolmentId
-from edgewright.hub.web.bodies import StrictRoute
+from edgewright.hub.web.bodies import Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 from edgewright.trust.authority import issue_token
 
-router = APIRouter(prefix="/api/edge/enrolments", tags=["devices"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/enrolments", tags=["devices"])
 Reads = Annotated[Caller, may("devices.read")]
 Writes = Annotated[Caller, may("devices.write")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from sqlalchemy import func, select
 
 from edgewright.core.digests import canonical_json, digest_bytes
@@ -19,11 +19,11 @@ from edgewright.hub.fleet.presence import ONLINE
 from edgewright.hub.fleet.tables import Device, Enrolment, Group
 from edgewright.hub.fleet.told import GroupChange, GroupTold, GroupWhole, changed
 from edgewright.hub.fleet.words import GROUP
-from edgewright.hub.web.bodies import StrictRoute
+from edgewright.hub.web.bodies import Router
 from edgewright.hub.web.paging import Page, PageQuery, write_cursor
 from edgewright.hub.web.problems import Problem
 
-router = APIRouter(prefix="/api/edge/groups", tags=["devices"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/groups", tags=["devices"])
 Reads = Annotated[Caller, may("devices.read")]
 Writes = Annotated[Caller, may("devices.write")]
 Name = Annotated[str, Path(pattern=GROUP)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AwareDatetime, ConfigDict
 from sqlalchemy import select
 
@@ -15,11 +15,11 @@ from edgewright.hub.fleet.folding import fleet_name
 from edgewright.hub.fleet.packing import unpack_rollup
 from edgewright.hub.fleet.tables import Device, Period
 from edgewright.hub.fleet.words import DeviceName, Word
-from edgewright.hub.web.bodies import Answer, Moment, StrictRoute
+from edgewright.hub.web.bodies import Answer, Moment, Router
 from edgewright.hub.web.paging import Page
 from edgewright.monitoring.rollup import DAY_S, HOUR_S, Rollup, quantiles
 
-router = APIRouter(prefix="/api/edge", tags=["telemetry"], route_class=StrictRoute)
+router = Router(prefix="/api/edge", tags=["telemetry"])
 Reads = Annotated[Caller, may("telemetry.read")]
 SHARES = (0.01, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999)
 _MOST = 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 
@@ -40,11 +40,11 @@ from edgewright.hub.jobs.told import (
     WorkerTold,
 )
 from edgewright.hub.objects import objects
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 from edgewright.hub.web.problems import Problem
 
-router = APIRouter(prefix="/api/edge", tags=["jobs"], route_class=StrictRoute)
+router = Router(prefix="/api/edge", tags=["jobs"])
 Reads = Annotated[Caller, may("jobs.read")]
 Writes = Annotated[Caller, may("jobs.write")]
 MOST_IN_BATCH = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
@@ -18,12 +18,12 @@ from edgewright.hub.library.proposals import withdraw
 from edgewright.hub.library.tables import Bundle
 from edgewright.hub.library.told import BundleTold, Digest
 from edgewright.hub.library.uploads import received, turns
-from edgewright.hub.web.bodies import StrictRoute
+from edgewright.hub.web.bodies import Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 from edgewright.trust import PublicKey
 
 PREFIX = "/api/edge/bundles"
-router = APIRouter(prefix=PREFIX, tags=["bundles"], route_class=StrictRoute)
+router = Router(prefix=PREFIX, tags=["bundles"])
 Reads = Annotated[Caller, may("bundles.read")]
 Writes = Annotated[Caller, may("bundles.write")]
 _OCTETS = "application/octet-stream"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
@@ -13,11 +13,11 @@ from edgewright.hub.library.proposals import Outcome, proposal, submit_root, sub
 from edgewright.hub.library.repository import in_development, load
 from edgewright.hub.library.standing import standing
 from edgewright.hub.library.told import ProposalTold, SignedRoot, SignedTargets, Submitted, UpdatesTold
-from edgewright.hub.web.bodies import StrictRoute
+from edgewright.hub.web.bodies import Router
 from edgewright.trust.updates import missing_signatures
 
 PREFIX = "/api/edge/updates"
-router = APIRouter(prefix=PREFIX, tags=["updates"], route_class=StrictRoute)
+router = Router(prefix=PREFIX, tags=["updates"])
 Reads = Annotated[Caller, may("bundles.read")]
 Signs = Annotated[Caller, may("rollouts.write")]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 
@@ -12,10 +11,10 @@ from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.models.downloads import OCTETS, download
 from edgewright.hub.models.tables import Dataset
 from edgewright.hub.models.told import DatasetChange, DatasetTold
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
-router = APIRouter(prefix="/api/edge/datasets", tags=["data sets"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/datasets", tags=["data sets"])
 Reads = Annotated[Caller, may("models.read")]
 Writes = Annotated[Caller, may("models.write")]
 

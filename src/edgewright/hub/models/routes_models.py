@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy import delete, func, select, tuple_
 
 from edgewright.hub import plans
@@ -14,10 +14,10 @@ from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
 from edgewright.hub.models.tables import Model, Version
 from edgewright.hub.models.told import ModelChange, ModelTold, NewModel, VersionTold
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
-router = APIRouter(prefix="/api/edge/models", tags=["models"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/models", tags=["models"])
 Reads = Annotated[Caller, may("models.read")]
 Writes = Annotated[Caller, may("models.write")]
 

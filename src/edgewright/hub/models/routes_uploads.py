@@ -7,7 +7,7 @@ import binascii
 from email.utils import format_datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from pydantic import ValidationError
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
@@ -23,7 +23,7 @@ from edgewright.hub.models.rules import MOST_BYTES, check_file
 from edgewright.hub.models.tables import Model, Upload
 from edgewright.hub.models.told import NewUpload, UploadTold
 from edgewright.hub.models.uploads import KEPT, free_bytes, receive
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router, StrictRoute
 from edgewright.hub.web.paging import Page, PageQuery, paged
 from edgewright.hub.web.problems import Problem
 
@@ -47,7 +47,7 @@ class _TusRoute(StrictRoute):
         return spoken
 
 
-router = APIRouter(prefix=PREFIX, tags=["uploads"], route_class=_TusRoute)
+router = Router(prefix=PREFIX, tags=["uploads"], route_class=_TusRoute)
 Reads = Annotated[Caller, may("models.read")]
 Writes = Annotated[Caller, may("models.write")]
 Length = Annotated[int, Header(ge=0, le=2**50, description="bytes of the file")]

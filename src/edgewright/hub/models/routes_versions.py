@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 
@@ -18,9 +18,9 @@ from edgewright.hub.models.rules import check_stage
 from edgewright.hub.models.tables import Version
 from edgewright.hub.models.told import Comparison, Layers, Lineage, Row, VersionChange, VersionTold
 from edgewright.hub.objects import objects
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 
-router = APIRouter(prefix="/api/edge/versions", tags=["models"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/versions", tags=["models"])
 Reads = Annotated[Caller, may("models.read")]
 Writes = Annotated[Caller, may("models.write")]
 _MOST = 200

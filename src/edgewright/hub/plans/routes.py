@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import ConfigDict
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.plans.limits import plan_of, usage
 from edgewright.hub.plans.rules import COUNTED, WORDS
-from edgewright.hub.web.bodies import Answer, StrictRoute
+from edgewright.hub.web.bodies import Answer, Router
 
-router = APIRouter(prefix="/api/edge/plan", tags=["plan"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/plan", tags=["plan"])
 
 
 class Limit(Answer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -12,10 +12,10 @@ from edgewright.hub.profiles.fits import fits
 from edgewright.hub.profiles.making import resolve
 from edgewright.hub.profiles.tables import Profile
 from edgewright.hub.profiles.told import FitsTold, FitTold, Ref
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 from edgewright.targets import names
 
-router = APIRouter(prefix="/api/edge/versions", tags=["device profiles"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/versions", tags=["device profiles"])
 Reads = Annotated[Caller, may("models.read")]
 _MOST = 64
 

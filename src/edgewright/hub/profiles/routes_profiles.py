@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from sqlalchemy import delete, select
 
 from edgewright.core.digests import digest_json
@@ -15,12 +14,12 @@ from edgewright.hub.fleet.tables import Device
 from edgewright.hub.profiles.making import check_free, of_device, read_target
 from edgewright.hub.profiles.tables import Fit, Profile
 from edgewright.hub.profiles.told import NewProfile, ProfileChange, Profiles, ProfileTold, Ref
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import PageQuery, paged
 from edgewright.targets import Target, names
 from edgewright.targets.schema import parse, to_document
 
-router = APIRouter(prefix="/api/edge/device-profiles", tags=["device profiles"], route_class=StrictRoute)
+router = Router(prefix="/api/edge/device-profiles", tags=["device profiles"])
 Reads = Annotated[Caller, may("models.read")]
 Writes = Annotated[Caller, may("models.write")]
 

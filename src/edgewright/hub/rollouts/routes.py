@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy import select
 
 from edgewright.flows.release.policy import OnHalt
@@ -18,10 +18,10 @@ from edgewright.hub.rollouts.around import around
 from edgewright.hub.rollouts.making import Wish
 from edgewright.hub.rollouts.tables import Decision, Member, Rollout
 from edgewright.hub.rollouts.told import Abort, DecisionTold, MemberTold, NewRollout, RolloutShown, RolloutTold
-from edgewright.hub.web.bodies import Id, StrictRoute
+from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
-router = APIRouter(prefix="/api/edge", tags=["rollouts"], route_class=StrictRoute)
+router = Router(prefix="/api/edge", tags=["rollouts"])
 Reads = Annotated[Caller, may("rollouts.read")]
 Writes = Annotated[Caller, may("rollouts.write")]
 Controls = Annotated[Caller, may("rollouts.control")]

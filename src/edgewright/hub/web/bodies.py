@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, StringConstraints
+from starlette.routing import Match
+from starlette.types import Scope
 
 from edgewright.core.strict import parse_json
 from edgewright.hub.ids import PATTERN
@@ -78,3 +81,25 @@ class StrictRoute(APIRoute):
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strictly
+
+
+class Router(APIRouter):
+    """A slice's routes, all of them strict. Asked for a path, it looks at its own first word after ``/api/edge`` before
+    it tries each of its patterns: with a hundred routes most of a short request's time went there."""
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**{"route_class": StrictRoute, **named})
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(_word(route.path) for route in self.routes if isinstance(route, APIRoute))
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether one of its routes is meant."""
+        if _word(scope["path"]) not in self._words:
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def _word(path: str) -> str:
+    return path.split("/", 4)[3] if path.count("/") > 2 else ""

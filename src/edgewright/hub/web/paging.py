@@ -38,7 +38,7 @@ class Wanted:
     after: Any
 
 
-def _wanted(
+async def _wanted(
     limit: Annotated[int, Query(ge=1, le=MOST, description="rows in a page")] = 50,
     cursor: Annotated[str | None, Query(max_length=400, description="`next` of the page before")] = None,
 ) -> Wanted:

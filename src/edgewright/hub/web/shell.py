@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,16 +27,20 @@ _LOG = logging.getLogger("edgewright.hub")
 
 
 class Shell:
-    """Wrap ``app``. ``bodies``: path prefixes whose bodies may have more bytes than BODY_BYTES (0: no limit here)."""
+    """Wrap ``app``. ``bodies``: path prefixes whose bodies may have more bytes than BODY_BYTES (0: no limit here);
+    ``given``: what every request's ``state`` has."""
 
-    def __init__(self, app: ASGIApp, bodies: Mapping[str, int] | None = None) -> None:
-        self._app = app
+    def __init__(
+        self, app: ASGIApp, bodies: Mapping[str, int] | None = None, given: Mapping[str, Any] | None = None
+    ) -> None:  # fmt: skip
+        self._app, self._given = app, dict(given or {})
         self._bodies = sorted((bodies or {}).items(), key=lambda entry: -len(entry[0]))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        scope.setdefault("state", {}).update(self._given)
         if scope["type"] != "http":
-            scope.setdefault("state", {})["request_id"] = new_id("req")
+            scope["state"]["request_id"] = new_id("req")
             await self._app(scope, receive, send)
             return
         call = _Call(scope, receive, send, self._limit(scope["path"]))
