@@ -29,6 +29,7 @@ from starlette.requests import HTTPConnection
 
 from edgewright.core.errors import InputError
 from edgewright.hub.accounts.audit import Actor, tell
+from edgewright.hub.accounts.memo import CHANGES, Memo
 from edgewright.hub.accounts.rules import PERMISSIONS, granted
 from edgewright.hub.accounts.tables import Login, Token, User
 from edgewright.hub.database import Scoped
@@ -125,7 +126,15 @@ def may(permission: str = "", *, with_one_time_password: bool = False, streamed:
             check_same_site(request)
         state = state_of(request)
         once = await _once(request, streamed)
-        found = await run_in_threadpool(authenticate, state, shown or "", actor_of(request), once)
+        memo = state.part("accounts.memo", Memo)
+        known = memo.get(shown) if shown and request.method in _SAFE else None
+        if known is None or known.until <= state.clock():
+            seen = CHANGES.seen
+            found = await run_in_threadpool(authenticate, state, shown or "", actor_of(request), once)
+            memo.keep(found.shown, replace(found, once=None), seen)
+        else:
+            told = actor_of(request)
+            found = replace(known, actor=replace(known.actor, network=told.network, request=told.request))
         _let_in(found, scopes.scopes, with_one_time_password)
         return found
 
