@@ -32,7 +32,8 @@ def fill(path: Path, rows: int) -> None:
         (tenant,) = database.execute("SELECT id FROM tenants").fetchone()
         now = int(time.time() * 1000)
         database.executemany(
-            "INSERT INTO models (tenant, id, name, description, numbers, by, made) VALUES (?, ?, ?, '', 0, 'usr', ?)",
+            "INSERT INTO models (tenant, id, name, description, numbers, count, newest, by, made)"
+            " VALUES (?, ?, ?, '', 0, 0, '', 'usr', ?)",
             ((tenant, new_id("mod", now - i), f"model {i}", now - i) for i in range(rows)),
         )
         names = [one[1] for one in database.execute("PRAGMA table_info(devices)")]

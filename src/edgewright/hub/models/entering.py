@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgewright.hub.accounts.access import Caller
 from edgewright.hub.database import Scoped
+from edgewright.hub.ids import new_id
 from edgewright.hub.models.tables import Dataset, Model, Upload, Version
 
 
@@ -18,7 +19,9 @@ def enter(session: Scoped, caller: Caller, upload: Upload) -> None:
     if upload.kind == "model":
         model = session.lock(Model, upload.of)
         model.numbers += 1
-        row = Version(model=model.id, number=model.numbers, **upload.wish, **common)
+        model.count += 1
+        row = Version(id=new_id("ver"), model=model.id, number=model.numbers, **upload.wish, **common)
+        model.newest = row.id
     else:
         row = Dataset(**upload.wish, **common)
     session.add(row)

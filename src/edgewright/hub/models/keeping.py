@@ -66,6 +66,16 @@ def stored_bytes(session: Scoped, _: datetime) -> int:
     return sum(int(session.scalar(query) or 0) for query in (coming, *kept))
 
 
+def remove_version(session: Scoped, row: Version) -> None:
+    """Without it, the latest of the others is its model's newest."""
+    model = session.get(Model, (session.tenant, row.model), with_for_update=True)
+    session.delete(row)
+    session.flush()
+    if model is not None:
+        latest = select(Version.id).where(Version.model == model.id).order_by(Version.number.desc()).limit(1)
+        model.count, model.newest = model.count - 1, session.scalar(latest) or ""
+
+
 def drop_upload(session: Scoped, upload: str) -> None:
     """Forget an upload and its parts; the sweep of the store removes their bytes."""
     session.execute(delete(Part).where(Part.upload == upload))

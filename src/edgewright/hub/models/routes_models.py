@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Query
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, select
 
 from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller, may
@@ -45,7 +45,7 @@ def make(body: NewModel, caller: Writes) -> ModelTold:
         session.add(row)
         session.flush()
         caller.tell(session, "model.made", row.id, {"name": row.name})
-        return caller.reply(session, ModelTold.of(row, 0, None), 201)
+        return caller.reply(session, ModelTold.of(row, None), 201)
 
 
 @router.get("/{model}")
@@ -89,13 +89,11 @@ def versions(model: Id, caller: Reads, page: PageQuery) -> Page[VersionTold]:
 
 
 def told(session: Scoped, rows: Sequence[Model]) -> list[ModelTold]:
-    """Models with how many versions they have and the newest of them, in two statements."""
-    count = select(Version.model, func.count(), func.max(Version.number)).group_by(Version.model)
-    counted = {m: (n, last) for m, n, last in session.execute(count.where(Version.model.in_([r.id for r in rows])))}
-    pairs = [(model, last) for model, (_, last) in counted.items()]
-    newest = select(Version).where(tuple_(Version.model, Version.number).in_(pairs))
-    latest = {one.model: one for one in (session.scalars(newest) if pairs else ())}
-    return [ModelTold.of(row, counted.get(row.id, (0, 0))[0], latest.get(row.id)) for row in rows]
+    """Models with the newest version of each, in one statement."""
+    ids = [row.newest for row in rows if row.newest]
+    found = session.scalars(select(Version).where(Version.id.in_(ids))) if ids else ()
+    newest = {one.id: one for one in found}
+    return [ModelTold.of(row, newest.get(row.newest)) for row in rows]
 
 
 def _check_name(session: Scoped, name: str, own: str) -> None:

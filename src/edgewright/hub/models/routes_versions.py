@@ -13,7 +13,7 @@ from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.errors import Absent
 from edgewright.hub.models.comparing import compared
 from edgewright.hub.models.downloads import OCTETS, download
-from edgewright.hub.models.keeping import check_ready
+from edgewright.hub.models.keeping import check_ready, remove_version
 from edgewright.hub.models.rules import check_stage
 from edgewright.hub.models.tables import Version
 from edgewright.hub.models.told import Comparison, Layers, Lineage, Row, VersionChange, VersionTold
@@ -62,7 +62,7 @@ def remove(version: Id, caller: Writes) -> None:
     """Remove a version. Bundles that were made of it stay."""
     with caller.write() as session:
         row = session.lock(Version, version)
-        session.delete(row)
+        remove_version(session, row)
         caller.tell(session, "version.removed", version, {"model": row.model, "number": row.number, "file": row.file})
 
 

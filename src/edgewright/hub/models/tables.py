@@ -13,7 +13,8 @@ from edgewright.hub.ids import new_id
 
 
 class Model(Base, TenantRow):
-    """What has versions. ``numbers``: how many there ever were. ``id`` sorts by making."""
+    """What has versions: ``count`` of them now, ``numbers`` ever; ``newest``: the id of the latest ("": none). ``id``
+    sorts by making."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("tenant", "name"),)
@@ -21,6 +22,8 @@ class Model(Base, TenantRow):
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
     numbers: Mapped[int] = mapped_column(default=0)
+    count: Mapped[int] = mapped_column(default=0)
+    newest: Mapped[str] = mapped_column(default="")
     by: Mapped[str]
     made: Mapped[datetime]
 

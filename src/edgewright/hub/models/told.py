@@ -103,10 +103,10 @@ class ModelTold(Answer):
     made: Moment
 
     @classmethod
-    def of(cls, row: Model, versions: int, newest: Version | None) -> Self:
+    def of(cls, row: Model, newest: Version | None) -> Self:
         """As it is told."""
         return cls(
-            id=row.id, name=row.name, description=row.description, versions=versions, by=row.by, made=row.made,
+            id=row.id, name=row.name, description=row.description, versions=row.count, by=row.by, made=row.made,
             newest=None if newest is None else VersionTold.of(newest),
         )  # fmt: skip
 

@@ -24,7 +24,8 @@ def _checked() -> tuple[SchemaItem, ...]:
 def upgrade() -> None:
     """Make them."""
     table(
-        "models", ("id",), text("id"), text("name"), text("description"), count("numbers"), text("by"), moment("made"),
+        "models", ("id",), text("id"), text("name"), text("description"), count("numbers"), count("count"),
+        text("newest"), text("by"), moment("made"),
         sa.UniqueConstraint("tenant", "name", name="uq_models_tenant_name"),
     )  # fmt: skip
     table(
