@@ -81,6 +81,7 @@ export const fleet = {
     margin: (m: string) => `±${m} is benign`,
     compared: (a: number, b: number) => `${a} with the release, ${b} without`,
     installs: (bad: number, all: number) => `${bad} of ${all} installations failed`,
+    mute: "halts nothing by itself",
     settled: "settled",
     unsettled: "not settled",
   },

@@ -22,15 +22,16 @@ export function Findings({ evidence }: { evidence: Evidence }) {
 function Row({ one, evidence }: { one: Finding; evidence: Evidence }) {
   const margin = marginOf(evidence, one.metric);
   const expected = evidence.expected?.[one.metric] ?? 0;
-  const most = 4 * margin;
+  const most = Math.min(12 * margin, Math.max(4 * margin, 1.1 * Math.abs(one.low - expected), 1.1 * Math.abs(one.high - expected)));
   const x = (v: number) => 50 + (50 * Math.max(-most, Math.min(most, v - expected))) / most;
   const beyond = Math.abs(one.shift - expected) > margin;
-  const level = one.log_e > Math.log(100) ? "bad" : beyond && one.log_e > 0 ? "attention" : one.settled ? "good" : "unknown";
+  const mute = evidence.weights?.[one.metric.split("/")[0] ?? one.metric] === 0;
+  const level = mute ? "unknown" : one.log_e > Math.log(100) ? "bad" : beyond && one.log_e > 0 ? "attention" : one.settled ? "good" : "unknown";
   return (
     <li className="py-2" title={`${w.fleet.gate.compared(one.canaries, one.controls)}; ${w.fleet.gate.margin(amount(one.metric, margin, false))}; ${one.settled ? w.fleet.gate.settled : w.fleet.gate.unsettled}`}>
       <div className="flex items-center gap-2">
         <Sign level={level} size={9} />
-        <span>{one.metric}</span>
+        <span>{one.metric}{mute && <span className="text-mute">, {w.fleet.gate.mute}</span>}</span>
         <span className="num ml-auto">{amount(one.metric, one.shift)}</span>
         <span className="num text-mute text-sm">[{amount(one.metric, one.low)}, {amount(one.metric, one.high)}]</span>
       </div>

@@ -4,7 +4,7 @@ import { value } from "../../lib/format";
 export type Finding = { metric: string; shift: number; low: number; high: number; log_e: number; canaries: number; controls: number; settled: boolean; drifting: boolean };
 export type Point = { at: number; wave: number; log_e: number | null; needed: number | null };
 export type Evidence = {
-  alpha?: number; log_e?: number | null; log_e_needed?: number | null; margins?: Record<string, number>; expected?: Record<string, number>;
+  alpha?: number; log_e?: number | null; log_e_needed?: number | null; margins?: Record<string, number>; weights?: Record<string, number>; expected?: Record<string, number>;
   findings?: Finding[]; installs?: { failed_before_switch: number; failed_after_switch: number; offered: number };
 };
 export type Gaze = { at: number; wave: number; action: "halt" | "hold" | "advance"; why: string; log_e: number | null; needed: number | null; evidence: Evidence; course?: Point[] };
