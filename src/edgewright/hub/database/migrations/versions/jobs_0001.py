@@ -18,10 +18,9 @@ def upgrade() -> None:
     """Make them."""
     table(
         "jobs", ("id",), text("id"), text("kind"), text("state"), text("reason"), text("version"), text("dataset"),
-        text("target"), sa.Column("profile", sa.Text(), nullable=False), document("wish"), document("needs"),
-        text("content"), count("priority"), document("progress"), document("result", True), text("report"),
-        text("page"), text("stop"), text("worker", True), count("claim"), count("attempts"), count("deaths"),
-        text("by"), moment("made"), moment("queued"), moment("began", True),
+        text("target"), document("wish"), document("needs"), text("content"), count("priority"), document("progress"),
+        document("result", True), text("report"), text("page"), text("stop"), text("worker", True), count("claim"),
+        count("attempts"), count("deaths"), text("by"), moment("made"), moment("queued"), moment("began", True),
         moment("ended", True),
     )  # fmt: skip
     op.create_index("ix_jobs_tenant_state", "jobs", ["tenant", "state", "priority", "id"])
