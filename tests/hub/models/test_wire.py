@@ -1,14 +1,21 @@
 """Against a hub as a process, with the client of the protocol's own authors (tuspy): cut, killed, gone on with."""
 
 import io
+import re
+import shlex
 import signal
 import threading
+from pathlib import Path
 
 import httpx2
 import numpy as np
 import pytest
 from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError
+
+from edgewright.cli import main
+
+ROOT = Path(__file__).parents[3]
 
 PASSWORD = "four unrelated words here"
 _CHUNK = 256 * 2**10
@@ -63,3 +70,21 @@ def test_a_hub_that_is_killed_in_the_middle_goes_on_with_the_upload(start, file)
         assert found["state"] == "ready" and found["facts"]["samples"] == 4000
         assert api.get(f"/api/edge/datasets/{result}/download").content == file.getvalue()
     assert second.end()[0] == 0
+
+
+def test_the_page_about_it_runs(start, tmp_path, monkeypatch, capsys):
+    """docs/how-to/upload-models.md, against a hub that listens."""
+    page = (ROOT / "docs" / "how-to" / "upload-models.md").read_text("utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (commands,) = re.findall(r"^```console\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    process = start()
+    monkeypatch.setenv("EDGEWRIGHT_HUB", process.url)
+    monkeypatch.setenv("EDGEWRIGHT_TOKEN", log_in(process))
+    monkeypatch.chdir(ROOT)
+    exec(compile(example, "upload-models.md", "exec"), {})
+    assert capsys.readouterr().out == "58250 899\n"
+    assert process.end()[0] == 0
+    monkeypatch.chdir(tmp_path / "hub")
+    for line in commands.splitlines():
+        assert main(shlex.split(line)[1:]) == 0, line
+    assert "plan own: 50 models" in capsys.readouterr().out
