@@ -2,8 +2,8 @@
 
     python benchmarks/studio/lists.py --json benchmarks/studio/results/lists.json
 
-Thirty-two connections ask for pages in turn, each with a token of its own (one is let in 100 times a second), each the next
-page of its list, as somebody who scrolls does.
+Thirty-two connections ask for pages in turn, each with a token of its own (100 requests a second each), each
+the next page of its list, as somebody who scrolls does.
 """
 
 from __future__ import annotations

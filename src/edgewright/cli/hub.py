@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgewright.hub.plans import set_plan
     from edgewright.hub.serving import Address, Devices
     from edgewright.hub.state import State
 
@@ -77,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edgewright.hub.accounts import people
     from edgewright.hub.alerts import mail
     from edgewright.hub.objects import objects
+    from edgewright.hub.plans import set_plan
     from edgewright.hub.serving import Address, Devices, bind, serve
     from edgewright.hub.soundness import check_authority
     from edgewright.hub.state import open_state

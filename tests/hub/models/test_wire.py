@@ -84,7 +84,7 @@ def test_the_page_about_it_runs(start, tmp_path, monkeypatch, capsys):
     exec(compile(example, "upload-models.md", "exec"), {})
     assert capsys.readouterr().out == "58250 899\n"
     assert process.end()[0] == 0
-    monkeypatch.chdir(tmp_path / "hub")
+    monkeypatch.chdir(tmp_path)
     for line in commands.splitlines():
         assert main(shlex.split(line)[1:]) == 0, line
     assert "plan own: 50 models" in capsys.readouterr().out
