@@ -24,6 +24,7 @@ from edgewright.hub.models import routes_datasets, routes_models, routes_uploads
 from edgewright.hub.plans import routes as plans
 from edgewright.hub.profiles import routes_fits, routes_profiles
 from edgewright.hub.rollouts import routes as rollouts
+from edgewright.hub.services import routes as services
 from edgewright.hub.state import State
 from edgewright.hub.web.idempotency import Replayed
 from edgewright.hub.web.openapi import describe
@@ -37,7 +38,7 @@ ROUTERS = (
     routes_telemetry.router, rollouts.router,
     routes_alerts.router, routes_webhooks.router, routes_health.router, routes_events.router, routes_jobs.router,
     routes_models.router, routes_versions.router, routes_datasets.router, routes_uploads.router,
-    routes_profiles.router, routes_fits.router, plans.router,
+    routes_profiles.router, routes_fits.router, plans.router, services.router,
     routes_map.router,
 )  # fmt: skip
 BODIES: dict[str, int] = {

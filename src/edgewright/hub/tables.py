@@ -14,7 +14,22 @@ from edgewright.hub.objects import tables as objects
 from edgewright.hub.plans import tables as plans
 from edgewright.hub.profiles import tables as profiles
 from edgewright.hub.rollouts import tables as rollouts
+from edgewright.hub.services import tables as services
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency, plans, objects, events, library, models, fleet, profiles, rollouts, alerts, jobs)
+SLICES = (
+    accounts,
+    idempotency,
+    plans,
+    objects,
+    events,
+    library,
+    models,
+    fleet,
+    profiles,
+    rollouts,
+    alerts,
+    jobs,
+    services,
+)
