@@ -2027,6 +2027,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/edge/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Services
+         * @description What the tenant's people should know.
+         *
+         *     Takes the permission tenant.read.
+         */
+        get: operations["services_api_edge_services_get"];
+        /**
+         * Write
+         * @description Write it anew.
+         *
+         *     Takes the permission tenant.write.
+         */
+        put: operations["write_api_edge_services_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/edge/fleet/map": {
         parameters: {
             query?: never;
@@ -3587,6 +3615,21 @@ export interface components {
             conflicts?: string[];
         };
         /**
+         * NewText
+         * @description The page's text: lines of plain words; addresses in it become links. ``revision``: the one that was changed (0:
+         *     there was none), so that two who write at once do not undo each other.
+         * @example {
+         *       "revision": 0,
+         *       "text": "On duty: Ann, 555-0100"
+         *     }
+         */
+        NewText: {
+            /** Text */
+            text: string;
+            /** Revision */
+            revision: number;
+        };
+        /**
          * NewToken
          * @description A token to be made. No scopes: all that its maker may.
          * @example {
@@ -4396,6 +4439,20 @@ export interface components {
             name: string;
             /** Development */
             development: boolean;
+        };
+        /**
+         * TextTold
+         * @description The page. ``changed``: null for one that nobody has written yet.
+         */
+        TextTold: {
+            /** Text */
+            text: string;
+            /** Revision */
+            revision: number;
+            /** By */
+            by: string;
+            /** Changed */
+            changed: string | null;
         };
         /**
          * TokenMade
@@ -9392,6 +9449,82 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlanTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    services_api_edge_services_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TextTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    write_api_edge_services_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewText"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TextTold"];
                 };
             };
             400: components["responses"]["bad-request"];

@@ -8,6 +8,7 @@ const Overview = lazy(() => import("../pages/overview/Overview"));
 const Fleet = lazy(() => import("../pages/fleet/Fleet"));
 const Alerts = lazy(() => import("../pages/alerts/Alerts"));
 const Settings = lazy(() => import("../pages/settings/Settings"));
+const Services = lazy(() => import("../pages/services/Services"));
 const Models = lazy(() => import("../pages/models/Models"));
 const Accelerator = lazy(() => import("../pages/accelerator/Accelerator"));
 
@@ -18,5 +19,6 @@ export const PAGES: Entry[] = [
   { path: "/models", name: w.shell.pages.models, icon: "models", page: Models },
   { path: "/fleet", name: w.shell.pages.fleet, icon: "fleet", page: Fleet },
   { path: "/alerts", name: w.shell.pages.alerts, icon: "alerts", page: Alerts },
+  { path: "/services", name: w.shell.pages.services, icon: "user", page: Services },
   { path: "/settings", name: w.shell.pages.settings, icon: "settings", page: Settings, under: "/:tab" },
 ];

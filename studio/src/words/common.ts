@@ -36,6 +36,7 @@ export const shell = {
     overview: "Overview",
     accelerator: "Studio",
     models: "Models",
+    services: "Services",
     benchmarks: "Benchmarks",
     devices: "Devices",
     fleet: "Fleet",

@@ -3,8 +3,8 @@ import { fleet } from "./fleet";
 import { models } from "./models";
 import { alerts, overview } from "./overview";
 import { recipes } from "./recipes";
-import { settings } from "./settings";
+import { services, settings } from "./settings";
 import { studio } from "./studio";
 
 /** Every word that the pages say, in one place. */
-export const w = { ...common, shell, login, overview, alerts, fleet, settings, studio, models, recipes };
+export const w = { ...common, shell, login, overview, alerts, fleet, services, settings, studio, models, recipes };

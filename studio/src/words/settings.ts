@@ -1,6 +1,6 @@
 export const settings = {
   title: "Settings",
-  tabs: { account: "Account", users: "Users", tokens: "Tokens", webhooks: "Webhooks", rules: "Alert rules", audit: "Audit" },
+  tabs: { account: "Account", users: "Users", tokens: "Tokens", plan: "Plan", webhooks: "Webhooks", rules: "Alert rules", audit: "Audit" },
   account: {
     name: "Name", roles: "Roles", tenant: "Tenant", until: "This session ends", may: "You may", nothing: "nothing beyond seeing yourself",
     password: "Password", now: "Password so far", next: "New password", change: "Change the password", changed: "Changed. Your other sessions have ended.",
@@ -11,7 +11,11 @@ export const settings = {
     provider: "by the identity provider", made_: "The one-time password is shown here and never again:", hand: "Hand it over yourself. It has to be replaced at the first login, within three days.",
     reset: "New one-time password", resetTold: (name: string) => `${name}'s password and sessions end; a one-time password takes its place.`,
     shutOut: "Shut out", letIn: "Let in again", shutOutTold: (name: string) => `${name} is logged out everywhere, and their tokens no longer work.`,
-    roleNames: { viewer: "sees everything but users and the audit log", auditor: "sees everything", operator: "runs devices, pauses and aborts rollouts", releaser: "uploads bundles, makes and controls rollouts", owner: "may do everything" } as Record<string, string>,
+    roleNames: { viewer: "sees everything but users and the audit log", auditor: "sees everything", engineer: "uploads models, data and bundles, starts jobs", operator: "runs devices, pauses and aborts rollouts", releaser: "uploads bundles, makes and controls rollouts", owner: "may do everything" } as Record<string, string>,
+  },
+  plan: {
+    title: (name: string) => `Plan: ${name}`, told: "Whoever runs the hub sets the limits.", full: "reached", free: (used: string) => `${used}, no limit`,
+    of: { models: "Models", devices: "Devices", storage_bytes: "Models, data and bundles kept", jobs_a_day: "Optimization jobs today", benchmarks_a_day: "Benchmarks today" } as Record<string, string>,
   },
   tokens: {
     add: "Make a token", name: "What it is for", scopes: "It may", days: "It holds for (days)", until: "Until", made: "Made", revoked: "revoked", ended: "ended", holds: "holds",
@@ -32,4 +36,10 @@ export const settings = {
     told: "Every change, in a chain: each line holds the digest of the one before.", export: "Export the log", head: "Signed head", headTold: "Keep it elsewhere: a log that is cut or rewritten later does not agree with it.",
     who: "Who", what: "What", subject: "On what", when: "When", request: "Request", detail: "Detail", line: "Line", digest: "Digest",
   },
+} as const;
+
+export const services = {
+  title: "Services", told: "What the people of this tenant should know.", edit: "Edit the page", begin: "Write the page", keep: "Keep it", text: "Text; addresses become links",
+  empty: "Nobody has written this page yet", teach: "Who is on duty, whom to call when a line stands, where the spare gateways are: an owner of the tenant writes it, and everybody here reads it.",
+  by: (name: string) => `Written by ${name},`,
 } as const;

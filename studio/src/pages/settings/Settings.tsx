@@ -4,6 +4,7 @@ import { Page } from "../../ui/Page";
 import { w } from "../../words";
 import { Account } from "./Account";
 import { Audit } from "./Audit";
+import { Plan } from "./Plan";
 import { Rules } from "./Rules";
 import { Tokens } from "./Tokens";
 import { Users } from "./Users";
@@ -13,6 +14,7 @@ const TABS = [
   { key: "account", needs: "", page: Account },
   { key: "users", needs: "users.read", page: Users },
   { key: "tokens", needs: "", page: Tokens },
+  { key: "plan", needs: "tenant.read", page: Plan },
   { key: "webhooks", needs: "alerts.read", page: Webhooks },
   { key: "rules", needs: "alerts.read", page: Rules },
   { key: "audit", needs: "audit.read", page: Audit },
