@@ -31,10 +31,12 @@ function Row({ limit }: { limit: Told["Limit"] }) {
     <div>
       <dt className="text-sm font-medium">{words.of[limit.what] ?? limit.words}</dt>
       <dd className="flex items-center gap-3">
-        <span className="h-1.5 flex-1 rounded bg-line overflow-hidden" aria-hidden="true">
-          {part !== null && <span className={`block h-full ${full ? "bg-bad" : "bg-accent"}`} style={{ width: `${100 * part}%` }} />}
-        </span>
-        <span className="num text-sm w-48 text-right">{limit.limit === null ? words.free(told(limit.used)) : w.of(told(limit.used), told(limit.limit))}{full && ` · ${words.full}`}</span>
+        {part !== null && (
+          <span className="h-1.5 flex-1 rounded bg-line overflow-hidden" aria-hidden="true">
+            <span className={`block h-full ${full ? "bg-bad" : "bg-accent"}`} style={{ width: `${100 * part}%` }} />
+          </span>
+        )}
+        <span className="num text-sm">{limit.limit === null ? words.free(told(limit.used)) : w.of(told(limit.used), told(limit.limit))}{full && ` · ${words.full}`}</span>
       </dd>
     </div>
   );
