@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgewright.hub.accounts import tables as accounts
 from edgewright.hub.alerts import tables as alerts
+from edgewright.hub.artifacts import tables as artifacts
 from edgewright.hub.database import Base
 from edgewright.hub.events import tables as events
 from edgewright.hub.fleet import tables as fleet
@@ -17,4 +18,18 @@ from edgewright.hub.rollouts import tables as rollouts
 from edgewright.hub.web import idempotency
 
 METADATA = Base.metadata
-SLICES = (accounts, idempotency, plans, objects, events, library, models, fleet, profiles, rollouts, alerts, jobs)
+SLICES = (
+    accounts,
+    idempotency,
+    plans,
+    objects,
+    events,
+    library,
+    models,
+    fleet,
+    profiles,
+    rollouts,
+    alerts,
+    jobs,
+    artifacts,
+)
