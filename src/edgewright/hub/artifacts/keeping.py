@@ -28,7 +28,7 @@ def same(session: Scoped, kind: str, of: tuple[str, str], release: str, now: dat
         Artifact.bundle == of[0], Artifact.job == of[1], Artifact.kind == kind, Artifact.release == release,
         Artifact.until > now,
     )  # fmt: skip
-    return session.scalars(query.order_by(Artifact.id.desc()).limit(1).with_for_update()).one_or_none()
+    return session.scalars(query.order_by(Artifact.id.desc()).limit(1)).one_or_none()
 
 
 def forget(session: Scoped, now: datetime) -> None:
