@@ -1345,6 +1345,688 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/edge/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events
+         * @description What happened after a number. With `Accept: text/event-stream` (as an EventSource asks) a stream that goes on;
+         *     without `after` or `Last-Event-ID` it begins now. Otherwise one page, from the oldest that is kept.
+         *
+         *     Takes the permission jobs.read.
+         */
+        get: operations["events_api_edge_events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/optimization-jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Jobs
+         * @description The tenant's optimization jobs, newest first.
+         *
+         *     Takes the permission jobs.read.
+         */
+        get: operations["jobs_api_edge_optimization_jobs_get"];
+        put?: never;
+        /**
+         * Make
+         * @description Start a search. It waits until a worker that can do it has room.
+         *
+         *     Takes the permission jobs.write.
+         */
+        post: operations["make_api_edge_optimization_jobs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/optimization-jobs/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Batch
+         * @description Start the same search for several versions and targets: all of them, or none.
+         *
+         *     Takes the permission jobs.write.
+         */
+        post: operations["make_batch_api_edge_optimization_jobs_batch_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/optimization-jobs/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description One job: where it is, and what came of it.
+         *
+         *     Takes the permission jobs.read.
+         */
+        get: operations["show_api_edge_optimization_jobs__job__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/optimization-jobs/{job}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description Stop it. One that runs ends within moments; with `keep` it hands back the best so far.
+         *
+         *     Takes the permission jobs.write.
+         */
+        post: operations["cancel_api_edge_optimization_jobs__job__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/optimization-jobs/{job}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry
+         * @description Queue it again. What it measured before is not measured again.
+         *
+         *     Takes the permission jobs.write.
+         */
+        post: operations["retry_api_edge_optimization_jobs__job__retry_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/optimization-jobs/{job}/candidates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Candidates
+         * @description All it measured so far, in that order. While it runs the figures are those of the search; at its end, the
+         *     report's.
+         *
+         *     Takes the permission jobs.read.
+         */
+        get: operations["candidates_api_edge_optimization_jobs__job__candidates_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/optimization-jobs/{job}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report
+         * @description Its report.json.
+         *
+         *     Takes the permission jobs.read.
+         */
+        get: operations["report_api_edge_optimization_jobs__job__report_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/optimization-jobs/{job}/report.html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report Page
+         * @description Its report as a page.
+         *
+         *     Takes the permission jobs.read.
+         */
+        get: operations["report_page_api_edge_optimization_jobs__job__report_html_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Workers
+         * @description Processes that do jobs, with those of yours that they have.
+         *
+         *     Takes the permission jobs.read.
+         */
+        get: operations["workers_api_edge_workers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Model List
+         * @description The tenant's models, newest first, each with its newest version; `search`: those with that in their name.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["model_list_api_edge_models_get"];
+        put?: never;
+        /**
+         * Make
+         * @description A model, which has no version yet: upload one.
+         *
+         *     Takes the permission models.write.
+         */
+        post: operations["make_api_edge_models_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description One model.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["show_api_edge_models__model__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Remove a model with all its versions. Bundles that were made of it stay.
+         *
+         *     Takes the permission models.write.
+         */
+        delete: operations["remove_api_edge_models__model__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change
+         * @description Another name or description.
+         *
+         *     Takes the permission models.write.
+         */
+        patch: operations["change_api_edge_models__model__patch"];
+        trace?: never;
+    };
+    "/api/edge/models/{model}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Versions
+         * @description Its versions, newest first.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["versions_api_edge_models__model__versions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/versions/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare
+         * @description Two to eight versions side by side, of one model or of several.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["compare_api_edge_versions_compare_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description One version.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["show_api_edge_versions__version__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Remove a version. Bundles that were made of it stay.
+         *
+         *     Takes the permission models.write.
+         */
+        delete: operations["remove_api_edge_versions__version__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change
+         * @description Take it a step further, retire it, or write a note.
+         *
+         *     Takes the permission models.write.
+         */
+        patch: operations["change_api_edge_versions__version__patch"];
+        trace?: never;
+    };
+    "/api/edge/versions/{version}/lineage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lineage
+         * @description What it was made of, and what was made of it.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["lineage_api_edge_versions__version__lineage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/versions/{version}/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Graph
+         * @description Its layers with their sizes and costs.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["graph_api_edge_versions__version__graph_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/versions/{version}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * File
+         * @description The file as it was uploaded.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["file_api_edge_versions__version__download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Dataset List
+         * @description The tenant's data sets, newest first.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["dataset_list_api_edge_datasets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/datasets/{dataset}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description One data set.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["show_api_edge_datasets__dataset__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Remove a data set.
+         *
+         *     Takes the permission models.write.
+         */
+        delete: operations["remove_api_edge_datasets__dataset__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change
+         * @description Another name.
+         *
+         *     Takes the permission models.write.
+         */
+        patch: operations["change_api_edge_datasets__dataset__patch"];
+        trace?: never;
+    };
+    "/api/edge/datasets/{dataset}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * File
+         * @description The file as it was uploaded.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["file_api_edge_datasets__dataset__download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Upload List
+         * @description Files on their way, newest first.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["upload_list_api_edge_uploads_get"];
+        put?: never;
+        /**
+         * Begin
+         * @description Begin an upload (tus: creation). Then send the bytes to its `Location`, in as many requests as you like; what
+         *     came before a request broke off is kept, and HEAD tells where to go on.
+         *
+         *     Takes the permission models.write.
+         */
+        post: operations["begin_api_edge_uploads_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/uploads/{upload}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description How far it is, and what it has become.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["show_api_edge_uploads__upload__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Give Up
+         * @description Give it up; what came of it is removed. (A version or data set that it has become stays.)
+         *
+         *     Takes the permission models.write.
+         */
+        delete: operations["give_up_api_edge_uploads__upload__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * More
+         * @description The next bytes. With the last one it becomes a version or a data set (`result`), which is then checked.
+         *
+         *     Takes the permission models.write.
+         */
+        patch: operations["more_api_edge_uploads__upload__patch"];
+        trace?: never;
+    };
+    "/api/edge/device-profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Profile List
+         * @description The tenant's own, newest first; with the first page the templates that ship, the hub's own machine among them.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["profile_list_api_edge_device_profiles_get"];
+        put?: never;
+        /**
+         * Make
+         * @description A device class of the tenant's own: written down, detected, or as an enrolled device tells it.
+         *
+         *     Takes the permission models.write.
+         */
+        post: operations["make_api_edge_device_profiles_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/device-profiles/{profile}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description One of them: a template by its name, one's own by its id or its name.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["show_api_edge_device_profiles__profile__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Remove one of the tenant's own.
+         *
+         *     Takes the permission models.write.
+         */
+        delete: operations["remove_api_edge_device_profiles__profile__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change
+         * @description Other figures, another name. What was told of models on it is told anew.
+         *
+         *     Takes the permission models.write.
+         */
+        patch: operations["change_api_edge_device_profiles__profile__patch"];
+        trace?: never;
+    };
+    "/api/edge/versions/{version}/fits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Matrix
+         * @description Which device classes the version fits, how fast it may be there and what to try first. Predicted by the same code
+         *     as `edgewright advise`, nothing is measured. The first time it takes some seconds.
+         *
+         *     Takes the permission models.read.
+         */
+        get: operations["matrix_api_edge_versions__version__fits_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Plan
+         * @description The tenant's limits, which the hub's operator sets, and how much there is.
+         *
+         *     Takes the permission tenant.read.
+         */
+        get: operations["plan_api_edge_plan_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/edge/fleet/map": {
         parameters: {
             query?: never;
@@ -1359,6 +2041,131 @@ export interface paths {
          *     Takes the permission devices.read.
          */
         get: operations["fleet_map_api_edge_fleet_map_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/artifacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Artifacts
+         * @description The tenant's artifacts, newest first.
+         *
+         *     Takes the permission bundles.read.
+         */
+        get: operations["artifacts_api_edge_artifacts_get"];
+        put?: never;
+        /**
+         * Add
+         * @description Make an artifact: of a bundle as `edgewright export` makes it, the bundle verified first. What is there already
+         *     is answered with 200 and kept for as long as is asked now.
+         *
+         *     Takes the permission bundles.write.
+         */
+        post: operations["add_api_edge_artifacts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/artifacts/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Catalogue
+         * @description What can be made: what each needs, what of it was verified, and how large the platform lets it be. The same as
+         *     `edgewright export --list`.
+         *
+         *     Takes the permission bundles.read.
+         */
+        get: operations["catalogue_api_edge_artifacts_kinds_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/artifacts/{artifact}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description One artifact.
+         *
+         *     Takes the permission bundles.read.
+         */
+        get: operations["show_api_edge_artifacts__artifact__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Remove it before it expires; its links end with it.
+         *
+         *     Takes the permission bundles.write.
+         */
+        delete: operations["remove_api_edge_artifacts__artifact__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/artifacts/{artifact}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Link
+         * @description An address from which anybody can download it for a while, without a credential. It cannot be taken back, but by
+         *     removing the artifact.
+         *
+         *     Takes the permission bundles.read.
+         */
+        post: operations["link_api_edge_artifacts__artifact__link_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/artifacts/{artifact}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download
+         * @description The file. By a credential, or by a link as `POST /api/edge/artifacts/{artifact}/link` makes them.
+         *
+         *     Takes the permission bundles.read.
+         */
+        get: operations["download_api_edge_artifacts__artifact__download_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1446,6 +2253,67 @@ export interface components {
             returns: number;
         };
         /**
+         * ArtifactTold
+         * @description A file to download until ``until``: ``length`` bytes with the SHA-256 ``file``; unpacked ``files`` files of
+         *     ``size_bytes`` together, which ``fits`` the ``limit`` of the platform or not. ``verified``: something of it was run
+         *     in Edgewright's tests; its README.md says what. ``release``: of Edgewright that made it.
+         * @example {
+         *       "bundle": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+         *       "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "file": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+         *       "filename": "digits-1.2.0-python.zip",
+         *       "files": 14,
+         *       "fits": true,
+         *       "id": "art_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "kind": "python",
+         *       "length": 48213,
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "name": "digits",
+         *       "release": "0.1.0",
+         *       "size_bytes": 45871,
+         *       "until": "2026-12-22T09:30:00.000Z",
+         *       "verified": true,
+         *       "version": "1.2.0"
+         *     }
+         */
+        ArtifactTold: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Bundle */
+            bundle: string | null;
+            /** Job */
+            job: string | null;
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+            /** Release */
+            release: string;
+            /** Filename */
+            filename: string;
+            /** File */
+            file: string;
+            /** Length */
+            length: number;
+            /** Files */
+            files: number;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Fits */
+            fits: boolean;
+            /** Verified */
+            verified: boolean;
+            limit: components["schemas"]["LimitTold"] | null;
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+            /** Until */
+            until: string;
+        };
+        /**
          * Asked
          * @description What a device is asked to send once.
          * @example {
@@ -1468,6 +2336,14 @@ export interface components {
             kind: string;
             /** Number */
             number: number;
+        };
+        /**
+         * BatchTold
+         * @description The jobs of a batch.
+         */
+        BatchTold: {
+            /** Jobs */
+            jobs: components["schemas"]["JobTold"][];
         };
         /**
          * BlockTold
@@ -1546,6 +2422,36 @@ export interface components {
             made: string;
         };
         /**
+         * Cancel
+         * @description ``keep``: stop the search where it stands and hand back the best so far; else nothing of it is kept but the
+         *     measurements, for a retry.
+         * @example {
+         *       "keep": true
+         *     }
+         * @example {
+         *       "keep": false
+         *     }
+         */
+        Cancel: {
+            /**
+             * Keep
+             * @default false
+             */
+            keep: boolean;
+        };
+        /**
+         * CandidateTold
+         * @description A candidate as the report has it; ``number`` is the order in which they were measured.
+         */
+        CandidateTold: {
+            /** Number */
+            number: number;
+            /** Candidate */
+            candidate: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * Collecting
          * @description What a device is to tell, and what it may take of the network: see ``Collect`` in the device protocol. What is
          *     left out stays; null gives it back to the device's group, or to what holds by default.
@@ -1566,6 +2472,16 @@ export interface components {
              * @description most that fetching updates takes in a second; 0: no limit
              */
             download_bytes_s?: number | null;
+        };
+        /**
+         * Comparison
+         * @description Versions side by side; what differs comes first.
+         */
+        Comparison: {
+            /** Versions */
+            versions: components["schemas"]["VersionTold"][];
+            /** Rows */
+            rows: components["schemas"]["Row"][];
         };
         /**
          * ComponentTold
@@ -1602,6 +2518,72 @@ export interface components {
              * @default 0
              */
             bad: number;
+        };
+        /**
+         * DatasetChange
+         * @description What is left out stays. Other ways to read it are for another upload: results depend on them.
+         * @example {
+         *       "name": "digits, March"
+         *     }
+         */
+        DatasetChange: {
+            /** Name */
+            name: string;
+        };
+        /**
+         * DatasetTold
+         * @description A data set. ``facts``: samples, inputs, labels; ``reading``: how it is read.
+         * @example {
+         *       "by": "usr_01m80bnjzbrvns4jbpr1xhx2ea",
+         *       "facts": {
+         *         "labels": {
+         *           "classes": 10,
+         *           "count": 1797,
+         *           "kind": "classes"
+         *         },
+         *         "samples": 1797
+         *       },
+         *       "file": "9b74c9897bac770ffc029102a200c5de4a2a6c7a4d2f0f7b1a5a0d3f8e6c1b20",
+         *       "filename": "digits.npz",
+         *       "id": "dat_01m80bnjzbrvns4jbpr1xhx2e8",
+         *       "length": 460021,
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "name": "digits",
+         *       "reading": {},
+         *       "reason": "",
+         *       "state": "ready"
+         *     }
+         */
+        DatasetTold: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "checking" | "ready" | "refused";
+            /** Reason */
+            reason: string;
+            /** Filename */
+            filename: string;
+            /** File */
+            file: string;
+            /** Length */
+            length: number;
+            /** Reading */
+            reading: {
+                [key: string]: unknown;
+            };
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
         };
         /**
          * DecisionTold
@@ -1907,23 +2889,75 @@ export interface components {
             used: string | null;
         };
         /**
-         * EventTold
-         * @description An event. ``at``: when the hub heard of it; ``told_s``: when it happened by the device's own clock, s since
-         *     1970.
+         * EventsTold
+         * @description ``last``: ask for what comes after it. It may be higher than the last one shown: others are not yours to see.
          */
-        EventTold: {
-            /** Id */
-            id: string;
-            /** At */
-            at: string;
-            /** Told S */
-            told_s: number;
-            /** Kind */
-            kind: string;
-            /** Bundle */
-            bundle: string;
-            /** Detail */
-            detail: string;
+        EventsTold: {
+            /** Items */
+            items: components["schemas"]["edgewright__hub__events__routes__EventTold"][];
+            /** Last */
+            last: number;
+        };
+        /**
+         * FitTold
+         * @description A version on a device class, predicted. ``verdict``; ``problems``: why it does not fit; ``remedies``: what would
+         *     help; ``shares``: of the memory and the storage there; ``latency``: of the model as it is; ``engine`` and
+         *     ``number_types``: what to try first.
+         */
+        FitTold: {
+            /** Profile */
+            profile: string;
+            /** Title */
+            title: string;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "fits" | "tight" | "does not fit";
+            /** Problems */
+            problems: string[];
+            /** Remedies */
+            remedies: string[];
+            /** Shares */
+            shares: {
+                [key: string]: number;
+            };
+            /** Latency */
+            latency: {
+                [key: string]: unknown;
+            };
+            /** Accelerated */
+            accelerated: {
+                [key: string]: unknown;
+            }[];
+            /** Engine */
+            engine: {
+                [key: string]: unknown;
+            };
+            /** Also */
+            also: string[];
+            /** Number Types */
+            number_types: {
+                [key: string]: unknown;
+            }[];
+            /** Recipe */
+            recipe: {
+                [key: string]: unknown;
+            }[];
+            /** Framework */
+            framework: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * FitsTold
+         * @description One row of the matrix of models and devices.
+         */
+        FitsTold: {
+            /** Version */
+            version: string;
+            /** Fits */
+            fits: components["schemas"]["FitTold"][];
         };
         /**
          * FleetHealth
@@ -2078,6 +3112,187 @@ export interface components {
             components: components["schemas"]["ComponentTold"][];
         };
         /**
+         * JobTold
+         * @description A job. ``reason``: why it waits, failed or found nothing, and what to do; ``progress``: where it stands, times in
+         *     s, ``best`` and ``baseline`` as in its report; ``result``: ids of candidates, ``bundle``: the digest of what entered
+         *     the library, where it waits for its signature like any other.
+         * @example {
+         *       "attempts": 1,
+         *       "began": "2026-11-21T09:30:01.000Z",
+         *       "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "ended": "2026-11-21T09:31:10.000Z",
+         *       "id": "job_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "kind": "optimization",
+         *       "made": "2026-11-21T09:30:00.000Z",
+         *       "priority": 0,
+         *       "progress": {
+         *         "elapsed_s": 58.2,
+         *         "left_s": 61.8,
+         *         "stage": "gates and report",
+         *         "tried": 12
+         *       },
+         *       "reason": "",
+         *       "result": {
+         *         "best": "0f3a5c7e9b1d",
+         *         "bundle": "9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f",
+         *         "elapsed_s": 70.1,
+         *         "nearest": [],
+         *         "notes": [],
+         *         "pareto": [
+         *           "0f3a5c7e9b1d"
+         *         ],
+         *         "stopped": ""
+         *       },
+         *       "state": "done",
+         *       "target": "host",
+         *       "version": "ver_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "wish": {
+         *         "budget_s": 120,
+         *         "engines": [],
+         *         "limits": {
+         *           "max_accuracy_drop": 1,
+         *           "max_latency_ms": 5
+         *         },
+         *         "priority": 0,
+         *         "seed": 0,
+         *         "threads": 1
+         *       },
+         *       "worker": "wrk_01jd7x3w9q4e5r6t7y8a9b0c1d"
+         *     }
+         */
+        JobTold: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "stopping" | "done" | "infeasible" | "failed" | "cancelled";
+            /** Reason */
+            reason: string;
+            /** Version */
+            version: string;
+            /** Dataset */
+            dataset: string;
+            /** Target */
+            target: string;
+            /** Wish */
+            wish: {
+                [key: string]: unknown;
+            };
+            /** Priority */
+            priority: number;
+            /** Progress */
+            progress: {
+                [key: string]: unknown;
+            };
+            /** Result */
+            result: {
+                [key: string]: unknown;
+            } | null;
+            /** Worker */
+            worker: string | null;
+            /** Attempts */
+            attempts: number;
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+            /** Began */
+            began: string | null;
+            /** Ended */
+            ended: string | null;
+        };
+        /**
+         * KindTold
+         * @description A kind of artifact. ``of``: what it is made of; ``needs``: what whoever uses it needs; ``tested``: what our tests
+         *     do with it ("": nothing of it was ever run), ``untested``: what they do not.
+         */
+        KindTold: {
+            /** Kind */
+            kind: string;
+            /**
+             * Of
+             * @enum {string}
+             */
+            of: "bundle" | "job";
+            /** Title */
+            title: string;
+            /** Needs */
+            needs: string;
+            /** Verified */
+            verified: boolean;
+            /** Tested */
+            tested: string;
+            /** Untested */
+            untested: string;
+            limit: components["schemas"]["LimitTold"] | null;
+        };
+        /**
+         * Kinds
+         * @description All there are.
+         */
+        Kinds: {
+            /** Items */
+            items: components["schemas"]["KindTold"][];
+        };
+        /**
+         * Layers
+         * @description ``layers``: in the order in which they run; ``inputs`` and ``outputs`` are names of tensors, ``shapes`` and
+         *     ``dtypes`` those of the outputs at batch size 1.
+         */
+        Layers: {
+            /** Layers */
+            layers: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
+         * Limit
+         * @description ``used`` of ``limit`` (null: none).
+         */
+        Limit: {
+            /** What */
+            what: string;
+            /** Words */
+            words: string;
+            /** Used */
+            used: number;
+            /** Limit */
+            limit: number | null;
+        };
+        /**
+         * LimitTold
+         * @description The most that a platform takes: ``size_bytes`` of ``what``; ``source``: who says so.
+         */
+        LimitTold: {
+            /** Size Bytes */
+            size_bytes: number;
+            /** What */
+            what: string;
+            /** Source */
+            source: string;
+        };
+        /**
+         * Limits
+         * @description Upper limits; MB are 10^6 bytes; ``max_accuracy_drop`` is in points, without it 95% of the baseline is kept.
+         */
+        Limits: {
+            /** Max Latency Ms */
+            max_latency_ms?: number | null;
+            /** Max Size Mb */
+            max_size_mb?: number | null;
+            /** Max Memory Mb */
+            max_memory_mb?: number | null;
+            /** Max Energy Mj */
+            max_energy_mj?: number | null;
+            /** Max Accuracy Drop */
+            max_accuracy_drop?: number | null;
+        };
+        /**
          * Line
          * @description A line of the log: who (``actor``) did what (``action``) to what (``subject``), and its digest in the chain.
          */
@@ -2104,6 +3319,27 @@ export interface components {
             digest: string;
         };
         /**
+         * Lineage
+         * @description ``before``: what it was made of, nearest first; ``after``: what was made of it, newest first (200 at most).
+         */
+        Lineage: {
+            version: components["schemas"]["VersionTold"];
+            /** Before */
+            before: components["schemas"]["VersionTold"][];
+            /** After */
+            after: components["schemas"]["VersionTold"][];
+        };
+        /**
+         * Link
+         * @description Whoever has ``url`` can download the artifact until ``until``, without a credential.
+         */
+        Link: {
+            /** Url */
+            url: string;
+            /** Until */
+            until: string;
+        };
+        /**
          * LoggedIn
          * @description A session. ``must_change``: the password was a one-time one; nothing else works until it is replaced.
          */
@@ -2119,7 +3355,7 @@ export interface components {
         };
         /**
          * MapTold
-         * @description All devices that are not revoked, by group and name, up to 3 s old. ``layout``: a digest of the names.
+         * @description All devices that are not revoked, by group and name, some seconds old. ``layout``: a digest of the names.
          * @example {
          *       "at": "2026-11-21T09:30:00.000Z",
          *       "blocks": [
@@ -2172,6 +3408,127 @@ export interface components {
             ran: string;
         };
         /**
+         * ModelChange
+         * @description What is left out stays.
+         * @example {
+         *       "description": "reads gas meters"
+         *     }
+         */
+        ModelChange: {
+            /** Name */
+            name?: string | null;
+            /** Description */
+            description?: string | null;
+        };
+        /**
+         * ModelTold
+         * @description A model. ``versions``: how many there are; ``newest``: the latest of them.
+         */
+        ModelTold: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Versions */
+            versions: number;
+            newest: components["schemas"]["VersionTold"] | null;
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+        };
+        /**
+         * NewArtifact
+         * @description ``kind``: one of /api/edge/artifacts/kinds; of a ``bundle``, by its digest, or of a ``job`` (its report).
+         *     ``days``: how long it is kept.
+         * @example {
+         *       "bundle": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+         *       "kind": "python"
+         *     }
+         * @example {
+         *       "job": "job_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "kind": "report"
+         *     }
+         */
+        NewArtifact: {
+            /** Kind */
+            kind: string;
+            /** Bundle */
+            bundle?: string | null;
+            /** Job */
+            job?: string | null;
+            /**
+             * Days
+             * @default 30
+             */
+            days: number;
+        };
+        /**
+         * NewBatch
+         * @description The same search for each version on each target, at most a hundred jobs.
+         * @example {
+         *       "budget_s": 120,
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "limits": {
+         *         "max_accuracy_drop": 1,
+         *         "max_latency_ms": 5
+         *       },
+         *       "targets": [
+         *         "host",
+         *         "raspberry-pi-4"
+         *       ],
+         *       "versions": [
+         *         "ver_01jd7x3w9q4e5r6t7y8a9b0c1d"
+         *       ]
+         *     }
+         */
+        NewBatch: {
+            limits?: components["schemas"]["Limits"];
+            preference?: components["schemas"]["Preference"] | null;
+            /**
+             * Budget S
+             * @default 300
+             */
+            budget_s: number;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed: number;
+            /**
+             * Threads
+             * @default 1
+             */
+            threads: number;
+            /** Engines */
+            engines?: string[];
+            /**
+             * Keep Structure
+             * @default false
+             */
+            keep_structure: boolean;
+            /** Metric */
+            metric?: string | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Priority
+             * @default 0
+             */
+            priority: number;
+            /** Versions */
+            versions: string[];
+            /** Dataset */
+            dataset: string;
+            /** Targets */
+            targets: string[];
+        };
+        /**
          * NewEnrolment
          * @description A token to be made, or with ``key`` (SHA-256 of a public key's SubjectPublicKeyInfo) a key to be authorised.
          *     ``device``: the only name that it lets in, "" for any; its group and labels are ``group`` and ``labels``.
@@ -2209,6 +3566,103 @@ export interface components {
             key?: string | null;
         };
         /**
+         * NewLink
+         * @description ``hours``: how long the link holds; the artifact's own end comes first.
+         * @example {
+         *       "hours": 24
+         *     }
+         */
+        NewLink: {
+            /**
+             * Hours
+             * @default 24
+             */
+            hours: number;
+        };
+        /**
+         * NewModel
+         * @description A model, before it has versions.
+         * @example {
+         *       "description": "reads meters",
+         *       "name": "digits"
+         *     }
+         */
+        NewModel: {
+            /** Name */
+            name: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+        };
+        /**
+         * NewOptimization
+         * @description A search for the best way to run a version on a target within limits, judged on a dataset. ``target``: a
+         *     target's name; ``host`` is the machine of the worker that takes the job.
+         * @example {
+         *       "budget_s": 120,
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "limits": {
+         *         "max_accuracy_drop": 1,
+         *         "max_latency_ms": 5
+         *       },
+         *       "target": "raspberry-pi-4",
+         *       "version": "ver_01jd7x3w9q4e5r6t7y8a9b0c1d"
+         *     }
+         * @example {
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "version": "ver_01jd7x3w9q4e5r6t7y8a9b0c1d"
+         *     }
+         */
+        NewOptimization: {
+            limits?: components["schemas"]["Limits"];
+            preference?: components["schemas"]["Preference"] | null;
+            /**
+             * Budget S
+             * @default 300
+             */
+            budget_s: number;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed: number;
+            /**
+             * Threads
+             * @default 1
+             */
+            threads: number;
+            /** Engines */
+            engines?: string[];
+            /**
+             * Keep Structure
+             * @default false
+             */
+            keep_structure: boolean;
+            /** Metric */
+            metric?: string | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Priority
+             * @default 0
+             */
+            priority: number;
+            /** Version */
+            version: string;
+            /** Dataset */
+            dataset: string;
+            /**
+             * Target
+             * @default host
+             */
+            target: string;
+        };
+        /**
          * NewPassword
          * @description ``now`` is the password that holds now, so that a page left open does not lose the account.
          * @example {
@@ -2227,6 +3681,31 @@ export interface components {
              * Format: password
              */
             new: string;
+        };
+        /**
+         * NewProfile
+         * @description One of three: ``toml``, a target's file (``edgewright targets detect -o my.toml`` writes one); ``target``, the
+         *     same as a document; or ``device``, an enrolled one, and ``like``, the template whose figures it has where it told
+         *     none.
+         * @example {
+         *       "device": "press-1",
+         *       "like": "raspberry-pi-5",
+         *       "name": "press-line"
+         *     }
+         */
+        NewProfile: {
+            /** Toml */
+            toml?: string | null;
+            /** Target */
+            target?: {
+                [key: string]: unknown;
+            } | null;
+            /** Device */
+            device?: string | null;
+            /** Like */
+            like?: string | null;
+            /** Name */
+            name?: string | null;
         };
         /**
          * NewProvider
@@ -2439,10 +3918,31 @@ export interface components {
             /** Next */
             next?: string | null;
         };
+        /** Page[ArtifactTold] */
+        Page_ArtifactTold_: {
+            /** Items */
+            items: components["schemas"]["ArtifactTold"][];
+            /** Next */
+            next?: string | null;
+        };
         /** Page[BundleTold] */
         Page_BundleTold_: {
             /** Items */
             items: components["schemas"]["BundleTold"][];
+            /** Next */
+            next?: string | null;
+        };
+        /** Page[CandidateTold] */
+        Page_CandidateTold_: {
+            /** Items */
+            items: components["schemas"]["CandidateTold"][];
+            /** Next */
+            next?: string | null;
+        };
+        /** Page[DatasetTold] */
+        Page_DatasetTold_: {
+            /** Items */
+            items: components["schemas"]["DatasetTold"][];
             /** Next */
             next?: string | null;
         };
@@ -2477,7 +3977,7 @@ export interface components {
         /** Page[EventTold] */
         Page_EventTold_: {
             /** Items */
-            items: components["schemas"]["EventTold"][];
+            items: components["schemas"]["edgewright__hub__fleet__told__EventTold"][];
             /** Next */
             next?: string | null;
         };
@@ -2485,6 +3985,13 @@ export interface components {
         Page_GroupTold_: {
             /** Items */
             items: components["schemas"]["GroupTold"][];
+            /** Next */
+            next?: string | null;
+        };
+        /** Page[JobTold] */
+        Page_JobTold_: {
+            /** Items */
+            items: components["schemas"]["JobTold"][];
             /** Next */
             next?: string | null;
         };
@@ -2499,6 +4006,13 @@ export interface components {
         Page_MemberTold_: {
             /** Items */
             items: components["schemas"]["MemberTold"][];
+            /** Next */
+            next?: string | null;
+        };
+        /** Page[ModelTold] */
+        Page_ModelTold_: {
+            /** Items */
+            items: components["schemas"]["ModelTold"][];
             /** Next */
             next?: string | null;
         };
@@ -2523,13 +4037,6 @@ export interface components {
             /** Next */
             next?: string | null;
         };
-        /** Page[UploadTold] */
-        Page_UploadTold_: {
-            /** Items */
-            items: components["schemas"]["UploadTold"][];
-            /** Next */
-            next?: string | null;
-        };
         /** Page[UserTold] */
         Page_UserTold_: {
             /** Items */
@@ -2537,10 +4044,24 @@ export interface components {
             /** Next */
             next?: string | null;
         };
+        /** Page[VersionTold] */
+        Page_VersionTold_: {
+            /** Items */
+            items: components["schemas"]["VersionTold"][];
+            /** Next */
+            next?: string | null;
+        };
         /** Page[WebhookTold] */
         Page_WebhookTold_: {
             /** Items */
             items: components["schemas"]["WebhookTold"][];
+            /** Next */
+            next?: string | null;
+        };
+        /** Page[WorkerTold] */
+        Page_WorkerTold_: {
+            /** Items */
+            items: components["schemas"]["WorkerTold"][];
             /** Next */
             next?: string | null;
         };
@@ -2620,6 +4141,129 @@ export interface components {
             series: {
                 [key: string]: components["schemas"]["SeriesTold"];
             };
+        };
+        /**
+         * PlanTold
+         * @description The tenant's plan and what it has used.
+         * @example {
+         *       "limits": [
+         *         {
+         *           "limit": 100,
+         *           "used": 3,
+         *           "what": "models",
+         *           "words": "models"
+         *         }
+         *       ],
+         *       "name": "team"
+         *     }
+         */
+        PlanTold: {
+            /** Name */
+            name: string;
+            /** Limits */
+            limits: components["schemas"]["Limit"][];
+        };
+        /**
+         * Preference
+         * @description Weights by which one is chosen among those that keep all limits.
+         */
+        Preference: {
+            /**
+             * Latency
+             * @default 0
+             */
+            latency: number;
+            /**
+             * Size
+             * @default 0
+             */
+            size: number;
+            /**
+             * Memory
+             * @default 0
+             */
+            memory: number;
+            /**
+             * Energy
+             * @default 0
+             */
+            energy: number;
+            /**
+             * Accuracy
+             * @default 0
+             */
+            accuracy: number;
+        };
+        /**
+         * ProfileChange
+         * @description What is left out stays. ``figures``: ``{"ram_model": {"value": 1e9, "unit": "B", "source": "measured"}}``.
+         * @example {
+         *       "title": "The presses of line 3"
+         *     }
+         */
+        ProfileChange: {
+            /** Toml */
+            toml?: string | null;
+            /** Target */
+            target?: {
+                [key: string]: unknown;
+            } | null;
+            /** Name */
+            name?: string | null;
+            /** Title */
+            title?: string | null;
+            /** Figures */
+            figures?: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            } | null;
+        };
+        /**
+         * ProfileTold
+         * @description A device class. ``id``: null for a template; ``target``: its document, every figure with its unit and source.
+         * @example {
+         *       "changed": "2026-11-22T09:30:00.000Z",
+         *       "id": "prf_01m80bnjzbrvns4jbpr1xhx2e6",
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "name": "press-line",
+         *       "origin": "device press-1",
+         *       "target": {
+         *         "name": "press-line",
+         *         "schema": 1
+         *       },
+         *       "title": "press-1 (aarch64)"
+         *     }
+         */
+        ProfileTold: {
+            /** Id */
+            id: string | null;
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Origin */
+            origin: string;
+            /** Target */
+            target: {
+                [key: string]: unknown;
+            };
+            /** Made */
+            made: string | null;
+            /** Changed */
+            changed: string | null;
+        };
+        /**
+         * Profiles
+         * @description The tenant's own in ``items``; ``templates`` with the first page.
+         */
+        Profiles: {
+            /** Items */
+            items: components["schemas"]["ProfileTold"][];
+            /** Next */
+            next?: string | null;
+            /** Templates */
+            templates: components["schemas"]["ProfileTold"][];
         };
         /**
          * ProposalTold
@@ -2801,6 +4445,18 @@ export interface components {
             started: string | null;
             /** Development */
             development: boolean;
+        };
+        /**
+         * Row
+         * @description One line of a comparison: ``values`` in the order of the versions.
+         */
+        Row: {
+            /** What */
+            what: string;
+            /** Values */
+            values: unknown[];
+            /** Same */
+            same: boolean;
         };
         /**
          * RuleTold
@@ -3045,20 +4701,6 @@ export interface components {
             todo: string[];
         };
         /**
-         * UploadTold
-         * @description What a device sent.
-         */
-        UploadTold: {
-            /** Kind */
-            kind: string;
-            /** Number */
-            number: number;
-            /** Size Bytes */
-            size_bytes: number;
-            /** At */
-            at: string;
-        };
-        /**
          * UserChange
          * @description What is to be changed; what is left out stays.
          * @example {
@@ -3149,6 +4791,120 @@ export interface components {
             made: string;
         };
         /**
+         * VersionChange
+         * @description What is left out stays. ``stage``: a later one; *retired* from any, and back from there.
+         * @example {
+         *       "note": "replaced by 3",
+         *       "stage": "retired"
+         *     }
+         */
+        VersionChange: {
+            /** Stage */
+            stage?: ("registered" | "validated" | "optimized" | "deployed" | "monitored" | "retired") | null;
+            /** Note */
+            note?: string | null;
+        };
+        /**
+         * VersionTold
+         * @description A version. ``state``: ready, being checked, or refused for a ``reason``. ``file``: SHA-256 of the file as it was
+         *     uploaded; ``digest``: of the model in it. ``facts``: what can be told without measuring. ``parent``, ``job``: what
+         *     it was made of, and by which job.
+         * @example {
+         *       "by": "usr_01m80bnjzbrvns4jbpr1xhx2ea",
+         *       "digest": "9b74c9897bac770ffc029102a200c5de4a2a6c7a4d2f0f7b1a5a0d3f8e6c1b20",
+         *       "facts": {
+         *         "macs": 1204000,
+         *         "parameters": 59210
+         *       },
+         *       "file": "9b74c9897bac770ffc029102a200c5de4a2a6c7a4d2f0f7b1a5a0d3f8e6c1b20",
+         *       "filename": "digits.onnx",
+         *       "format": "onnx",
+         *       "id": "ver_01m80bnjzbrvns4jbpr1xhx2e7",
+         *       "length": 238133,
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "model": "mod_01m80bnjzbrvns4jbpr1xhx2e6",
+         *       "note": "",
+         *       "number": 1,
+         *       "reason": "",
+         *       "signature": {
+         *         "inputs": [
+         *           {
+         *             "dtype": "float32",
+         *             "name": "x",
+         *             "shape": [
+         *               "n",
+         *               1,
+         *               8,
+         *               8
+         *             ]
+         *           }
+         *         ],
+         *         "outputs": [
+         *           {
+         *             "dtype": "float32",
+         *             "name": "x",
+         *             "shape": [
+         *               "n",
+         *               1,
+         *               8,
+         *               8
+         *             ]
+         *           }
+         *         ]
+         *       },
+         *       "stage": "validated",
+         *       "state": "ready"
+         *     }
+         */
+        VersionTold: {
+            /** Id */
+            id: string;
+            /** Model */
+            model: string;
+            /** Number */
+            number: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "checking" | "ready" | "refused";
+            /** Reason */
+            reason: string;
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "registered" | "validated" | "optimized" | "deployed" | "monitored" | "retired";
+            /** Note */
+            note: string;
+            /** Filename */
+            filename: string;
+            /** Format */
+            format: string;
+            /** Digest */
+            digest: string;
+            /** File */
+            file: string;
+            /** Length */
+            length: number;
+            /** Signature */
+            signature: {
+                [key: string]: unknown;
+            };
+            /** Facts */
+            facts: {
+                [key: string]: unknown;
+            };
+            /** Parent */
+            parent: string | null;
+            /** Job */
+            job: string | null;
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+        };
+        /**
          * Waiting
          * @description A bundle that waits for the release key. ``release``: the rollout that asked for it.
          */
@@ -3200,6 +4956,164 @@ export interface components {
             made: string;
         };
         /**
+         * WorkerTold
+         * @description A process that does jobs. ``running``: your own jobs on it; ``slots``: how many it does at a time.
+         * @example {
+         *       "accelerators": [],
+         *       "cores": 8,
+         *       "engines": [
+         *         "onnxruntime"
+         *       ],
+         *       "host": "bench-2",
+         *       "id": "wrk_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "memory_bytes": 33000000000,
+         *       "running": [
+         *         "job_01jd7x3w9q4e5r6t7y8a9b0c1d"
+         *       ],
+         *       "seen": "2026-11-21T09:30:00.000Z",
+         *       "slots": 1,
+         *       "state": "live"
+         *     }
+         */
+        WorkerTold: {
+            /** Id */
+            id: string;
+            /** Host */
+            host: string;
+            /** Engines */
+            engines: string[];
+            /** Accelerators */
+            accelerators: string[];
+            /** Cores */
+            cores: number;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Slots */
+            slots: number;
+            /** Running */
+            running: string[];
+            /** Seen */
+            seen: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "live" | "leaving" | "lost";
+        };
+        /**
+         * EventTold
+         * @description Something that happened: ``seq`` rises by one in the tenant; ``of``: what it happened to. ``events.cut``: some
+         *     before this number are forgotten, so read anew what is shown.
+         * @example {
+         *       "at": "2026-11-21T09:30:00.000Z",
+         *       "data": {
+         *         "state": "running"
+         *       },
+         *       "kind": "job.state",
+         *       "of": "job_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "seq": 4711
+         *     }
+         */
+        edgewright__hub__events__routes__EventTold: {
+            /** Seq */
+            seq: number;
+            /** At */
+            at: string;
+            /** Kind */
+            kind: string;
+            /** Of */
+            of: string;
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * EventTold
+         * @description An event. ``at``: when the hub heard of it; ``told_s``: when it happened by the device's own clock, s since
+         *     1970.
+         */
+        edgewright__hub__fleet__told__EventTold: {
+            /** Id */
+            id: string;
+            /** At */
+            at: string;
+            /** Told S */
+            told_s: number;
+            /** Kind */
+            kind: string;
+            /** Bundle */
+            bundle: string;
+            /** Detail */
+            detail: string;
+        };
+        /**
+         * UploadTold
+         * @description What a device sent.
+         */
+        edgewright__hub__fleet__told__UploadTold: {
+            /** Kind */
+            kind: string;
+            /** Number */
+            number: number;
+            /** Size Bytes */
+            size_bytes: number;
+            /** At */
+            at: string;
+        };
+        /**
+         * UploadTold
+         * @description A file on its way: the next byte that is wanted is ``offset``. ``result``: the version or data set it has become,
+         *     null before its last byte. ``until``: when it is given up unless bytes come.
+         * @example {
+         *       "by": "usr_01m80bnjzbrvns4jbpr1xhx2ea",
+         *       "filename": "digits.onnx",
+         *       "id": "upl_01m80bnjzbrvns4jbpr1xhx2e9",
+         *       "kind": "model",
+         *       "length": 238133,
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "offset": 65536,
+         *       "until": "2026-11-22T09:30:00.000Z"
+         *     }
+         */
+        edgewright__hub__models__told__UploadTold: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "model" | "dataset";
+            /** Filename */
+            filename: string;
+            /** Length */
+            length: number;
+            /** Offset */
+            offset: number;
+            /** Result */
+            result: string | null;
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+            /** Until */
+            until: string;
+        };
+        /** Page[UploadTold] */
+        edgewright__hub__web__paging__Page_UploadTold___1: {
+            /** Items */
+            items: components["schemas"]["edgewright__hub__fleet__told__UploadTold"][];
+            /** Next */
+            next?: string | null;
+        };
+        /** Page[UploadTold] */
+        edgewright__hub__web__paging__Page_UploadTold___2: {
+            /** Items */
+            items: components["schemas"]["edgewright__hub__models__told__UploadTold"][];
+            /** Next */
+            next?: string | null;
+        };
+        /**
          * @example {
          *       "type": "urn:edgewright:problem:not-found",
          *       "title": "There is no such thing",
@@ -3235,6 +5149,15 @@ export interface components {
         };
         /** @description A credential is needed */
         "unknown-caller": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The plan allows no more */
+        "limit-reached": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3377,6 +5300,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3413,6 +5337,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3445,6 +5370,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3485,6 +5411,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3522,6 +5449,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3564,6 +5492,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3602,6 +5531,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3634,6 +5564,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3671,6 +5602,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3713,6 +5645,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3747,6 +5680,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3791,6 +5725,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3831,6 +5766,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3863,6 +5799,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3905,6 +5842,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3941,6 +5879,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -3974,6 +5913,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4011,6 +5951,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4048,6 +5989,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4080,6 +6022,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4112,6 +6055,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4150,6 +6094,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4204,6 +6149,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4238,6 +6184,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4276,6 +6223,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4310,6 +6258,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4342,6 +6291,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4374,6 +6324,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4416,6 +6367,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4448,6 +6400,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4490,6 +6443,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4533,6 +6487,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4567,6 +6522,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4611,6 +6567,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4651,6 +6608,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4695,6 +6653,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4734,6 +6693,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4763,11 +6723,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_UploadTold_"];
+                    "application/json": components["schemas"]["edgewright__hub__web__paging__Page_UploadTold___1"];
                 };
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4804,6 +6765,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4841,6 +6803,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4875,6 +6838,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4919,6 +6883,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4956,6 +6921,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -4998,6 +6964,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5038,6 +7005,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5079,6 +7047,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5121,6 +7090,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5161,6 +7131,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5203,6 +7174,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5237,6 +7209,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5278,6 +7251,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5317,6 +7291,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5354,6 +7329,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5394,6 +7370,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5434,6 +7411,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5474,6 +7452,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5514,6 +7493,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5558,6 +7538,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5598,6 +7579,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5637,6 +7619,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5669,6 +7652,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5711,6 +7695,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5749,6 +7734,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5786,6 +7772,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5826,6 +7813,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5863,6 +7851,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5905,6 +7894,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5943,6 +7933,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -5983,6 +7974,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -6022,6 +8014,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -6056,6 +8049,7 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -6088,6 +8082,1609 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    events_api_edge_events_get: {
+        parameters: {
+            query?: {
+                /** @description the last number that was seen */
+                after?: number | null;
+                /** @description only what happens to this one */
+                of?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsTold"];
+                    /**
+                     * @example id: 7
+                     *     data: {...}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    jobs_api_edge_optimization_jobs_get: {
+        parameters: {
+            query?: {
+                state?: ("queued" | "running" | "stopping" | "done" | "infeasible" | "failed" | "cancelled") | null;
+                /** @description of this version */
+                version?: string | null;
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_JobTold_"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    make_api_edge_optimization_jobs_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOptimization"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    make_batch_api_edge_optimization_jobs_batch_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_optimization_jobs__job__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    cancel_api_edge_optimization_jobs__job__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Cancel"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    retry_api_edge_optimization_jobs__job__retry_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    candidates_api_edge_optimization_jobs__job__candidates_get: {
+        parameters: {
+            query?: {
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CandidateTold_"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    report_api_edge_optimization_jobs__job__report_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    report_page_api_edge_optimization_jobs__job__report_html_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    workers_api_edge_workers_get: {
+        parameters: {
+            query?: {
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WorkerTold_"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    model_list_api_edge_models_get: {
+        parameters: {
+            query?: {
+                search?: string | null;
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ModelTold_"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    make_api_edge_models_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewModel"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_models__model__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    remove_api_edge_models__model__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    change_api_edge_models__model__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    versions_api_edge_models__model__versions_get: {
+        parameters: {
+            query?: {
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_VersionTold_"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    compare_api_edge_versions_compare_get: {
+        parameters: {
+            query: {
+                of: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_versions__version__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    remove_api_edge_versions__version__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    change_api_edge_versions__version__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VersionChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    lineage_api_edge_versions__version__lineage_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lineage"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    graph_api_edge_versions__version__graph_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Layers"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    file_api_edge_versions__version__download_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    dataset_list_api_edge_datasets_get: {
+        parameters: {
+            query?: {
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DatasetTold_"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_datasets__dataset__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    remove_api_edge_datasets__dataset__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    change_api_edge_datasets__dataset__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DatasetChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    file_api_edge_datasets__dataset__download_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    upload_list_api_edge_uploads_get: {
+        parameters: {
+            query?: {
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["edgewright__hub__web__paging__Page_UploadTold___2"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    begin_api_edge_uploads_post: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description bytes of the file */
+                "upload-length": number;
+                /** @description tus: pairs of a key and a value in base64. `filename`; `model`: id of the model it is a version of, or `dataset`: a name; `reading`: how data are read, as JSON; `sha256`, `parent`, `note` */
+                "upload-metadata": string;
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["edgewright__hub__models__told__UploadTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_uploads__upload__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["edgewright__hub__models__told__UploadTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    give_up_api_edge_uploads__upload__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    more_api_edge_uploads__upload__patch: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description the first byte's place in the file */
+                "upload-offset": number;
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/offset+octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    profile_list_api_edge_device_profiles_get: {
+        parameters: {
+            query?: {
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profiles"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    make_api_edge_device_profiles_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProfile"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_device_profiles__profile__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    remove_api_edge_device_profiles__profile__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                profile: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    change_api_edge_device_profiles__profile__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                profile: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    matrix_api_edge_versions__version__fits_get: {
+        parameters: {
+            query?: {
+                /** @description which (default: all) */
+                profile?: string[] | null;
+            };
+            header?: never;
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FitsTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    plan_api_edge_plan_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
@@ -6125,6 +9722,292 @@ export interface operations {
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    artifacts_api_edge_artifacts_get: {
+        parameters: {
+            query?: {
+                /** @description made of this bundle */
+                bundle?: string | null;
+                kind?: string | null;
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ArtifactTold_"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    add_api_edge_artifacts_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewArtifact"];
+            };
+        };
+        responses: {
+            /** @description It is there, and kept longer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactTold"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    catalogue_api_edge_artifacts_kinds_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Kinds"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_artifacts__artifact__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    remove_api_edge_artifacts__artifact__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                artifact: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    link_api_edge_artifacts__artifact__link_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                artifact: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLink"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    download_api_edge_artifacts__artifact__download_get: {
+        parameters: {
+            query?: {
+                /** @description of a link */
+                until?: number;
+                /** @description of a link: it stands for a credential */
+                key?: string | null;
+            };
+            header?: never;
+            path: {
+                artifact: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not-found"];
             405: components["responses"]["method-not-allowed"];
