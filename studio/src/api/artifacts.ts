@@ -25,6 +25,11 @@ export function place(artifact: Artifact): string {
   return `/api/edge/artifacts/${artifact.id}/download`;
 }
 
+/** The bundle's own file needs no building. */
+export function wholeBundle(bundle: Bundle): string {
+  return `/api/edge/bundles/${bundle.digest}/download`;
+}
+
 /** The text of a signer's `.pub` file, from the 32 bytes of its key. */
 export async function publicKey(hex: string): Promise<string> {
   const raw = Uint8Array.from(hex.match(/../g) ?? [], (two) => Number.parseInt(two, 16));

@@ -3,6 +3,7 @@ export const devices = {
   question: "What fits on what?",
   tabs: { matrix: "Matrix", profiles: "Profiles" },
   matrix: "Models on devices",
+  legend: "A cell says whether the model as it is fits the device, what it takes there, and ≈ the predicted latency. Nothing was run; open a cell for why and what would help.",
   device: "Device",
   own: "Your own",
   templates: "Templates",

@@ -56,12 +56,13 @@ export default function Devices() {
         </>
       }
     >
-      {error && <div className="mb-4"><Trouble error={error} again={() => { void profiles.refetch(); void models.refetch(); }} /></div>}
+      {Boolean(error) && <div className="mb-4"><Trouble error={error} again={() => { void profiles.refetch(); void models.refetch(); }} /></div>}
       {!error && (!profiles.data || (tab === "matrix" && !models.data)) && <Bones rows={9} height={48} />}
       {profiles.data && tab === "profiles" && <Profiles list={[...own, ...templates]} chosen={profile} onChoose={(next) => choose("", next)} />}
       {profiles.data && models.data && tab === "matrix" && !ready.length && <Empty {...words.noModels}>{may("models.write") && <ButtonLink kind="primary" href="/models?upload=model">{w.models.upload}</ButtonLink>}</Empty>}
       {profiles.data && tab === "matrix" && ready.length > 0 && (
         <div className="space-y-3">
+          <p className="text-mute">{words.legend}</p>
           <Matrix groups={groups} models={some} fits={fits} version={version} profile={profile} onCell={choose} />
           {ready.length > some.length && <Button kind="quiet" onClick={() => setShown(shown + MANY)}>{words.more(Math.min(MANY, ready.length - some.length))}</Button>}
         </div>

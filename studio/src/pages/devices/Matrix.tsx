@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { type Fit, type Profile, ref } from "../../api/profiles";
 import type { Model } from "../../api/studio";
@@ -14,7 +15,7 @@ type Props = { groups: [string, Profile[]][]; models: Model[]; fits: Row[]; vers
 export function Matrix({ groups, models, fits, version, profile, onCell }: Props) {
   return (
     <div className="overflow-auto rounded border border-line bg-paper max-h-[calc(100dvh-168px)]" tabIndex={0} role="region" aria-label={words.matrix}>
-      <table className="w-full [&_th]:font-normal [&_th]:text-left">
+      <table className="w-full border-separate border-spacing-0 [&_th]:font-normal [&_th]:text-left">
         <caption className="sr-only">{words.matrix}</caption>
         <thead>
           <tr>
@@ -53,17 +54,20 @@ export function Matrix({ groups, models, fits, version, profile, onCell }: Props
 }
 
 function Cell({ row, at, on, told, onOpen }: { row: Row | undefined; at: string; on: boolean; told: string; onOpen: () => void }) {
+  const seen = useRef<HTMLButtonElement>(null);
+  // What the panel tells of stays in sight when the panel takes its room.
+  useEffect(() => { if (on) seen.current?.scrollIntoView({ block: "nearest", inline: "nearest" }); }, [on]);
   if (row?.error) return <span className="block px-4 py-2 text-mute">–</span>;
   const fit = row?.data?.[at];
   if (!fit) return <span className="block px-4 py-2.5 h-14" aria-hidden="true"><span className="block h-3 w-16 rounded bg-line/60 animate-pulse" /></span>;
   const latency = predicted(fit.latency);
   return (
-    <button type="button" aria-pressed={on} aria-label={`${told}: ${words.verdicts[fit.verdict]}, ${reason(fit)}`} onClick={onOpen} className={`w-full h-full text-left px-4 py-2 hover:bg-line/30 ${on ? "bg-line/50 shadow-[inset_2px_0_var(--accent)]" : ""}`}>
-      <span className="flex items-baseline justify-between gap-3">
+    <button ref={seen} type="button" aria-pressed={on} aria-label={`${told}: ${words.verdicts[fit.verdict]}, ${reason(fit)}`} onClick={onOpen} className={`w-full h-full text-left px-4 py-2 scroll-ml-40 md:scroll-ml-72 scroll-mt-24 flex flex-col hover:bg-line/30 ${on ? "bg-line/50 shadow-[inset_2px_0_var(--accent)]" : ""}`}>
+      <span className="w-full flex items-baseline justify-between gap-3">
         <Tag level={LEVEL[fit.verdict]}>{words.verdicts[fit.verdict]}</Tag>
-        {latency && fit.verdict !== "does not fit" && <span className="num whitespace-nowrap" title={words.predicted}>≈ {ms(latency.value)}</span>}
+        {latency && fit.verdict !== "does not fit" && <span className="num whitespace-nowrap" title={`${words.predicted}, ${latency.low === null || latency.high === null ? "" : `${ms(latency.low)} – ${ms(latency.high)}`}`}>≈ {ms(latency.value)}</span>}
       </span>
-      <span className="block text-sm text-mute line-clamp-2 max-w-64" title={fit.problems[0]}>{reason(fit)}</span>
+      <span className="text-sm text-mute line-clamp-2 max-w-64" title={fit.problems[0]}>{reason(fit)}</span>
     </button>
   );
 }

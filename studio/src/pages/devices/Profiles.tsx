@@ -21,7 +21,7 @@ export function Profiles({ list, chosen, onChoose }: { list: Profile[]; chosen: 
             <td className="num whitespace-nowrap">{figures.ram_model ? figure(figures.ram_model) : ""}</td>
             <td className="num whitespace-nowrap">{figures.storage ? figure(figures.storage) : ""}</td>
             <td className="text-mute">{one.target.engines?.names.join(", ")}</td>
-            <td className="text-mute whitespace-nowrap">{origin(one)}</td>
+            <td className="text-mute min-w-28">{origin(one)}</td>
           </tr>
         );
       })}

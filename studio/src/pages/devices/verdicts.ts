@@ -13,7 +13,8 @@ export function predicted(told: unknown): Predicted | null {
 
 /** Milliseconds as people read them. */
 export function ms(n: number): string {
-  return n >= 10_000 ? `${value(n / 1000)} s` : `${value(n)} ms`;
+  if (n < 0.1) return `${value(n * 1000)} µs`;
+  return n >= 1000 ? `${value(n / 1000)} s` : `${value(n)} ms`;
 }
 
 /** The fullest of what it takes: its name and its share. */
@@ -22,13 +23,14 @@ export function fullest(fit: Fit): [string, number] {
 }
 
 export function percent(part: number): string {
-  return part > 10 ? `${value(part)} ×` : `${share(part, 1)}%`;
+  if (part > 1.995) return `${value(part)} ×`;
+  return part < 0.001 && part > 0 ? "<0.1%" : `${value(100 * part)}%`;
 }
 
 /** Why, in a line: it stands in the cell. */
 export function reason(fit: Fit): string {
   const [what, part] = fullest(fit);
-  if (fit.verdict === "does not fit") return fit.problems[0]?.split(":")[0] ?? "";
+  if (fit.verdict === "does not fit" && part <= 1) return fit.problems[0]?.split(":")[0] ?? "";
   return `${percent(part)} ${w.devices.shareOf[what] ?? what}`;
 }
 

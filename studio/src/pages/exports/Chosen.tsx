@@ -26,17 +26,17 @@ export function Chosen({ bundle, list, onChoose }: { bundle: Bundle; list: Bundl
     URL.revokeObjectURL(url);
   };
   return (
-    <section aria-label={words.bundle} className="rounded border border-line bg-paper p-4 flex flex-wrap gap-x-8 gap-y-3 items-end">
-      <label className="block w-full md:w-72">
+    <section aria-label={words.bundle} className="rounded border border-line bg-paper p-4 space-y-4">
+      <label className="block w-full max-w-lg">
         <span className="block text-sm font-medium mb-1">{words.bundle}</span>
         <select value={bundle.digest} onChange={(e) => onChoose(e.target.value)} className="h-8 w-full rounded border border-line bg-paper px-2.5 hover:border-mute">
           {list.map((one) => <option key={one.digest} value={one.digest}>{one.name} {one.version} · {String(one.evidence.target ?? "")} · {short(one.digest)}</option>)}
         </select>
       </label>
-      <dl className="flex flex-wrap gap-x-8 gap-y-3">
-        {rows.map(([name, told]) => <div key={name}><dt className="text-sm text-mute">{name}</dt><dd className="whitespace-nowrap">{told}</dd></div>)}
+      <dl className="grid gap-x-6 gap-y-3 grid-cols-2 sm:grid-cols-[repeat(auto-fit,minmax(132px,max-content))]">
+        {rows.map(([name, told]) => <div key={name}><dt className="text-sm text-mute">{name}</dt><dd>{told}</dd></div>)}
       </dl>
-      <button type="button" title={words.signerTold} onClick={() => void save()} className="text-accent hover:underline">{words.signerKey}</button>
+      <p className="text-mute border-t border-line pt-3">{words.signerTold} <button type="button" onClick={() => void save()} className="text-accent hover:underline">{words.signerKey}</button></p>
     </section>
   );
 }

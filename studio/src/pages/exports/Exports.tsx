@@ -56,7 +56,7 @@ export default function Exports() {
   const ready = bundle && kinds.data;
   const panel = kind && bundle && (kind.of !== "job" || job) ? (
     <KindPanel
-      key={`${bundle.digest}${kind.kind}${newest(list, kind, bundle.digest, job)?.id ?? ""}`} kind={kind} bundle={bundle} artifact={newest(list, kind, bundle.digest, job)} since={building[key(kind)] ?? 0}
+      key={`${bundle.digest}${kind.kind}`} kind={kind} bundle={bundle} artifact={newest(list, kind, bundle.digest, job)} since={building[key(kind)] ?? 0}
       allowed={may("bundles.write")} failure={failed[key(kind)]} onBuild={(one) => void make(one)} onRemove={setGone} onClose={() => setChosen("")}
     />
   ) : undefined;

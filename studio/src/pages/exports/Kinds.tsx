@@ -29,10 +29,10 @@ export function Kinds({ kinds, bundle, job, list, chosen, building, allowed, onC
                     <span className="block text-mute group-hover:text-ink">{sentence(one.title)}</span>
                   </button>
                   <span className="order-last lg:order-none"><Tag level={one.verified ? "good" : "unknown"}>{one.verified ? words.verified : words.unverified}</Tag></span>
-                  <span className="order-last lg:order-none text-right lg:text-left"><Size kind={one} artifact={artifact} /></span>
+                  <span className="order-last lg:order-none text-right lg:text-left"><Size kind={one} bundle={bundle} artifact={artifact} /></span>
                   <span className="flex items-center justify-end gap-1">
                     <Take text={command(one, bundle)} label={`${words.copyCommand}: ${one.kind}`} />
-                    <Make kind={one} artifact={artifact} since={building[one.kind] ?? 0} allowed={allowed} onBuild={onBuild} />
+                    <Make kind={one} bundle={bundle} artifact={artifact} since={building[one.kind] ?? 0} allowed={allowed} onBuild={onBuild} />
                   </span>
                 </li>
               );

@@ -1,17 +1,19 @@
-import { type Artifact, type Kind, place } from "../../api/artifacts";
+import { type Artifact, type Bundle, type Kind, place, wholeBundle } from "../../api/artifacts";
 import { useNow } from "../../lib/clock";
 import { span } from "../../lib/format";
 import { Button } from "../../ui/Button";
 import { w } from "../../words";
+import { packed } from "./making";
 
 const words = w.exports_;
 
 /** Build it; while that goes on, for how long; then take it. */
-export function Make({ kind, artifact, since, allowed, primary = false, onBuild }: { kind: Kind; artifact: Artifact | undefined; since: number; allowed: boolean; primary?: boolean; onBuild: (kind: Kind) => void }) {
-  if (artifact) {
+export function Make({ kind, bundle, artifact, since, allowed, primary = false, onBuild }: { kind: Kind; bundle: Bundle; artifact: Artifact | undefined; since: number; allowed: boolean; primary?: boolean; onBuild: (kind: Kind) => void }) {
+  if (artifact || kind.kind === "bundle") {
+    const name = artifact?.filename ?? packed(bundle);
     return (
       <a
-        href={place(artifact)} download={artifact.filename} aria-label={`${words.download} ${artifact.filename}`}
+        href={artifact ? place(artifact) : wholeBundle(bundle)} download={name} aria-label={`${words.download} ${name}`}
         className={`inline-flex items-center justify-center h-8 px-3 rounded border font-medium whitespace-nowrap ${primary ? "bg-fill text-on-fill border-transparent hover:brightness-110" : "bg-paper border-line hover:border-mute"}`}
       >
         {words.download}

@@ -1,4 +1,4 @@
-import type { Artifact, Kind } from "../../api/artifacts";
+import type { Artifact, Bundle, Kind } from "../../api/artifacts";
 import { bytes } from "../../lib/format";
 import { Sign } from "../../ui/Sign";
 import { w } from "../../words";
@@ -6,8 +6,9 @@ import { w } from "../../words";
 const words = w.exports_;
 
 /** How large it is, against what the platform takes; before it is made, what that is. */
-export function Size({ kind, artifact }: { kind: Kind; artifact: Artifact | undefined }) {
+export function Size({ kind, bundle, artifact }: { kind: Kind; bundle: Bundle; artifact: Artifact | undefined }) {
   const limit = kind.limit;
+  if (kind.kind === "bundle") return <span className="num">{bytes(bundle.length)}</span>;
   if (!artifact) return <span className="text-mute num">{limit ? words.limitOf(bytes(limit.size_bytes)) : ""}</span>;
   if (!limit) return <span className="num">{bytes(artifact.size_bytes)}</span>;
   const told = (artifact.fits ? words.sizeOf : words.tooLarge)(bytes(artifact.size_bytes), bytes(limit.size_bytes));
