@@ -1,10 +1,12 @@
 """The whole API, endpoint by endpoint from its own document: credentials, permissions, tenants."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
 from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
+from edgewright.hub.artifacts.tables import Artifact
 from edgewright.hub.events import emit
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
@@ -17,6 +19,8 @@ from edgewright.targets import target
 OPEN = {
     ("post", "/api/edge/login"), ("get", "/api/edge/login/provider"), ("get", "/api/edge/login/provider/callback"),
 }  # fmt: skip
+LINKED = {("get", "/api/edge/artifacts/{artifact}/download")}
+"""A link does there as well as a credential; one of the two it takes."""
 VERBS = ("get", "put", "post", "patch", "delete")
 
 
@@ -67,7 +71,8 @@ def test_all_but_the_document_and_logging_in_takes_a_credential(hub, document):
             assert "security" not in operation
         else:
             assert answer.status_code == 401, (verb, path)
-            assert operation["security"] == [{"token": []}, {"session": []}]
+            either = [{}] if (verb, path) in LINKED else []
+            assert operation["security"] == [{"token": []}, {"session": []}, *either]
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert answer.headers["Content-Type"] == "application/problem+json"
     hub.nobody.ask("GET", "/api/edge/no-such-thing", 404)
@@ -109,6 +114,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         **models_of(hub, "south"),
         "profile": profile_of(hub, "south"),
         "job": job_of(hub, "south"),
+        "artifact": artifact_of(hub, "south"),
         **FIXED,
     }
     nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64} | FIXED
@@ -181,6 +187,7 @@ def test_lists_hold_nothing_of_another_tenant(hub, document):
     models_of(hub, "south")
     profile_of(hub, "south")
     job_of(hub, "south")
+    artifact_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, operation in operations(document):
         asks = any(one.get("required") for one in operation.get("parameters", ()))
@@ -246,10 +253,24 @@ def job_of(hub, tenant):
     return row.id
 
 
+def artifact_of(hub, tenant):
+    """An artifact's row, without its bytes; tests of artifacts make real ones."""
+    now = hub.state.clock()
+    with hub.state.database.write(hub.tenants[tenant]) as session:
+        facts = {"files": 1, "size_bytes": 1, "fits": True, "verified": True, "limit": None}
+        row = Artifact(
+            kind="python", bundle="ab" * 32, name="southern", version="1", release="1", filename="southern.zip",
+            object="artifacts/" + "cd" * 32, length=1, facts=facts, by=hub.south.id, made=now,
+            until=now + timedelta(days=1),
+        )  # fmt: skip
+        session.add(row)
+    return row.id
+
+
 def everything(someone):
     lists = (
         "users", "tokens", "audit", "bundles", "devices", "enrolments", "groups", "models", "datasets", "uploads",
-        "device-profiles", "optimization-jobs", "events",
+        "device-profiles", "optimization-jobs", "artifacts", "events",
     )  # fmt: skip
     return [someone.get(f"/api/edge/{name}")["items"] for name in lists]
 

@@ -16,6 +16,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from edgewright.core.errors import TrustError
 from edgewright.core.files import write_file
@@ -107,6 +109,10 @@ class Safe:
         if len(key) != 32:
             raise TrustError(f"{path} is no key of a hub; restore it from its backup")
         return cls(key)
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of 32 bytes for that purpose alone (HKDF, RFC 5869); the same each time."""
+        return HKDF(SHA256(), 32, None, f"edgewright hub: {purpose}".encode()).derive(self._key)
 
     def seal(self, text: str, place: str) -> str:
         """``text`` for the row that ``place`` names: it opens there and nowhere else."""

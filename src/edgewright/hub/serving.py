@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.errors import EdgewrightError, InputError
 from edgewright.core.notify import notify
-from edgewright.hub import events, library, models
+from edgewright.hub import artifacts, events, library, models
 from edgewright.hub.accounts.heads import export_heads
 from edgewright.hub.accounts.tables import Attempt, Login
 from edgewright.hub.alerts.rounds import rounds
@@ -251,7 +251,9 @@ def keep(state: State, heads: bool = True) -> bool:
     folder = state.folder / "audit"
     sometimes: dict[str, Callable[[], object]] = {
         "signing the audit logs": lambda: export_heads(state.database, folder, state.key, now),
-        "sweeping the store": lambda: sweep_objects(state, now, (library.named, models.named, named_by_jobs)),
+        "sweeping the store": lambda: sweep_objects(
+            state, now, (library.named, models.named, named_by_jobs, artifacts.named)
+        ),
         "making deltas": lambda: library.resume(state),
     }
     always: dict[str, Callable[[], object]] = {
@@ -285,5 +287,6 @@ def _forget(state: State, now: datetime) -> None:
     with state.database.write(EVERY) as session:
         forget(session, now)
         events.forget(session, now)
+        artifacts.forget(session, now)
         session.execute(delete(Login).where(Login.until < now))
         session.execute(delete(Attempt).where(Attempt.until < now))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgewright.hub.accounts import tables as accounts
 from edgewright.hub.alerts import tables as alerts
+from edgewright.hub.artifacts import tables as artifacts
 from edgewright.hub.database import Base
 from edgewright.hub.events import tables as events
 from edgewright.hub.fleet import tables as fleet
@@ -32,4 +33,5 @@ SLICES = (
     alerts,
     jobs,
     services,
+    artifacts,
 )

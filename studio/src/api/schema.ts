@@ -2077,6 +2077,131 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/edge/artifacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Artifacts
+         * @description The tenant's artifacts, newest first.
+         *
+         *     Takes the permission bundles.read.
+         */
+        get: operations["artifacts_api_edge_artifacts_get"];
+        put?: never;
+        /**
+         * Add
+         * @description Make an artifact: of a bundle as `edgewright export` makes it, the bundle verified first. What is there already
+         *     is answered with 200 and kept for as long as is asked now.
+         *
+         *     Takes the permission bundles.write.
+         */
+        post: operations["add_api_edge_artifacts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/artifacts/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Catalogue
+         * @description What can be made: what each needs, what of it was verified, and how large the platform lets it be. The same as
+         *     `edgewright export --list`.
+         *
+         *     Takes the permission bundles.read.
+         */
+        get: operations["catalogue_api_edge_artifacts_kinds_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/artifacts/{artifact}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description One artifact.
+         *
+         *     Takes the permission bundles.read.
+         */
+        get: operations["show_api_edge_artifacts__artifact__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Remove it before it expires; its links end with it.
+         *
+         *     Takes the permission bundles.write.
+         */
+        delete: operations["remove_api_edge_artifacts__artifact__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/artifacts/{artifact}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Link
+         * @description An address from which anybody can download it for a while, without a credential. It cannot be taken back, but by
+         *     removing the artifact.
+         *
+         *     Takes the permission bundles.read.
+         */
+        post: operations["link_api_edge_artifacts__artifact__link_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/artifacts/{artifact}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download
+         * @description The file. By a credential, or by a link as `POST /api/edge/artifacts/{artifact}/link` makes them.
+         *
+         *     Takes the permission bundles.read.
+         */
+        get: operations["download_api_edge_artifacts__artifact__download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2154,6 +2279,67 @@ export interface components {
             resolved: string | null;
             /** Returns */
             returns: number;
+        };
+        /**
+         * ArtifactTold
+         * @description A file to download until ``until``: ``length`` bytes with the SHA-256 ``file``; unpacked ``files`` files of
+         *     ``size_bytes`` together, which ``fits`` the ``limit`` of the platform or not. ``verified``: something of it was run
+         *     in Edgewright's tests; its README.md says what. ``release``: of Edgewright that made it.
+         * @example {
+         *       "bundle": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+         *       "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "file": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+         *       "filename": "digits-1.2.0-python.zip",
+         *       "files": 14,
+         *       "fits": true,
+         *       "id": "art_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "kind": "python",
+         *       "length": 48213,
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "name": "digits",
+         *       "release": "0.1.0",
+         *       "size_bytes": 45871,
+         *       "until": "2026-12-22T09:30:00.000Z",
+         *       "verified": true,
+         *       "version": "1.2.0"
+         *     }
+         */
+        ArtifactTold: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Bundle */
+            bundle: string | null;
+            /** Job */
+            job: string | null;
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+            /** Release */
+            release: string;
+            /** Filename */
+            filename: string;
+            /** File */
+            file: string;
+            /** Length */
+            length: number;
+            /** Files */
+            files: number;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Fits */
+            fits: boolean;
+            /** Verified */
+            verified: boolean;
+            limit: components["schemas"]["LimitTold"] | null;
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+            /** Until */
+            until: string;
         };
         /**
          * Asked
@@ -3096,6 +3282,39 @@ export interface components {
             ended: string | null;
         };
         /**
+         * KindTold
+         * @description A kind of artifact. ``of``: what it is made of; ``needs``: what whoever uses it needs; ``tested``: what our tests
+         *     do with it ("": nothing of it was ever run), ``untested``: what they do not.
+         */
+        KindTold: {
+            /** Kind */
+            kind: string;
+            /**
+             * Of
+             * @enum {string}
+             */
+            of: "bundle" | "job";
+            /** Title */
+            title: string;
+            /** Needs */
+            needs: string;
+            /** Verified */
+            verified: boolean;
+            /** Tested */
+            tested: string;
+            /** Untested */
+            untested: string;
+            limit: components["schemas"]["LimitTold"] | null;
+        };
+        /**
+         * Kinds
+         * @description All there are.
+         */
+        Kinds: {
+            /** Items */
+            items: components["schemas"]["KindTold"][];
+        };
+        /**
          * Layers
          * @description ``layers``: in the order in which they run; ``inputs`` and ``outputs`` are names of tensors, ``shapes`` and
          *     ``dtypes`` those of the outputs at batch size 1.
@@ -3119,6 +3338,18 @@ export interface components {
             used: number;
             /** Limit */
             limit: number | null;
+        };
+        /**
+         * LimitTold
+         * @description The most that a platform takes: ``size_bytes`` of ``what``; ``source``: who says so.
+         */
+        LimitTold: {
+            /** Size Bytes */
+            size_bytes: number;
+            /** What */
+            what: string;
+            /** Source */
+            source: string;
         };
         /**
          * Line
@@ -3156,6 +3387,16 @@ export interface components {
             before: components["schemas"]["VersionTold"][];
             /** After */
             after: components["schemas"]["VersionTold"][];
+        };
+        /**
+         * Link
+         * @description Whoever has ``url`` can download the artifact until ``until``, without a credential.
+         */
+        Link: {
+            /** Url */
+            url: string;
+            /** Until */
+            until: string;
         };
         /**
          * LoggedIn
@@ -3258,6 +3499,32 @@ export interface components {
             made: string;
         };
         /**
+         * NewArtifact
+         * @description ``kind``: one of /api/edge/artifacts/kinds; of a ``bundle``, by its digest, or of a ``job`` (its report).
+         *     ``days``: how long it is kept.
+         * @example {
+         *       "bundle": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+         *       "kind": "python"
+         *     }
+         * @example {
+         *       "job": "job_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "kind": "report"
+         *     }
+         */
+        NewArtifact: {
+            /** Kind */
+            kind: string;
+            /** Bundle */
+            bundle?: string | null;
+            /** Job */
+            job?: string | null;
+            /**
+             * Days
+             * @default 30
+             */
+            days: number;
+        };
+        /**
          * NewBatch
          * @description The same search for each version on each target, at most a hundred jobs.
          * @example {
@@ -3356,6 +3623,20 @@ export interface components {
             hours: number;
             /** Key */
             key?: string | null;
+        };
+        /**
+         * NewLink
+         * @description ``hours``: how long the link holds; the artifact's own end comes first.
+         * @example {
+         *       "hours": 24
+         *     }
+         */
+        NewLink: {
+            /**
+             * Hours
+             * @default 24
+             */
+            hours: number;
         };
         /**
          * NewModel
@@ -3708,6 +3989,13 @@ export interface components {
         Page_AlertTold_: {
             /** Items */
             items: components["schemas"]["AlertTold"][];
+            /** Next */
+            next?: string | null;
+        };
+        /** Page[ArtifactTold] */
+        Page_ArtifactTold_: {
+            /** Items */
+            items: components["schemas"]["ArtifactTold"][];
             /** Next */
             next?: string | null;
         };
@@ -9563,6 +9851,291 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MapTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    artifacts_api_edge_artifacts_get: {
+        parameters: {
+            query?: {
+                /** @description made of this bundle */
+                bundle?: string | null;
+                kind?: string | null;
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ArtifactTold_"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    add_api_edge_artifacts_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewArtifact"];
+            };
+        };
+        responses: {
+            /** @description It is there, and kept longer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactTold"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    catalogue_api_edge_artifacts_kinds_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Kinds"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_artifacts__artifact__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    remove_api_edge_artifacts__artifact__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                artifact: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    link_api_edge_artifacts__artifact__link_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                artifact: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLink"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    download_api_edge_artifacts__artifact__download_get: {
+        parameters: {
+            query?: {
+                /** @description of a link */
+                until?: number;
+                /** @description of a link: it stands for a credential */
+                key?: string | null;
+            };
+            header?: never;
+            path: {
+                artifact: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
                 };
             };
             400: components["responses"]["bad-request"];

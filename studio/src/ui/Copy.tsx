@@ -12,7 +12,7 @@ export function Copy({ text, label }: { text: string; label?: string }) {
   };
   return (
     <div className="flex items-start gap-2 rounded border border-line bg-ground pl-3 pr-1 py-1">
-      <code className="min-w-0 flex-1 break-all py-1 select-all" aria-label={label}>{text}</code>
+      <code className="min-w-0 flex-1 [overflow-wrap:anywhere] py-1 select-all" aria-label={label}>{text}</code>
       <button
         type="button" onClick={copy} title={done ? w.copied : w.copy} aria-label={done ? w.copied : w.copy}
         className="size-7 grid place-items-center rounded text-mute hover:text-ink hover:bg-line/50"

@@ -44,7 +44,7 @@ def test_room_is_taken_when_an_upload_is_announced(hub, uploads, make):
     place = uploads.begin(data, filename="d.npz", dataset="d").headers["Location"]
     assert told(hub.north)["storage_bytes"] == (len(data), len(data) + 100)
     refused = uploads.begin(101, 402, filename="e.npz", dataset="e").json()
-    assert "bytes of models, data and bundles" in refused["detail"]
+    assert "bytes of models, data, bundles and artifacts" in refused["detail"]
     uploads.send(place, data, 0)
     uploads.check()
     assert told(hub.north)["storage_bytes"][0] == len(data), "what came is counted once"

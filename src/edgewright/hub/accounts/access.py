@@ -109,9 +109,10 @@ class Caller:
         return told
 
 
-def may(permission: str = "", *, with_one_time_password: bool = False, streamed: bool = False) -> Any:
+def may(permission: str = "", *, with_one_time_password: bool = False, streamed: bool = False, unless: str = "") -> Any:
     """A route's dependency: a Caller who may do this; "" asks for a credential alone. ``streamed``: the route reads the
-    body itself, piece by piece, and says by ``Caller.of_body`` what it was."""
+    body itself, piece by piece, and says by ``Caller.of_body`` what it was. ``unless``: a parameter of the query that
+    stands for a credential; with it there is no Caller but None, and the route looks at it."""
     if permission and permission not in PERMISSIONS:
         raise InputError(f"{permission!r} is no permission; add it to accounts.rules")
 
@@ -120,7 +121,9 @@ def may(permission: str = "", *, with_one_time_password: bool = False, streamed:
         scopes: SecurityScopes,
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
         cookie: Annotated[str | None, Security(_COOKIE)],
-    ) -> Caller:
+    ) -> Caller | None:
+        if unless and unless in request.query_params:
+            return None
         shown = bearer.credentials if bearer is not None else cookie
         if bearer is None and cookie and request.method not in _SAFE:
             check_same_site(request)

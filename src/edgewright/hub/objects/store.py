@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 2**20
 """What is read and written at once."""
 _DIGEST = re.compile("[0-9a-f]{64}")
-_KINDS = ("bundles", "deltas", "models", "parts", "reports", "caches")
+_KINDS = ("bundles", "deltas", "models", "parts", "reports", "caches", "artifacts")
 _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}  # obstore's own: ten, three minutes
 _PART_BYTES, _PARTS = 5 * 2**20, 2  # S3 takes no smaller part but the last
 

@@ -11,13 +11,16 @@ from edgewright.core.errors import InputError
 COUNTED: Mapping[str, tuple[str, ...]] = {
     "models": ("edgewright.hub.models.keeping:count_models",),
     "devices": ("edgewright.hub.fleet.roster:count_devices",),
-    "storage_bytes": ("edgewright.hub.models.keeping:stored_bytes", "edgewright.hub.library.bundles:stored_bytes"),
+    "storage_bytes": (
+        "edgewright.hub.models.keeping:stored_bytes", "edgewright.hub.library.bundles:stored_bytes",
+        "edgewright.hub.artifacts.keeping:stored_bytes",
+    ),
     "jobs_a_day": ("edgewright.hub.jobs.queue:count_jobs",),
-}
+}  # fmt: skip
 """What is limited, and the functions ``(session, since) -> int`` whose sum is what there is. ``since``: when the day
 began, for what is counted by the day."""
 WORDS: Mapping[str, str] = {
-    "models": "models", "devices": "devices", "storage_bytes": "bytes of models, data and bundles",
+    "models": "models", "devices": "devices", "storage_bytes": "bytes of models, data, bundles and artifacts",
     "jobs_a_day": "optimization jobs a day", "benchmarks_a_day": "benchmarks a day",
 }  # fmt: skip
 _GB = 10**9

@@ -79,10 +79,11 @@ def _complete(operation: dict[str, Any], verb: str) -> None:
         )
         operation["x-permission"] = scopes[0]
     if "security" in operation:
+        optional = {} in operation["security"]  # a link does as well
         # One credential is enough; FastAPI lists them as if both were asked for.
         operation["security"] = [{name: []} for one in operation["security"] for name in one]
         unique = {next(iter(one)): one for one in operation["security"]}
-        operation["security"] = list(unique.values())
+        operation["security"] = [*unique.values(), *([{}] if optional else [])]
         if verb != "get":
             operation.setdefault("parameters", []).append(_KEY)
     responses = operation["responses"]

@@ -1,0 +1,48 @@
+"""Keeping: finding what is there, counting it, letting go of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+
+from edgewright.hub.artifacts.tables import Artifact
+from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Absent
+
+KIND = "artifacts"
+"""Of objects that artifacts alone have."""
+
+
+def find(session: Scoped, artifact: str, now: datetime) -> Artifact:
+    """Raises Absent, for one that has expired as for one that never was."""
+    row = session.find(Artifact, artifact)
+    if row.until <= now:
+        raise Absent(f"there is no artifact {artifact!r}")
+    return row
+
+
+def same(session: Scoped, kind: str, of: tuple[str, str], release: str, now: datetime) -> Artifact | None:
+    """The one of that kind, of that bundle or job, that this release made: it would be the same bytes again."""
+    query = select(Artifact).where(
+        Artifact.bundle == of[0], Artifact.job == of[1], Artifact.kind == kind, Artifact.release == release,
+        Artifact.until > now,
+    )  # fmt: skip
+    return session.scalars(query.order_by(Artifact.id.desc()).limit(1)).one_or_none()
+
+
+def forget(session: Scoped, now: datetime) -> None:
+    """Remove what has expired, of every tenant (a session over all); the sweep of the store removes its bytes."""
+    session.execute(delete(Artifact).where(Artifact.until <= now))
+
+
+def stored_bytes(session: Scoped, _: datetime) -> int:
+    """For ``plans``: what is kept for artifacts alone."""
+    own = select(func.sum(Artifact.length)).where(Artifact.object.startswith(f"{KIND}/"))
+    return int(session.scalar(own) or 0)
+
+
+def named(session: Scoped, name: str | None = None) -> set[str]:
+    """The objects that rows name, or ``name`` alone if one does (``objects.Named``)."""
+    query = select(Artifact.object)
+    return set(session.scalars(query if name is None else query.where(Artifact.object == name).limit(1)))

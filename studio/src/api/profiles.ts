@@ -1,0 +1,45 @@
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { get, Problem, type Told } from "./client";
+
+export type Profile = Omit<Told["ProfileTold"], "target"> & { target: Document };
+export type Fit = Told["FitTold"];
+export type Figure = { value: number; unit: string; source: string };
+export type Named = { names: string[]; source: string };
+/** A target's file as JSON: every figure with its unit and where it is from. */
+export type Document = {
+  name: string; title: string; class: string; architecture: string; notes?: string[]; isa?: Named; engines?: Named; number_types?: Named;
+  figures: Record<string, Figure>; compute?: Record<string, Figure>; caches?: Record<string, Figure>; energy?: Record<string, Figure>;
+};
+type Profiles = { items: Profile[]; templates: Profile[]; next?: string | null };
+
+/** The tenant's own, then those that ship. */
+export function useProfiles() {
+  return useQuery({
+    queryKey: ["profiles", "all"],
+    queryFn: async ({ signal }) => {
+      const first = await get<Profiles>("/device-profiles", { limit: 200 }, signal);
+      return { own: first.items, templates: first.templates };
+    },
+    staleTime: 15_000,
+  });
+}
+
+/** What is told of each version on every device: by version, then by the profile's name or id. */
+export function useFits(versions: string[]) {
+  return useQueries({
+    queries: versions.map((version) => ({
+      queryKey: ["fits", version],
+      queryFn: async ({ signal }: { signal: AbortSignal }) => {
+        const told = await get<{ fits: Fit[] }>(`/versions/${version}/fits`, {}, signal);
+        return Object.fromEntries(told.fits.map((one) => [one.profile, one])) as Record<string, Fit>;
+      },
+      staleTime: 60_000,
+      retry: (n: number, error: Error) => n < 2 && error instanceof Problem && error.status === 503,
+    })),
+  });
+}
+
+/** How the matrix names a profile: a template by its name, one's own by its id. */
+export function ref(profile: Profile): string {
+  return profile.id ?? profile.name;
+}
