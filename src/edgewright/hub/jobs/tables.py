@@ -34,7 +34,7 @@ class Job(Base, TenantRow):
     version: Mapped[str]
     dataset: Mapped[str]
     target: Mapped[str]
-    profile: Mapped[str] = mapped_column(Text)
+    profile: Mapped[str] = mapped_column(Text, default="")
     wish: Mapped[dict[str, Any]]
     needs: Mapped[dict[str, Any]]
     content: Mapped[str]
