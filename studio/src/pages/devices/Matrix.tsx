@@ -62,7 +62,8 @@ function Cell({ row, at, on, told, onOpen }: { row: Row | undefined; at: string;
   if (!fit) return <span className="block px-4 py-2.5 h-14" aria-hidden="true"><span className="block h-3 w-16 rounded bg-line/60 animate-pulse" /></span>;
   const latency = predicted(fit.latency);
   return (
-    <button ref={seen} type="button" aria-pressed={on} aria-label={`${told}: ${words.verdicts[fit.verdict]}, ${reason(fit)}`} onClick={onOpen} className={`w-full h-full text-left px-4 py-2 scroll-ml-40 md:scroll-ml-72 scroll-mt-24 flex flex-col hover:bg-line/30 ${on ? "bg-line/50 shadow-[inset_2px_0_var(--accent)]" : ""}`}>
+    <button ref={seen} type="button" aria-pressed={on} onClick={onOpen} className={`w-full h-full text-left px-4 py-2 scroll-ml-40 md:scroll-ml-72 scroll-mt-24 flex flex-col hover:bg-line/30 ${on ? "bg-line/50 shadow-[inset_2px_0_var(--accent)]" : ""}`}>
+      <span className="sr-only">{told}:</span>
       <span className="w-full flex items-baseline justify-between gap-3">
         <Tag level={LEVEL[fit.verdict]}>{words.verdicts[fit.verdict]}</Tag>
         {latency && fit.verdict !== "does not fit" && <span className="num whitespace-nowrap" title={`${words.predicted}, ${latency.low === null || latency.high === null ? "" : `${ms(latency.low)} – ${ms(latency.high)}`}`}>≈ {ms(latency.value)}</span>}

@@ -21,9 +21,9 @@ export function ProfilePanel({ one, allowed, onRemove, onClose }: { one: Profile
         <Part key={group} title={words.groups[group] ?? group}>
           <dl className="space-y-2">
             {Object.entries(figures).map(([name, it]) => (
-              <div key={name}>
-                <div className="flex justify-between gap-3"><dt>{words.figures[name] ?? name.replaceAll("_", " ")}</dt><dd className="num">{figure(it)}</dd></div>
-                <dd className="text-sm text-mute break-words">{it.source}</dd>
+              <div key={name} className="grid grid-cols-[1fr_auto] gap-x-3">
+                <dt>{words.figures[name] ?? name.replaceAll("_", " ")}</dt><dd className="num">{figure(it)}</dd>
+                <dd className="col-span-2 text-sm text-mute break-words">{it.source}</dd>
               </div>
             ))}
           </dl>

@@ -1,5 +1,5 @@
 import type { Fit } from "../../api/profiles";
-import { share, value } from "../../lib/format";
+import { value } from "../../lib/format";
 import type { Level } from "../../ui/Sign";
 import { w } from "../../words";
 
@@ -24,7 +24,8 @@ export function fullest(fit: Fit): [string, number] {
 
 export function percent(part: number): string {
   if (part > 1.995) return `${value(part)} ×`;
-  return part < 0.001 && part > 0 ? "<0.1%" : `${value(100 * part)}%`;
+  if (part < 0.001 && part > 0) return "<0.1%";
+  return `${part < 0.0995 ? (100 * part).toFixed(1).replace(/\.0$/, "") : Math.round(100 * part)}%`;
 }
 
 /** Why, in a line: it stands in the cell. */
@@ -41,7 +42,7 @@ export function figure(one: { value: number; unit: string }): string {
     "MAC/s": [["MAC/s", "kMAC/s", "MMAC/s", "GMAC/s", "TMAC/s"], 1000], J: [["pJ", "nJ", "µJ", "mJ", "J"], 1000],
   };
   const found = steps[one.unit];
-  if (!found) return one.unit === "ratio" ? `${share(one.value, 1)}%` : `${value(one.value)} ${one.unit}`;
+  if (!found) return one.unit === "ratio" ? percent(one.value) : `${value(one.value)} ${one.unit}`;
   let n = one.unit === "J" ? one.value * 1e12 : one.value;
   let at = 0;
   while (n >= found[1] && at < found[0].length - 1) {

@@ -63,7 +63,7 @@ function Told({ text }: { text: string }) {
 }
 
 function Limit({ limit }: { limit: NonNullable<Kind["limit"]> }) {
-  return <><span className="num">{bytes(limit.size_bytes)}</span>: {limit.what}. <a href={limit.source} rel="noreferrer" target="_blank" className="text-accent hover:underline">{words.source}</a></>;
+  return <><span className="num">{bytes(limit.size_bytes)}</span>: {limit.what}. <a href={limit.source} rel="noreferrer" target="_blank" className="text-accent underline">{words.source}</a></>;
 }
 
 function Share({ artifact, make }: { artifact: Artifact | undefined; make: () => Promise<Artifact> }) {
