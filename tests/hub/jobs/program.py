@@ -8,12 +8,13 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+from edgewright.core.errors import InputError
 from edgewright.hub.errors import Absent, Conflict
 from edgewright.hub.jobs import caches
 from edgewright.hub.jobs.inputs import Known, provide
 from edgewright.hub.jobs.worker import work
 from edgewright.hub.state import open_state
-from edgewright.targets import target
+from edgewright.targets import names, target
 from edgewright.targets.toml import dump
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits"
@@ -44,6 +45,8 @@ class Files:
         return Known(id_, FILES[id_].encode().hex(), "digits")
 
     def target(self, session, name):
+        if name != "our-box" and name not in names():
+            raise InputError(f"no target is named {name!r}")
         return PROFILE if name == "our-box" else ""
 
     def optimized(self, session, id_):
