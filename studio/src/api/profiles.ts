@@ -1,4 +1,4 @@
-import { useQueries, useQuery } from "@tanstack/react-query";
+import { useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
 import { get, Problem, type Told } from "./client";
 
 export type Profile = Omit<Told["ProfileTold"], "target"> & { target: Document };
@@ -24,14 +24,19 @@ export function useProfiles() {
   });
 }
 
-/** What is told of each version on every device: by version, then by the profile's name or id. */
-export function useFits(versions: string[]) {
+type Fits = Record<string, Fit>;
+
+/** What is told of each version on every device, by the profile's name or id; anew when there are other profiles. */
+export function useFits(versions: string[], own: string[] | undefined) {
+  const client = useQueryClient();
   return useQueries({
     queries: versions.map((version) => ({
-      queryKey: ["fits", version],
+      queryKey: ["fits", version, own?.join(" ")],
+      enabled: own !== undefined,
+      placeholderData: () => client.getQueriesData<Fits>({ queryKey: ["fits", version] }).findLast(([, told]) => told)?.[1],
       queryFn: async ({ signal }: { signal: AbortSignal }) => {
         const told = await get<{ fits: Fit[] }>(`/versions/${version}/fits`, {}, signal);
-        return Object.fromEntries(told.fits.map((one) => [one.profile, one])) as Record<string, Fit>;
+        return Object.fromEntries(told.fits.map((one) => [one.profile, one])) as Fits;
       },
       staleTime: 60_000,
       retry: (n: number, error: Error) => n < 2 && error instanceof Problem && error.status === 503,

@@ -35,7 +35,7 @@ export default function Devices() {
   const ready = (models.data?.items ?? []).filter((one) => one.newest?.state === "ready" && one.newest.stage !== "retired");
   // A deep link may name a model that is further back.
   const some = ready.filter((one, i) => i < shown || one.newest?.id === version);
-  const fits = useFits(tab === "matrix" ? some.map((one) => one.newest?.id ?? "") : []);
+  const fits = useFits(tab === "matrix" ? some.map((one) => one.newest?.id ?? "") : [], profiles.data?.own.map(ref));
   const own = profiles.data?.own ?? [];
   const templates = profiles.data?.templates ?? [];
   const one = [...own, ...templates].find((it) => ref(it) === profile);
@@ -68,7 +68,7 @@ export default function Devices() {
         </div>
       )}
       {adding && <NewProfile templates={templates} onClose={(made) => { setAdding(""); if (made) choose("", ref(made)); }} />}
-      {gone && <Sure title={words.remove} told={words.removeTold(gone.name)} action={words.remove} danger onClose={() => setGone(null)} work={() => send("DELETE", `/device-profiles/${gone.id}`).then(() => { choose("", ""); return Promise.all([client.invalidateQueries({ queryKey: ["profiles"] }), client.invalidateQueries({ queryKey: ["fits"] })]); })} />}
+      {gone && <Sure title={words.remove} told={words.removeTold(gone.name)} action={words.remove} danger onClose={() => setGone(null)} work={() => send("DELETE", `/device-profiles/${gone.id}`).then(() => { choose("", ""); return client.invalidateQueries({ queryKey: ["profiles"] }); })} />}
     </Page>
   );
 }

@@ -29,10 +29,10 @@ export function Matrix({ groups, models, fits, version, profile, onCell }: Props
           </tr>
         </thead>
         {groups.map(([name, some]) => (
-          <tbody key={name}>
+          <tbody key={name} className="[&:last-child>tr:last-child>*]:border-b-0">
             <tr><th scope="rowgroup" colSpan={models.length + 1} className="bg-ground border-b border-line p-0"><span className="sticky left-0 inline-block px-4 py-1 text-sm text-mute">{name}</span></th></tr>
             {some.map((one) => (
-              <tr key={ref(one)} className="[&:not(:last-child)>*]:border-b [&>*]:border-line">
+              <tr key={ref(one)} className="[&>*]:border-b [&>*]:border-line">
                 <th scope="row" className={`sticky left-0 z-10 bg-paper p-0 align-top ${profile === ref(one) && !version ? "shadow-[inset_2px_0_var(--accent)]" : ""}`}>
                   <button type="button" aria-pressed={profile === ref(one) && !version} onClick={() => onCell("", ref(one))} className="w-full text-left px-4 py-2 hover:bg-line/30">
                     <span className="font-medium block">{one.name}</span>

@@ -24,7 +24,6 @@ export function NewProfile({ templates, onClose }: { templates: Profile[]; onClo
     mutationFn: () => send<Profile>("POST", "/device-profiles", { ...(from === "file" ? { toml } : { device, ...(like ? { like } : {}) }), ...(name ? { name } : {}) }),
     onSuccess: async (made) => {
       await client.invalidateQueries({ queryKey: ["profiles"] });
-      await client.invalidateQueries({ queryKey: ["fits"] });
       onClose(made);
     },
   });
