@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgewright.hub.jobs.keeper import Keeper
     from edgewright.hub.serving import Address, Devices
     from edgewright.hub.state import State
 
@@ -101,8 +102,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.workers > 1 and given is None and not once:
         sockets = [bind(address) for address in addresses]
-        with _beside(arguments):
-            return supervise(sockets, [sys.executable, "-m", "edgewright", *sys.argv[1:]], arguments.workers)
+        with _beside(arguments) as keeper:
+            words = [sys.executable, "-m", "edgewright", *sys.argv[1:]]
+            return supervise(sockets, words, arguments.workers, keeper.renew if keeper is not None else lambda: None)
     # A password in the arguments is seen by every user of the machine; in the environment it is not.
     url = arguments.database or os.environ.get("EDGEWRIGHT_DATABASE", "")
     with open_state(
@@ -162,7 +164,7 @@ def _work(arguments: argparse.Namespace) -> int:
     over, parent = threading.Event(), os.environ.pop(PARENT, "")
     for number in numbers:
         signal.signal(number, lambda *_: over.set())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*numbers, signal.SIGHUP, signal.SIGCHLD})
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
     if parent:
         sandbox.die_with_parent(int(parent))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both: the hub is the one to say when
@@ -175,7 +177,7 @@ def _work(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _beside(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[object]:
+def _beside(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[Keeper | None]:
     """The worker beside this hub, if it is to have one."""
     from edgewright.hub.jobs.keeper import Keeper
 

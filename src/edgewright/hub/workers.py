@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgewright.core.errors import EdgewrightError
@@ -59,31 +59,41 @@ class _Worker:
     began: float
 
 
-def supervise(sockets: Sequence[socket.socket], words: Sequence[str], count: int) -> int:
+def supervise(
+    sockets: Sequence[socket.socket], words: Sequence[str], count: int, renew: Callable[[], None] = lambda: None
+) -> int:
     """Run ``count`` workers, each the program ``words`` with these sockets, until SIGTERM or SIGINT; the exit status.
+    ``renew`` is called when all were replaced.
 
     Raises EdgewrightError when the first one does not start."""
+    heard: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # While this thread does not wait for one, the kernel hands it to another that does not block it (a library's):
+        # by default that would be the end of all.
+        signal.signal(number, lambda number, _: heard.append(number))
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     with contextlib.ExitStack() as stack:
         for one in sockets:
             stack.enter_context(one)
-        return _Parent(sockets, words, count).run()
+        return _Parent(sockets, words, count, heard).run(renew)
 
 
 class _Parent:
-    def __init__(self, sockets: Sequence[socket.socket], words: Sequence[str], count: int) -> None:
-        self._sockets, self._words, self._count = sockets, words, count
+    def __init__(
+        self, sockets: Sequence[socket.socket], words: Sequence[str], count: int, heard: list[int]
+    ) -> None:  # fmt: skip
+        self._sockets, self._words, self._count, self._heard = sockets, words, count, heard
         self._workers: list[_Worker] = []
         self._pause_s, self._again = 1.0, 0.0
         self._started = 0
 
-    def run(self) -> int:
+    def run(self, renew: Callable[[], None]) -> int:
         for _ in range(self._count):
             if not self._start() and not self._workers:
                 raise EdgewrightError("the hub's first worker did not start; what it said stands above")
         while True:
             told = signal.sigtimedwait(_SIGNALS, 0.5)
-            number = None if told is None else told.si_signo
+            number = told.si_signo if told is not None else self._heard.pop(0) if self._heard else None
             notify("WATCHDOG=1")
             if number in (signal.SIGTERM, signal.SIGINT):
                 for worker in list(self._workers):
@@ -93,6 +103,7 @@ class _Parent:
                 return 0
             if number == signal.SIGHUP:
                 self._roll()
+                renew()
             self._replace()
 
     def _start(self) -> bool:
@@ -103,7 +114,7 @@ class _Parent:
         process = subprocess.Popen(self._words, env=given, pass_fds=(*numbers, theirs))
         os.close(theirs)
         try:
-            ready = _told(ours)
+            ready = _told(ours, self._heard)
         finally:
             os.close(ours)
         if ready:
@@ -145,10 +156,11 @@ class _Parent:
             self._again = time.monotonic() + self._pause_s
 
 
-def _told(ready: int) -> bool:
+def _told(ready: int, heard: Sequence[int]) -> bool:
     """Wait until a worker says that it is ready: False when it ends, takes too long, or all are to end."""
     until = time.monotonic() + _START_S
-    while time.monotonic() < until and not signal.sigpending() & {signal.SIGTERM, signal.SIGINT}:
+    ends = {signal.SIGTERM, signal.SIGINT}
+    while time.monotonic() < until and not signal.sigpending() & ends and not ends.intersection(heard):
         if select.select([ready], [], [], 0.2)[0]:
             return os.read(ready, 1) == b"1"  # at its end the pipe reads as empty
     return False

@@ -110,3 +110,13 @@ def test_its_unit(tmp_path):
     words = [*WORDS, "worker", "--data", "hub", "--unit"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert f" hub worker --data {tmp_path}/hub\n" in done.stdout
+
+
+def test_several_web_processes_have_one_worker_that_is_replaced_with_them(start, until):
+    hub = start("--data", "hub", "--workers", "2", *LOOPBACK, lines=3)
+    (first,) = until(lambda: worker_of(hub), "a worker")
+    hub.send_signal(signal.SIGHUP)
+    (second,) = until(lambda: [pid for pid in worker_of(hub) if pid != first], "another")
+    assert not Path(f"/proc/{first}").exists() and second
+    hub.send_signal(signal.SIGTERM)
+    assert hub.wait(90) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,12 +29,17 @@ class Keeper(Closing):
         self._environment = {**os.environ, PARENT: str(os.getpid())} | (
             {"EDGEWRIGHT_DATABASE": database} if database else {}
         )
-        self._over = threading.Event()
+        self._over, self._new = threading.Event(), threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="edgewright-worker", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        # The thread takes no signals: what waits for them (``workers.supervise``) would not see them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return self
 
     def close(self) -> None:
@@ -42,16 +48,21 @@ class Keeper(Closing):
         if self._thread.is_alive():
             self._thread.join()
 
+    def renew(self) -> None:
+        """End it and start it again, by the release that is installed now; its jobs are handed back."""
+        self._new.set()
+
     def _run(self) -> None:
         pause = 1.0
         while not self._over.is_set():
             began = time.monotonic()
+            self._new.clear()
             # By this thread: the kernel ends the worker when the thread that started it is gone.
             with subprocess.Popen(self._words, env=self._environment, stdout=subprocess.DEVNULL) as process:
-                while process.poll() is None and not self._over.wait(0.2):
+                while process.poll() is None and not self._new.is_set() and not self._over.wait(0.2):
                     pass
                 self._end(process)
-            if not self._over.is_set():
+            if not self._over.is_set() and not self._new.is_set():
                 _LOG.error("the worker beside this hub ended (%s); it is started again", process.returncode)
                 pause = min(2 * pause, _LONGEST_S) if time.monotonic() - began < _SOON_S else 1.0
                 self._over.wait(pause)
