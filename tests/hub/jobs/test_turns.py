@@ -132,3 +132,24 @@ class TestWatch:
     def test_whoever_did_not_look_knows_nothing(self):
         """The database was gone, or this very process stood still: the others had no way to be seen."""
         assert not any(self.looks([7] * 20, step=30.0))
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_measurements_that_nobody_came_back_for_go_after_a_week(jobs, clock):
+    import os
+
+    from edgewright.hub.jobs.caches import forget
+    from edgewright.hub.jobs.tables import Job
+
+    kept = jobs.make()
+    tenant = jobs.hub.tenants["north"]
+    with jobs.state.database.read(tenant) as session:
+        content = session.find(Job, kept["id"]).content
+    folders = [jobs.folder / "jobs" / tenant / name / "out" for name in (content, "old", "new")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        long_ago = clock.now.timestamp() - (86_400 if folder.parent.name == "new" else 8 * 86_400)
+        for one in (folder, folder.parent):
+            os.utime(one, (long_ago, long_ago))
+    forget(jobs.state)
+    assert [folder.exists() for folder in folders] == [True, False, True]

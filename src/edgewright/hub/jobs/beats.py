@@ -117,10 +117,12 @@ class Beats:
         with self._state.database.read(EVERY) as session:
             over = session.scalars(select(Worker.id).where(Worker.lost < now - _GIVEN_S)).all()
             gone = session.scalars(select(Worker.id).where(Worker.state == "gone", Worker.seen < now - _GIVEN_S)).all()
+            ended = Worker.state.in_(("lost", "gone")) & (Worker.seen < now - _KEPT)
+            old = session.scalars(select(Worker.id).where(ended)).all()
         left_behind(self._state, {*over, *gone})
-        with self._state.database.write(EVERY) as session:
-            old = delete(Worker).where(Worker.state.in_(("lost", "gone")), Worker.seen < now - _KEPT)
-            session.execute(old)
+        if old:
+            with self._state.database.write(EVERY) as session:
+                session.execute(delete(Worker).where(Worker.id.in_(old)))
 
 
 def abilities() -> tuple[list[str], list[str]]:

@@ -8,20 +8,38 @@ import hashlib
 import io
 import tarfile
 import time
+from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from edgewright.core.files import scratch, write_file
+from edgewright.core.files import remove, scratch, write_file
 from edgewright.flows.place import STORE
+from edgewright.hub.database import EVERY
 from edgewright.hub.errors import Absent
-from edgewright.hub.jobs.tables import Saved
+from edgewright.hub.jobs.rules import HELD, QUEUED
+from edgewright.hub.jobs.tables import Job, Saved
 from edgewright.hub.objects import expect, object_name, objects, work_folder
 from edgewright.hub.state import State
 
 _EVERY_S = 15.0
+_KEPT_S = 7 * 86_400.0
 _PARTS = ("objects", "entries")
 _PIECE_BYTES = 256 * 2**20
+
+
+def forget(state: State) -> None:
+    """Remove measurements that nobody came back for in a week: folders of this machine, rows of saved ones (the sweep
+    of the store removes what they named)."""
+    now = state.clock()
+    with state.database.read(EVERY) as session:
+        wanted = set(session.execute(select(Job.tenant, Job.content).where(Job.state.in_((QUEUED, *HELD)))).all())
+    for folder in (state.folder / "jobs").glob("ten_*/*"):
+        used = max(one.stat().st_mtime for one in (folder, *folder.glob("out"), *folder.glob("out/.store")))
+        if folder.is_dir() and (folder.parent.name, folder.name) not in wanted and now.timestamp() - used > _KEPT_S:
+            remove(folder)
+    with state.database.write(EVERY) as session:
+        session.execute(delete(Saved).where(Saved.made < now - timedelta(seconds=_KEPT_S)))
 
 
 class Cache:

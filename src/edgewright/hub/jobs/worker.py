@@ -14,13 +14,14 @@ from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.notify import notify
 from edgewright.hub.jobs.beats import BEAT_S, Beats
+from edgewright.hub.jobs.caches import forget
 from edgewright.hub.jobs.queue import claim, left_behind, wishes
 from edgewright.hub.jobs.steps import Runs, Steps
 from edgewright.hub.state import State
 
 _LOOK_S = 0.5
 _FEWEST_BYTES = 4 * 2**30
-_ORPHAN_S = 15.0
+_ORPHAN_S, _FORGET_S = 15.0, 3600.0
 _END_S = 30.0
 _LOG = logging.getLogger("edgewright.hub")
 
@@ -49,6 +50,7 @@ class _Worker(Closing):
         self._over = threading.Event()
         self._lost = False
         self._orphans: dict[str, float] = {}
+        self._forget = 0.0
         memory = max(int(0.9 * self._beats.memory_bytes) // slots, _FEWEST_BYTES)
         self._steps = Steps(state, self.id, self._beats.able, self._runs, memory)
         self._durable = Durable(state, self.id, self._steps.work, self._steps.end)
@@ -61,13 +63,14 @@ class _Worker(Closing):
                 raise Lost("this worker was silent for too long, and its jobs were taken over; start it again")
             notify("WATCHDOG=1")
             try:
+                self._tidy()
                 self._obey()
                 while self._room() and not over.is_set():
                     found = claim(self._state, self.id, self._beats.able)
                     if found is None:
                         break
                     self._begin(*found)
-            except (SQLAlchemyError, EdgewrightError) as error:
+            except (SQLAlchemyError, EdgewrightError, OSError) as error:
                 _LOG.warning("jobs cannot be taken, and are tried again: %s", type(error).__name__)
 
     def close(self) -> None:
@@ -112,6 +115,12 @@ class _Worker(Closing):
         self._orphans = {job: self._orphans.get(job, now) for job in idle}
         if any(now - since > _ORPHAN_S for since in self._orphans.values()):
             left_behind(self._state, {self.id}, kept=runs)
+
+    def _tidy(self) -> None:
+        """Every hour."""
+        if time.monotonic() > self._forget:
+            self._forget = time.monotonic() + _FORGET_S
+            forget(self._state)
 
     def _beat(self) -> None:
         """Beside all that, so that nothing keeps it from being told."""
