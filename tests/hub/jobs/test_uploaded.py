@@ -1,0 +1,49 @@
+"""The whole way with what people uploaded: model and data in, jobs here and on a profile of their own, bundles out."""
+
+from pathlib import Path
+
+import pytest
+
+from edgewright.targets import target
+from edgewright.targets.schema import to_document
+
+DIGITS = Path(__file__).parents[3] / "examples" / "digits"
+
+
+@pytest.fixture
+def jobs(jobs):
+    jobs.state._parts.pop("jobs.inputs")  # what people uploaded, as in a hub that serves
+    return jobs
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_from_an_upload_to_a_bundle(jobs, uploads):
+    north = jobs.north
+    version = uploads.upload((DIGITS / "digits.onnx").read_bytes(), filename="digits.onnx", model=uploads.model())
+    data = uploads.upload((DIGITS / "digits.npz").read_bytes(), filename="digits.npz", dataset="digits")
+    document = {**to_document(target("raspberry-pi-4")), "name": "our-box", "title": "Our box"}
+    profile = north.post("/api/edge/device-profiles", {"name": "our-box", "target": document})
+    jobs.worker(EDGEWRIGHT_TEST_REAL="1")
+    jobs.make(target="no such box", version=version["id"], dataset=data["id"], status=404)
+    for wanted in ("host", profile["id"]):
+        job = jobs.make(target=wanted, version=version["id"], dataset=data["id"], budget_s=60)
+        done = jobs.until(job, *jobs.over)
+        assert done["state"] == "done", done
+        bundle = north.get(f"/api/edge/bundles/{done['result']['bundle']}")
+        assert bundle["name"] == "digits"
+    assert bundle["hardware"] == ["our-box"]
+    assert north.get(f"/api/edge/versions/{version['id']}")["stage"] == "optimized"
+    jobs.make(who=jobs.hub.south, version=version["id"], dataset=data["id"], status=404)
+
+
+def test_a_plan_limits_the_jobs_of_a_day(jobs, uploads, clock):
+    from edgewright.hub.plans import set_plan
+
+    set_plan(jobs.state, "north", "jobs_a_day=1")
+    version = uploads.version()
+    data = uploads.upload((DIGITS / "digits.npz").read_bytes(), filename="digits.npz", dataset="digits")
+    ids = {"version": version["id"], "dataset": data["id"]}
+    jobs.make(**ids)
+    assert "jobs a day" in jobs.make(**ids, seed=2, status=429)["detail"]
+    clock.go_on(days=1)
+    jobs.make(**ids, seed=3, who=jobs.hub.log_in_again("north"))
