@@ -21,13 +21,13 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
 began, for what is counted by the day."""
 WORDS: Mapping[str, str] = {
     "models": "models", "devices": "devices", "storage_bytes": "bytes of models, data, bundles and artifacts",
-    "jobs_a_day": "optimization jobs a day", "benchmarks_a_day": "benchmarks a day",
+    "jobs_a_day": "optimization jobs a day",
 }  # fmt: skip
 _GB = 10**9
 PLANS: Mapping[str, Mapping[str, int]] = {
     "unlimited": {},
-    "starter": {"models": 5, "devices": 10, "storage_bytes": 5 * _GB, "jobs_a_day": 10, "benchmarks_a_day": 50},
-    "team": {"models": 100, "devices": 500, "storage_bytes": 200 * _GB, "jobs_a_day": 200, "benchmarks_a_day": 2000},
+    "starter": {"models": 5, "devices": 10, "storage_bytes": 5 * _GB, "jobs_a_day": 10},
+    "team": {"models": 100, "devices": 500, "storage_bytes": 200 * _GB, "jobs_a_day": 200},
 }
 _SIZE = re.compile(r"([0-9]{1,15})([kMGT]?)B?")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
