@@ -9,7 +9,7 @@ export const models = {
   columns: { state: "State", samples: "Samples", labels: "Labels", name: "Name", newest: "Newest", stage: "Stage", size: "Size", parameters: "Parameters", versions: "Versions", made: "Changed" },
   empty: {
     title: "No model yet",
-    told: "Upload an ONNX, PyTorch, TensorFlow Lite or scikit-learn model. It is read in a sandbox before anything else happens to it.",
+    told: "Upload an ONNX file, a PyTorch program (.pt2) or a scikit-learn model (.skops). It is read in a sandbox before anything else happens to it.",
   },
   emptyData: { title: "No dataset yet", told: "An .npz file with inputs and labels: the studio measures accuracy on it, on samples that the search never saw." },
   upload_: {

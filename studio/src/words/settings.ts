@@ -15,7 +15,7 @@ export const settings = {
   },
   plan: {
     title: (name: string) => `Plan: ${name}`, told: "Whoever runs the hub sets the limits.", full: "reached", free: (used: string) => `${used}, no limit`,
-    of: { models: "Models", devices: "Devices", storage_bytes: "Models, data and bundles kept", jobs_a_day: "Optimization jobs today", benchmarks_a_day: "Benchmarks today" } as Record<string, string>,
+    of: { models: "Models", devices: "Devices", storage_bytes: "Models, data and bundles kept", jobs_a_day: "Optimization jobs today" } as Record<string, string>,
   },
   tokens: {
     add: "Make a token", name: "What it is for", scopes: "It may", days: "It holds for (days)", until: "Until", made: "Made", revoked: "revoked", ended: "ended", holds: "holds",
