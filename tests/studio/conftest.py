@@ -81,9 +81,10 @@ def _fill(state, tenant):
         )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The system's browser."""
+    """The system's browser. Of a module, no longer: while its driver lives, this thread has a running event loop, and
+    tests of other modules want to run one of their own."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         pytest.skip("there is no Chromium here: apt-get install chromium")
