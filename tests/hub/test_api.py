@@ -7,6 +7,7 @@ import pytest
 
 from edgewright.hub.accounts.rules import PERMISSIONS, ROLES
 from edgewright.hub.artifacts.tables import Artifact
+from edgewright.hub.benchmarks.tables import Benchmark
 from edgewright.hub.events import emit
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
@@ -115,6 +116,7 @@ def test_ids_of_another_tenant_are_absent_in_every_endpoint(hub, document):
         "profile": profile_of(hub, "south"),
         "job": job_of(hub, "south"),
         "artifact": artifact_of(hub, "south"),
+        "benchmark": benchmark_of(hub, "south"),
         **FIXED,
     }
     nothing = {name: value[:4] + "0" * 26 for name, value in ids.items()} | {"digest": "0" * 64} | FIXED
@@ -188,6 +190,7 @@ def test_lists_hold_nothing_of_another_tenant(hub, document):
     profile_of(hub, "south")
     job_of(hub, "south")
     artifact_of(hub, "south")
+    benchmark_of(hub, "south")
     marks = (hub.tenants["south"], hub.south.id, "southern")
     for verb, path, operation in operations(document):
         asks = any(one.get("required") for one in operation.get("parameters", ()))
@@ -262,6 +265,17 @@ def artifact_of(hub, tenant):
             kind="python", bundle="ab" * 32, name="southern", version="1", release="1", filename="southern.zip",
             object="artifacts/" + "cd" * 32, length=1, facts=facts, by=hub.south.id, made=now,
             until=now + timedelta(days=1),
+        )  # fmt: skip
+        session.add(row)
+    return row.id
+
+
+def benchmark_of(hub, tenant):
+    """A benchmark's row; tests of benchmarks have real ones done."""
+    with hub.state.database.write(hub.tenants[tenant]) as session:
+        row = Benchmark(
+            name="southern", subjects=[{"id": "ab" * 32, "kind": "bundle", "name": "southern"}], seconds=1.0, seed=0,
+            job="", by=hub.south.id, made=hub.state.clock(),
         )  # fmt: skip
         session.add(row)
     return row.id

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +61,16 @@ def run_child(
     memory_bytes: int | None = None,
     sandbox: bool = False,
     folder: Path | None = None,
+    reads: Sequence[Path] = (),
     stop: int | None = None,
     priority: Priority = "",
 ) -> Any:
     """The JSON value ``function(argument)`` returns in a fresh interpreter whose working folder is ``folder``.
 
     ``folder`` defaults to an empty one that is gone afterwards. With ``sandbox`` the child has no network, starts no
-    program, reads Python's own folders and ``folder``, and writes to ``folder`` alone (see ``core.sandbox``); what
-    it answers is still whatever a hostile file made it say, so check it. A layer that the kernel lacks is
-    logged as a warning.
+    program, reads Python's own folders, ``reads`` and ``folder``, and writes to ``folder`` alone (``core.sandbox``);
+    what it answers is still whatever a hostile file made it say, so check it. A layer that the kernel lacks is logged
+    as a warning.
 
     ``stop``: a descriptor; the child is ended as soon as something can be read from it. ``priority``: see
     ``core.priority``.
@@ -79,7 +81,7 @@ def run_child(
     """
     with contextlib.ExitStack() as stack:
         place = (folder or stack.enter_context(scratch("edgewright-child"))).resolve()
-        shut = place if sandbox else None
+        shut = (place, *(path.resolve() for path in reads)) if sandbox else ()
         lines, status, last = _run(function, argument, timeout_s, memory_bytes or 0, shut, place, stop, priority)
     if sandbox and lines:
         holes = walls.lacking(lines[0].get("layers", ()))
@@ -102,7 +104,7 @@ def _run(
     argument: Any,
     timeout_s: float,
     memory_bytes: int,
-    shut: Path | None,
+    shut: Sequence[Path],
     place: Path,
     stop: int | None,
     priority: Priority,
@@ -112,14 +114,14 @@ def _run(
     # -P: the child's folder holds files named by others, which must never be imported.
     command = [sys.executable, "-P", "-m", "edgewright.core.child", function]
     command += [str(memory_bytes), str(ours), str(os.getpid())]
-    command += [str(int(timeout_s) + 1), "sandbox"] if shut else []
+    command += [str(int(timeout_s) + 1), *map(str, shut[1:])] if shut else []
     with tempfile.TemporaryFile() as given, os.fdopen(answers, "rb", buffering=0) as listening:
         try:
             given.write(json.dumps(argument).encode())
             given.seek(0)
             child = subprocess.Popen(
                 command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=place,
-                env=environment(shut), pass_fds=(ours,), start_new_session=True, bufsize=0,
+                env=environment(place if shut else None), pass_fds=(ours,), start_new_session=True, bufsize=0,
             )  # fmt: skip
         finally:
             os.close(ours)
@@ -220,13 +222,13 @@ def _cause(status: int) -> str:
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
 
 
-def _serve(function: str, memory_bytes: int, out: int, parent: int, shut: bool) -> None:
+def _serve(function: str, memory_bytes: int, out: int, parent: int, reads: Sequence[str] | None) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    if shut:
+    if reads is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_LIMIT, _FILE_LIMIT))
-        layers = walls.confine(readable_folders(), [Path.cwd(), Path("/dev/null")])
+        layers = walls.confine([*readable_folders(), *map(Path, reads)], [Path.cwd(), Path("/dev/null")])
         walls.die_with_parent(parent)  # new credentials reset it
         os.write(out, json.dumps({"layers": layers}).encode() + b"\n")
     argument = json.loads(sys.stdin.buffer.read())
@@ -248,7 +250,7 @@ def _main() -> None:
     if rest:
         seconds = int(rest[0]) * (os.cpu_count() or 1)
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    _serve(function, int(memory_bytes), int(out), int(parent), bool(rest))
+    _serve(function, int(memory_bytes), int(out), int(parent), rest[1:] if rest else None)
 
 
 if __name__ == "__main__":

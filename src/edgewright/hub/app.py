@@ -16,6 +16,7 @@ from edgewright.hub.accounts import routes_account, routes_audit, routes_oidc, r
 from edgewright.hub.alerts import routes as routes_alerts
 from edgewright.hub.alerts import routes_health, routes_map, routes_webhooks
 from edgewright.hub.artifacts import routes as routes_artifacts
+from edgewright.hub.benchmarks import routes as routes_benchmarks
 from edgewright.hub.events import routes as routes_events
 from edgewright.hub.fleet import routes_devices, routes_enrolments, routes_groups, routes_telemetry
 from edgewright.hub.jobs import routes as routes_jobs
@@ -40,7 +41,7 @@ ROUTERS = (
     routes_alerts.router, routes_webhooks.router, routes_health.router, routes_events.router, routes_jobs.router,
     routes_models.router, routes_versions.router, routes_datasets.router, routes_uploads.router,
     routes_profiles.router, routes_fits.router, plans.router, services.router,
-    routes_map.router, routes_artifacts.router,
+    routes_map.router, routes_artifacts.router, routes_benchmarks.router,
 )  # fmt: skip
 BODIES: dict[str, int] = {
     routes_bundles.PREFIX: MOST_BYTES, f"{routes_bundles.PREFIX}/": BODY_BYTES, routes_updates.PREFIX: 12 * 2**20,

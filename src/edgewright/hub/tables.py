@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgewright.hub.accounts import tables as accounts
 from edgewright.hub.alerts import tables as alerts
 from edgewright.hub.artifacts import tables as artifacts
+from edgewright.hub.benchmarks import tables as benchmarks
 from edgewright.hub.database import Base
 from edgewright.hub.events import tables as events
 from edgewright.hub.fleet import tables as fleet
@@ -34,4 +35,5 @@ SLICES = (
     jobs,
     services,
     artifacts,
+    benchmarks,
 )

@@ -2202,6 +2202,85 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/edge/benchmarks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Benchmarks
+         * @description The tenant's benchmarks, newest first.
+         *
+         *     Takes the permission benchmarks.read.
+         */
+        get: operations["benchmarks_api_edge_benchmarks_get"];
+        put?: never;
+        /**
+         * Make
+         * @description Measure versions and bundles side by side: on a worker of the hub, on devices, or both. What is measured at one
+         *     place is one interleaved run there, so that its ratios hold whatever else the machine does.
+         *
+         *     Takes the permission benchmarks.write.
+         */
+        post: operations["make_api_edge_benchmarks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/benchmarks/{benchmark}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description One benchmark, with what was measured until now.
+         *
+         *     Takes the permission benchmarks.read.
+         */
+        get: operations["show_api_edge_benchmarks__benchmark__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Remove it from the history.
+         *
+         *     Takes the permission benchmarks.write.
+         */
+        delete: operations["remove_api_edge_benchmarks__benchmark__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/benchmarks/{benchmark}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description Stop it wherever it still runs or waits; what was measured stays.
+         *
+         *     Takes the permission benchmarks.write.
+         */
+        post: operations["cancel_api_edge_benchmarks__benchmark__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2372,6 +2451,155 @@ export interface components {
         BatchTold: {
             /** Jobs */
             jobs: components["schemas"]["JobTold"][];
+        };
+        /**
+         * BenchmarkTold
+         * @description A benchmark. ``state`` is done when a place is, and none still measures.
+         * @example {
+         *       "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "id": "bmk_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "name": "before the release",
+         *       "places": [
+         *         {
+         *           "kind": "hub",
+         *           "name": "bench-2",
+         *           "reason": "",
+         *           "state": "done"
+         *         }
+         *       ],
+         *       "seconds": 10,
+         *       "seed": 0,
+         *       "state": "done",
+         *       "subjects": [
+         *         {
+         *           "id": "ver_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *           "kind": "version",
+         *           "name": "digits v1"
+         *         },
+         *         {
+         *           "id": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+         *           "kind": "bundle",
+         *           "name": "digits 1.2.0"
+         *         }
+         *       ]
+         *     }
+         */
+        BenchmarkTold: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Subjects */
+            subjects: components["schemas"]["SubjectTold"][];
+            /** Seconds */
+            seconds: number;
+            /** Seed */
+            seed: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "done" | "failed" | "cancelled";
+            /** Places */
+            places: components["schemas"]["PlaceTold"][];
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+        };
+        /**
+         * BenchmarkWhole
+         * @description A benchmark with what was measured.
+         * @example {
+         *       "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "id": "bmk_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "name": "before the release",
+         *       "places": [
+         *         {
+         *           "kind": "hub",
+         *           "name": "bench-2",
+         *           "reason": "",
+         *           "result": {
+         *             "machine": {
+         *               "cores": 4
+         *             },
+         *             "number": 0,
+         *             "subjects": [
+         *               {
+         *                 "distribution_ms": [
+         *                   0.078,
+         *                   0.081,
+         *                   0.14
+         *                 ],
+         *                 "engine": "onnxruntime",
+         *                 "metrics": {
+         *                   "latency_ms": {
+         *                     "high": 0.082,
+         *                     "kind": "measured",
+         *                     "low": 0.08,
+         *                     "n": 5200,
+         *                     "unit": "ms",
+         *                     "value": 0.081
+         *                   }
+         *                 },
+         *                 "missing": {},
+         *                 "notes": [],
+         *                 "ratio": [
+         *                   0.45,
+         *                   0.44,
+         *                   0.46
+         *                 ],
+         *                 "rounds": 800,
+         *                 "subject": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+         *                 "why": ""
+         *               }
+         *             ],
+         *             "why": ""
+         *           },
+         *           "state": "done"
+         *         }
+         *       ],
+         *       "seconds": 10,
+         *       "seed": 0,
+         *       "state": "done",
+         *       "subjects": [
+         *         {
+         *           "id": "ver_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *           "kind": "version",
+         *           "name": "digits v1"
+         *         },
+         *         {
+         *           "id": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+         *           "kind": "bundle",
+         *           "name": "digits 1.2.0"
+         *         }
+         *       ]
+         *     }
+         */
+        BenchmarkWhole: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Subjects */
+            subjects: components["schemas"]["SubjectTold"][];
+            /** Seconds */
+            seconds: number;
+            /** Seed */
+            seed: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "done" | "failed" | "cancelled";
+            /** Places */
+            places: components["schemas"]["PlaceWhole"][];
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
         };
         /**
          * BlockTold
@@ -3588,6 +3816,65 @@ export interface components {
             targets: string[];
         };
         /**
+         * NewBenchmark
+         * @description ``subjects``: ids of versions and digests of bundles, the first is the baseline; ``hub``: on a worker of the hub;
+         *     ``devices`` and the devices of ``group``: on these, which take bundles they have and nothing else. ``seconds``: how
+         *     long each place measures, about.
+         * @example {
+         *       "name": "before the release",
+         *       "seconds": 10,
+         *       "seed": 0,
+         *       "subjects": [
+         *         "ver_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *         "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+         *       ]
+         *     }
+         * @example {
+         *       "devices": [
+         *         "press-1",
+         *         "press-2"
+         *       ],
+         *       "hub": false,
+         *       "name": "before the release",
+         *       "seconds": 10,
+         *       "seed": 0,
+         *       "subjects": [
+         *         "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+         *       ]
+         *     }
+         */
+        NewBenchmark: {
+            /** Subjects */
+            subjects: string[];
+            /**
+             * Hub
+             * @default true
+             */
+            hub: boolean;
+            /** Devices */
+            devices?: string[];
+            /**
+             * Group
+             * @default
+             */
+            group: string;
+            /**
+             * Seconds
+             * @default 10
+             */
+            seconds: number;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed: number;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+        };
+        /**
          * NewEnrolment
          * @description A token to be made, or with ``key`` (SHA-256 of a public key's SubjectPublicKeyInfo) a key to be authorised.
          *     ``device``: the only name that it lets in, "" for any; its group and labels are ``group`` and ``labels``.
@@ -3999,6 +4286,13 @@ export interface components {
             /** Next */
             next?: string | null;
         };
+        /** Page[BenchmarkTold] */
+        Page_BenchmarkTold_: {
+            /** Items */
+            items: components["schemas"]["BenchmarkTold"][];
+            /** Next */
+            next?: string | null;
+        };
         /** Page[BundleTold] */
         Page_BundleTold_: {
             /** Items */
@@ -4215,6 +4509,52 @@ export interface components {
             series: {
                 [key: string]: components["schemas"]["SeriesTold"];
             };
+        };
+        /**
+         * PlaceTold
+         * @description Where it is measured: ``name`` is a device's, or that of the machine whose worker took it ("" until one has).
+         *     ``reason``: why it waits, or failed.
+         */
+        PlaceTold: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "hub" | "device";
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "asked" | "queued" | "running" | "stopping" | "done" | "failed" | "cancelled";
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * PlaceWhole
+         * @description With what was measured, as ``BenchmarkResult`` in the device protocol: ``subjects`` with ``metrics``, the
+         *     ``ratio`` to the first and quantiles ``distribution_ms``; ``machine``: what it was and how busy.
+         */
+        PlaceWhole: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "hub" | "device";
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "asked" | "queued" | "running" | "stopping" | "done" | "failed" | "cancelled";
+            /** Reason */
+            reason: string;
+            /** Result */
+            result: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * PlanTold
@@ -4700,6 +5040,21 @@ export interface components {
         SignedTargets: {
             /** Targets */
             targets: string;
+        };
+        /**
+         * SubjectTold
+         * @description What is measured. ``id``: a version's, or a bundle's digest.
+         */
+        SubjectTold: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "version" | "bundle";
+            /** Name */
+            name: string;
         };
         /**
          * Submitted
@@ -10136,6 +10491,202 @@ export interface operations {
                 };
                 content: {
                     "application/octet-stream": string;
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    benchmarks_api_edge_benchmarks_get: {
+        parameters: {
+            query?: {
+                /** @description rows in a page */
+                limit?: number;
+                /** @description `next` of the page before */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BenchmarkTold_"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    make_api_edge_benchmarks_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBenchmark"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BenchmarkWhole"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_benchmarks__benchmark__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                benchmark: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BenchmarkWhole"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    remove_api_edge_benchmarks__benchmark__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                benchmark: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    cancel_api_edge_benchmarks__benchmark__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                benchmark: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BenchmarkWhole"];
                 };
             };
             400: components["responses"]["bad-request"];

@@ -14,6 +14,9 @@ from edgewright.core import messages
 from edgewright.core.errors import InputError
 from edgewright.core.messages import (
     LIMITS,
+    Benched,
+    Benchmark,
+    BenchmarkResult,
     Collect,
     Desired,
     Enrol,
@@ -31,6 +34,7 @@ from edgewright.core.messages import (
     read,
     render,
 )  # fmt: skip
+from edgewright.core.messages.benchmarks import Figure
 
 A, B = "a" * 64, "b" * 64
 PEM = "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n"
@@ -49,10 +53,16 @@ EXAMPLES = [
     10**9, (A,)), Facts(agent="0.2")),
     Desired(1),
     Desired(9, Release("r-1", A, True, 2, 30.0, 90.0, "02:00-04:00", {"latency_ms": 20.0}), {"models": [{"x": None}]},
-            Collect(60.0, 2_000_000, 1, 4), (PEM,)),
+            Collect(60.0, 2_000_000, 1, 4, benchmark=Benchmark(3, (A, B), 20.0, 7)), (PEM,)),
     Report("boot-1", 0),
     Report("boot-1", 12, (SEEN, SEEN), (Event(1.0, "staged", A, "in 3 s"), Event(-1.0, "booted")), 3),
     Receipt("boot-1", 12, 9),
+    BenchmarkResult(3, (
+        Benched(A, "onnxruntime", {"latency_ms": Figure(1.5, "ms", n=900, low=1.4, high=1.6)}, {"ram_bytes": "no"},
+                (1.0, 1.0, 1.0), (1.2, 1.5, 9.0), 40, ("two heaps",)),
+        Benched(B, why="this device does not have it"),
+    ), {"cpu": "Cortex-A76", "load_average": [0.5]}),
+    BenchmarkResult(4, why="none of them could be measured"),
 ]  # fmt: skip
 by_kind = pytest.mark.parametrize("message", EXAMPLES, ids=lambda m: type(m).__name__)
 
@@ -76,6 +86,9 @@ def nested(value: Any) -> list[dict[str, Any]]:
             "counters",
             "classes",
             "series",
+            "metrics",
+            "missing",
+            "machine",
         ):
             found += nested(inner)
     return found
@@ -94,7 +107,7 @@ def test_what_a_newer_side_adds_is_passed_over(message: Any) -> None:
     [
         (Enrol, {"csr": PEM}), (Renew, {"csr": PEM}), (Sync, {"revision": 0, "boot": "b"}), (Desired, {"revision": 1}),
         (Enrolled, {"tenant": "t", "device": "d", "certificate": PEM}), (Report, {"boot": "b", "sequence": 0}),
-        (Receipt, {"boot": "b", "sequence": 0}),
+        (Receipt, {"boot": "b", "sequence": 0}), (BenchmarkResult, {"number": 1}),
     ],
 )  # fmt: skip
 def test_an_older_side_may_leave_out_all_but_a_few(kind: Any, least: dict[str, Any]) -> None:
@@ -247,3 +260,28 @@ def test_any_value_anywhere_is_taken_or_refused(message: Any, data: st.DataObjec
     except InputError:
         return
     assert read(type(message), render(found)) == found
+
+
+@pytest.mark.parametrize(
+    "bundles", [[], ["../../etc"], ["a" * 63], [A] * 9, "x"], ids=["none", "path", "short", "many", "word"]
+)
+def test_a_benchmark_names_some_bundles_and_nothing_else(bundles: Any) -> None:
+    told = {"revision": 1, "collect": {"benchmark": {"number": 1, "bundles": bundles}}}
+    with pytest.raises(InputError, match="bundles"):
+        read(Desired, json.dumps(told).encode())
+
+
+@pytest.mark.parametrize(
+    ("subject", "why"),
+    [
+        ({"metrics": {"latency_ms": 5}}, "no object"),
+        ({"metrics": {"x": {"value": 1.0, "unit": "m", "kind": "guessed"}}}, "measured"),
+        ({"ratio": [1.0, 1.0]}, "ratio"), ({"distribution_ms": [1.0] * 202}, "numbers"),
+        ({"distribution_ms": ["1"]}, "not a number"), ({"subject": "a b"}, "letters"),
+        ({"metrics": {"x": {"value": 1e301, "unit": "m", "kind": "measured"}}}, "value"),
+    ],
+)  # fmt: skip
+def test_what_a_device_measured_is_not_believed_blindly(subject: dict[str, Any], why: str) -> None:
+    told = {"number": 1, "subjects": [{"subject": A, **subject}]}
+    with pytest.raises(InputError, match=why):
+        read(BenchmarkResult, json.dumps(told).encode())

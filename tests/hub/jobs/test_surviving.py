@@ -145,7 +145,7 @@ def test_children_end_with_their_worker(jobs, until):
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 words, about = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
-                if b"edgewright.hub.jobs.compiling" in words and str(jobs.folder).encode() in about:
+                if b"edgewright.hub.jobs.inside" in words and str(jobs.folder).encode() in about:
                     found.append(about)
         return found
 

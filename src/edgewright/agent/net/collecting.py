@@ -1,5 +1,5 @@
-"""Collecting: the log, or a bundle of diagnostics, when the hub asks for it, once for each request. No key, no secret,
-nothing that a model was asked."""
+"""Collecting: the log, a bundle of diagnostics, a benchmark, when the hub asks for it, once for each request. No key,
+no secret, nothing that a model was asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +20,29 @@ from edgewright.core.messages import Collect
 from edgewright.core.strict import parse_json
 
 ANSWERED, LOG_BYTES = "collected.json", 256 * 1024
-_KINDS = ("log", "diagnostics")
+_KINDS = ("log", "diagnostics", "benchmark")
 _FINAL = {400, 404, 409, 413, 422}
 
 
 class Collector:
-    """``logs``: the files whose ends are the log; ``facts``: what diagnostics hold beside it, as JSON by name."""
+    """``logs``: the files whose ends are the log; ``facts``: what diagnostics hold beside it, as JSON by name;
+    ``benchmarks``: what came of one, by its number, None as long as nothing has."""
 
     def __init__(
-        self, state: Path, logs: Callable[[], Mapping[str, Path]], facts: Callable[[], Mapping[str, Any]]
-    ) -> None:
-        self._path, self._logs, self._facts = state / ANSWERED, logs, facts
+        self, state: Path, logs: Callable[[], Mapping[str, Path]], facts: Callable[[], Mapping[str, Any]],
+        benchmarks: Callable[[int], bytes | None] = lambda number: None,
+    ) -> None:  # fmt: skip
+        self._path, self._logs, self._facts, self._benchmarks = state / ANSWERED, logs, facts, benchmarks
         self._answered = self._load()
 
     def asked(self, collect: Collect) -> bool:
-        """Whether something is asked for that was not sent."""
-        return collect.log > self._answered["log"] or collect.diagnostics > self._answered["diagnostics"]
+        """Whether something is asked for that was not sent, and is there."""
+        return any(True for _ in self._due(collect))
 
     def answer(self, hub: Hub, collect: Collect) -> None:
         """Send what is asked for and was not sent. Raises Offline, Refusal, StorageError."""
-        for kind, number in (("log", collect.log), ("diagnostics", collect.diagnostics)):
-            if number <= self._answered[kind]:
-                continue
-            data = self.log() if kind == "log" else self.diagnostics()
+        for kind, number, made in self._due(collect):
+            data = made()
             try:
                 hub.ask("PUT", f"/device/v1/uploads/{kind}/{number}", data, most_bytes=65536)
             except Refusal as refusal:
@@ -50,6 +50,18 @@ class Collector:
                     raise
             self._answered = {**self._answered, kind: number}
             write_file(self._path, canonical_json(self._answered), 0o600)
+
+    def _due(self, collect: Collect) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
+        for kind, number, made in (
+            ("log", collect.log, self.log), ("diagnostics", collect.diagnostics, self.diagnostics)
+        ):  # fmt: skip
+            if number > self._answered[kind]:
+                yield kind, number, made
+        asked = collect.benchmark
+        if asked is not None and asked.number > self._answered["benchmark"]:
+            found = self._benchmarks(asked.number)
+            if found is not None:
+                yield "benchmark", asked.number, lambda: found
 
     def log(self) -> bytes:
         """The ends of all logs, 256 KiB together."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from edgewright.agent.agent import Agent
 from edgewright.agent.device import Trial
+from edgewright.agent.net.benchmarks import Bencher
 from edgewright.agent.net.collecting import Collector
 from edgewright.agent.net.configuring import Configurer, runtime_check
 from edgewright.agent.net.control import Control, Orders, path_of
@@ -77,10 +78,12 @@ class Service(Closing):
         runtime, slots = self.agent.runtime, self.agent.slots
         self._observer = observer = Observer(runtime.talk, self.reports, time.monotonic)
         self._hurried: tuple[int, float] | None = None
-        collector = Collector(state, self._logs, self._diagnostics)
-        self.teller = Teller(self.link, self.reports, observer, collector, self._tick)
         keys = state / "keys"
-        check = runtime_check(self.agent.slots.link, lambda: sorted(keys.glob("*.pub")))
+        signers = lambda: sorted(keys.glob("*.pub"))  # noqa: E731
+        self.bencher = Bencher(state, slots, signers, lambda: self.teller.nudge())
+        collector = Collector(state, self._logs, self._diagnostics, self.bencher.result)
+        self.teller = Teller(self.link, self.reports, observer, collector, self._tick)
+        check = runtime_check(slots.link, signers)
         self.configurer = Configurer(state, check, self._restart, lambda told: self.happened("config", told))
         self.orders = Orders(self._news.set)
         self.hand = Hand(self.agent.machine, self.orders, lambda: slots.current, self.wishes.overrule)
@@ -115,6 +118,7 @@ class Service(Closing):
             if self.agent.machine.now.state == "idle":
                 self._configure()
                 self._tidy()
+                self.bencher.turn(self.wishes.desired.collect.benchmark)
                 return _IDLE_S if self.agent.machine.now.state == "idle" else 0.0
         except StorageError as error:
             self._say(error)
@@ -134,6 +138,7 @@ class Service(Closing):
         self.stop()
         self.orders.close()
         self._listening.close()
+        self.bencher.close()
         self.teller.close()
         self.link.close()
         if self.agent is not None:

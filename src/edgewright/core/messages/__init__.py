@@ -7,6 +7,7 @@
     Sync -> Desired                           where a device is; the whole of what it should be
     Report -> Receipt                         observations and events, kept by the device until they are taken
     Reports -> Receipt                        several of them
+    BenchmarkResult                           what a device measured when ``Collect.benchmark`` asked for it
 
 The two sides may be of different versions: a field that is not known is passed over, one that is not there has its
 default, words that name a state, a kind or a counter are open, and ``Desired.config`` is handed on as it is. A field
@@ -16,6 +17,7 @@ needs a new name.
 
 from __future__ import annotations
 
+from edgewright.core.messages.benchmarks import Benched, Benchmark, BenchmarkResult
 from edgewright.core.messages.desired import Collect, Desired, Release, Status, Sync
 from edgewright.core.messages.identity import Enrol, Enrolled, Facts, Renew
 from edgewright.core.messages.observations import Observation, Series
@@ -24,6 +26,9 @@ from edgewright.core.messages.wire import LIMITS, read, render
 
 __all__ = [
     "LIMITS",
+    "Benched",
+    "Benchmark",
+    "BenchmarkResult",
     "Collect",
     "Desired",
     "Enrol",

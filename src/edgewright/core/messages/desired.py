@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+from edgewright.core.messages.benchmarks import Benchmark
 from edgewright.core.messages.identity import MOST_ANCHORS, PEM, Facts
 from edgewright.core.messages.reading import Reader, real
 
@@ -127,17 +128,18 @@ class Collect:
     is the most that reports may take in a day: what does not fit is told more coarsely (``observations.fit``). ``log``
     and ``diagnostics`` are numbers of requests: one larger than the last that was answered asks for the log, or a
     bundle of diagnostics, once. ``download_bytes_s``: the most that fetching updates may take in a second, on average;
-    0: as fast as it goes."""
+    0: as fast as it goes. ``benchmark``: what to measure; None: nothing."""
 
     period_s: float = 900.0
     budget_bytes: int = 1_000_000
     log: int = 0
     diagnostics: int = 0
     download_bytes_s: int = 0
+    benchmark: Benchmark | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value of the fields."""
-        return asdict(self)
+        return {**asdict(self), "benchmark": None if self.benchmark is None else self.benchmark.to_json()}
 
     @classmethod
     def _read(cls, r: Reader) -> Self:
@@ -147,6 +149,7 @@ class Collect:
             log=r.count("log", 0),
             diagnostics=r.count("diagnostics", 0),
             download_bytes_s=r.count("download_bytes_s", 0, 2**40),
+            benchmark=r.inner("benchmark", _benchmark, None),
         )
 
 
@@ -191,3 +194,7 @@ class Desired:
 
 def _release(r: Reader) -> Release | None:
     return Release._read(r)
+
+
+def _benchmark(r: Reader) -> Benchmark | None:
+    return Benchmark._read(r)

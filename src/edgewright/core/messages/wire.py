@@ -34,6 +34,7 @@ LIMITS: Mapping[str, int] = {
     "Report": 256 * 2**10,
     "Reports": 256 * 2**10,
     "Receipt": 4 * 2**10,
+    "BenchmarkResult": 128 * 2**10,
 }
 """Bytes of a message, by its kind: what a listener reads of a body before it gives up."""
 

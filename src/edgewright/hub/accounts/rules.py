@@ -29,6 +29,8 @@ PERMISSIONS: Mapping[str, str] = {
     "alerts.write": "acknowledge alerts, change their rules",
     "jobs.read": "see jobs, workers and what happens",
     "jobs.write": "start, stop and retry jobs",
+    "benchmarks.read": "see benchmarks",
+    "benchmarks.write": "measure on the hub's workers and on devices",
 }
 """What can be allowed. Every route names one of these, or none beyond a credential that holds."""
 
@@ -36,9 +38,9 @@ _SEES = frozenset(one for one in PERMISSIONS if one.endswith(".read")) - {"users
 ROLES: Mapping[str, frozenset[str]] = {
     "viewer": _SEES,
     "auditor": _SEES | {"users.read", "audit.read"},
-    "engineer": _SEES | {"models.write", "bundles.write", "jobs.write"},
-    "operator": _SEES | {"devices.write", "rollouts.control", "alerts.write"},
-    "releaser": _SEES | {"bundles.write", "jobs.write", "rollouts.write", "rollouts.control"},
+    "engineer": _SEES | {"models.write", "bundles.write", "jobs.write", "benchmarks.write"},
+    "operator": _SEES | {"devices.write", "benchmarks.write", "rollouts.control", "alerts.write"},
+    "releaser": _SEES | {"bundles.write", "jobs.write", "benchmarks.write", "rollouts.write", "rollouts.control"},
     "owner": frozenset(PERMISSIONS),
 }
 """A user has one or several; they add up."""

@@ -19,6 +19,7 @@ from edgewright.hub import plans
 from edgewright.hub.accounts.audit import Actor, tell
 from edgewright.hub.database import EVERY, Database, Scoped
 from edgewright.hub.errors import Conflict
+from edgewright.hub.fleet import benchmarks
 from edgewright.hub.fleet.desired import revise
 from edgewright.hub.fleet.plain import plain
 from edgewright.hub.fleet.tables import Certificate, Device, Enrolment
@@ -121,6 +122,7 @@ def revoke(session: Scoped, device: Device, now: datetime) -> None:
     for certificate in session.scalars(select(Certificate).where(Certificate.device == device.name)):
         certificate.revoked = certificate.revoked or now
     session.execute(delete(Enrolment).where(Enrolment.device == device.name))
+    benchmarks.end_all(session, device, now)
     revise(session, [device])
 
 

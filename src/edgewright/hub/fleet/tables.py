@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from edgewright.hub.database import Base, TenantRow
+from edgewright.hub.database import Base, Document, TenantRow
 
 
 class Device(Base, TenantRow):
@@ -149,6 +149,29 @@ class Happening(Base, TenantRow):
     kind: Mapped[str]
     bundle: Mapped[str]
     detail: Mapped[str]
+
+
+class DeviceBenchmark(Base, TenantRow):
+    """What a device is to measure, or has. ``number``: of the request, one of its revisions; ``benchmark``: what it is
+    a part of; ``asked``: as ``messages.Benchmark`` has it, without the number; ``result``: as
+    ``messages.BenchmarkResult``. ``state``: waiting (another is before it), asked, done, failed (``reason``),
+    cancelled."""
+
+    __tablename__ = "device_benchmarks"
+    __table_args__ = (
+        Index("ix_device_benchmarks_tenant_benchmark", "tenant", "benchmark"),
+        Index("ix_device_benchmarks_tenant_device", "tenant", "device", "state"),
+    )
+    id: Mapped[str] = mapped_column(primary_key=True)
+    benchmark: Mapped[str]
+    device: Mapped[str]
+    number: Mapped[int]
+    state: Mapped[str]
+    reason: Mapped[str] = mapped_column(default="")
+    asked: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    made: Mapped[datetime]
+    ended: Mapped[datetime | None]
 
 
 class Contribution(Base, TenantRow):

@@ -4,17 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
 from edgewright.hub.database import EVERY, Scoped
 from edgewright.hub.events import emit
-from edgewright.hub.jobs.rules import HELD, MOST_DEATHS, OVER, QUEUED, RUNNING, Able, Turn, turns
+from edgewright.hub.ids import new_id
+from edgewright.hub.jobs.rules import (
+    HELD,
+    MOST_DEATHS,
+    MOST_WAITING,
+    OVER,
+    QUEUED,
+    RUNNING,
+    STOPPING,
+    Able,
+    Turn,
+    turns,
+)
 from edgewright.hub.jobs.tables import Job, Worker
 from edgewright.hub.state import State
+from edgewright.hub.web.problems import Problem
 
 _LOOKED_AT = 100
 """Waiting jobs of a tenant among which one is looked for that a worker can do."""
+
+
+def add(
+    session: Scoped, kind: str, wish: Mapping[str, Any], needs: Mapping[str, Any], content: str, by: str,
+    now: datetime, *, version: str = "", dataset: str = "", target: str = "host", profile: str = "", priority: int = 0,
+) -> Job:  # fmt: skip
+    """A new job, queued in the caller's transaction. Ask ``room`` first."""
+    job = Job(
+        id=new_id("job"), kind=kind, state=QUEUED, reason="", version=version, dataset=dataset, target=target,
+        profile=profile, wish=dict(wish), needs=dict(needs), content=content, priority=priority,
+        progress=begun(float(wish["budget_s"])), result=None, report="", page="", stop="", worker=None, claim=0,
+        attempts=0, deaths=0, by=by, made=now, queued=now, began=None, ended=None,
+    )  # fmt: skip
+    session.add(job)
+    session.flush()
+    move(session, job, QUEUED, now)
+    return job
+
+
+def begun(budget_s: float) -> dict[str, Any]:
+    """The progress of a job that did not begin."""
+    return {"stage": "", "tried": 0, "elapsed_s": 0.0, "left_s": budget_s, "best": None, "baseline": None}
+
+
+def room(session: Scoped, more: int) -> None:
+    """Raises Problem when so many more may not wait."""
+    waiting = session.scalar(select(func.count()).select_from(Job).where(Job.state == QUEUED)) or 0
+    if waiting + more > MOST_WAITING:
+        raise Problem("too-many-requests", f"{waiting} jobs wait already, at most {MOST_WAITING} may; cancel some, or "
+                      "start another worker: edgewright hub worker", {"Retry-After": "60"})  # fmt: skip
+
+
+def stop(session: Scoped, job: Job, keep: bool, now: datetime) -> bool:
+    """Have it stopped; False when it is over already."""
+    if job.state == QUEUED:
+        move(session, job, "cancelled", now, "cancelled before it began; retry it to queue it again")
+    elif job.state in HELD:
+        job.stop = "keep" if keep and job.stop != "drop" else "drop"
+        move(session, job, STOPPING, now)
+    else:
+        return False
+    return True
 
 
 def move(session: Scoped, job: Job, state: str, now: datetime, reason: str = "") -> None:
@@ -25,8 +81,11 @@ def move(session: Scoped, job: Job, state: str, now: datetime, reason: str = "")
     elif state == QUEUED:
         job.queued, job.worker = now, None
     session.flush()
-    told = {"state": state, "reason": reason, "worker": job.worker, "attempts": job.attempts, "result": job.result}
-    emit(session, "job.state", job.id, told, now)
+    told = {"state": state, "reason": reason, "worker": job.worker, "attempts": job.attempts}
+    if job.kind == "benchmark":  # what it measured is long, and asked for where it is shown
+        emit(session, "benchmark.state", job.wish["benchmark"], {"job": job.id, **told}, now)
+    else:
+        emit(session, "job.state", job.id, {**told, "result": job.result}, now)
 
 
 def claim(state: State, worker: str, able: Able) -> tuple[str, str, int] | None:
@@ -122,8 +181,9 @@ def living(session: Scoped) -> list[Worker]:
 
 
 def count_jobs(session: Scoped, since: datetime) -> int:
-    """For plans: jobs that the tenant made since then."""
-    return session.scalar(select(func.count()).select_from(Job).where(Job.made >= since)) or 0
+    """For plans: optimizations that the tenant asked for since then."""
+    query = select(func.count()).select_from(Job).where(Job.made >= since, Job.kind == "optimization")
+    return session.scalar(query) or 0
 
 
 def _of(workers: Collection[str]) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from edgewright.bundles.archive import pack_files
 from edgewright.bundles.names import KIND, MANIFEST, SIGNATURE
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.files import read_file, scratch, storage
+from edgewright.core.messages import LIMITS, BenchmarkResult, read
 from edgewright.core.strict import parse_json
 from edgewright.hub.accounts.audit import HUB, tell
 from edgewright.hub.database import Scoped
@@ -20,7 +21,7 @@ from edgewright.hub.errors import Conflict
 from edgewright.hub.jobs.inputs import inputs
 from edgewright.hub.jobs.keys import job_key
 from edgewright.hub.jobs.queue import held, move
-from edgewright.hub.jobs.tables import Job, Saved
+from edgewright.hub.jobs.tables import Job, Saved, Worker
 from edgewright.hub.jobs.telling import enter
 from edgewright.hub.library import bundles
 from edgewright.hub.library.bundles import Arrived
@@ -70,6 +71,25 @@ def settle(state: State, tenant: str, job: str, claim: int, worker: str, left: M
             inputs(state).optimized(session, row.version)
         move(session, row, "done" if found else "infeasible", now, "" if found else _why(row.result))
         tell(session, HUB, "job.ended", job, now, {"state": row.state, "bundle": row.result["bundle"]})
+    return True
+
+
+def measured(path: Path) -> dict[str, Any]:
+    """A benchmark's result. Its process read strangers' files: it is read like a device's. Raises InputError."""
+    return read(BenchmarkResult, read_file(path, LIMITS["BenchmarkResult"])).to_json()
+
+
+def settle_measured(
+    state: State, tenant: str, job: str, claim: int, worker: str, result: Mapping[str, Any]
+) -> bool:  # fmt: skip
+    """End the benchmark with what was measured; False where it is another's by now."""
+    with state.database.write(tenant) as session:
+        row = held(session, job, claim, worker)
+        if row is None:
+            return False
+        host = session.scalars(select(Worker.host).where(Worker.id == worker)).one_or_none()
+        row.result, row.progress = dict(result), row.progress | {"host": host or ""}
+        move(session, row, "done", state.clock())
     return True
 
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query
 from fastapi.responses import StreamingResponse
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from edgewright.core.errors import InputError
 from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent, Conflict
-from edgewright.hub.ids import new_id
 from edgewright.hub.jobs import wishes
 from edgewright.hub.jobs.inputs import inputs
-from edgewright.hub.jobs.queue import living, move
+from edgewright.hub.jobs.queue import add, begun, living, move, room, stop
 from edgewright.hub.jobs.rules import (
     AGAIN,
     HELD,
-    MOST_WAITING,
     QUEUED,
-    STOPPING,
     Able,
     content_key,
     nobody,
@@ -42,7 +39,6 @@ from edgewright.hub.jobs.told import (
 from edgewright.hub.objects import objects
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
-from edgewright.hub.web.problems import Problem
 
 router = Router(prefix="/api/edge", tags=["jobs"])
 Reads = Annotated[Caller, may("jobs.read")]
@@ -95,20 +91,15 @@ def jobs(
 def show(job: Id, caller: Reads) -> JobTold:
     """One job: where it is, and what came of it."""
     with caller.read() as session:
-        return _told(session, session.find(Job, job))
+        return _told(session, _found(session, job))
 
 
 @router.post("/optimization-jobs/{job}/cancel")
 def cancel(job: Id, body: CancelJob, caller: Writes) -> JobTold:
     """Stop it. One that runs ends within moments; with `keep` it hands back the best so far."""
     with caller.write() as session:
-        row = session.lock(Job, job)
-        if row.state == QUEUED:
-            move(session, row, "cancelled", caller.now, "cancelled before it began; retry it to queue it again")
-        elif row.state in HELD:
-            row.stop = "keep" if body.keep and row.stop != "drop" else "drop"
-            move(session, row, STOPPING, caller.now)
-        else:
+        row = _found(session, job, lock=True)
+        if not stop(session, row, body.keep, caller.now):
             raise Conflict(f"this job is {row.state} already")
         caller.tell(session, "job.cancelled", job, {"keep": body.keep})
         return caller.reply(session, _told(session, row))
@@ -118,14 +109,14 @@ def cancel(job: Id, body: CancelJob, caller: Writes) -> JobTold:
 def retry(job: Id, caller: Writes) -> JobTold:
     """Queue it again. What it measured before is not measured again."""
     with caller.write() as session:
-        row = session.lock(Job, job)
+        row = _found(session, job, lock=True)
         if row.state not in AGAIN:
             raise Conflict(f"this job is {row.state}; only one that failed, found nothing or was cancelled goes again")
-        _room(session, 1)
+        room(session, 1)
         inputs(caller.state).version(session, row.version)
         inputs(caller.state).dataset(session, row.dataset)
         row.deaths, row.ended, row.result, row.stop = 0, None, None, ""
-        row.progress = _begun(float(row.wish["budget_s"]))
+        row.progress = begun(float(row.wish["budget_s"]))
         move(session, row, QUEUED, caller.now)
         caller.tell(session, "job.retried", job)
         return caller.reply(session, _told(session, row))
@@ -136,7 +127,7 @@ def candidates(job: Id, caller: Reads, page: PageQuery) -> Page[CandidateTold]:
     """All it measured so far, in that order. While it runs the figures are those of the search; at its end, the
     report's."""
     with caller.read() as session:
-        session.find(Job, job)
+        _found(session, job)
         query = select(Candidate).where(Candidate.job == job)
         return paged(session, query, Candidate.number, page, CandidateTold.of)
 
@@ -175,7 +166,7 @@ def workers(caller: Reads, page: PageQuery) -> Page[WorkerTold]:
 
 def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str, str]], dataset: str) -> list[Job]:
     """Rows of new jobs, told. Raises Absent, Conflict."""
-    _room(session, len(pairs))
+    room(session, len(pairs))
     plans.check(session, caller.now, "jobs_a_day", len(pairs))
     given, wish, made = inputs(caller.state), body.wish(), []
     data = given.dataset(session, dataset)
@@ -184,33 +175,23 @@ def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str
     for version, target in pairs:
         model = known[version]
         asked = {**wish, "name": wish["name"] or wishes.plain_name(model.name)}
-        row = Job(
-            id=new_id("job"), kind="optimization", state=QUEUED, reason="", version=version, dataset=dataset,
-            target=target, wish=asked, needs=wishes.needs(asked), priority=body.priority,
-            content=content_key("optimization", model.file, data.file, {**asked, "target": targets[target] or target}),
-            profile=targets[target],
-            progress=_begun(body.budget_s),
-            result=None, report="", page="", stop="", worker=None, claim=0, attempts=0, deaths=0, by=caller.user,
-            made=caller.now, queued=caller.now, began=None, ended=None,
+        key = content_key("optimization", model.file, data.file, {**asked, "target": targets[target] or target})
+        row = add(
+            session, "optimization", asked, wishes.needs(asked), key, caller.user, caller.now, version=version,
+            dataset=dataset, target=target, profile=targets[target], priority=body.priority,
         )  # fmt: skip
-        session.add(row)
         made.append(row)
-    session.flush()
     for row in made:
-        move(session, row, QUEUED, caller.now)
         caller.tell(session, "job.made", row.id, {"kind": row.kind, "version": row.version, "target": row.target})
     return made
 
 
-def _begun(budget_s: float) -> dict[str, Any]:
-    return {"stage": "", "tried": 0, "elapsed_s": 0.0, "left_s": budget_s, "best": None, "baseline": None}
-
-
-def _room(session: Scoped, more: int) -> None:
-    waiting = session.scalar(select(func.count()).select_from(Job).where(Job.state == QUEUED)) or 0
-    if waiting + more > MOST_WAITING:
-        raise Problem("too-many-requests", f"{waiting} jobs wait already, at most {MOST_WAITING} may; cancel some, or "
-                      "start another worker: edgewright hub worker", {"Retry-After": "60"})  # fmt: skip
+def _found(session: Scoped, job: str, lock: bool = False) -> Job:
+    """An optimization. Raises Absent."""
+    row = session.lock(Job, job) if lock else session.find(Job, job)
+    if row.kind != "optimization":
+        raise Absent(f"there is no optimization {job!r}")
+    return row
 
 
 def _able(session: Scoped) -> list[Able]:
@@ -223,7 +204,7 @@ def _told(session: Scoped, row: Job) -> JobTold:
 
 def _file(caller: Caller, job: str, which: str, media: str, headers: dict[str, str] | None = None) -> StreamingResponse:
     with caller.read() as session:
-        row = session.find(Job, job)
+        row = _found(session, job)
     digest, _, length = str(getattr(row, which)).partition("/")
     if not digest:
         raise Absent(f"job {job!r} has no report yet; it comes when the job is done")

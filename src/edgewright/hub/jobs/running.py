@@ -56,7 +56,7 @@ class Child:
         """Until it has ended. Raises StorageError."""
         write_file(self._folder / "request.json", json.dumps(request).encode())
         answers, ours = os.pipe()
-        command = [sys.executable, "-P", "-m", "edgewright.hub.jobs.compiling"]
+        command = [sys.executable, "-P", "-m", "edgewright.hub.jobs.inside"]
         command += [str(ours), str(os.getpid()), str(self._memory)]
         home = {"HOME": str(self._folder), "TMPDIR": str(self._folder), "PYTHONUNBUFFERED": "1"}
         with os.fdopen(answers, "rb", buffering=0) as listening:

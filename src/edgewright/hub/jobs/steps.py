@@ -14,10 +14,9 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.errors import EdgewrightError, StorageError
-from edgewright.core.files import exclusive, reason, remove, storage, write_file
-from edgewright.hub.jobs import results
+from edgewright.core.files import exclusive, reason, remove, storage
 from edgewright.hub.jobs.caches import Cache
-from edgewright.hub.jobs.inputs import inputs
+from edgewright.hub.jobs.kinds import KINDS
 from edgewright.hub.jobs.queue import hand_back, held, move, take
 from edgewright.hub.jobs.rules import MOST_DEATHS, Able
 from edgewright.hub.jobs.running import Child, Ended, Wanted
@@ -123,21 +122,14 @@ class Steps:
             remove(folder / "input")
             (folder / "input").mkdir()
         cache = Cache(self._state, tenant, row.content, out)
-        given = inputs(self._state)
-        model = self._patiently(lambda: given.place_model(self._state, tenant, row.version, folder / "input"))
-        data, reading = self._patiently(lambda: given.place_dataset(self._state, tenant, row.dataset, folder / "input"))
+        kind = KINDS[row.kind]
+        request = self._patiently(lambda: kind.place(self._state, tenant, row, folder))
         self._patiently(cache.fetch)
         _free(out)
-        if row.profile:
-            write_file(folder / "input" / "target.toml", row.profile.encode())
-        request = {
-            "model": str(model.relative_to(folder)), "data": str(data.relative_to(folder)), "reading": dict(reading),
-            "target": "input/target.toml" if row.profile else row.target, "wish": row.wish, "out": "out",
-        }  # fmt: skip
         ended = self._child(tenant, job, claim, run, row, folder, cache, request)
         remove(folder / "input")
         if ended.how == "done":
-            return {"how": "done"} | self._patiently(lambda: results.collect(self._state, tenant, out))
+            return {"how": "done"} | self._patiently(lambda: kind.collect(self._state, tenant, out))
         return _told(ended, row)
 
     def _child(
@@ -176,7 +168,9 @@ class Steps:
     def _settle(self, tenant: str, job: str, claim: int, left: dict[str, Any]) -> None:
         how, now = left["how"], self._state.clock()
         if how == "done":
-            if results.settle(self._state, tenant, job, claim, self._worker, left):
+            with self._state.database.read(tenant) as session:
+                kind = KINDS[session.find(Job, job).kind]
+            if kind.settle(self._state, tenant, job, claim, self._worker, left):
                 self._tidy(tenant, job)
             return
         with self._state.database.write(tenant) as session:

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.hub.errors import Absent, Conflict, Spent, TooMany
-from edgewright.hub.fleet import presence, statuses, telemetry, uploads
+from edgewright.hub.fleet import benchmarks, presence, statuses, telemetry, uploads
 from edgewright.hub.fleet.roster import Fresh, used
 from edgewright.hub.listener.answers import Answer, Call, Gone, Refusal, later
 from edgewright.hub.listener.comings import Comings
@@ -104,6 +104,8 @@ class DeviceApp:
                 return await self._fetches.file(call, watcher, digest)
             case ["deltas", new, old]:
                 return await self._fetches.delta(call, watcher, new, old)
+            case ["uploads", benchmarks.KIND, number]:
+                return await self._tellings.benchmark(call, watcher, number)
             case ["uploads", kind, number] if kind in uploads.KINDS:
                 return await self._tellings.upload(call, watcher, kind, number)
         raise Refusal("not-found", "there is no such call; see docs/reference/device-protocol.md")

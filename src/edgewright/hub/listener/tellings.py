@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from edgewright.core.messages import LIMITS, Receipt, Reports, read
-from edgewright.hub.fleet import uploads
+from edgewright.core.messages import LIMITS, BenchmarkResult, Receipt, Reports, read
+from edgewright.hub.fleet import benchmarks, uploads
+from edgewright.hub.fleet.news import news
 from edgewright.hub.fleet.roster import Key
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.fleet.telemetry import Told
@@ -48,17 +49,34 @@ class Tellings:
 
     async def upload(self, call: Call, watcher: Watcher, kind: str, number: str) -> Answer:
         """``PUT uploads/KIND/NUMBER``."""
-        let = await self._gate.enter(call, watcher)
-        if not number.isdecimal() or not number.isascii() or len(number) > 16:
-            raise Refusal("unfit", "the number of a request is a whole number")
-        key = let.known.key
-        self._rates.take("/".join(key), 10.0)
-        if not await asyncio.to_thread(self._asked, key, kind, int(number)):
+        key, count = await self._enter(call, watcher, number)
+        if not await asyncio.to_thread(self._asked, key, kind, count):
             raise Refusal("not-found", "nobody asked for this", close=True)
         async with self._uploads:
             data = await call.body(uploads.MOST_BYTES)
-            await asyncio.to_thread(uploads.keep, self._state, key.tenant, key.device, kind, int(number), data)
+            await asyncio.to_thread(uploads.keep, self._state, key.tenant, key.device, kind, count, data)
         return Answer(204)
+
+    async def benchmark(self, call: Call, watcher: Watcher, number: str) -> Answer:
+        """``PUT uploads/benchmark/NUMBER``."""
+        key, count = await self._enter(call, watcher, number)
+        async with self._reads:
+            found = await call.message(BenchmarkResult)
+            await asyncio.to_thread(self._take, key, count, found)
+        news(self._state).ring()
+        return Answer(204)
+
+    async def _enter(self, call: Call, watcher: Watcher, number: str) -> tuple[Key, int]:
+        """Who it is, and the number of the request that is answered."""
+        let = await self._gate.enter(call, watcher)
+        if not number.isdecimal() or not number.isascii() or len(number) > 16:
+            raise Refusal("unfit", "the number of a request is a whole number")
+        self._rates.take("/".join(let.known.key), 10.0)
+        return let.known.key, int(number)
+
+    def _take(self, key: Key, number: int, found: BenchmarkResult) -> None:
+        with self._state.database.write(key.tenant) as session:
+            benchmarks.take(session, key.device, number, found, self._state.clock())
 
     def _asked(self, key: Key, kind: str, number: int) -> bool:
         with self._state.database.read(key.tenant) as session:

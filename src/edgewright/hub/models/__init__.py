@@ -22,15 +22,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgewright.hub.models.checking import resume
-    from edgewright.hub.models.keeping import advance, find_dataset, find_version, named, unmonitored
+    from edgewright.hub.models.keeping import advance, find_dataset, find_version, name_of, named, unmonitored
     from edgewright.hub.models.placing import place_dataset, place_model
 
 _PLACES = {
     "resume": "checking", "advance": "keeping", "find_dataset": "keeping", "find_version": "keeping",
-    "named": "keeping", "place_dataset": "placing", "place_model": "placing", "unmonitored": "keeping",
+    "name_of": "keeping", "named": "keeping", "place_dataset": "placing", "place_model": "placing",
+    "unmonitored": "keeping",
 }  # fmt: skip
 
-__all__ = ["advance", "find_dataset", "find_version", "named", "place_dataset", "place_model", "resume", "unmonitored"]
+__all__ = [
+    "advance", "find_dataset", "find_version", "name_of", "named", "place_dataset", "place_model", "resume",
+    "unmonitored",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

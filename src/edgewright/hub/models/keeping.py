@@ -20,6 +20,11 @@ def find_version(session: Scoped, version: str, ready: bool = False) -> Version:
     return row
 
 
+def name_of(session: Scoped, version: Version) -> str:
+    """What people call it: its model's name, and its number."""
+    return f"{session.find(Model, version.model).name} v{version.number}"
+
+
 def find_dataset(session: Scoped, dataset: str, ready: bool = False) -> Dataset:
     """Raises as ``find_version``."""
     row = session.find(Dataset, dataset)

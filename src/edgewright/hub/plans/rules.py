@@ -16,18 +16,19 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
         "edgewright.hub.artifacts.keeping:stored_bytes",
     ),
     "jobs_a_day": ("edgewright.hub.jobs.queue:count_jobs",),
+    "benchmarks_a_day": ("edgewright.hub.benchmarks.finding:count",),
 }  # fmt: skip
 """What is limited, and the functions ``(session, since) -> int`` whose sum is what there is. ``since``: when the day
 began, for what is counted by the day."""
 WORDS: Mapping[str, str] = {
     "models": "models", "devices": "devices", "storage_bytes": "bytes of models, data, bundles and artifacts",
-    "jobs_a_day": "optimization jobs a day",
+    "jobs_a_day": "optimization jobs a day", "benchmarks_a_day": "benchmarks a day",
 }  # fmt: skip
 _GB = 10**9
 PLANS: Mapping[str, Mapping[str, int]] = {
     "unlimited": {},
-    "starter": {"models": 5, "devices": 10, "storage_bytes": 5 * _GB, "jobs_a_day": 10},
-    "team": {"models": 100, "devices": 500, "storage_bytes": 200 * _GB, "jobs_a_day": 200},
+    "starter": {"models": 5, "devices": 10, "storage_bytes": 5 * _GB, "jobs_a_day": 10, "benchmarks_a_day": 20},
+    "team": {"models": 100, "devices": 500, "storage_bytes": 200 * _GB, "jobs_a_day": 200, "benchmarks_a_day": 500},
 }
 _SIZE = re.compile(r"([0-9]{1,15})([kMGT]?)B?")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

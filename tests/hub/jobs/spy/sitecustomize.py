@@ -3,7 +3,7 @@
 import os
 import sys
 
-if "edgewright.hub.jobs.compiling" in sys.orig_argv:
+if "edgewright.hub.jobs.inside" in sys.orig_argv:
     from pathlib import Path
 
     from edgewright.flows.bench import Bench

@@ -1,0 +1,65 @@
+"""Finding: what became of benchmarks, from where it was done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from edgewright.hub.benchmarks.tables import Benchmark
+from edgewright.hub.database import Scoped
+from edgewright.hub.fleet import benchmarks as fleet
+from edgewright.hub.fleet.presence import ONLINE
+from edgewright.hub.fleet.tables import Device, DeviceBenchmark
+from edgewright.hub.jobs.queue import living
+from edgewright.hub.jobs.rules import Able, nobody
+from edgewright.hub.jobs.tables import Job, Worker
+
+_OVER = ("done", "failed", "cancelled")
+
+
+def places(session: Scoped, rows: Sequence[Benchmark], now: datetime) -> dict[str, list[dict[str, Any]]]:
+    """Where each of these benchmarks is measured and what came of it, by its id; the hub's first."""
+    found: dict[str, list[dict[str, Any]]] = {row.id: [] for row in rows}
+    jobs = {row.job: row.id for row in rows if row.job}
+    workers = {worker.id: worker.host for worker in session.scalars(select(Worker))} if jobs else {}
+    able = [Able.of(one.engines, one.accelerators) for one in living(session)] if jobs else []
+    for job in session.scalars(select(Job).where(Job.id.in_(jobs))) if jobs else ():
+        waits = nobody(job.needs, able) if job.state == "queued" else ""
+        name = str(job.progress.get("host", "")) or workers.get(job.worker or "", "")
+        found[jobs[job.id]].append(
+            {"kind": "hub", "name": name, "state": job.state, "reason": waits or job.reason, "result": job.result}
+        )
+    parts = fleet.parts(session, list(found))
+    silent = _silent(session, parts, now)
+    for part in parts:
+        waits = "it is not heard of now; it measures when it is" if part.state == "asked" else ""
+        waits = "another benchmark is before it" if part.state == "waiting" else waits if part.device in silent else ""
+        found[part.benchmark].append(
+            {"kind": "device", "name": part.device, "state": part.state, "reason": part.reason or waits,
+             "result": part.result}
+        )  # fmt: skip
+    return found
+
+
+def state_of(parts: Iterable[dict[str, Any]]) -> str:
+    """Of the benchmark, from its places."""
+    states = {part["state"] for part in parts}
+    if not states <= set(_OVER):
+        return "running"
+    return next((state for state in _OVER if state in states), "failed")
+
+
+def count(session: Scoped, since: datetime) -> int:
+    """For plans: benchmarks that the tenant asked for since then."""
+    return session.scalar(select(func.count()).select_from(Benchmark).where(Benchmark.made >= since)) or 0
+
+
+def _silent(session: Scoped, parts: Iterable[DeviceBenchmark], now: datetime) -> set[str]:
+    names = {part.device for part in parts if part.state == "asked"}
+    if not names:
+        return set()
+    heard = Device.seen.is_not(None) & (Device.seen > now - ONLINE)
+    return names - set(session.scalars(select(Device.name).where(Device.name.in_(sorted(names)), heard)))

@@ -1,0 +1,123 @@
+"""What the routes of benchmarks take and tell."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from edgewright.core.messages.benchmarks import MOST_SECONDS, MOST_SUBJECTS
+from edgewright.hub.fleet.words import DeviceName, Word
+from edgewright.hub.web.bodies import Answer, Body, Moment, Words
+
+MOST_DEVICES = 100
+Subject = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64}|[a-z]{3}_[0-9a-z]{26})$")]
+State = Literal["running", "done", "failed", "cancelled"]
+_BMK, _VER, _USR = (f"{kind}_01jd7x3w9q4e5r6t7y8a9b0c1d" for kind in ("bmk", "ver", "usr"))
+_D = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+_WHEN = "2026-11-22T09:30:00.000Z"
+_ASKED: dict[str, Any] = {"name": "before the release", "seconds": 10.0, "seed": 0}
+_SUBJECTS: list[Any] = [
+    {"id": _VER, "kind": "version", "name": "digits v1"},
+    {"id": _D, "kind": "bundle", "name": "digits 1.2.0"},
+]
+_FIGURE: dict[str, Any] = {"value": 0.081, "low": 0.080, "high": 0.082, "n": 5200, "unit": "ms", "kind": "measured"}
+_BENCHED: dict[str, Any] = {
+    "subject": _D, "engine": "onnxruntime", "metrics": {"latency_ms": _FIGURE}, "missing": {}, "rounds": 800,
+    "ratio": [0.45, 0.44, 0.46], "distribution_ms": [0.078, 0.081, 0.14], "notes": [], "why": "",
+}  # fmt: skip
+
+
+class NewBenchmark(Body):
+    """``subjects``: ids of versions and digests of bundles, the first is the baseline; ``hub``: on a worker of the hub;
+    ``devices`` and the devices of ``group``: on these, which take bundles they have and nothing else. ``seconds``: how
+    long each place measures, about."""
+
+    subjects: Annotated[list[Subject], Field(min_length=1, max_length=MOST_SUBJECTS)]
+    hub: bool = True
+    devices: Annotated[list[DeviceName], Field(max_length=MOST_DEVICES, default_factory=list)]
+    group: Word = ""
+    seconds: Annotated[float, Field(ge=1, le=MOST_SECONDS, allow_inf_nan=False)] = 10.0
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    name: Annotated[Words, Field(max_length=120)] = ""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"subjects": [_VER, _D], **_ASKED},
+                {"subjects": [_D], "hub": False, "devices": ["press-1", "press-2"], **_ASKED},
+            ]
+        }
+    )
+
+
+class SubjectTold(Answer):
+    """What is measured. ``id``: a version's, or a bundle's digest."""
+
+    id: str
+    kind: Literal["version", "bundle"]
+    name: str
+
+
+class PlaceTold(Answer):
+    """Where it is measured: ``name`` is a device's, or that of the machine whose worker took it ("" until one has).
+    ``reason``: why it waits, or failed."""
+
+    kind: Literal["hub", "device"]
+    name: str
+    state: Literal["waiting", "asked", "queued", "running", "stopping", "done", "failed", "cancelled"]
+    reason: str
+
+
+class PlaceWhole(PlaceTold):
+    """With what was measured, as ``BenchmarkResult`` in the device protocol: ``subjects`` with ``metrics``, the
+    ``ratio`` to the first and quantiles ``distribution_ms``; ``machine``: what it was and how busy."""
+
+    result: dict[str, Any] | None
+
+
+class BenchmarkTold(Answer):
+    """A benchmark. ``state`` is done when a place is, and none still measures."""
+
+    id: str
+    name: str
+    subjects: list[SubjectTold]
+    seconds: float
+    seed: int
+    state: State
+    places: list[PlaceTold]
+    by: str
+    made: Moment
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": _BMK, **_ASKED, "subjects": _SUBJECTS, "state": "done", "by": _USR, "made": _WHEN,
+                    "places": [{"kind": "hub", "name": "bench-2", "state": "done", "reason": ""}],
+                }
+            ]
+        }
+    )  # fmt: skip
+
+
+class BenchmarkWhole(BenchmarkTold):
+    """A benchmark with what was measured."""
+
+    places: list[PlaceWhole]  # type: ignore[assignment]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": _BMK, **_ASKED, "subjects": _SUBJECTS, "state": "done", "by": _USR, "made": _WHEN,
+                    "places": [
+                        {
+                            "kind": "hub", "name": "bench-2", "state": "done", "reason": "",
+                            "result": {"number": 0, "subjects": [_BENCHED], "machine": {"cores": 4}, "why": ""},
+                        }
+                    ],
+                }
+            ]
+        }
+    )  # fmt: skip

@@ -1,0 +1,76 @@
+"""Inside a job's child process: one piece of work, told line by line as JSON to a pipe.
+
+It has the files it works on and a folder, and nothing of the hub's: no database, no keys, no credentials in its
+environment. SIGINT stops the search and has the best so far written down. It lives only while its parent says, every
+second, that it still wants it: a worker that hangs, and whose job another has taken over, must not go on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import threading
+from contextlib import redirect_stdout
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from edgewright.core import sandbox
+from edgewright.core.errors import EdgewrightError
+from edgewright.core.files import reason
+
+PATIENCE_S = 8.0
+"""How long the parent may be silent."""
+WORKS = {
+    "optimization": "edgewright.hub.jobs.compiling:compile_model",
+    "benchmark": "edgewright.hub.jobs.measuring:measure",
+}
+"""What is done for each kind of job: ``(request, say) -> what is told at the end``."""
+
+
+def main(words: list[str]) -> None:
+    """``request.json`` in the working folder says what to do."""
+    out, parent, memory = (int(word) for word in words)
+    sandbox.die_with_parent(parent)
+    threading.Thread(target=_wanted, name="edgewright-wanted", daemon=True).start()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    with os.fdopen(out, "wb", buffering=0) as stream, redirect_stdout(sys.stderr):
+
+        def say(line: dict[str, Any]) -> None:
+            stream.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+
+        say(_answer(say, memory))
+
+
+def _answer(say: Any, memory: int) -> dict[str, Any]:
+    try:
+        asked = json.loads(Path("request.json").read_bytes())
+        module, _, function = WORKS[asked["kind"]].partition(":")
+        return {"done": getattr(import_module(module), function)(asked, say)}
+    except KeyboardInterrupt:
+        return {"stopped": True}
+    except EdgewrightError as error:
+        return {"error": str(error), "family": type(error).__name__}
+    except OSError as error:
+        return {"error": f"the worker's folder cannot be written: {reason(error)}", "family": "StorageError"}
+    except MemoryError:
+        told = f"it needs more than the {memory / 1e9:.1f} GB of memory that a job has here"
+        return {"error": f"{told}; give the worker more, or fewer jobs at a time (--slots)", "family": "MemoryError"}
+
+
+def _wanted() -> None:
+    """End this process and all that it started when its parent says nothing for a while, or is gone."""
+    while select.select([0], [], [], PATIENCE_S)[0]:
+        if not os.read(0, 4096):
+            break
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
