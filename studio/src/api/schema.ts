@@ -2281,6 +2281,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/edge/optimization-jobs/{job}/version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep
+         * @description Keep what a job found as a new version of its model: with the version it was made of as its parent, checked like
+         *     one that was uploaded. What was kept before is answered with 200.
+         *
+         *     Takes the permission models.write.
+         */
+        post: operations["keep_api_edge_optimization_jobs__job__version_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -10687,6 +10710,56 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BenchmarkWhole"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    keep_api_edge_optimization_jobs__job__version_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was kept before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionTold"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionTold"];
                 };
             };
             400: components["responses"]["bad-request"];

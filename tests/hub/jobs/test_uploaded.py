@@ -7,6 +7,7 @@ import pytest
 from edgewright.targets import target
 from edgewright.targets.schema import to_document
 
+PATH = "/api/edge/optimization-jobs"
 DIGITS = Path(__file__).parents[3] / "examples" / "digits"
 
 
@@ -32,6 +33,18 @@ def test_from_an_upload_to_a_bundle(jobs, uploads):
         bundle = north.get(f"/api/edge/bundles/{done['result']['bundle']}")
         assert bundle["name"] == "digits"
     assert bundle["hardware"] == ["our-box"]
+    kept = north.post(f"{PATH}/{job['id']}/version", {})
+    uploads.check()
+    kept = north.get(f"/api/edge/versions/{kept['id']}")
+    assert (kept["state"], kept["stage"], kept["number"]) == ("ready", "optimized", 2), kept
+    assert (kept["parent"], kept["job"], kept["model"]) == (version["id"], job["id"], version["model"])
+    assert kept["digest"] != version["digest"] and kept["filename"].startswith("digits-")
+    assert north.post(f"{PATH}/{job['id']}/version", {}, 200)["id"] == kept["id"], "once"
+    lineage = north.get(f"/api/edge/versions/{version['id']}/lineage")
+    assert [one["id"] for one in lineage["after"]] == [kept["id"]]
+    jobs.hub.south.post(f"{PATH}/{job['id']}/version", {}, 404)
+    again = jobs.make(version=kept["id"], dataset=data["id"])
+    assert "no bundle" in north.post(f"{PATH}/{again['id']}/version", {}, 409)["detail"]
     assert north.get(f"/api/edge/versions/{version['id']}")["stage"] == "optimized"
     jobs.make(who=jobs.hub.south, version=version["id"], dataset=data["id"], status=404)
 

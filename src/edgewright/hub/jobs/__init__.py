@@ -5,8 +5,10 @@
   transaction that makes it.
 - ``queue``: rows taken, handed back, ended. ``worker``: the process that does jobs; ``beats``: who lives, who is lost;
   ``durable``: DBOS, which remembers steps and gives a dead worker's workflows to a living one.
-- ``steps``: one job from its files to its results; ``running``: its child process; ``compiling``: inside of it;
+- ``steps``: one job from its files to its results; ``running``: its child process; ``inside``, ``compiling``: in it;
   ``telling``: what it says, as rows and events; ``results``: what it leaves; ``caches``: its measurements elsewhere.
+- ``kinds``: what each kind of job needs and leaves; ``measuring``: a benchmark's child. ``keeping``: what a search
+  found, as a version of its model.
 - ``inputs``: where models and datasets come from. ``keys``: what its bundles are sealed with.
 - ``keeper``: the worker beside a hub that was started without one.
 

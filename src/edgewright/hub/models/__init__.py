@@ -6,6 +6,7 @@ What other slices use::
     models.place_model(state, tenant, id, folder)                           # the ONNX file in ``folder``; Conflict
     models.place_dataset(state, tenant, id, folder)                         # its path, and how ``dataset`` reads it
     models.advance(session, id, "optimized")                                # a step of its life, forwards only
+    models.bring(caller, model, path, filename, {"parent": id})             # the hub's own file as a version of it
     models.resume(state, now)                                               # from time to time
     models.named                                                            # which objects must stay
 
@@ -21,19 +22,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgewright.hub.models.bringing import bring
     from edgewright.hub.models.checking import resume
-    from edgewright.hub.models.keeping import advance, find_dataset, find_version, name_of, named, unmonitored
+    from edgewright.hub.models.keeping import (
+        advance,
+        find_dataset,
+        find_version,
+        made_by,
+        name_of,
+        named,
+        unmonitored,
+    )
     from edgewright.hub.models.placing import place_dataset, place_model
 
 _PLACES = {
-    "resume": "checking", "advance": "keeping", "find_dataset": "keeping", "find_version": "keeping",
-    "name_of": "keeping", "named": "keeping", "place_dataset": "placing", "place_model": "placing",
-    "unmonitored": "keeping",
+    "resume": "checking", "bring": "bringing", "made_by": "keeping", "advance": "keeping", "find_dataset": "keeping",
+    "find_version": "keeping", "name_of": "keeping", "named": "keeping", "place_dataset": "placing",
+    "place_model": "placing", "unmonitored": "keeping",
 }  # fmt: skip
 
 __all__ = [
-    "advance", "find_dataset", "find_version", "name_of", "named", "place_dataset", "place_model", "resume",
-    "unmonitored",
+    "advance", "bring", "find_dataset", "find_version", "made_by", "name_of", "named", "place_dataset", "place_model",
+    "resume", "unmonitored",
 ]  # fmt: skip
 
 

@@ -25,6 +25,11 @@ def name_of(session: Scoped, version: Version) -> str:
     return f"{session.find(Model, version.model).name} v{version.number}"
 
 
+def made_by(session: Scoped, job: str) -> Version | None:
+    """The version that was kept of what this job found."""
+    return session.scalars(select(Version).where(Version.job == job).limit(1)).one_or_none()
+
+
 def find_dataset(session: Scoped, dataset: str, ready: bool = False) -> Dataset:
     """Raises as ``find_version``."""
     row = session.find(Dataset, dataset)
