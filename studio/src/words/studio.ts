@@ -70,6 +70,7 @@ export const studio = {
   progress: { tried: (n: number) => `${n} tried`, left: (s: string) => `${s} left`, elapsed: (s: string) => `${s} so far`, best: "best so far" },
   bindingTold: (name: string) => `${name} binds: loosen it to go further.`,
   release: "Release it",
+  keep: "Keep as a version",
   releaseTo: {
     told: (digest: string) => `The search's own choice, bundle ${digest}, goes out in waves; a gate stands behind each. It waits for the release key's signature like any other.`,
     name: "Release name", group: "Group", everybody: (n: string) => `all devices (${n})`, inGroup: (name: string, n: string) => `${name} (${n})`,

@@ -1,7 +1,8 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { useLocation } from "wouter";
 import { useMay } from "../../api/account";
-import { send } from "../../api/client";
+import { send, type Told } from "../../api/client";
 import { type Job, OVER } from "../../api/studio";
 import { span } from "../../lib/format";
 import { Button } from "../../ui/Button";
@@ -21,6 +22,15 @@ export function Progress({ job }: { job: Job }) {
     onSuccess: () => client.invalidateQueries({ queryKey: ["jobs"] }),
   });
   const releases = useMay()("rollouts.write");
+  const keeps = useMay()("models.write");
+  const [, go] = useLocation();
+  const kept = useMutation({
+    mutationFn: () => send<Told["VersionTold"]>("POST", `/optimization-jobs/${job.id}/version`),
+    onSuccess: async (made) => {
+      await client.invalidateQueries({ queryKey: ["models"] });
+      go(`/models?model=${made.model}&version=${made.id}`);
+    },
+  });
   const [releasing, setReleasing] = useState(false);
   const over = OVER.has(job.state);
   const { elapsed_s: elapsed = 0, left_s: left, tried = 0, stage = "" } = job.progress ?? {};
@@ -33,6 +43,7 @@ export function Progress({ job }: { job: Job }) {
         {may && !over && <Button disabled={order.isPending} onClick={() => order.mutate({ keep: false })}>{w.studio.cancel}</Button>}
         {may && (job.state === "failed" || job.state === "cancelled") && <Button onClick={() => order.mutate("retry")}>{w.studio.retry}</Button>}
         {job.state === "done" && job.result?.bundle && releases && <Button kind="primary" onClick={() => setReleasing(true)}>{w.studio.release}</Button>}
+        {job.state === "done" && job.result?.bundle && keeps && <Button disabled={kept.isPending} onClick={() => kept.mutate()}>{w.studio.keep}</Button>}
         {job.state === "done" && <a className="inline-flex items-center h-8 px-3 rounded border border-line bg-paper font-medium hover:border-mute" href={`/api/edge/optimization-jobs/${job.id}/report.html`} target="_blank" rel="noreferrer">{w.studio.report}</a>}
       </div>
       <div className="h-1.5 rounded-sm bg-line overflow-hidden" role="progressbar" aria-label={w.studio.budget} aria-valuenow={Math.round(100 * whole)} aria-valuemin={0} aria-valuemax={100}>
@@ -47,7 +58,7 @@ export function Progress({ job }: { job: Job }) {
       {job.reason && <p className={job.state === "failed" ? "text-bad" : "text-mute"}>{job.reason}</p>}
       {job.result?.notes.map((one) => <p key={one} className="text-mute">{one}</p>)}
       {releasing && job.result?.bundle && <Release bundle={job.result.bundle} called={job.wish.name ?? ""} onClose={() => setReleasing(false)} />}
-      {order.error && <Trouble error={order.error} />}
+      {(order.error ?? kept.error) && <Trouble error={order.error ?? kept.error} />}
     </div>
   );
 }
