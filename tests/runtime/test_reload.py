@@ -290,8 +290,13 @@ def test_the_rule_of_a_trial():
     assert "3 of its first 5 runs failed" in judge(Answers(2, 3, 0.002), fine, None, 0.5)
     assert judge(Answers(2, 3, 0.002), Answers(400, 600, 0.002), None, 0.5) is None, "the old one failed as often"
     assert "promised" not in str(judge(Answers(9, 0, 0.02), fine, None, 0.5))
-    assert "should take 10 ms" in judge(Answers(9, 0, 0.02), fine, 10.0, 0.5)
-    assert judge(Answers(9, 0, 0.02), replace(fine, median_s=0.019), 10.0, 0.5) is None, "the machine is busy"
+    assert judge(Answers(9, 0, 0.02), fine, 10.0, 0.5) is None, "the first of them meet cold caches"
+    assert "should take 10 ms" in judge(Answers(9, 0, 0.02), fine, 10.0, 11.0)
+    assert "should take 10 ms" in judge(Answers(20, 0, 0.02), fine, 10.0, 0.5), "ten times as slow"
+    thrice = replace(fine, median_s=0.006)
+    assert judge(Answers(20, 0, 0.02), thrice, 10.0, 0.5) is None
+    assert "should take 10 ms" in judge(Answers(200, 0, 0.02), thrice, 10.0, 0.5)
+    assert judge(Answers(200, 0, 0.02), replace(fine, median_s=0.019), 10.0, 0.5) is True, "the machine is busy"
 
 
 def test_where_models_lie(tmp_path):

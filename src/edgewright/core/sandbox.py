@@ -26,8 +26,8 @@ _SIGKILL = 9
 
 # landlock(7): numbers are the same on every architecture; rights grew with the ABI's version.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_READ_FILE, _READ_DIR, _WRITE_FILE, _TRUNCATE = 1 << 2, 1 << 3, 1 << 1, 1 << 14
-_FILE_RIGHTS = 1 << 0 | _WRITE_FILE | _READ_FILE | _TRUNCATE | 1 << 15
+_EXECUTE, _READ_FILE, _READ_DIR, _WRITE_FILE, _TRUNCATE = 1 << 0, 1 << 2, 1 << 3, 1 << 1, 1 << 14
+_FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | 1 << 15
 _WRITABLE = _READ_FILE | _READ_DIR | _WRITE_FILE | _TRUNCATE | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 13
 _RIGHTS_OF_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 
@@ -57,8 +57,11 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def confine(readable: Iterable[Path], writable: Iterable[Path]) -> list[str]:
-    """Shut this process in for good; the names of the layers now in force. Call it before any thread is started."""
+def confine(readable: Iterable[Path], writable: Iterable[Path], programs: bool = False) -> list[str]:
+    """Shut this process in for good; the names of the layers now in force. Call it before any thread is started.
+
+    With ``programs`` it may start those that lie below ``readable``, which are shut in as it is: there is no seccomp
+    layer then."""
     libc = _libc()
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     layers = []
@@ -66,20 +69,21 @@ def confine(readable: Iterable[Path], writable: Iterable[Path]) -> list[str]:
     if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC) == 0:
         layers.append("namespaces")
     libc.capset(struct.pack("=Ii", 0x20080522, 0), bytes(24))
-    if _landlock(libc, readable, writable):
+    if _landlock(libc, readable, writable, programs):
         layers.append("landlock")
-    if _seccomp(libc):
+    if not programs and _seccomp(libc):
         layers.append("seccomp")
     return layers
 
 
-def lacking(layers: Iterable[str]) -> list[str]:
-    """What the layers in force leave open, in words; empty where files, network and programs are all shut."""
+def lacking(layers: Iterable[str], programs: bool = False) -> list[str]:
+    """What the layers in force leave open, in words; empty where files, network and programs (which may be started with
+    ``programs``) are all shut."""
     have = set(layers)
     holes = {
         "files": not have & {"landlock"},
         "the network": not have & {"namespaces", "seccomp"},
-        "other programs": not have & {"seccomp"},
+        "other programs": not programs and not have & {"seccomp"},
     }
     return [what for what, is_open in holes.items() if is_open]
 
@@ -88,7 +92,7 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _landlock(libc: ctypes.CDLL, readable: Iterable[Path], writable: Iterable[Path]) -> bool:
+def _landlock(libc: ctypes.CDLL, readable: Iterable[Path], writable: Iterable[Path], programs: bool) -> bool:
     abi = libc.syscall(_CREATE_RULESET, None, 0, 1)
     if abi < 1:
         return False
@@ -99,7 +103,8 @@ def _landlock(libc: ctypes.CDLL, readable: Iterable[Path], writable: Iterable[Pa
     if ruleset < 0:
         return False
     try:
-        rules = [(path, _READ_FILE | _READ_DIR) for path in readable] + [(path, _WRITABLE) for path in writable]
+        reads = _READ_FILE | _READ_DIR | (_EXECUTE if programs else 0)
+        rules = [(path, reads) for path in readable] + [(path, _WRITABLE) for path in writable]
         for path, rights in rules:
             try:
                 handle = os.open(path, os.O_PATH | os.O_CLOEXEC)

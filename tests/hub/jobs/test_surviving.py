@@ -146,10 +146,12 @@ def test_children_end_with_their_worker(jobs, until):
             with contextlib.suppress(OSError):
                 words, about = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
                 if b"edgewright.hub.jobs.inside" in words and str(jobs.folder).encode() in about:
-                    found.append(about)
+                    found.append((process, about))
         return found
 
-    (found,) = children()
+    ((process, found),) = children()
+    assert "NoNewPrivs:\t1" in (process / "status").read_text(), "it is shut in"
+    assert (process / "ns/net").readlink() != Path("/proc/self/ns/net").readlink(), "away from the network"
     assert b"EDGEWRIGHT_DATABASE" not in found and b"AWS_" not in found
     worker.kill()
     until(lambda: not children(), "the child ends")

@@ -1,8 +1,9 @@
 """Inside a job's child process: one piece of work, told line by line as JSON to a pipe.
 
 It has the files it works on and a folder, and nothing of the hub's: no database, no keys, no credentials in its
-environment. SIGINT stops the search and has the best so far written down. It lives only while its parent says, every
-second, that it still wants it: a worker that hangs, and whose job another has taken over, must not go on.
+environment, no network, no files beside those of its folder and the interpreter's, for itself and all it starts. SIGINT
+stops the search and has the best so far written down. It lives only while its parent says, every second, that it still
+wants it: a worker that hangs, and whose job another has taken over, must not go on.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core import sandbox
+from edgewright.core.child import readable_folders
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.files import reason
 
 PATIENCE_S = 8.0
 """How long the parent may be silent."""
+_SYSTEM = ("/proc", "/sys", "/dev", "/etc/os-release", "/usr/lib/os-release", "/bin", "/usr/bin")
+"""What measuring looks at: the machine, its devices, the programs that tell of them."""
+_DEVICES = ("/dev/null", "/dev/shm", "/dev/dri", "/dev/accel", "/dev/kfd")  # noqa: S108 - shared memory
 WORKS = {
     "optimization": "edgewright.hub.jobs.compiling:compile_model",
     "benchmark": "edgewright.hub.jobs.measuring:measure",
@@ -35,6 +40,9 @@ WORKS = {
 def main(words: list[str]) -> None:
     """``request.json`` in the working folder says what to do."""
     out, parent, memory = (int(word) for word in words)
+    shut = sandbox.confine(
+        [*readable_folders(), *map(Path, _SYSTEM)], [Path.cwd(), *map(Path, _DEVICES)], programs=True
+    )
     sandbox.die_with_parent(parent)
     threading.Thread(target=_wanted, name="edgewright-wanted", daemon=True).start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -45,6 +53,7 @@ def main(words: list[str]) -> None:
         def say(line: dict[str, Any]) -> None:
             stream.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
+        say({"layers": shut})
         say(_answer(say, memory))
 
 

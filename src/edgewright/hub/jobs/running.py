@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import selectors
 import signal
@@ -17,6 +18,7 @@ from typing import Any, Literal
 
 from edgewright.core.child import environment, plain
 from edgewright.core.files import write_file
+from edgewright.core.sandbox import lacking
 from edgewright.core.strict import parse_json
 
 Wanted = Literal["", "keep", "drop", "leave"]
@@ -27,6 +29,7 @@ _LINE_BYTES = 2**20
 _KEEPING_S = 180.0
 """How long stopping and keeping may take: finalists, gates, the report."""
 _TAIL = 4096
+_LOG = logging.getLogger("edgewright.hub")
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,10 @@ class Child:
         if "error" in told:
             return Ended("error", plain(str(told["error"])), str(told.get("family", "")))
         self._ready = self._ready or "ready" in told
+        if isinstance(told.get("layers"), list) and (open_ := lacking(map(str, told["layers"]), programs=True)):
+            _LOG.warning(
+                "this kernel cannot shut jobs off from %s; do only those of people you trust", " and ".join(open_)
+            )
         self._said(told)
         return None
 

@@ -9,10 +9,10 @@ if "edgewright.hub.jobs.inside" in sys.orig_argv:
     from edgewright.flows.bench import Bench
 
     _keep = Bench._keep
+    _log = (Path(os.environ["HOME"]).parent / "measured").open("a", buffering=1)  # before it is shut in
 
     def keep(self, made, metrics):
         _keep(self, made, metrics)
-        with (Path(os.environ["HOME"]).parent / "measured").open("a") as log:
-            log.write(f"{made.id}\n")
+        _log.write(f"{made.id}\n")
 
     Bench._keep = keep
