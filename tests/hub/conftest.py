@@ -1,6 +1,7 @@
 """A hub on each database: SQLite in a file, and a PostgreSQL server that the tests start."""
 
 import importlib.util
+import shutil
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -50,12 +51,27 @@ def empty_url(request, tmp_path):
     return request.getfixturevalue("postgres").make()
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """A SQLite file with its tables and nothing in them, to be copied: making them anew for each test takes minutes."""
+    path = tmp_path_factory.mktemp("tables") / "hub.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database.engine)
+    database.close()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
-    """A database whose tables are there, or will be at the first start."""
+    """A database whose tables are there."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/hub.db"
-    return request.getfixturevalue("postgres").make("hub1")
+        shutil.copy(request.getfixturevalue("tables"), tmp_path / "hub.db")
+        yield f"sqlite:///{tmp_path}/hub.db"
+        return
+    server = request.getfixturevalue("postgres")
+    lent = server.lend()
+    yield lent
+    server.give_back(lent)
 
 
 class Clock:
@@ -81,8 +97,14 @@ def clock():
 FAST = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
+def _fast(self):
+    """For ``Passwords.__init__``: a hash takes a fifth of a second as the hub makes it."""
+    vars(self).update(vars(FAST))
+
+
 @pytest.fixture
-def state(url, tmp_path, clock):
+def state(url, tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(Passwords, "__init__", _fast)
     with open_state(tmp_path / "data", url) as made:
         yield replace(
             made, private_webhooks=True, clock=clock, passwords=FAST, rates=Rates(1e6, 1e6), tries=Rates(1e6, 1e6)
