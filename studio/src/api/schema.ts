@@ -2281,6 +2281,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/edge/versions/{version}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description The newest one: where it is, and what was measured last.
+         *
+         *     Takes the permission jobs.read.
+         */
+        get: operations["show_api_edge_versions__version__profile_get"];
+        put?: never;
+        /**
+         * Make
+         * @description Measure the layers of this version: how long each takes, on the machine of the worker that takes it, and, on a
+         *     dataset, how much the answers lose with it alone in INT8. The last one that was done is kept until this one is.
+         *
+         *     Takes the permission jobs.write.
+         */
+        post: operations["make_api_edge_versions__version__profile_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/versions/{version}/profile/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description Stop it. What an earlier one measured stays.
+         *
+         *     Takes the permission jobs.write.
+         */
+        post: operations["cancel_api_edge_versions__version__profile_cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -3669,6 +3720,43 @@ export interface components {
             blocks: components["schemas"]["BlockTold"][];
         };
         /**
+         * Measured
+         * @description What was measured: ``operators``, the slowest first; ``sensitivity``, the most sensitive first, and ``why`` there
+         *     is none or not all. ``timed_on``: inputs of the dataset or noise; ``samples``: of the dataset, for calibration;
+         *     ``host``, ``machine``: where; ``at``: when.
+         */
+        Measured: {
+            /** Dataset */
+            dataset: string | null;
+            /** Host */
+            host: string;
+            /** At */
+            at: string | null;
+            /** Operators */
+            operators: components["schemas"]["OperatorTold"][];
+            /** Sensitivity */
+            sensitivity: components["schemas"]["SensitivityTold"][];
+            /** Why */
+            why: string;
+            /**
+             * Timed On
+             * @enum {string}
+             */
+            timed_on: "dataset" | "noise";
+            /** Samples */
+            samples: number;
+            /** Engine */
+            engine: string;
+            /** Threads */
+            threads: number;
+            /** Machine */
+            machine: {
+                [key: string]: unknown;
+            };
+            /** Notes */
+            notes: string[];
+        };
+        /**
          * MemberTold
          * @description A device in a rollout. ``ran``: the bundle it goes back to; ``control``: held back for comparison.
          */
@@ -4029,31 +4117,6 @@ export interface components {
             new: string;
         };
         /**
-         * NewProfile
-         * @description One of three: ``toml``, a target's file (``edgewright targets detect -o my.toml`` writes one); ``target``, the
-         *     same as a document; or ``device``, an enrolled one, and ``like``, the template whose figures it has where it told
-         *     none.
-         * @example {
-         *       "device": "press-1",
-         *       "like": "raspberry-pi-5",
-         *       "name": "press-line"
-         *     }
-         */
-        NewProfile: {
-            /** Toml */
-            toml?: string | null;
-            /** Target */
-            target?: {
-                [key: string]: unknown;
-            } | null;
-            /** Device */
-            device?: string | null;
-            /** Like */
-            like?: string | null;
-            /** Name */
-            name?: string | null;
-        };
-        /**
          * NewProvider
          * @description A provider. ``roles``: what the values of the ID token's ``claim`` mean here; "*" is for everybody it lets in.
          * @example {
@@ -4271,6 +4334,26 @@ export interface components {
              * @default false
              */
             private: boolean;
+        };
+        /**
+         * OperatorTold
+         * @description An operator that the engine ran. ``layers``: the layers it stands for, by their names in the graph: several share
+         *     its time where they were fused, none where the engine added it. ``ms``: mean of one run; ``share``: of all operators
+         *     together.
+         */
+        OperatorTold: {
+            /** Name */
+            name: string;
+            /** Op */
+            op: string;
+            /** Kernel */
+            kernel: string;
+            /** Ms */
+            ms: number;
+            /** Share */
+            share: number;
+            /** Layers */
+            layers: string[];
         };
         /** Page[AlertTold] */
         Page_AlertTold_: {
@@ -4603,50 +4686,16 @@ export interface components {
             } | null;
         };
         /**
-         * ProfileTold
-         * @description A device class. ``id``: null for a template; ``target``: its document, every figure with its unit and source.
-         * @example {
-         *       "changed": "2026-11-22T09:30:00.000Z",
-         *       "id": "prf_01m80bnjzbrvns4jbpr1xhx2e6",
-         *       "made": "2026-11-22T09:30:00.000Z",
-         *       "name": "press-line",
-         *       "origin": "device press-1",
-         *       "target": {
-         *         "name": "press-line",
-         *         "schema": 1
-         *       },
-         *       "title": "press-1 (aarch64)"
-         *     }
-         */
-        ProfileTold: {
-            /** Id */
-            id: string | null;
-            /** Name */
-            name: string;
-            /** Title */
-            title: string;
-            /** Origin */
-            origin: string;
-            /** Target */
-            target: {
-                [key: string]: unknown;
-            };
-            /** Made */
-            made: string | null;
-            /** Changed */
-            changed: string | null;
-        };
-        /**
          * Profiles
          * @description The tenant's own in ``items``; ``templates`` with the first page.
          */
         Profiles: {
             /** Items */
-            items: components["schemas"]["ProfileTold"][];
+            items: components["schemas"]["edgewright__hub__profiles__told__ProfileTold"][];
             /** Next */
             next?: string | null;
             /** Templates */
-            templates: components["schemas"]["ProfileTold"][];
+            templates: components["schemas"]["edgewright__hub__profiles__told__ProfileTold"][];
         };
         /**
          * ProposalTold
@@ -4976,6 +5025,16 @@ export interface components {
              * @default 0
              */
             accuracy: number;
+        };
+        /**
+         * SensitivityTold
+         * @description A layer, and the SQNR in dB of the answers with it alone in INT8: the lower, the more it loses.
+         */
+        SensitivityTold: {
+            /** Layer */
+            layer: string;
+            /** Sqnr Db */
+            sqnr_db: number;
         };
         /**
          * SeriesTold
@@ -5474,6 +5533,111 @@ export interface components {
             at: string;
         };
         /**
+         * NewProfile
+         * @description ``dataset``: what layers are timed and their sensitivity is measured on; without one there are times alone, on
+         *     noise. ``seconds``: how long it may take, about; what is known by then is kept.
+         * @example {
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "seconds": 60
+         *     }
+         * @example {}
+         */
+        edgewright__hub__jobs__told_profiles__NewProfile: {
+            /** Dataset */
+            dataset?: string | null;
+            /**
+             * Seconds
+             * @default 60
+             */
+            seconds: number;
+        };
+        /**
+         * ProfileTold
+         * @description The newest measurement of a version's layers. ``reason``: why it waits or failed; ``stage``: times or
+         *     sensitivity, of which ``tried`` layers are done. ``result``: of the last one that was done, an earlier one while the
+         *     newest is not.
+         * @example {
+         *       "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "elapsed_s": 2.1,
+         *       "ended": "2026-11-22T09:30:00.000Z",
+         *       "host": "bench-2",
+         *       "job": "job_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "reason": "",
+         *       "result": {
+         *         "at": "2026-11-22T09:30:00.000Z",
+         *         "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *         "engine": "onnxruntime",
+         *         "host": "bench-2",
+         *         "machine": {
+         *           "cores": 4
+         *         },
+         *         "notes": [],
+         *         "operators": [
+         *           {
+         *             "kernel": "CPU",
+         *             "layers": [
+         *               "conv_1",
+         *               "relu_1"
+         *             ],
+         *             "ms": 0.325,
+         *             "name": "relu_nchwc",
+         *             "op": "Conv",
+         *             "share": 0.565
+         *           }
+         *         ],
+         *         "samples": 360,
+         *         "sensitivity": [
+         *           {
+         *             "layer": "conv_1",
+         *             "sqnr_db": 45.3
+         *           }
+         *         ],
+         *         "threads": 1,
+         *         "timed_on": "dataset",
+         *         "why": ""
+         *       },
+         *       "seconds": 60,
+         *       "stage": "sensitivity",
+         *       "state": "done",
+         *       "tried": 1,
+         *       "version": "ver_01jd7x3w9q4e5r6t7y8a9b0c1d"
+         *     }
+         */
+        edgewright__hub__jobs__told_profiles__ProfileTold: {
+            /** Version */
+            version: string;
+            /** Job */
+            job: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "stopping" | "done" | "failed" | "cancelled";
+            /** Reason */
+            reason: string;
+            /** Dataset */
+            dataset: string | null;
+            /** Seconds */
+            seconds: number;
+            /** Host */
+            host: string;
+            /** Stage */
+            stage: string;
+            /** Tried */
+            tried: number;
+            /** Elapsed S */
+            elapsed_s: number;
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+            /** Ended */
+            ended: string | null;
+            result: components["schemas"]["Measured"] | null;
+        };
+        /**
          * UploadTold
          * @description A file on its way: the next byte that is wanted is ``offset``. ``result``: the version or data set it has become,
          *     null before its last byte. ``until``: when it is given up unless bytes come.
@@ -5510,6 +5674,65 @@ export interface components {
             made: string;
             /** Until */
             until: string;
+        };
+        /**
+         * NewProfile
+         * @description One of three: ``toml``, a target's file (``edgewright targets detect -o my.toml`` writes one); ``target``, the
+         *     same as a document; or ``device``, an enrolled one, and ``like``, the template whose figures it has where it told
+         *     none.
+         * @example {
+         *       "device": "press-1",
+         *       "like": "raspberry-pi-5",
+         *       "name": "press-line"
+         *     }
+         */
+        edgewright__hub__profiles__told__NewProfile: {
+            /** Toml */
+            toml?: string | null;
+            /** Target */
+            target?: {
+                [key: string]: unknown;
+            } | null;
+            /** Device */
+            device?: string | null;
+            /** Like */
+            like?: string | null;
+            /** Name */
+            name?: string | null;
+        };
+        /**
+         * ProfileTold
+         * @description A device class. ``id``: null for a template; ``target``: its document, every figure with its unit and source.
+         * @example {
+         *       "changed": "2026-11-22T09:30:00.000Z",
+         *       "id": "prf_01m80bnjzbrvns4jbpr1xhx2e6",
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "name": "press-line",
+         *       "origin": "device press-1",
+         *       "target": {
+         *         "name": "press-line",
+         *         "schema": 1
+         *       },
+         *       "title": "press-1 (aarch64)"
+         *     }
+         */
+        edgewright__hub__profiles__told__ProfileTold: {
+            /** Id */
+            id: string | null;
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Origin */
+            origin: string;
+            /** Target */
+            target: {
+                [key: string]: unknown;
+            };
+            /** Made */
+            made: string | null;
+            /** Changed */
+            changed: string | null;
         };
         /** Page[UploadTold] */
         edgewright__hub__web__paging__Page_UploadTold___1: {
@@ -9891,7 +10114,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewProfile"];
+                "application/json": components["schemas"]["edgewright__hub__profiles__told__NewProfile"];
             };
         };
         responses: {
@@ -9901,7 +10124,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProfileTold"];
+                    "application/json": components["schemas"]["edgewright__hub__profiles__told__ProfileTold"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -9936,7 +10159,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProfileTold"];
+                    "application/json": components["schemas"]["edgewright__hub__profiles__told__ProfileTold"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -10020,7 +10243,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProfileTold"];
+                    "application/json": components["schemas"]["edgewright__hub__profiles__told__ProfileTold"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -10687,6 +10910,127 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BenchmarkWhole"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_versions__version__profile_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["edgewright__hub__jobs__told_profiles__ProfileTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    make_api_edge_versions__version__profile_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["edgewright__hub__jobs__told_profiles__NewProfile"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["edgewright__hub__jobs__told_profiles__ProfileTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    cancel_api_edge_versions__version__profile_cancel_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["edgewright__hub__jobs__told_profiles__ProfileTold"];
                 };
             };
             400: components["responses"]["bad-request"];

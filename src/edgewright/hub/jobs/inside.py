@@ -28,6 +28,7 @@ PATIENCE_S = 8.0
 WORKS = {
     "optimization": "edgewright.hub.jobs.compiling:compile_model",
     "benchmark": "edgewright.hub.jobs.measuring:measure",
+    "profile": "edgewright.hub.jobs.profiling:profile_layers",
 }
 """What is done for each kind of job: ``(request, say) -> what is told at the end``."""
 
