@@ -3594,6 +3594,122 @@ export interface components {
             items: components["schemas"]["KindTold"][];
         };
         /**
+         * LayerOperator
+         * @description An operator that the engine ran. ``layers``: the layers it stands for, by their names in the graph: several share
+         *     its time where they were fused, none where the engine added it. ``ms``: mean of one run; ``share``: of all operators
+         *     together.
+         */
+        LayerOperator: {
+            /** Name */
+            name: string;
+            /** Op */
+            op: string;
+            /** Kernel */
+            kernel: string;
+            /** Ms */
+            ms: number;
+            /** Share */
+            share: number;
+            /** Layers */
+            layers: string[];
+        };
+        /**
+         * LayerProfile
+         * @description The newest measurement of a version's layers. ``reason``: why it waits or failed; ``stage``: times or
+         *     sensitivity, of which ``tried`` layers are done. ``result``: of the last one that was done, an earlier one while the
+         *     newest is not.
+         * @example {
+         *       "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "elapsed_s": 2.1,
+         *       "ended": "2026-11-22T09:30:00.000Z",
+         *       "host": "bench-2",
+         *       "job": "job_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "reason": "",
+         *       "result": {
+         *         "at": "2026-11-22T09:30:00.000Z",
+         *         "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *         "engine": "onnxruntime",
+         *         "host": "bench-2",
+         *         "machine": {
+         *           "cores": 4
+         *         },
+         *         "notes": [],
+         *         "operators": [
+         *           {
+         *             "kernel": "CPU",
+         *             "layers": [
+         *               "conv_1",
+         *               "relu_1"
+         *             ],
+         *             "ms": 0.325,
+         *             "name": "relu_nchwc",
+         *             "op": "Conv",
+         *             "share": 0.565
+         *           }
+         *         ],
+         *         "samples": 360,
+         *         "sensitivity": [
+         *           {
+         *             "layer": "conv_1",
+         *             "sqnr_db": 45.3
+         *           }
+         *         ],
+         *         "threads": 1,
+         *         "timed_on": "dataset",
+         *         "why": ""
+         *       },
+         *       "seconds": 60,
+         *       "stage": "sensitivity",
+         *       "state": "done",
+         *       "tried": 1,
+         *       "version": "ver_01jd7x3w9q4e5r6t7y8a9b0c1d"
+         *     }
+         */
+        LayerProfile: {
+            /** Version */
+            version: string;
+            /** Job */
+            job: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "stopping" | "done" | "failed" | "cancelled";
+            /** Reason */
+            reason: string;
+            /** Dataset */
+            dataset: string | null;
+            /** Seconds */
+            seconds: number;
+            /** Host */
+            host: string;
+            /** Stage */
+            stage: string;
+            /** Tried */
+            tried: number;
+            /** Elapsed S */
+            elapsed_s: number;
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+            /** Ended */
+            ended: string | null;
+            result: components["schemas"]["LayersMeasured"] | null;
+        };
+        /**
+         * LayerSensitivity
+         * @description A layer, and the SQNR in dB of the answers with it alone in INT8: the lower, the more it loses.
+         */
+        LayerSensitivity: {
+            /** Layer */
+            layer: string;
+            /** Sqnr Db */
+            sqnr_db: number;
+        };
+        /**
          * Layers
          * @description ``layers``: in the order in which they run; ``inputs`` and ``outputs`` are names of tensors, ``shapes`` and
          *     ``dtypes`` those of the outputs at batch size 1.
@@ -3603,6 +3719,43 @@ export interface components {
             layers: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * LayersMeasured
+         * @description What was measured: ``operators``, the slowest first; ``sensitivity``, the most sensitive first, and ``why`` there
+         *     is none or not all. ``timed_on``: inputs of the dataset or noise; ``samples``: of the dataset, for calibration;
+         *     ``host``, ``machine``: where; ``at``: when.
+         */
+        LayersMeasured: {
+            /** Dataset */
+            dataset: string | null;
+            /** Host */
+            host: string;
+            /** At */
+            at: string | null;
+            /** Operators */
+            operators: components["schemas"]["LayerOperator"][];
+            /** Sensitivity */
+            sensitivity: components["schemas"]["LayerSensitivity"][];
+            /** Why */
+            why: string;
+            /**
+             * Timed On
+             * @enum {string}
+             */
+            timed_on: "dataset" | "noise";
+            /** Samples */
+            samples: number;
+            /** Engine */
+            engine: string;
+            /** Threads */
+            threads: number;
+            /** Machine */
+            machine: {
+                [key: string]: unknown;
+            };
+            /** Notes */
+            notes: string[];
         };
         /**
          * Limit
@@ -3718,43 +3871,6 @@ export interface components {
             layout: string;
             /** Blocks */
             blocks: components["schemas"]["BlockTold"][];
-        };
-        /**
-         * Measured
-         * @description What was measured: ``operators``, the slowest first; ``sensitivity``, the most sensitive first, and ``why`` there
-         *     is none or not all. ``timed_on``: inputs of the dataset or noise; ``samples``: of the dataset, for calibration;
-         *     ``host``, ``machine``: where; ``at``: when.
-         */
-        Measured: {
-            /** Dataset */
-            dataset: string | null;
-            /** Host */
-            host: string;
-            /** At */
-            at: string | null;
-            /** Operators */
-            operators: components["schemas"]["OperatorTold"][];
-            /** Sensitivity */
-            sensitivity: components["schemas"]["SensitivityTold"][];
-            /** Why */
-            why: string;
-            /**
-             * Timed On
-             * @enum {string}
-             */
-            timed_on: "dataset" | "noise";
-            /** Samples */
-            samples: number;
-            /** Engine */
-            engine: string;
-            /** Threads */
-            threads: number;
-            /** Machine */
-            machine: {
-                [key: string]: unknown;
-            };
-            /** Notes */
-            notes: string[];
         };
         /**
          * MemberTold
@@ -4000,6 +4116,25 @@ export interface components {
             key?: string | null;
         };
         /**
+         * NewLayerProfile
+         * @description ``dataset``: what layers are timed and their sensitivity is measured on; without one there are times alone, on
+         *     noise. ``seconds``: how long it may take, about; what is known by then is kept.
+         * @example {
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "seconds": 60
+         *     }
+         * @example {}
+         */
+        NewLayerProfile: {
+            /** Dataset */
+            dataset?: string | null;
+            /**
+             * Seconds
+             * @default 60
+             */
+            seconds: number;
+        };
+        /**
          * NewLink
          * @description ``hours``: how long the link holds; the artifact's own end comes first.
          * @example {
@@ -4115,6 +4250,31 @@ export interface components {
              * Format: password
              */
             new: string;
+        };
+        /**
+         * NewProfile
+         * @description One of three: ``toml``, a target's file (``edgewright targets detect -o my.toml`` writes one); ``target``, the
+         *     same as a document; or ``device``, an enrolled one, and ``like``, the template whose figures it has where it told
+         *     none.
+         * @example {
+         *       "device": "press-1",
+         *       "like": "raspberry-pi-5",
+         *       "name": "press-line"
+         *     }
+         */
+        NewProfile: {
+            /** Toml */
+            toml?: string | null;
+            /** Target */
+            target?: {
+                [key: string]: unknown;
+            } | null;
+            /** Device */
+            device?: string | null;
+            /** Like */
+            like?: string | null;
+            /** Name */
+            name?: string | null;
         };
         /**
          * NewProvider
@@ -4334,26 +4494,6 @@ export interface components {
              * @default false
              */
             private: boolean;
-        };
-        /**
-         * OperatorTold
-         * @description An operator that the engine ran. ``layers``: the layers it stands for, by their names in the graph: several share
-         *     its time where they were fused, none where the engine added it. ``ms``: mean of one run; ``share``: of all operators
-         *     together.
-         */
-        OperatorTold: {
-            /** Name */
-            name: string;
-            /** Op */
-            op: string;
-            /** Kernel */
-            kernel: string;
-            /** Ms */
-            ms: number;
-            /** Share */
-            share: number;
-            /** Layers */
-            layers: string[];
         };
         /** Page[AlertTold] */
         Page_AlertTold_: {
@@ -4686,16 +4826,50 @@ export interface components {
             } | null;
         };
         /**
+         * ProfileTold
+         * @description A device class. ``id``: null for a template; ``target``: its document, every figure with its unit and source.
+         * @example {
+         *       "changed": "2026-11-22T09:30:00.000Z",
+         *       "id": "prf_01m80bnjzbrvns4jbpr1xhx2e6",
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "name": "press-line",
+         *       "origin": "device press-1",
+         *       "target": {
+         *         "name": "press-line",
+         *         "schema": 1
+         *       },
+         *       "title": "press-1 (aarch64)"
+         *     }
+         */
+        ProfileTold: {
+            /** Id */
+            id: string | null;
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Origin */
+            origin: string;
+            /** Target */
+            target: {
+                [key: string]: unknown;
+            };
+            /** Made */
+            made: string | null;
+            /** Changed */
+            changed: string | null;
+        };
+        /**
          * Profiles
          * @description The tenant's own in ``items``; ``templates`` with the first page.
          */
         Profiles: {
             /** Items */
-            items: components["schemas"]["edgewright__hub__profiles__told__ProfileTold"][];
+            items: components["schemas"]["ProfileTold"][];
             /** Next */
             next?: string | null;
             /** Templates */
-            templates: components["schemas"]["edgewright__hub__profiles__told__ProfileTold"][];
+            templates: components["schemas"]["ProfileTold"][];
         };
         /**
          * ProposalTold
@@ -5025,16 +5199,6 @@ export interface components {
              * @default 0
              */
             accuracy: number;
-        };
-        /**
-         * SensitivityTold
-         * @description A layer, and the SQNR in dB of the answers with it alone in INT8: the lower, the more it loses.
-         */
-        SensitivityTold: {
-            /** Layer */
-            layer: string;
-            /** Sqnr Db */
-            sqnr_db: number;
         };
         /**
          * SeriesTold
@@ -5533,111 +5697,6 @@ export interface components {
             at: string;
         };
         /**
-         * NewProfile
-         * @description ``dataset``: what layers are timed and their sensitivity is measured on; without one there are times alone, on
-         *     noise. ``seconds``: how long it may take, about; what is known by then is kept.
-         * @example {
-         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
-         *       "seconds": 60
-         *     }
-         * @example {}
-         */
-        edgewright__hub__jobs__told_profiles__NewProfile: {
-            /** Dataset */
-            dataset?: string | null;
-            /**
-             * Seconds
-             * @default 60
-             */
-            seconds: number;
-        };
-        /**
-         * ProfileTold
-         * @description The newest measurement of a version's layers. ``reason``: why it waits or failed; ``stage``: times or
-         *     sensitivity, of which ``tried`` layers are done. ``result``: of the last one that was done, an earlier one while the
-         *     newest is not.
-         * @example {
-         *       "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d",
-         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
-         *       "elapsed_s": 2.1,
-         *       "ended": "2026-11-22T09:30:00.000Z",
-         *       "host": "bench-2",
-         *       "job": "job_01jd7x3w9q4e5r6t7y8a9b0c1d",
-         *       "made": "2026-11-22T09:30:00.000Z",
-         *       "reason": "",
-         *       "result": {
-         *         "at": "2026-11-22T09:30:00.000Z",
-         *         "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
-         *         "engine": "onnxruntime",
-         *         "host": "bench-2",
-         *         "machine": {
-         *           "cores": 4
-         *         },
-         *         "notes": [],
-         *         "operators": [
-         *           {
-         *             "kernel": "CPU",
-         *             "layers": [
-         *               "conv_1",
-         *               "relu_1"
-         *             ],
-         *             "ms": 0.325,
-         *             "name": "relu_nchwc",
-         *             "op": "Conv",
-         *             "share": 0.565
-         *           }
-         *         ],
-         *         "samples": 360,
-         *         "sensitivity": [
-         *           {
-         *             "layer": "conv_1",
-         *             "sqnr_db": 45.3
-         *           }
-         *         ],
-         *         "threads": 1,
-         *         "timed_on": "dataset",
-         *         "why": ""
-         *       },
-         *       "seconds": 60,
-         *       "stage": "sensitivity",
-         *       "state": "done",
-         *       "tried": 1,
-         *       "version": "ver_01jd7x3w9q4e5r6t7y8a9b0c1d"
-         *     }
-         */
-        edgewright__hub__jobs__told_profiles__ProfileTold: {
-            /** Version */
-            version: string;
-            /** Job */
-            job: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "queued" | "running" | "stopping" | "done" | "failed" | "cancelled";
-            /** Reason */
-            reason: string;
-            /** Dataset */
-            dataset: string | null;
-            /** Seconds */
-            seconds: number;
-            /** Host */
-            host: string;
-            /** Stage */
-            stage: string;
-            /** Tried */
-            tried: number;
-            /** Elapsed S */
-            elapsed_s: number;
-            /** By */
-            by: string;
-            /** Made */
-            made: string;
-            /** Ended */
-            ended: string | null;
-            result: components["schemas"]["Measured"] | null;
-        };
-        /**
          * UploadTold
          * @description A file on its way: the next byte that is wanted is ``offset``. ``result``: the version or data set it has become,
          *     null before its last byte. ``until``: when it is given up unless bytes come.
@@ -5674,65 +5733,6 @@ export interface components {
             made: string;
             /** Until */
             until: string;
-        };
-        /**
-         * NewProfile
-         * @description One of three: ``toml``, a target's file (``edgewright targets detect -o my.toml`` writes one); ``target``, the
-         *     same as a document; or ``device``, an enrolled one, and ``like``, the template whose figures it has where it told
-         *     none.
-         * @example {
-         *       "device": "press-1",
-         *       "like": "raspberry-pi-5",
-         *       "name": "press-line"
-         *     }
-         */
-        edgewright__hub__profiles__told__NewProfile: {
-            /** Toml */
-            toml?: string | null;
-            /** Target */
-            target?: {
-                [key: string]: unknown;
-            } | null;
-            /** Device */
-            device?: string | null;
-            /** Like */
-            like?: string | null;
-            /** Name */
-            name?: string | null;
-        };
-        /**
-         * ProfileTold
-         * @description A device class. ``id``: null for a template; ``target``: its document, every figure with its unit and source.
-         * @example {
-         *       "changed": "2026-11-22T09:30:00.000Z",
-         *       "id": "prf_01m80bnjzbrvns4jbpr1xhx2e6",
-         *       "made": "2026-11-22T09:30:00.000Z",
-         *       "name": "press-line",
-         *       "origin": "device press-1",
-         *       "target": {
-         *         "name": "press-line",
-         *         "schema": 1
-         *       },
-         *       "title": "press-1 (aarch64)"
-         *     }
-         */
-        edgewright__hub__profiles__told__ProfileTold: {
-            /** Id */
-            id: string | null;
-            /** Name */
-            name: string;
-            /** Title */
-            title: string;
-            /** Origin */
-            origin: string;
-            /** Target */
-            target: {
-                [key: string]: unknown;
-            };
-            /** Made */
-            made: string | null;
-            /** Changed */
-            changed: string | null;
         };
         /** Page[UploadTold] */
         edgewright__hub__web__paging__Page_UploadTold___1: {
@@ -10114,7 +10114,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["edgewright__hub__profiles__told__NewProfile"];
+                "application/json": components["schemas"]["NewProfile"];
             };
         };
         responses: {
@@ -10124,7 +10124,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["edgewright__hub__profiles__told__ProfileTold"];
+                    "application/json": components["schemas"]["ProfileTold"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -10159,7 +10159,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["edgewright__hub__profiles__told__ProfileTold"];
+                    "application/json": components["schemas"]["ProfileTold"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -10243,7 +10243,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["edgewright__hub__profiles__told__ProfileTold"];
+                    "application/json": components["schemas"]["ProfileTold"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -10944,7 +10944,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["edgewright__hub__jobs__told_profiles__ProfileTold"];
+                    "application/json": components["schemas"]["LayerProfile"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -10979,7 +10979,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["edgewright__hub__jobs__told_profiles__NewProfile"];
+                "application/json": components["schemas"]["NewLayerProfile"];
             };
         };
         responses: {
@@ -10989,7 +10989,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["edgewright__hub__jobs__told_profiles__ProfileTold"];
+                    "application/json": components["schemas"]["LayerProfile"];
                 };
             };
             400: components["responses"]["bad-request"];
@@ -11030,7 +11030,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["edgewright__hub__jobs__told_profiles__ProfileTold"];
+                    "application/json": components["schemas"]["LayerProfile"];
                 };
             };
             400: components["responses"]["bad-request"];

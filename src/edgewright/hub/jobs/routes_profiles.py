@@ -15,7 +15,7 @@ from edgewright.hub.jobs.profiled import STAGES
 from edgewright.hub.jobs.queue import add, living, room, stop
 from edgewright.hub.jobs.rules import OVER, Able, content_key, nobody
 from edgewright.hub.jobs.tables import Job, Worker
-from edgewright.hub.jobs.told_profiles import Measured, NewProfile, ProfileTold
+from edgewright.hub.jobs.told_profiles import LayerProfile, LayersMeasured, NewLayerProfile
 from edgewright.hub.web.bodies import Id, Router
 
 router = Router(prefix="/api/edge/versions/{version}/profile", tags=["jobs"])
@@ -25,7 +25,7 @@ _NEEDS = {"engines": ["onnxruntime"]}
 
 
 @router.post("", status_code=201)
-def make(version: Id, body: NewProfile, caller: Writes) -> ProfileTold:
+def make(version: Id, body: NewLayerProfile, caller: Writes) -> LayerProfile:
     """Measure the layers of this version: how long each takes, on the machine of the worker that takes it, and, on a
     dataset, how much the answers lose with it alone in INT8. The last one that was done is kept until this one is."""
     with caller.write() as session:
@@ -50,7 +50,7 @@ def make(version: Id, body: NewProfile, caller: Writes) -> ProfileTold:
 
 
 @router.get("")
-def show(version: Id, caller: Reads) -> ProfileTold:
+def show(version: Id, caller: Reads) -> LayerProfile:
     """The newest one: where it is, and what was measured last."""
     with caller.read() as session:
         models.find_version(session, version)
@@ -58,7 +58,7 @@ def show(version: Id, caller: Reads) -> ProfileTold:
 
 
 @router.post("/cancel")
-def cancel(version: Id, caller: Writes) -> ProfileTold:
+def cancel(version: Id, caller: Writes) -> LayerProfile:
     """Stop it. What an earlier one measured stays."""
     with caller.write() as session:
         models.find_version(session, version)
@@ -81,13 +81,13 @@ def _newest(rows: list[Job], version: str) -> Job:
     return rows[0]
 
 
-def _told(session: Scoped, version: str) -> ProfileTold:
+def _told(session: Scoped, version: str) -> LayerProfile:
     rows = _all(session, version)
     row = _newest(rows, version)
     done = next((one for one in rows if one.state == "done"), None)
     waits = nobody(row.needs, [Able.of(one.engines, one.accelerators) for one in living(session)])
     state: Any = row.state
-    return ProfileTold(
+    return LayerProfile(
         version=version, job=row.id, state=state, reason=waits if state == "queued" and waits else row.reason,
         dataset=row.dataset or None, seconds=row.wish["budget_s"], host=_host(session, row), by=row.by, made=row.made,
         ended=row.ended, result=None if done is None else _measured(session, done),
@@ -95,9 +95,9 @@ def _told(session: Scoped, version: str) -> ProfileTold:
     )  # fmt: skip
 
 
-def _measured(session: Scoped, row: Job) -> Measured:
+def _measured(session: Scoped, row: Job) -> LayersMeasured:
     result: dict[str, Any] = dict(row.result or {})
-    return Measured(dataset=row.dataset or None, host=_host(session, row), at=row.ended, **result)
+    return LayersMeasured(dataset=row.dataset or None, host=_host(session, row), at=row.ended, **result)
 
 
 def _progress(told: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _DAT, _JOB, _USR = (_VER.replace("ver", kind) for kind in ("dat", "job", "usr"))
 _WHEN = "2026-11-22T09:30:00.000Z"
 
 
-class NewProfile(Body):
+class NewLayerProfile(Body):
     """``dataset``: what layers are timed and their sensitivity is measured on; without one there are times alone, on
     noise. ``seconds``: how long it may take, about; what is known by then is kept."""
 
@@ -24,7 +24,7 @@ class NewProfile(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"dataset": _DAT, "seconds": 60.0}, {"dataset": None}]})
 
 
-class OperatorTold(Answer):
+class LayerOperator(Answer):
     """An operator that the engine ran. ``layers``: the layers it stands for, by their names in the graph: several share
     its time where they were fused, none where the engine added it. ``ms``: mean of one run; ``share``: of all operators
     together."""
@@ -37,14 +37,14 @@ class OperatorTold(Answer):
     layers: list[str]
 
 
-class SensitivityTold(Answer):
+class LayerSensitivity(Answer):
     """A layer, and the SQNR in dB of the answers with it alone in INT8: the lower, the more it loses."""
 
     layer: str
     sqnr_db: float
 
 
-class Measured(Answer):
+class LayersMeasured(Answer):
     """What was measured: ``operators``, the slowest first; ``sensitivity``, the most sensitive first, and ``why`` there
     is none or not all. ``timed_on``: inputs of the dataset or noise; ``samples``: of the dataset, for calibration;
     ``host``, ``machine``: where; ``at``: when."""
@@ -52,8 +52,8 @@ class Measured(Answer):
     dataset: str | None
     host: str
     at: Moment | None
-    operators: list[OperatorTold]
-    sensitivity: list[SensitivityTold]
+    operators: list[LayerOperator]
+    sensitivity: list[LayerSensitivity]
     why: str
     timed_on: Literal["dataset", "noise"]
     samples: int
@@ -72,7 +72,7 @@ _MEASURED: dict[str, Any] = {
 }  # fmt: skip
 
 
-class ProfileTold(Answer):
+class LayerProfile(Answer):
     """The newest measurement of a version's layers. ``reason``: why it waits or failed; ``stage``: times or
     sensitivity, of which ``tried`` layers are done. ``result``: of the last one that was done, an earlier one while the
     newest is not."""
@@ -90,7 +90,7 @@ class ProfileTold(Answer):
     by: str
     made: Moment
     ended: Moment | None
-    result: Measured | None
+    result: LayersMeasured | None
 
     model_config = ConfigDict(
         json_schema_extra={
