@@ -157,7 +157,8 @@ class TestAsked:
         assert "being measured already" in asked.north.post(asked.at, {"dataset": None}, 409)["detail"]
         assert asked.north.get("/api/edge/optimization-jobs")["items"] == []
         asked.north.get(f"/api/edge/optimization-jobs/{made['job']}", 404)
-        assert asked.north.post(f"{asked.at}/cancel", {}, 200)["state"] == "cancelled"
+        stopped = asked.north.post(f"{asked.at}/cancel", {}, 200)
+        assert stopped["state"] == "cancelled" and "retry" not in stopped["reason"]
         asked.north.post(f"{asked.at}/cancel", {}, 409)
         events = asked.north.get(f"/api/edge/events?after=0&of={asked.seen['id']}")["items"]
         assert [one["data"]["state"] for one in events if one["kind"] == "model.profile"] == ["queued", "cancelled"]
@@ -186,11 +187,16 @@ class TestAsked:
             with state.database.write(row.tenant) as session:
                 found = held(session, row.id, row.claim, "w")
                 found.progress = {"stage": {"a": 1}, "tried": -3, "elapsed_s": "x"}  # as a hostile child might say
-                move(session, found, "failed", state.clock(), "it broke")
+                move(session, found, "failed", state.clock(), "it broke; then retry the job")
 
         self.take(asked, fail)
         told = asked.north.get(asked.at)
-        assert (told["state"], told["reason"], told["stage"], told["tried"]) == ("failed", "it broke", "", 0)
+        assert (told["state"], told["reason"], told["stage"], told["tried"]) == (
+            "failed",
+            "it broke; then measure again",
+            "",
+            0,
+        )
         assert told["result"]["operators"] == [OPERATOR], "what was known stays"
         third = asked.north.post(asked.at, {"dataset": None})
         with asked.state.database.read(asked.hub.tenants["north"]) as session:

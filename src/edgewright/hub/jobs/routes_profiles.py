@@ -22,6 +22,9 @@ router = Router(prefix="/api/edge/versions/{version}/profile", tags=["jobs"])
 Reads = Annotated[Caller, may("jobs.read")]
 Writes = Annotated[Caller, may("jobs.write")]
 _NEEDS = {"engines": ["onnxruntime"]}
+_STOPPED = "somebody stopped it; measure again when you want to"
+_RETRY, _AGAIN = "retry the job", "measure again"
+"""Other kinds of jobs are retried; of this one a new one is asked for."""
 
 
 @router.post("", status_code=201)
@@ -87,8 +90,9 @@ def _told(session: Scoped, version: str) -> LayerProfile:
     done = next((one for one in rows if one.state == "done"), None)
     waits = nobody(row.needs, [Able.of(one.engines, one.accelerators) for one in living(session)])
     state: Any = row.state
+    why = {"queued": waits, "cancelled": _STOPPED}.get(row.state) or row.reason.replace(_RETRY, _AGAIN)
     return LayerProfile(
-        version=version, job=row.id, state=state, reason=waits if state == "queued" and waits else row.reason,
+        version=version, job=row.id, state=state, reason=why,
         dataset=row.dataset or None, seconds=row.wish["budget_s"], host=_host(session, row), by=row.by, made=row.made,
         ended=row.ended, result=None if done is None else _measured(session, done),
         **_progress(row.progress),

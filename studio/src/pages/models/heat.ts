@@ -44,3 +44,9 @@ export function heats(rows: Row[], by: Heat): number[] {
   const most = values.reduce((a, b) => Math.max(a, b), 0);
   return values.map((one) => (most > 0 ? one / most : 0));
 }
+
+/** Decimals that tell the longest of these times (ms) in four digits, and all of them in one column. */
+export function decimals(rows: Row[]): number {
+  const most = rows.reduce((a, one) => Math.max(a, one.operator?.ms ?? 0), 0);
+  return most > 0 ? Math.min(4, Math.max(0, 3 - Math.floor(Math.log10(most)))) : 0;
+}
