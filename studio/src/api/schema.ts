@@ -3649,7 +3649,7 @@ export interface components {
          *             "share": 0.565
          *           }
          *         ],
-         *         "samples": 360,
+         *         "samples": 64,
          *         "sensitivity": [
          *           {
          *             "layer": "conv_1",
@@ -3723,7 +3723,7 @@ export interface components {
         /**
          * LayersMeasured
          * @description What was measured: ``operators``, the slowest first; ``sensitivity``, the most sensitive first, and ``why`` there
-         *     is none or not all. ``timed_on``: inputs of the dataset or noise; ``samples``: of the dataset, for calibration;
+         *     is none or not all. ``timed_on``: inputs of the dataset or noise; ``samples``: how many calibrated;
          *     ``host``, ``machine``: where; ``at``: when.
          */
         LayersMeasured: {

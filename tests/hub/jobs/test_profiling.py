@@ -9,6 +9,7 @@ from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
 from edgewright.core.errors import InputError
+from edgewright.datasets import dataset
 from edgewright.formats import load
 from edgewright.hub.jobs import kinds, profiling
 from edgewright.hub.jobs.measuring import RESULT
@@ -54,7 +55,7 @@ def test_layers_are_timed_and_quantized_alone(tmp_path):
     assert len(found["sensitivity"]) == 10 and {one["layer"] for one in found["sensitivity"]} <= known
     levels = [one["sqnr_db"] for one in found["sensitivity"]]
     assert levels == sorted(levels) and 10 < levels[0] < 100
-    assert found["timed_on"] == "dataset" and found["samples"] > 0 and not found["why"] and found["machine"]
+    assert found["timed_on"] == "dataset" and found["samples"] == 64 and not found["why"] and found["machine"]
     assert said[0] == {"ready": True} and {one["progress"]["stage"] for one in said[1:]} == {"times", "sensitivity"}
 
 
@@ -82,6 +83,14 @@ def test_what_is_known_when_the_time_is_up_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(profiling._Teller, "left", lambda _: 0.0 if 3 in done else 1.0)
     found, _ = measured(tmp_path)
     assert 3 <= len(found["sensitivity"]) < 10 and "the time was up after" in found["why"]
+
+
+def test_a_slow_network_is_ranked_on_fewer_samples():
+    model = load(DIGITS / "digits.onnx")
+    samples = dataset(DIGITS / "digits.npz").bind(model.signature).splits(0).calibration
+    assert profiling.enough(samples, model, 0.001, 60.0) is samples
+    few = [len(profiling.enough(samples, model, run_s, 60.0)) for run_s in (0.2, 0.5, 100.0)]
+    assert few == sorted(few, reverse=True) and few[-1] == 4 and few[0] > 4
 
 
 def test_nodes_without_a_name_are_called_as_the_graph_calls_them(tmp_path):

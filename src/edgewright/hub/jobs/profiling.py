@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _ENGINE = "onnxruntime"
 _SAY_S, _MOST_TIMING_S = 0.3, 10.0
 _REQUESTS = 16
+_CALIBRATION, _FEWEST, _PROBES = 64, 4, 16
+"""Samples that calibrate (as ``sensitivities`` has it), and no fewer than these; answers that are compared."""
+_KERNELS = ("Conv", "Gemm", "MatMul")
 
 
 class _LateError(Exception):
@@ -44,13 +47,17 @@ def profile_layers(asked: dict[str, Any], say: Any) -> dict[str, Any]:
     teller = _Teller(say, began, wish["budget_s"])
     teller.tell("times", 0)
     rows, timed_on, timing = _times(model, samples, wish)
-    found, left = _sensitivities(model, samples, wish["seed"], teller) if samples is not None else ([], why)
+    found = list[dict[str, Any]]()
+    if samples is not None:
+        samples = enough(samples, model, sum(row.ms for row in rows) / 1000, teller.left())
+        found, why = _sensitivities(model, samples, wish["seed"], teller)
     operators = [made for row in rows if (made := _operator(row, folded)) is not None]
     if len(operators) < len(rows):
         notes.append(f"{len(rows) - len(operators)} operators have names that cannot be shown, and were left out")
     result = {
         "operators": operators, "sensitivity": [one for one in found if _shown(one["layer"])],
-        "why": plain(left)[:NOTE], "timed_on": timed_on, "samples": 0 if samples is None else len(samples),
+        "why": plain(why)[:NOTE], "timed_on": timed_on,
+        "samples": 0 if samples is None else min(len(samples), _CALIBRATION),
         "engine": _ENGINE, "threads": 1, "machine": machine(),
         "notes": [plain(one)[:NOTE] for one in [*notes, *timing]][: NOTES - 1],
     }  # fmt: skip
@@ -94,6 +101,22 @@ def _samples(asked: dict[str, Any], model: Model) -> tuple[Samples | None, str]:
         return None, f"the dataset does not fit: {error}"
 
 
+def enough(samples: Samples, model: Model, run_s: float, left_s: float) -> Samples:
+    """As many of the samples as the time left is enough for, when one run takes ``run_s``: of a large network all
+    layers on few samples tell more than the first layers on many."""
+    from edgewright.formats.onnx import parse
+
+    layers = sum(node.op_type in _KERNELS for node in parse(model.data).graph.node)
+    sizes = [spec.shape[0] for spec in model.signature.inputs if spec.shape]
+    batch = max((size for size in sizes if isinstance(size, int)), default=1)
+    runs = _CALIBRATION
+    # A run to calibrate; then for each layer one of the original and one of the quantized, which takes about twice it.
+    while runs > _FEWEST and run_s * (runs + 3 * layers * min(runs, _PROBES)) > left_s:
+        runs //= 2
+    head = getattr(samples, "head", None)
+    return samples if runs == _CALIBRATION or head is None else head(runs * max(batch, 1))
+
+
 def _times(model: Model, samples: Samples | None, wish: dict[str, Any]) -> tuple[list[OperatorTime], str, list[str]]:
     """Operators, what they were timed on, notes."""
     from edgewright.measurement import drawn_requests
@@ -133,7 +156,7 @@ def _sensitivities(model: Model, samples: Samples, seed: int, teller: _Teller) -
         if not known:
             why = "it holds no convolution or matrix product with constant float32 weights: nothing to quantize alone"
     except _LateError:
-        why = f"the time was up after {len(known)} layers; give it longer for the others"
+        why = f"the time was up after {len(known)} of them; give it longer for the others"
     except EdgewrightError as error:
         why = str(error)
     ranked = sorted(known, key=lambda one: one.sqnr_db)

@@ -46,7 +46,7 @@ class LayerSensitivity(Answer):
 
 class LayersMeasured(Answer):
     """What was measured: ``operators``, the slowest first; ``sensitivity``, the most sensitive first, and ``why`` there
-    is none or not all. ``timed_on``: inputs of the dataset or noise; ``samples``: of the dataset, for calibration;
+    is none or not all. ``timed_on``: inputs of the dataset or noise; ``samples``: how many calibrated;
     ``host``, ``machine``: where; ``at``: when."""
 
     dataset: str | None
@@ -64,7 +64,7 @@ class LayersMeasured(Answer):
 
 
 _MEASURED: dict[str, Any] = {
-    "dataset": _DAT, "host": "bench-2", "at": _WHEN, "why": "", "timed_on": "dataset", "samples": 360,
+    "dataset": _DAT, "host": "bench-2", "at": _WHEN, "why": "", "timed_on": "dataset", "samples": 64,
     "operators": [{"name": "relu_nchwc", "op": "Conv", "kernel": "CPU", "ms": 0.325, "share": 0.565,
                    "layers": ["conv_1", "relu_1"]}],
     "sensitivity": [{"layer": "conv_1", "sqnr_db": 45.3}], "engine": "onnxruntime", "threads": 1,

@@ -89,7 +89,7 @@ export function Conditions({ found }: { found: Measured }) {
     <div className="text-sm text-mute space-y-1 break-words">
       <p>{words.timed(words.where(found.host, cpu), engine, found.threads, found.timed_on === "noise" ? words.noise : words.samplesOf(name))}, <When at={found.at} />. {words.slowed}</p>
       {added.length > 0 && <p>{words.added([...new Set(added.map((one) => one.op))].join(", "), value(ms), share(part, 1))}</p>}
-      {ranked > 0 && <p>{words.ranked(ranked, name)}</p>}
+      {ranked > 0 && <p>{words.ranked(ranked, found.samples, name)}</p>}
       {found.why && <p>{ranked ? words.partly(found.why) : words.noRank(found.why)}</p>}
       {found.notes.map((note) => <p key={note}>{note}</p>)}
     </div>
