@@ -90,7 +90,7 @@ export const models = {
     noise: "seeded noise, since no dataset fitted or none was given",
     samplesOf: (name: string) => `samples of ${name}`,
     gone: "a dataset that is gone",
-    slowed: "The profiler adds some microseconds to each layer, so shares tell more than times.",
+    slowed: "Medians of several rounds. The profiler adds some microseconds to each layer, so shares tell more than times.",
     ranked: (n: number, samples: number, name: string) => `Sensitivity: SQNR of the answers with one layer alone in INT8, for ${n} ${n === 1 ? "layer" : "layers"}, calibrated on ${samples} ${samples === 1 ? "sample" : "samples"} of ${name}.`,
     noRank: (why: string) => `No sensitivity: ${why}.`,
     partly: (why: string) => `Not of all layers: ${why}.`,

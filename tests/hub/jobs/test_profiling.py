@@ -18,6 +18,7 @@ from edgewright.hub.jobs.queue import claim, held, move
 from edgewright.hub.jobs.results import settle_measured
 from edgewright.hub.jobs.rules import Able
 from edgewright.hub.jobs.tables import Job
+from edgewright.measurement.profile import OperatorTime
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits"
 OPERATOR = {"name": "a", "op": "Conv", "kernel": "CPU", "ms": 0.5, "share": 1.0, "layers": ["conv", "relu"]}
@@ -83,6 +84,12 @@ def test_what_is_known_when_the_time_is_up_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(profiling._Teller, "left", lambda _: 0.0 if 3 in done else 1.0)
     found, _ = measured(tmp_path)
     assert 3 <= len(found["sensitivity"]) < 10 and "the time was up after" in found["why"]
+
+
+def test_a_moment_in_which_the_machine_did_other_things_does_not_count():
+    rounds = [[OperatorTime("a", "Conv", a, 0.5, order=0), OperatorTime("b", "Relu", 1.0, 0.5, order=1)]
+              for a in (3.0, 90.0, 3.0)]  # fmt: skip
+    assert [(one.name, one.ms, one.share) for one in profiling.medians(rounds)] == [("a", 3.0, 0.75), ("b", 1.0, 0.25)]
 
 
 def test_a_slow_network_is_ranked_on_fewer_samples():

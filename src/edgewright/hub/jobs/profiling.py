@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 _ENGINE = "onnxruntime"
 _SAY_S, _MOST_TIMING_S = 0.3, 10.0
-_REQUESTS = 16
+_REQUESTS, _ROUNDS, _RUNS = 16, 25, 5
 _CALIBRATION, _FEWEST, _PROBES = 64, 4, 16
 """Samples that calibrate (as ``sensitivities`` has it), and no fewer than these; answers that are compared."""
 _KERNELS = ("Conv", "Gemm", "MatMul")
@@ -120,21 +122,38 @@ def enough(samples: Samples, model: Model, run_s: float, left_s: float) -> Sampl
 def _times(model: Model, samples: Samples | None, wish: dict[str, Any]) -> tuple[list[OperatorTime], str, list[str]]:
     """Operators, what they were timed on, notes."""
     from edgewright.measurement import drawn_requests
-    from edgewright.measurement.profile import profile
     from edgewright.measurement.subject import requests
 
     budget, notes = min(wish["budget_s"] / 4, _MOST_TIMING_S), list[str]()
     if samples is not None:
         try:
-            inputs: list[Arrays] = requests(samples, model.signature, _REQUESTS)
-            return profile(model, _ENGINE, EngineOptions(), inputs, budget_s=budget), "dataset", notes
+            return _rounds(model, requests(samples, model.signature, _REQUESTS), budget), "dataset", notes
         except InputError as error:
             notes.append(f"timed on noise: {error}")
     try:
-        drawn = drawn_requests(model.signature, seed=wish["seed"])
-        return profile(model, _ENGINE, EngineOptions(), drawn, budget_s=budget), "noise", notes
+        return _rounds(model, drawn_requests(model.signature, seed=wish["seed"]), budget), "noise", notes
     except EdgewrightError as error:
         raise InputError(f"it does not run on noise ({error}); measure it on a dataset that fits it") from error
+
+
+def _rounds(model: Model, inputs: list[Arrays], budget_s: float) -> list[OperatorTime]:
+    """Each operator's median over short rounds: a mean keeps every moment in which the machine did other things."""
+    from edgewright.measurement.profile import profile
+
+    rounds, end = list[list["OperatorTime"]](), time.monotonic() + budget_s
+    while len(rounds) < _ROUNDS and (not rounds or time.monotonic() < end):
+        rounds.append(profile(model, _ENGINE, EngineOptions(), inputs, runs=_RUNS, budget_s=budget_s / _ROUNDS))
+    return medians(rounds)
+
+
+def medians(rounds: Sequence[Sequence[OperatorTime]]) -> list[OperatorTime]:
+    """The operators of the first round with their median times, the slowest first."""
+    seen: dict[tuple[int, str], list[float]] = {}
+    for row in itertools.chain(*rounds):
+        seen.setdefault((row.order, row.name), []).append(row.ms)
+    rows = [replace(row, ms=statistics.median(seen[row.order, row.name])) for row in rounds[0]]
+    total = sum(row.ms for row in rows) or 1.0
+    return sorted((replace(row, share=row.ms / total) for row in rows), key=lambda row: (-row.ms, row.order))
 
 
 def _sensitivities(model: Model, samples: Samples, seed: int, teller: _Teller) -> tuple[list[dict[str, Any]], str]:

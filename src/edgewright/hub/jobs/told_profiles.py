@@ -26,8 +26,8 @@ class NewLayerProfile(Body):
 
 class LayerOperator(Answer):
     """An operator that the engine ran. ``layers``: the layers it stands for, by their names in the graph: several share
-    its time where they were fused, none where the engine added it. ``ms``: mean of one run; ``share``: of all operators
-    together."""
+    its time where they were fused, none where the engine added it. ``ms``: of one run, a median over short rounds;
+    ``share``: of all operators together."""
 
     name: str
     op: str
