@@ -21,6 +21,7 @@ from edgewright.hub.events import routes as routes_events
 from edgewright.hub.fleet import routes_devices, routes_enrolments, routes_groups, routes_telemetry
 from edgewright.hub.jobs import keeping as routes_keeping
 from edgewright.hub.jobs import routes as routes_jobs
+from edgewright.hub.jobs import routes_profiles as routes_layers
 from edgewright.hub.library import routes_bundles, routes_updates
 from edgewright.hub.library.uploads import MOST_BYTES
 from edgewright.hub.models import routes_datasets, routes_models, routes_uploads, routes_versions
@@ -42,8 +43,7 @@ ROUTERS = (
     routes_alerts.router, routes_webhooks.router, routes_health.router, routes_events.router, routes_jobs.router,
     routes_models.router, routes_versions.router, routes_datasets.router, routes_uploads.router,
     routes_profiles.router, routes_fits.router, plans.router, services.router,
-    routes_map.router, routes_artifacts.router, routes_benchmarks.router,
-    routes_keeping.router,
+    routes_map.router, routes_artifacts.router, routes_benchmarks.router, routes_keeping.router, routes_layers.router,
 )  # fmt: skip
 BODIES: dict[str, int] = {
     routes_bundles.PREFIX: MOST_BYTES, f"{routes_bundles.PREFIX}/": BODY_BYTES, routes_updates.PREFIX: 12 * 2**20,

@@ -1,6 +1,8 @@
-import { useQuery } from "@tanstack/react-query";
-import { all, get, spelled } from "./client";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { all, get, spelled, type Told } from "./client";
 import { isMissing } from "./jobs";
+import { listen } from "./live";
 import type { Dataset, Model, Page, Version } from "./studio";
 
 const again = (n: number, error: unknown) => n < 1 && !isMissing(error);
@@ -37,6 +39,42 @@ export type Layer = { name: string; op: string; outputs?: string[]; shapes?: unk
 
 export function useGraph(version: string, enabled: boolean) {
   return useQuery({ queryKey: ["models", "graph", version], queryFn: ({ signal }) => get<{ layers: Layer[] }>(`/versions/${version}/graph`, {}, signal), enabled, staleTime: Infinity });
+}
+
+export type Profile = Told["LayerProfile"];
+export type Measured = Told["LayersMeasured"];
+
+/** Whether a measurement of layers still waits or runs. */
+export function measuring(one: Profile | null | undefined): boolean {
+  return one?.state === "queued" || one?.state === "running" || one?.state === "stopping";
+}
+
+/** What was measured of a version's layers; null: nobody asked for it yet. Its progress comes as the hub tells of it. */
+export function useProfile(version: string, enabled: boolean) {
+  const client = useQueryClient();
+  const found = useQuery({
+    queryKey: ["models", "profile", version],
+    queryFn: async ({ signal }): Promise<Profile | null> => {
+      try {
+        return await get<Profile>(`/versions/${version}/profile`, {}, signal);
+      } catch (error) {
+        if (isMissing(error)) return null;
+        throw error;
+      }
+    },
+    enabled,
+    refetchInterval: (query) => (measuring(query.state.data) ? 2_000 : false),
+  });
+  const job = measuring(found.data) ? found.data?.job : undefined;
+  useEffect(() => {
+    if (!job) return;
+    return listen((event) => {
+      if (event.kind !== "job.progress" || event.of !== job) return;
+      const { stage, tried, elapsed_s } = event.data as Pick<Profile, "stage" | "tried" | "elapsed_s">;
+      client.setQueryData<Profile | null>(["models", "profile", version], (known) => (known?.job === job ? { ...known, stage, tried, elapsed_s } : known));
+    });
+  }, [job, version, client]);
+  return found;
 }
 
 export type Comparison = { versions: Version[]; rows: { what: string; values: unknown[]; same: boolean }[] };

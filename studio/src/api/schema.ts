@@ -2304,6 +2304,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/edge/versions/{version}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description The newest one: where it is, and what was measured last.
+         *
+         *     Takes the permission jobs.read.
+         */
+        get: operations["show_api_edge_versions__version__profile_get"];
+        put?: never;
+        /**
+         * Make
+         * @description Measure the layers of this version: how long each takes, on the machine of the worker that takes it, and, on a
+         *     dataset, how much the answers lose with it alone in INT8. The last one that was done is kept until this one is.
+         *
+         *     Takes the permission jobs.write.
+         */
+        post: operations["make_api_edge_versions__version__profile_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/versions/{version}/profile/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description Stop it. What an earlier one measured stays.
+         *
+         *     Takes the permission jobs.write.
+         */
+        post: operations["cancel_api_edge_versions__version__profile_cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -3566,6 +3617,122 @@ export interface components {
             items: components["schemas"]["KindTold"][];
         };
         /**
+         * LayerOperator
+         * @description An operator that the engine ran. ``layers``: the layers it stands for, by their names in the graph: several share
+         *     its time where they were fused, none where the engine added it. ``ms``: of one run, a median over short rounds;
+         *     ``share``: of all operators together.
+         */
+        LayerOperator: {
+            /** Name */
+            name: string;
+            /** Op */
+            op: string;
+            /** Kernel */
+            kernel: string;
+            /** Ms */
+            ms: number;
+            /** Share */
+            share: number;
+            /** Layers */
+            layers: string[];
+        };
+        /**
+         * LayerProfile
+         * @description The newest measurement of a version's layers. ``reason``: why it waits or failed; ``stage``: times or
+         *     sensitivity, of which ``tried`` layers are done. ``result``: of the last one that was done, an earlier one while the
+         *     newest is not.
+         * @example {
+         *       "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "elapsed_s": 2.1,
+         *       "ended": "2026-11-22T09:30:00.000Z",
+         *       "host": "bench-2",
+         *       "job": "job_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "made": "2026-11-22T09:30:00.000Z",
+         *       "reason": "",
+         *       "result": {
+         *         "at": "2026-11-22T09:30:00.000Z",
+         *         "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *         "engine": "onnxruntime",
+         *         "host": "bench-2",
+         *         "machine": {
+         *           "cores": 4
+         *         },
+         *         "notes": [],
+         *         "operators": [
+         *           {
+         *             "kernel": "CPU",
+         *             "layers": [
+         *               "conv_1",
+         *               "relu_1"
+         *             ],
+         *             "ms": 0.325,
+         *             "name": "relu_nchwc",
+         *             "op": "Conv",
+         *             "share": 0.565
+         *           }
+         *         ],
+         *         "samples": 64,
+         *         "sensitivity": [
+         *           {
+         *             "layer": "conv_1",
+         *             "sqnr_db": 45.3
+         *           }
+         *         ],
+         *         "threads": 1,
+         *         "timed_on": "dataset",
+         *         "why": ""
+         *       },
+         *       "seconds": 60,
+         *       "stage": "sensitivity",
+         *       "state": "done",
+         *       "tried": 1,
+         *       "version": "ver_01jd7x3w9q4e5r6t7y8a9b0c1d"
+         *     }
+         */
+        LayerProfile: {
+            /** Version */
+            version: string;
+            /** Job */
+            job: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "stopping" | "done" | "failed" | "cancelled";
+            /** Reason */
+            reason: string;
+            /** Dataset */
+            dataset: string | null;
+            /** Seconds */
+            seconds: number;
+            /** Host */
+            host: string;
+            /** Stage */
+            stage: string;
+            /** Tried */
+            tried: number;
+            /** Elapsed S */
+            elapsed_s: number;
+            /** By */
+            by: string;
+            /** Made */
+            made: string;
+            /** Ended */
+            ended: string | null;
+            result: components["schemas"]["LayersMeasured"] | null;
+        };
+        /**
+         * LayerSensitivity
+         * @description A layer, and the SQNR in dB of the answers with it alone in INT8: the lower, the more it loses.
+         */
+        LayerSensitivity: {
+            /** Layer */
+            layer: string;
+            /** Sqnr Db */
+            sqnr_db: number;
+        };
+        /**
          * Layers
          * @description ``layers``: in the order in which they run; ``inputs`` and ``outputs`` are names of tensors, ``shapes`` and
          *     ``dtypes`` those of the outputs at batch size 1.
@@ -3575,6 +3742,43 @@ export interface components {
             layers: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * LayersMeasured
+         * @description What was measured: ``operators``, the slowest first; ``sensitivity``, the most sensitive first, and ``why`` there
+         *     is none or not all. ``timed_on``: inputs of the dataset or noise; ``samples``: how many calibrated;
+         *     ``host``, ``machine``: where; ``at``: when.
+         */
+        LayersMeasured: {
+            /** Dataset */
+            dataset: string | null;
+            /** Host */
+            host: string;
+            /** At */
+            at: string | null;
+            /** Operators */
+            operators: components["schemas"]["LayerOperator"][];
+            /** Sensitivity */
+            sensitivity: components["schemas"]["LayerSensitivity"][];
+            /** Why */
+            why: string;
+            /**
+             * Timed On
+             * @enum {string}
+             */
+            timed_on: "dataset" | "noise";
+            /** Samples */
+            samples: number;
+            /** Engine */
+            engine: string;
+            /** Threads */
+            threads: number;
+            /** Machine */
+            machine: {
+                [key: string]: unknown;
+            };
+            /** Notes */
+            notes: string[];
         };
         /**
          * Limit
@@ -3933,6 +4137,25 @@ export interface components {
             hours: number;
             /** Key */
             key?: string | null;
+        };
+        /**
+         * NewLayerProfile
+         * @description ``dataset``: what layers are timed and their sensitivity is measured on; without one there are times alone, on
+         *     noise. ``seconds``: how long it may take, about; what is known by then is kept.
+         * @example {
+         *       "dataset": "dat_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *       "seconds": 60
+         *     }
+         * @example {}
+         */
+        NewLayerProfile: {
+            /** Dataset */
+            dataset?: string | null;
+            /**
+             * Seconds
+             * @default 60
+             */
+            seconds: number;
         };
         /**
          * NewLink
@@ -10760,6 +10983,127 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VersionTold"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    show_api_edge_versions__version__profile_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerProfile"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    make_api_edge_versions__version__profile_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLayerProfile"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerProfile"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    cancel_api_edge_versions__version__profile_cancel_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerProfile"];
                 };
             };
             400: components["responses"]["bad-request"];

@@ -33,6 +33,12 @@ export function bytes(n: number): string {
   return `${value(size)} ${units[unit]}`;
 }
 
+/** A count in three significant digits: 65.5 k, 9.44 M, 1.2 G. */
+export function si(n: number): string {
+  const unit = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(1, Math.abs(n))) / 3)));
+  return `${value(n / 1000 ** unit)}${["", " k", " M", " G", " T"][unit]}`;
+}
+
 /** Seconds as people say them. */
 export function span(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));

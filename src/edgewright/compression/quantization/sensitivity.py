@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,21 +29,26 @@ class Sensitivity:
     sqnr_db: float
 
 
-def sensitivities(model: Model, scheme: Int8Static, context: Context) -> list[Sensitivity]:
+def sensitivities(
+    model: Model, scheme: Int8Static, context: Context, heard: Callable[[Sensitivity], None] = lambda _: None
+) -> list[Sensitivity]:
     """Every kernel of ``model``, most sensitive (lowest SQNR) first. Kept in the context's store.
 
-    Raises Refused without calibration samples.
+    ``heard`` gets each as it is measured, in the order of the graph: what is known when ``context.checkpoint`` stops
+    it. Raises Refused without calibration samples.
     """
     key = ["sensitivity", scheme.key(model, context)]
     kept = context.store.get(key) if context.store is not None else None
     if kept is None:
-        kept = [[s.layer, s.op_type, s.sqnr_db] for s in _measure(model, scheme, context)]
+        kept = [[s.layer, s.op_type, s.sqnr_db] for s in _measure(model, scheme, context, heard)]
         if context.store is not None:
             context.store.put(key, kept)
     return [Sensitivity(*entry) for entry in kept]
 
 
-def _measure(model: Model, scheme: Int8Static, context: Context) -> list[Sensitivity]:
+def _measure(
+    model: Model, scheme: Int8Static, context: Context, heard: Callable[[Sensitivity], None]
+) -> list[Sensitivity]:
     samples = context.samples()
     head = getattr(samples, "head", None)
     few = replace(context, calibration=head(_CALIBRATION) if head else samples)
@@ -63,4 +69,5 @@ def _measure(model: Model, scheme: Int8Static, context: Context) -> list[Sensiti
         scheme.write(graph.graph, place(graph.graph, others), seen)
         noise = agreement_db(model, close_graph(graph, model, scheme.name), batches)
         found.append(Sensitivity(label(kernel.node), kernel.node.op_type, float(np.clip(noise, -200.0, 200.0))))
+        heard(found[-1])
     return sorted(found, key=lambda s: s.sqnr_db)

@@ -1,14 +1,15 @@
 """Jobs: what workers do for a tenant, durably. A killed worker's job is taken over and goes on from what it measured.
 
 - ``tables``; ``rules``: states, who is next, what fits where; pure. ``wishes``: from what is asked to what is run.
-- ``routes``, ``told``: /api/edge/optimization-jobs, /api/edge/workers. They only write rows: a job is queued in the
-  transaction that makes it.
+- ``routes``, ``told``: /api/edge/optimization-jobs, /api/edge/workers; ``routes_profiles``,
+  ``told_profiles``: /api/edge/versions/ID/profile. They only write rows: a job is queued in the transaction that makes
+  it.
 - ``queue``: rows taken, handed back, ended. ``worker``: the process that does jobs; ``beats``: who lives, who is lost;
   ``durable``: DBOS, which remembers steps and gives a dead worker's workflows to a living one.
-- ``steps``: one job from its files to its results; ``running``: its child process; ``inside``, ``compiling``: in it;
+- ``steps``: one job from its files to its results; ``running``: its child process; ``inside`` of it ``compiling``,
+  ``measuring`` and ``profiling`` (``profiled``: what that leaves, and how it is read);
   ``telling``: what it says, as rows and events; ``results``: what it leaves; ``caches``: its measurements elsewhere.
-- ``kinds``: what each kind of job needs and leaves; ``measuring``: a benchmark's child. ``keeping``: what a search
-  found, as a version of its model.
+- ``kinds``: what each kind of job needs and leaves. ``keeping``: what a search found, as a version of its model.
 - ``inputs``: where models and datasets come from. ``keys``: what its bundles are sealed with.
 - ``keeper``: the worker beside a hub that was started without one.
 

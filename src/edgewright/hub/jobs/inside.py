@@ -33,6 +33,7 @@ _DEVICES = ("/dev/null", "/dev/shm", "/dev/dri", "/dev/accel", "/dev/kfd")  # no
 WORKS = {
     "optimization": "edgewright.hub.jobs.compiling:compile_model",
     "benchmark": "edgewright.hub.jobs.measuring:measure",
+    "profile": "edgewright.hub.jobs.profiling:profile_layers",
 }
 """What is done for each kind of job: ``(request, say) -> what is told at the end``."""
 

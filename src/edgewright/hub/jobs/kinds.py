@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgewright.core.files import storage, write_file
+from edgewright.core.files import read_file, storage, write_file
 from edgewright.hub import library
 from edgewright.hub.jobs import results
 from edgewright.hub.jobs.inputs import inputs
 from edgewright.hub.jobs.measuring import RESULT
+from edgewright.hub.jobs.profiled import RESULT_BYTES, read_profile
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.state import State
 
@@ -88,4 +89,26 @@ class Benchmark:
         return results.settle_measured(state, tenant, job, claim, worker, left["result"])
 
 
-KINDS: Mapping[str, Kind] = {"optimization": Optimization(), "benchmark": Benchmark()}
+class Profile:
+    """Times of a version's layers and, with a dataset, how sensitive each is."""
+
+    def place(self, state: State, tenant: str, row: Job, folder: Path) -> dict[str, Any]:
+        """As ``Kind`` has it."""
+        given, place = inputs(state), folder / INPUT
+        model = given.place_model(state, tenant, row.version, place)
+        told = {"kind": row.kind, "model": str(model.relative_to(folder)), "wish": row.wish, "out": "out"}
+        if not row.dataset:
+            return told | {"data": None, "reading": {}}
+        data, reading = given.place_dataset(state, tenant, row.dataset, place)
+        return told | {"data": str(data.relative_to(folder)), "reading": dict(reading)}
+
+    def collect(self, state: State, tenant: str, out: Path) -> dict[str, Any]:
+        """As ``Kind`` has it."""
+        return {"result": read_profile(read_file(out / RESULT, RESULT_BYTES))}
+
+    def settle(self, state: State, tenant: str, job: str, claim: int, worker: str, left: Mapping[str, Any]) -> bool:
+        """As ``Kind`` has it."""
+        return results.settle_measured(state, tenant, job, claim, worker, left["result"])
+
+
+KINDS: Mapping[str, Kind] = {"optimization": Optimization(), "benchmark": Benchmark(), "profile": Profile()}

@@ -84,6 +84,8 @@ def move(session: Scoped, job: Job, state: str, now: datetime, reason: str = "")
     told = {"state": state, "reason": reason, "worker": job.worker, "attempts": job.attempts}
     if job.kind == "benchmark":  # what it measured is long, and asked for where it is shown
         emit(session, "benchmark.state", job.wish["benchmark"], {"job": job.id, **told}, now)
+    elif job.kind == "profile":
+        emit(session, "model.profile", job.version, {"job": job.id, **told}, now)
     else:
         emit(session, "job.state", job.id, {**told, "result": job.result}, now)
 

@@ -82,7 +82,7 @@ def measured(path: Path) -> dict[str, Any]:
 def settle_measured(
     state: State, tenant: str, job: str, claim: int, worker: str, result: Mapping[str, Any]
 ) -> bool:  # fmt: skip
-    """End the benchmark with what was measured; False where it is another's by now."""
+    """End a benchmark or profile with what was measured; False where it is another's by now."""
     with state.database.write(tenant) as session:
         row = held(session, job, claim, worker)
         if row is None:
