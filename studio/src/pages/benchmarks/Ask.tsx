@@ -20,6 +20,12 @@ import { Where } from "./Where";
 
 const words = w.benchmarks.ask;
 const PLACES = w.benchmarks.places;
+const TIMES = [2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, MOST_SECONDS];
+
+function nearest(seconds: number): number {
+  const at = TIMES.findIndex((one) => one >= seconds);
+  return at < 0 ? TIMES.length - 1 : at;
+}
 
 /** What is to be measured, where, for how long. All of it stands in the address; what cannot run is told before it is sent. */
 export function Ask() {
@@ -60,7 +66,7 @@ export function Ask() {
       go(`/benchmarks/${made.id}`);
     },
   });
-  const count = names.length + (inGroup?.devices ?? 0);
+  const count = asked.filter((one) => !group || one.device?.group !== group).length + (inGroup?.devices ?? 0);
   return (
     <Page title={words.title} told={<>{words.told} · <Link href="/benchmarks" className="text-accent hover:underline">{w.benchmarks.back}</Link></>}>
       {!may && <p className="mb-4 flex items-center gap-2"><Sign level="attention" label="" />{words.mayNot}</p>}
@@ -78,7 +84,7 @@ export function Ask() {
               <Field label={words.name} hint={words.nameHint} value={title} maxLength={120} onChange={(e) => setTitle(e.target.value)} />
               <label className="block">
                 <span className="flex justify-between text-sm font-medium">{words.seconds}<span className="num font-normal">{span(seconds)}</span></span>
-                <input type="range" min={2} max={MOST_SECONDS} step={seconds < 20 ? 1 : 5} value={seconds} onChange={(e) => setTime(e.target.value)} className="w-full" />
+                <input type="range" min={0} max={TIMES.length - 1} step={1} value={nearest(seconds)} aria-valuetext={span(seconds)} onChange={(e) => setTime(String(TIMES[Number(e.target.value)]))} className="w-full" />
               </label>
               <details><summary className="text-mute cursor-pointer">{w.studio.more}</summary><div className="pt-3"><Field label={words.seed} hint={words.seedHint} type="number" min={0} value={seed} onChange={(e) => setSeed(Math.max(0, Math.floor(Number(e.target.value) || 0)))} /></div></details>
             </div>

@@ -20,30 +20,34 @@ export function Detail({ place, result, subjects, axis }: { place: Measured; res
   // eslint-disable-next-line react-hooks/exhaustive-deps
   const series = useMemo(() => there(result).filter(({ one }) => one.distribution_ms.length > 1).map(({ one, at }) => ({ at, name: letter(at), quantiles: one.distribution_ms })), [key]);
   return (
-    <div className="border-t border-line px-4 py-4 grid gap-x-8 gap-y-6 grid-cols-1 xl:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
-      {series.length > 0 && (
-        <Part title={words.ecdf}>
-          <div className="relative h-72">
-            <Suspense fallback={<Bones rows={1} height={280} />}><Ecdf series={series} axis={axis} label={words.ecdfTold(where(place), series.length)} /></Suspense>
-          </div>
-          <details>
-            <summary className="text-mute cursor-pointer">{words.asTable}</summary>
-            <div className="pt-2">
-              <Table label={words.asTable} head={[words.quantile, ...series.map((one) => `${one.name} (ms)`)]}>
-                {SHARES.map((share) => (
-                  <tr key={share}>
-                    <th scope="row" className="text-left font-normal text-mute px-4">{words.quantileOf(share)}</th>
-                    {series.map((one) => <td key={one.name} className="num">{value(one.quantiles[Math.round((share / 100) * (one.quantiles.length - 1))] ?? NaN)}</td>)}
-                  </tr>
-                ))}
-              </Table>
+    <div className="border-t border-line px-4 py-4 grid gap-x-8 gap-y-6 items-start grid-cols-1 xl:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
+      <div className="space-y-6 min-w-0">
+        {series.length > 0 && (
+          <Part title={words.ecdf}>
+            <div className="relative h-72">
+              <Suspense fallback={<Bones rows={1} height={280} />}><Ecdf series={series} axis={axis} label={words.ecdfTold(where(place), series.length)} /></Suspense>
             </div>
-          </details>
-        </Part>
-      )}
-      <Part title={words.figures}><Figures result={result} subjects={subjects} /></Part>
-      <Told result={result} subjects={subjects} />
-      <Part title={words.machine}><Machine machine={result.machine} /></Part>
+            <details>
+              <summary className="text-mute cursor-pointer">{words.asTable}</summary>
+              <div className="pt-2">
+                <Table label={words.asTable} head={[words.quantile, ...series.map((one) => `${one.name} (ms)`)]}>
+                  {SHARES.map((share) => (
+                    <tr key={share}>
+                      <th scope="row" className="text-left font-normal text-mute px-4">{words.quantileOf(share)}</th>
+                      {series.map((one) => <td key={one.name} className="num">{value(one.quantiles[Math.round((share / 100) * (one.quantiles.length - 1))] ?? NaN)}</td>)}
+                    </tr>
+                  ))}
+                </Table>
+              </div>
+            </details>
+          </Part>
+        )}
+        <Told result={result} subjects={subjects} />
+      </div>
+      <div className="space-y-6 min-w-0">
+        <Part title={words.figures}><Figures result={result} subjects={subjects} /></Part>
+      </div>
+      <div className="xl:col-span-2 min-w-0"><Part title={words.machine}><Machine machine={result.machine} /></Part></div>
     </div>
   );
 }
@@ -65,7 +69,7 @@ function Told({ result, subjects }: { result: Result; subjects: Whole["subjects"
           <ul className="space-y-1">
             {list.map(([text, whose]) => (
               <li key={text} className="flex items-start gap-2 min-w-0">
-                {whose.length < some.length && <span className="flex gap-1">{whose.map((at) => <Letter key={at} i={at} />)}</span>}<span className="[overflow-wrap:anywhere]">{text}</span>
+                {whose.length < result.subjects.length && <span className="flex gap-1">{whose.map((at) => <Letter key={at} i={at} />)}</span>}<span className="[overflow-wrap:anywhere]">{text}</span>
               </li>
             ))}
           </ul>
@@ -80,9 +84,9 @@ function Machine({ machine }: { machine: Result["machine"] }) {
   const rows = Object.entries(machine);
   if (!rows.length) return <p className="text-mute">{words.noMachine}</p>;
   return (
-    <dl className="grid grid-cols-[minmax(96px,148px)_1fr] gap-x-3 gap-y-1.5">
+    <dl className="grid gap-x-8 gap-y-2 grid-cols-2 md:grid-cols-3 xl:grid-cols-5">
       {rows.map(([name, told]) => (
-        <div key={name} className="contents"><dt className="text-mute">{words.facts[name] ?? name.replaceAll("_", " ")}</dt><dd className="min-w-0 [overflow-wrap:anywhere]">{fact(name, told)}</dd></div>
+        <div key={name} className="min-w-0"><dt className="text-sm text-mute">{words.facts[name] ?? name.replaceAll("_", " ")}</dt><dd className="[overflow-wrap:anywhere]">{fact(name, told)}</dd></div>
       ))}
     </dl>
   );

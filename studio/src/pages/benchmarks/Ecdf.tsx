@@ -7,7 +7,7 @@ import { value } from "../../lib/format";
 import { tokens, useDark } from "../../lib/theme";
 import { w } from "../../words";
 import { DASHES, hex } from "./colours";
-import type { Axis } from "./scale";
+import { type Axis, ticks } from "./scale";
 
 use([LineChart, GridComponent, MarkPointComponent, TooltipComponent, CanvasRenderer]);
 
@@ -46,6 +46,8 @@ function options(series: Series[], axis: Axis) {
   const least = Math.min(...series.map((one) => one.quantiles[0] ?? Infinity));
   const slowest = Math.max(...series.map((one) => one.quantiles.at(-1) ?? 0));
   const log = axis === "log";
+  const [from, to] = log ? [least / 1.08, slowest * 1.1] : [Math.max(0, least - 0.04 * (most - least)), most + 0.04 * (most - least)];
+  const customValues = ticks(from, to, axis);
   return {
     animation: false,
     grid: { left: 44, right: 20, top: 14, bottom: 44 },
@@ -56,8 +58,8 @@ function options(series: Series[], axis: Axis) {
     },
     xAxis: {
       type: log ? ("log" as const) : ("value" as const), name: words.ecdfX, nameLocation: "middle" as const, nameGap: 26, nameTextStyle: { color: t.mute, fontSize: 12 },
-      min: log ? least / 1.08 : Math.max(0, least - 0.04 * (most - least)), max: log ? slowest * 1.1 : most + 0.04 * (most - least),
-      axisLine: { lineStyle: { color: t.line } }, axisTick: { show: false }, axisLabel: { ...text, formatter: (n: number) => value(n), hideOverlap: true, showMinLabel: false, showMaxLabel: false }, splitLine: { lineStyle: { color: t.line } },
+      min: from, max: to,
+      axisLine: { lineStyle: { color: t.line } }, axisTick: { show: false }, axisLabel: { ...text, customValues, formatter: (n: number) => value(n), hideOverlap: true }, splitLine: { customValues, lineStyle: { color: t.line } },
     },
     yAxis: { type: "value" as const, min: 0, max: 100, interval: 25, axisLabel: { ...text, formatter: "{value}%" }, splitLine: { lineStyle: { color: t.line } } },
     series: series.map((one, i) => ({

@@ -1,7 +1,6 @@
 import type { Figure, Result, Whole } from "../../api/benchmarks";
 import { value } from "../../lib/format";
 import { w } from "../../words";
-import { Kind } from "./Lanes";
 import { Letter } from "./Key";
 import { about, baseline, interval, metric, names, shown } from "./reading";
 
@@ -27,10 +26,10 @@ export function Figures({ result, subjects }: { result: Result; subjects: Whole[
             return (
               <tr key={name} className="align-baseline">
                 <th scope="row" className="text-left font-normal text-mute py-1 pr-4">
-                  {metric(name)}{kinds.size === 1 && !kinds.has("measured") && <span className="block text-sm italic">{w.kinds[[...kinds][0] as Figure["kind"]]}</span>}
+                  {metric(name)}{kinds.size === 1 && (name === "energy_mj" || !kinds.has("measured")) && <span className={`block text-sm ${kinds.has("measured") ? "" : "italic"}`}>{w.kinds[[...kinds][0] as Figure["kind"]]}</span>}
                   {kinds.size > 1 && <span className="block text-sm">{words.kindsDiffer}</span>}
                 </th>
-                {result.subjects.map((one, i) => <Cell key={one.subject} one={all[i]} why={one.missing[name] ?? one.why} base={COMPARED.has(name) && one !== first ? first?.metrics[name] : undefined} />)}
+                {result.subjects.map((one, i) => <Cell key={one.subject} one={all[i]} why={one.missing[name] ?? one.why} mixed={kinds.size > 1} base={COMPARED.has(name) && one !== first ? first?.metrics[name] : undefined} />)}
               </tr>
             );
           })}
@@ -40,11 +39,12 @@ export function Figures({ result, subjects }: { result: Result; subjects: Whole[
   );
 }
 
-function Cell({ one, why, base }: { one: Figure | undefined; why: string; base: Figure | undefined }) {
+function Cell({ one, why, mixed, base }: { one: Figure | undefined; why: string; mixed: boolean; base: Figure | undefined }) {
   if (!one) return <td className="text-right pl-4 text-mute" title={why || words.notMeasured}>–<span className="sr-only">{why || words.notMeasured}</span></td>;
   return (
     <td className="text-right pl-4 py-1 whitespace-nowrap" title={about(one)}>
-      <span className="num">{shown(one.value, one.unit)}</span><Kind one={one} />
+      <span className={`num ${one.kind === "measured" ? "" : "italic"}`}>{shown(one.value, one.unit)}</span>
+      {mixed && <span className="text-sm text-mute"> {w.kinds[one.kind]}</span>}
       <span className="num text-sm text-mute block">{interval(one)}</span>
       {base && <span className="text-sm text-mute block">{held(one, base)}</span>}
     </td>
@@ -56,6 +56,6 @@ function held(one: Figure, base: Figure): string {
   if (one.kind !== base.kind || !(one.value > 0) || !(base.value > 0)) return "";
   const apart = (one.low ?? one.value) > (base.high ?? base.value) || (one.high ?? one.value) < (base.low ?? base.value);
   const times = base.value / one.value;
-  if (!apart || Math.abs(Math.log(times)) < 0.005) return "";
+  if (!apart || Math.abs(Math.log(times)) < 0.02) return "";
   return times > 1 ? words.smaller(value(times)) : words.larger(value(1 / times));
 }

@@ -20,12 +20,16 @@ export function History({ list }: { list: Benchmark[] }) {
             <p className="text-mute [overflow-wrap:anywhere]">{one.subjects.map((it, i) => `${letter(i)} ${it.name}`).join(" · ")}</p>
           </td>
           <td className="whitespace-nowrap">{places(one)}</td>
-          <td className="whitespace-nowrap"><Tag level={STATE[one.state]}>{words.states[one.state]}</Tag>{one.state === "running" && one.places.length > 1 && <span className="block text-sm text-mute num">{words.progress(one.places.filter((it) => !open(it)).length, one.places.length)}</span>}</td>
+          <td className="whitespace-nowrap"><Tag level={STATE[one.state]}>{words.states[one.state]}</Tag>{one.state === "done" && failed(one) > 0 && <span>, <Tag level="bad">{words.andFailed(failed(one))}</Tag></span>}{one.state === "running" && one.places.length > 1 && <span className="block text-sm text-mute num">{words.progress(one.places.filter((it) => !open(it)).length, one.places.length)}</span>}</td>
           <td className="text-mute"><When at={one.made} /></td>
         </tr>
       ))}
     </Table>
   );
+}
+
+function failed(one: Benchmark): number {
+  return one.places.filter((it) => it.state === "failed").length;
 }
 
 function places(one: Benchmark): React.ReactNode {

@@ -20,7 +20,7 @@ export function Key({ subjects }: { subjects: Whole["subjects"] }) {
   ];
   return (
     <ul className="flex flex-wrap gap-x-4 gap-y-1 text-sm text-mute">
-      {marks.map(([mark, told]) => <li key={told} className="flex items-center gap-1.5"><svg width="28" height="12" viewBox="0 0 28 12" aria-hidden="true">{mark}</svg>{told}</li>)}
+      {marks.map(([mark, told]) => <li key={told} title={told === words.legend.shape ? words.legend.shapeTold : undefined} className="flex items-center gap-1.5"><svg width="28" height="12" viewBox="0 0 28 12" aria-hidden="true">{mark}</svg>{told}</li>)}
       {subjects.length > 1 && <li className="flex items-center gap-1.5"><Letter i={0} />{words.baseline}</li>}
     </ul>
   );

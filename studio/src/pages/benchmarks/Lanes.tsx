@@ -8,19 +8,19 @@ import type { Scale } from "./scale";
 import { Strip, Ticks } from "./Strip";
 
 const words = w.benchmarks;
-const GRID = "grid gap-x-4 gap-y-1 grid-cols-[minmax(0,1fr)_auto] lg:grid-cols-[minmax(120px,200px)_minmax(160px,1fr)_148px_72px_72px_minmax(150px,232px)] lg:items-center";
+const GRID = "grid gap-x-4 gap-y-1 grid-cols-[minmax(0,1fr)_auto] @4xl:grid-cols-[minmax(120px,192px)_minmax(160px,1fr)_136px_56px_56px_minmax(150px,200px)] @4xl:items-center";
 
 /** The subjects of a place, one below the other on one axis. The numbers beside the drawing say the same: it is a table. */
 export function Lanes({ place, subjects, scale }: { place: Measured; subjects: Whole["subjects"]; scale: Scale | null }) {
   const first = baseline(place.result);
   const many = (place.result?.subjects.length ?? 0) > 1;
   return (
-    <div role="table" aria-label={where(place)} className="px-4 pb-3">
-      <div role="row" className={`${GRID} text-sm text-mute pb-1 max-lg:sr-only`}>
+    <div role="table" aria-label={where(place)} className="@container px-4 pb-3">
+      <div role="row" className={`${GRID} text-sm text-mute pb-1 @max-4xl:sr-only`}>
         {[words.lane.subject, words.lane.shape, words.lane.p50, words.lane.p95, words.lane.p99, many ? words.lane.against : ""].map((one, i) => <span key={i} role="columnheader" className={i > 1 && i < 5 ? "text-right" : ""}>{one}</span>)}
       </div>
       {place.result?.subjects.map((one, i) => <Lane key={one.subject} one={one} at={i} name={subjects[i]?.name ?? one.subject} first={first} scale={scale} many={many} />)}
-      {scale && <div className={`${GRID} max-lg:block`} aria-hidden="true"><span className="max-lg:hidden" /><Ticks scale={scale} /></div>}
+      {scale && <div className={`${GRID} @max-4xl:block`} aria-hidden="true"><span className="@max-4xl:hidden" /><Ticks scale={scale} /></div>}
     </div>
   );
 }
@@ -29,20 +29,20 @@ function Lane({ one, at, name, first, scale, many }: { one: Benched; at: number;
   const mid = one.metrics.latency_ms;
   const slowest = one.distribution_ms.at(-1);
   return (
-    <div role="row" className={`${GRID} border-t border-line py-1.5 lg:py-0`}>
-      <span role="rowheader" className="flex items-center gap-2 min-w-0" title={name}><Letter i={at} /><span className="truncate font-medium">{name}</span></span>
+    <div role="row" className={`${GRID} border-t border-line py-1.5 @4xl:py-0`}>
+      <span role="rowheader" className="flex items-center gap-2 min-w-0 @max-4xl:col-span-2" title={name}><Letter i={at} /><span className="line-clamp-2 leading-4 [overflow-wrap:anywhere] font-medium">{name}</span></span>
       {one.why || !mid ? (
-        <span role="cell" className="col-span-2 lg:col-span-5 text-mute py-1.5 flex items-start gap-2 [overflow-wrap:anywhere]"><span className="h-5 flex items-center"><Sign level="attention" label={words.notMeasured} /></span><span>{one.why || one.missing.latency_ms || words.notMeasured}</span></span>
+        <span role="cell" className="col-span-2 @4xl:col-span-5 text-mute py-1.5 flex items-start gap-2 [overflow-wrap:anywhere]"><span className="h-5 flex items-center"><Sign level="attention" label={words.notMeasured} /></span><span>{one.why || one.missing.latency_ms || words.notMeasured}</span></span>
       ) : (
         <>
-          <span role="cell" className="col-span-2 lg:col-span-1 max-lg:order-last min-w-0">{scale && <Strip one={one} at={at} scale={scale} />}<span className="sr-only">{slowest === undefined ? "" : words.slowest(shown(slowest, "ms"))}</span></span>
-          <span role="cell" className="text-right whitespace-nowrap" title={about(mid)}>
+          <span role="cell" className="col-span-2 @4xl:col-span-1 @max-4xl:order-last min-w-0">{scale && <Strip one={one} at={at} scale={scale} />}<span className="sr-only">{slowest === undefined ? "" : words.slowest(shown(slowest, "ms"))}</span></span>
+          <span role="cell" className="@4xl:text-right whitespace-nowrap @max-4xl:col-span-2" title={about(mid)}>
             <span className="num font-medium">{shown(mid.value, mid.unit)}</span><Kind one={mid} />
-            <span className="num text-sm text-mute max-lg:ml-1.5 lg:block">{interval(mid)}</span>
+            <span className="num text-sm text-mute @max-4xl:ml-1.5 @4xl:block">{interval(mid)}</span>
           </span>
           <Tail one={one.metrics.latency_p95_ms} name={words.lane.p95} />
           <Tail one={one.metrics.latency_p99_ms} name={words.lane.p99} />
-          <span role="cell" className="max-lg:col-span-2 min-w-0">{many && <Against one={one} at={at} first={first} />}</span>
+          <span role="cell" className="@max-4xl:col-span-2 min-w-0">{many && <Against one={one} at={at} first={first} />}</span>
         </>
       )}
     </div>
@@ -55,8 +55,8 @@ export function Kind({ one }: { one: Figure }) {
 
 function Tail({ one, name }: { one: Figure | undefined; name: string }) {
   return (
-    <span role="cell" className="num text-right text-mute max-lg:text-left max-lg:text-sm whitespace-nowrap" title={one && about(one)}>
-      <span className="lg:hidden">{name} </span>{one ? value(one.value) : "–"}{one && <><span className="lg:hidden"> {one.unit}</span><Kind one={one} /></>}
+    <span role="cell" className="num text-right text-mute @max-4xl:text-left @max-4xl:text-sm whitespace-nowrap" title={one && about(one)}>
+      <span className="@4xl:hidden">{name} </span>{one ? value(one.value) : "–"}{one && <><span className="@4xl:hidden"> {one.unit}</span><Kind one={one} /></>}
     </span>
   );
 }
@@ -68,7 +68,7 @@ function Against({ one, at, first }: { one: Benched; at: number; first: number }
   return (
     <span title={words.ratioTold(count(one.rounds))} className="block">
       <span className={told.word === "same" ? "text-mute" : "font-medium"}>{told.told}</span>
-      <span className="num text-sm text-mute max-lg:ml-1.5 lg:block">{told.interval}</span>
+      <span className="num text-sm text-mute @max-4xl:ml-1.5 @4xl:block">{told.interval}</span>
     </span>
   );
 }

@@ -17,6 +17,7 @@ import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
 import { Key } from "./Key";
+import { InShort } from "./InShort";
 import { PlaceCard } from "./PlaceCard";
 import { called, key, longTails, STATE, there } from "./reading";
 import { type Axis, scaled } from "./scale";
@@ -35,15 +36,16 @@ export function One({ id }: { id: string }) {
       </Page>
     );
   }
+  const failed = it.places.filter((one) => one.state === "failed").length;
   const over = it.places.filter((one) => !open(one)).length;
   return (
     <Page
       title={called(it)}
       told={
         <>
-          <Tag level={STATE[it.state]}>{words.states[it.state]}</Tag>
+          <Tag level={STATE[it.state]}>{words.states[it.state]}</Tag>{it.state !== "failed" && failed > 0 && <span>, <Tag level="bad">{words.andFailed(failed)}</Tag></span>}
           {it.state === "running" && it.places.length > 1 && <span className="num">, {words.progress(over, it.places.length)}</span>}
-          {" · "}<When at={it.made} /> · {words.about(span(it.seconds))} · <Link href="/benchmarks" className="text-accent hover:underline">{words.back}</Link>
+          {" · "}<When at={it.made} /> · {words.about(span(it.seconds))} · <Link href="/benchmarks" className="text-accent hover:underline whitespace-nowrap">{words.back}</Link>
         </>
       }
       action={<Actions it={it} />}
@@ -71,13 +73,13 @@ function Places({ it }: { it: Whole }) {
           </div>
         )}
       </div>
+      {measured.length > 1 && it.subjects.length > 1 && <InShort subjects={it.subjects} places={measured} />}
       {it.places.map((place) => (
         <PlaceCard
           key={key(place)} place={place} subjects={it.subjects} axis={axis as Axis} scale={all ?? scaled([place], axis as Axis)}
           on={chosen === key(place)} onToggle={() => setChosen(chosen === key(place) ? "none" : key(place))}
         />
       ))}
-      {it.places.length > 1 && <p className="text-mute">{words.compares}</p>}
     </div>
   );
 }

@@ -12,10 +12,12 @@ export function Strip({ one, at, scale }: { one: Benched; at: number; scale: Sca
   const mid = one.metrics.latency_ms;
   const [p95, p99] = [one.metrics.latency_p95_ms, one.metrics.latency_p99_ms];
   const colour = css(at);
+  const first = one.distribution_ms[0];
   const last = one.distribution_ms.at(-1);
   return (
     <svg width="100%" height="44" aria-hidden="true" className="block overflow-visible">
       {scale.ticks.map((tick) => <line key={tick} x1={percent(scale.at(tick))} x2={percent(scale.at(tick))} y1="0" y2="44" stroke="var(--line)" />)}
+      {first !== undefined && last !== undefined && <line x1={percent(scale.at(first))} x2={percent(scale.at(last))} y1="22" y2="22" stroke={colour} opacity="0.6" />}
       <svg x="0" y="4" width="100%" height="36" viewBox="0 0 1000 2" preserveAspectRatio="none">
         <path d={path} fill={colour} opacity="0.22" />
         <path d={path} fill="none" stroke={colour} strokeWidth="1" opacity="0.5" vectorEffect="non-scaling-stroke" />
@@ -40,7 +42,7 @@ export function Ticks({ scale }: { scale: Scale }) {
   let free = -1;
   const shown = scale.ticks.filter((tick) => {
     const at = scale.at(tick);
-    if (at < free || at > 0.965) return false;
+    if (at < free || at > 0.93) return false;
     free = at + 0.11;
     return true;
   });

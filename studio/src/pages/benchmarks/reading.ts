@@ -64,9 +64,9 @@ export function shown(n: number, unit: string): string {
 
 /** Its interval, "" where there is none worth telling. */
 export function interval(one: Figure): string {
-  if (one.low === null || one.high === null || (one.low === one.high && one.n <= 1)) return "";
-  if (one.low === one.high) return "";
-  return `[${one.unit === "B" ? bytes(one.low) : value(one.low)}, ${one.unit === "B" ? bytes(one.high) : value(one.high)}]`;
+  if (one.low === null || one.high === null) return "";
+  const tell = (n: number) => (one.unit === "B" ? bytes(n) : value(n));
+  return tell(one.low) === tell(one.high) ? "" : `[${tell(one.low)}, ${tell(one.high)}]`;
 }
 
 export function about(one: Figure): string {

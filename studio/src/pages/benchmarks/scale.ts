@@ -25,13 +25,19 @@ export function scaled(places: Measured[], axis: Axis): Scale | null {
   if (!some.length) return null;
   const [least, most] = [Math.min(...some), Math.max(...some)];
   if (axis === "log") {
-    const [from, to] = [Math.log(least / 1.08), Math.log(most * 1.12)];
+    const reach = Math.max(Math.log(most / least), 0.1);
+    const [from, to] = [Math.log(least) - 0.03 * reach, Math.log(most) + 0.05 * reach];
     const at = (ms: number) => (Math.log(Math.max(ms, 1e-9)) - from) / (to - from);
     return { axis, low: Math.exp(from), high: Math.exp(to), at, ticks: decades(Math.exp(from), Math.exp(to)) };
   }
   const room = (most - least || most) * ROOM;
   const [low, high] = [Math.max(0, least - room), most + room];
   return { axis, low, high, at: (ms) => (ms - low) / (high - low), ticks: even(low, high) };
+}
+
+/** Round values between the ends of an axis. */
+export function ticks(low: number, high: number, axis: Axis): number[] {
+  return axis === "log" ? decades(low, high) : even(low, high);
 }
 
 function even(low: number, high: number): number[] {
@@ -44,7 +50,7 @@ function even(low: number, high: number): number[] {
 }
 
 function decades(low: number, high: number): number[] {
-  const steps = high / low > 300 ? [1] : high / low > 12 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 8];
+  const steps = high / low > 3000 ? [1] : high / low > 12 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 8];
   const made: number[] = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
     for (const step of steps) {
