@@ -68,7 +68,7 @@ export function Ask() {
   });
   const count = asked.filter((one) => !group || one.device?.group !== group).length + (inGroup?.devices ?? 0);
   return (
-    <Page title={words.title} told={<>{words.told} · <Link href="/benchmarks" className="text-accent hover:underline">{w.benchmarks.back}</Link></>}>
+    <Page title={words.title} told={<>{words.told} · <Link href="/benchmarks" className="text-accent underline decoration-line underline-offset-2 hover:decoration-accent">{w.benchmarks.back}</Link></>}>
       {!may && <p className="mb-4 flex items-center gap-2"><Sign level="attention" label="" />{words.mayNot}</p>}
       <form className="grid gap-4 items-start grid-cols-1 xl:grid-cols-[minmax(0,1fr)_minmax(0,420px)] max-w-6xl" onSubmit={(event) => { event.preventDefault(); if (!wrong.length) start.mutate(); }}>
         <Card title={words.subjects} action={<span className="text-mute num">{words.chosen(ids.length, MOST_SUBJECTS)}</span>}>

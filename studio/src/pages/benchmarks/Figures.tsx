@@ -15,8 +15,8 @@ export function Figures({ result, subjects }: { result: Result; subjects: Whole[
       <table className="w-full">
         <thead>
           <tr className="text-sm text-mute">
-            <th scope="col" className="text-left font-medium pr-4 h-7">{words.figure}</th>
-            {result.subjects.map((one, i) => <th key={one.subject} scope="col" title={subjects[i]?.name} className="font-medium pl-4"><span className="flex justify-end"><Letter i={i} /><span className="sr-only">{subjects[i]?.name}</span></span></th>)}
+            <th scope="col" className="text-left font-medium pr-2 sm:pr-4 h-7">{words.figure}</th>
+            {result.subjects.map((one, i) => <th key={one.subject} scope="col" title={subjects[i]?.name} className="font-medium pl-2 sm:pl-4"><span className="flex justify-end"><Letter i={i} /><span className="sr-only">{subjects[i]?.name}</span></span></th>)}
           </tr>
         </thead>
         <tbody className="[&>tr]:border-t [&>tr]:border-line">
@@ -25,7 +25,7 @@ export function Figures({ result, subjects }: { result: Result; subjects: Whole[
             const kinds = new Set(all.flatMap((one) => one?.kind ?? []));
             return (
               <tr key={name} className="align-baseline">
-                <th scope="row" className="text-left font-normal text-mute py-1 pr-4">
+                <th scope="row" className="text-left font-normal text-mute py-1 pr-2 sm:pr-4">
                   {metric(name)}{kinds.size === 1 && (name === "energy_mj" || !kinds.has("measured")) && <span className={`block text-sm ${kinds.has("measured") ? "" : "italic"}`}>{w.kinds[[...kinds][0] as Figure["kind"]]}</span>}
                   {kinds.size > 1 && <span className="block text-sm">{words.kindsDiffer}</span>}
                 </th>
@@ -40,9 +40,9 @@ export function Figures({ result, subjects }: { result: Result; subjects: Whole[
 }
 
 function Cell({ one, why, mixed, base }: { one: Figure | undefined; why: string; mixed: boolean; base: Figure | undefined }) {
-  if (!one) return <td className="text-right pl-4 text-mute" title={why || words.notMeasured}>–<span className="sr-only">{why || words.notMeasured}</span></td>;
+  if (!one) return <td className="text-right pl-2 sm:pl-4 text-mute" title={why || words.notMeasured}>–<span className="sr-only">{why || words.notMeasured}</span></td>;
   return (
-    <td className="text-right pl-4 py-1 whitespace-nowrap" title={about(one)}>
+    <td className="text-right pl-2 sm:pl-4 py-1 whitespace-nowrap" title={about(one)}>
       <span className={`num ${one.kind === "measured" ? "" : "italic"}`}>{shown(one.value, one.unit)}</span>
       {mixed && <span className="text-sm text-mute"> {w.kinds[one.kind]}</span>}
       <span className="num text-sm text-mute block">{interval(one)}</span>

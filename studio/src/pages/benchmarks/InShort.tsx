@@ -1,7 +1,7 @@
 import type { Measured, Whole } from "../../api/benchmarks";
 import { w } from "../../words";
 import { Letter } from "./Key";
-import { baseline, letter, there, type Verdict, verdict, where } from "./reading";
+import { baseline, letter, there, type Verdict, verdict } from "./reading";
 
 const words = w.benchmarks;
 const NAMED = 3;
@@ -14,7 +14,7 @@ export function InShort({ subjects, places }: { subjects: Whole["subjects"]; pla
       const one = there(place.result).find((it) => it.at === at)?.one;
       if (!one || baseline(place.result) !== 0) continue;
       const told = at > 0 ? verdict(one.ratio, letter(0)) : null;
-      if (told) found[told.word].push(where(place));
+      if (told) found[told.word].push(place.kind === "hub" ? words.theHub : place.name);
     }
     const said = [
       found.faster.length ? words.fasterAt(counted(found.faster)) : "", found.slower.length ? words.slowerAt(counted(found.slower)) : "", found.same.length ? words.sameAt(counted(found.same)) : "",

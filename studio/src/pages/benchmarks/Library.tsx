@@ -74,7 +74,7 @@ function Versions({ model, ...choosing }: { model: Model } & Choosing) {
     <>
       {newest?.state === "ready" && <Tick id={newest.id} name={`${model.name} v${newest.number}`} more={more(newest.length)} {...choosing}><When at={newest.made} /></Tick>}
       {model.versions > 1 && (
-        <li className="pl-6"><button type="button" aria-expanded={open} aria-label={words.olderOf(model.name)} className="text-accent hover:underline text-sm" onClick={() => setOpen(!open)}>{open ? words.fewer : words.older(model.versions - 1)}</button></li>
+        <li className="pl-6"><button type="button" aria-expanded={open} className="text-accent hover:underline text-sm" onClick={() => setOpen(!open)}>{open ? words.fewer : words.older(model.versions - 1)} <span className="sr-only">{words.olderOf(model.name)}</span></button></li>
       )}
       {open && all.isPending && <li><Bones rows={1} height={36} /></li>}
       {open && older.map((one) => <Tick key={one.id} id={one.id} name={`${model.name} v${one.number}`} more={more(one.length)} {...choosing}><When at={one.made} /></Tick>)}

@@ -24,7 +24,7 @@ export function PlaceCard({ place, subjects, axis, scale, on, onToggle }: Props)
         <Tag level={LEVEL[place.state]}>{words.states[place.state]}</Tag>
         <span className="text-mute min-w-0 [overflow-wrap:anywhere]">{machine(place.result)}</span>
         {busy && <span className={`inline-flex items-center gap-1.5 ${busy.busy ? "" : "text-mute"}`} title={words.loadTold}>{busy.busy && <Sign level="attention" label="" />}{busy.told}</span>}
-        {place.result && <span className="ml-auto"><Button kind="quiet" aria-expanded={on} aria-label={words.openTold(name)} onClick={onToggle}>{on ? words.shut : words.open}</Button></span>}
+        {place.result && <span className="ml-auto"><Button kind="quiet" aria-expanded={on} aria-label={(on ? words.shutTold : words.openTold)(name)} onClick={onToggle}>{on ? words.shut : words.open}</Button></span>}
       </div>
       {reason && <p className={`px-4 pb-3 [overflow-wrap:anywhere] ${place.state === "failed" ? "text-bad" : "text-mute"}`}>{reason.charAt(0).toUpperCase() + reason.slice(1)}{/[.?]$/.test(reason) ? "" : "."}</p>}
       {first > 0 && <p className="px-4 pb-3 text-mute">{words.notBaseline(subjects[0]?.name ?? "", subjects[first]?.name ?? "")}</p>}
