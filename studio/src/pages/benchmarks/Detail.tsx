@@ -12,6 +12,7 @@ import type { Axis } from "./scale";
 
 const Ecdf = lazy(() => import("./Ecdf"));
 const words = w.benchmarks;
+const MANY = 4;
 const SHARES = [0, 5, 25, 50, 75, 90, 95, 99, 100];
 
 /** All that is known of a place: the whole distribution, every figure with its kind, what is missing, notes, the machine. */
@@ -21,7 +22,7 @@ export function Detail({ place, result, subjects, axis }: { place: Measured; res
   const series = useMemo(() => there(result).filter(({ one }) => one.distribution_ms.length > 1).map(({ one, at }) => ({ at, name: letter(at), quantiles: one.distribution_ms })), [key]);
   return (
     <div className="border-t border-line px-4 py-4 grid gap-x-8 gap-y-6 items-start grid-cols-1 xl:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
-      <div className="space-y-6 min-w-0">
+      <div className={`space-y-6 min-w-0 ${subjects.length > MANY ? "xl:col-span-2" : ""}`}>
         {series.length > 0 && (
           <Part title={words.ecdf}>
             <div className="relative h-72">
@@ -44,7 +45,7 @@ export function Detail({ place, result, subjects, axis }: { place: Measured; res
         )}
         <Told result={result} subjects={subjects} />
       </div>
-      <div className="space-y-6 min-w-0">
+      <div className={`min-w-0 ${subjects.length > MANY ? "xl:col-span-2" : ""}`}>
         <Part title={words.figures}><Figures result={result} subjects={subjects} /></Part>
       </div>
       <div className="xl:col-span-2 min-w-0"><Part title={words.machine}><Machine machine={result.machine} /></Part></div>

@@ -59,7 +59,7 @@ function options(series: Series[], axis: Axis) {
     xAxis: {
       type: log ? ("log" as const) : ("value" as const), name: words.ecdfX, nameLocation: "middle" as const, nameGap: 26, nameTextStyle: { color: t.mute, fontSize: 12 },
       min: from, max: to,
-      axisLine: { lineStyle: { color: t.line } }, axisTick: { show: false }, axisLabel: { ...text, customValues, formatter: (n: number) => value(n), hideOverlap: true }, splitLine: { customValues, lineStyle: { color: t.line } },
+      axisLine: { lineStyle: { color: t.line } }, axisTick: { show: false, customValues }, axisLabel: { ...text, customValues, formatter: (n: number) => value(n), hideOverlap: true }, splitLine: { lineStyle: { color: t.line } },
     },
     yAxis: { type: "value" as const, min: 0, max: 100, interval: 25, axisLabel: { ...text, formatter: "{value}%" }, splitLine: { lineStyle: { color: t.line } } },
     series: series.map((one, i) => ({

@@ -25,12 +25,32 @@ export function Lanes({ place, subjects, scale }: { place: Measured; subjects: W
   );
 }
 
+/** The lanes before anything is known, of their size, so that nothing jumps. */
+export function Coming({ subjects }: { subjects: Whole["subjects"] }) {
+  return (
+    <div className="@container px-4 pb-3">
+      <ul className="@4xl:pt-5 @4xl:pb-4">
+        {subjects.map((one, i) => (
+          <li key={one.id} className={`${GRID} border-t border-line py-1.5 @4xl:py-0 min-h-28 @4xl:min-h-11`}>
+            <Name at={i} name={one.name} />
+            <span className="h-1.5 rounded bg-line/60 animate-pulse self-center @max-4xl:col-span-2" aria-hidden="true" />
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Name({ at, name }: { at: number; name: string }) {
+  return <span className="flex items-center gap-2 min-w-0 @max-4xl:col-span-2" title={name}><Letter i={at} /><span className="line-clamp-2 leading-4 [overflow-wrap:anywhere] font-medium">{name}</span></span>;
+}
+
 function Lane({ one, at, name, first, scale, many }: { one: Benched; at: number; name: string; first: number; scale: Scale | null; many: boolean }) {
   const mid = one.metrics.latency_ms;
   const slowest = one.distribution_ms.at(-1);
   return (
     <div role="row" className={`${GRID} border-t border-line py-1.5 @4xl:py-0`}>
-      <span role="rowheader" className="flex items-center gap-2 min-w-0 @max-4xl:col-span-2" title={name}><Letter i={at} /><span className="line-clamp-2 leading-4 [overflow-wrap:anywhere] font-medium">{name}</span></span>
+      <span role="rowheader" className="min-w-0 @max-4xl:col-span-2"><Name at={at} name={name} /></span>
       {one.why || !mid ? (
         <span role="cell" className="col-span-2 @4xl:col-span-5 text-mute py-1.5 flex items-start gap-2 [overflow-wrap:anywhere]"><span className="h-5 flex items-center"><Sign level="attention" label={words.notMeasured} /></span><span>{one.why || one.missing.latency_ms || words.notMeasured}</span></span>
       ) : (

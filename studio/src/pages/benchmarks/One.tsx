@@ -101,7 +101,7 @@ function Actions({ it }: { it: Whole }) {
   return (
     <>
       {it.state === "running" ? <Button onClick={() => setSure("cancel")}>{words.cancel}</Button> : <Button kind="quiet" onClick={() => setSure("remove")}>{words.remove}</Button>}
-      <ButtonLink kind={it.state === "running" ? "plain" : "primary"} href={`/benchmarks?${query.toString()}`}>{words.again}</ButtonLink>
+      {it.state !== "running" && <ButtonLink kind="primary" href={`/benchmarks?${query.toString()}`}>{words.again}</ButtonLink>}
       {sure === "cancel" && <Sure title={words.cancel} told={words.cancelTold(words.cancelPlaces(still))} action={words.cancel} danger onClose={() => setSure("")} work={() => send("POST", `/benchmarks/${it.id}/cancel`, {}).then(anew)} />}
       {sure === "remove" && (
         <Sure

@@ -1,9 +1,9 @@
-import type { Measured, Whole } from "../../api/benchmarks";
+import { type Measured, open, type Whole } from "../../api/benchmarks";
 import { Button } from "../../ui/Button";
 import { Sign, Tag } from "../../ui/Sign";
 import { w } from "../../words";
 import { Detail } from "./Detail";
-import { Lanes } from "./Lanes";
+import { Coming, Lanes } from "./Lanes";
 import { baseline, LEVEL, load, machine, there, where } from "./reading";
 import type { Axis, Scale } from "./scale";
 
@@ -28,6 +28,7 @@ export function PlaceCard({ place, subjects, axis, scale, on, onToggle }: Props)
       </div>
       {reason && <p className={`px-4 pb-3 [overflow-wrap:anywhere] ${place.state === "failed" ? "text-bad" : "text-mute"}`}>{reason.charAt(0).toUpperCase() + reason.slice(1)}{/[.?]$/.test(reason) ? "" : "."}</p>}
       {first > 0 && <p className="px-4 pb-3 text-mute">{words.notBaseline(subjects[0]?.name ?? "", subjects[first]?.name ?? "")}</p>}
+      {open(place) && !place.result && <Coming subjects={subjects} />}
       {place.result && place.result.subjects.length > 0 && <Lanes place={place} subjects={subjects} scale={scale} />}
       {on && place.result && some.length > 0 && <Detail place={place} result={place.result} subjects={subjects} axis={axis} />}
     </section>

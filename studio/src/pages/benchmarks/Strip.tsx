@@ -28,10 +28,10 @@ export function Strip({ one, at, scale }: { one: Benched; at: number; scale: Sca
       {mid && mid.low !== null && mid.high !== null && (
         <g stroke={colour} strokeWidth="1.6">
           <line x1={percent(scale.at(mid.low))} x2={percent(scale.at(mid.high))} y1="22" y2="22" />
-          {[mid.low, mid.high].map((end, i) => <line key={i} x1={percent(scale.at(end))} x2={percent(scale.at(end))} y1="17" y2="27" />)}
+          {[mid.low, mid.high].map((end, i) => <line key={i} x1={percent(scale.at(end))} x2={percent(scale.at(end))} y1="16" y2="28" />)}
         </g>
       )}
-      {mid && <circle cx={percent(scale.at(mid.value))} cy="22" r="4" fill={colour} stroke="var(--paper)" strokeWidth="1.5" />}
+      {mid && <circle cx={percent(scale.at(mid.value))} cy="22" r="3.5" fill={colour} stroke="var(--paper)" strokeWidth="1" />}
     </svg>
   );
 }

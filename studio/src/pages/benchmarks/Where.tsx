@@ -66,8 +66,8 @@ function Devices({ list, onChange }: { list: Asked[]; onChange: (names: string[]
             <label className="flex items-center gap-2.5 rounded px-2 h-8 cursor-pointer hover:bg-line/30">
               <input type="checkbox" checked={names.includes(one.name)} onChange={(event) => onChange(event.target.checked ? [...names, one.name] : names.filter((it) => it !== one.name))} />
               <span className="num truncate">{one.name}</span>
-              <span className="ml-auto text-sm text-mute truncate">{one.group}</span>
-              <Sign level={one.online ? "good" : "unknown"} label={one.online ? words.online : words.offline} />
+              <span className="ml-auto text-sm text-mute truncate">{[one.group, one.online ? "" : words.offline].filter(Boolean).join(" · ")}</span>
+              <Sign level={one.online ? "good" : "unknown"} label={one.online ? words.online : ""} />
             </label>
           </li>
         ))}

@@ -4,9 +4,9 @@
  */
 type Names = "mute" | "accent" | "ink" | "paper";
 const MIXES: [Names, Names, number][] = [
-  ["mute", "mute", 0], ["accent", "accent", 0], ["ink", "ink", 0], ["accent", "ink", 0.5], ["accent", "paper", 0.3], ["mute", "ink", 0.5], ["accent", "mute", 0.6], ["ink", "paper", 0.3],
+  ["mute", "mute", 0], ["accent", "accent", 0], ["ink", "ink", 0], ["accent", "ink", 0.5], ["accent", "paper", 0.15], ["mute", "ink", 0.5], ["accent", "mute", 0.6], ["ink", "paper", 0.25],
 ];
-export const DASHES: number[][] = [[5, 3], [], [], [8, 3, 2, 3], [], [2, 3], [10, 4], [3, 2]];
+export const DASHES: number[][] = [[5, 3], [], [], [8, 3, 2, 3], [12, 3], [2, 3], [10, 4], [3, 2]];
 
 export function css(i: number): string {
   const [a, b, part] = MIXES[i % MIXES.length] as [Names, Names, number];

@@ -41,7 +41,7 @@ export function ticks(low: number, high: number, axis: Axis): number[] {
 }
 
 function even(low: number, high: number): number[] {
-  const rough = (high - low) / 5;
+  const rough = (high - low) / 7;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 5, 10].find((one) => one * power >= rough) ?? 10) * power;
   const made: number[] = [];
