@@ -43,7 +43,7 @@ export function Detail({ place, result, subjects, axis }: { place: Measured; res
             </details>
           </Part>
         )}
-        <Told result={result} subjects={subjects} />
+        <Told result={result} />
       </div>
       <div className={`min-w-0 ${subjects.length > MANY ? "xl:col-span-2" : ""}`}>
         <Part title={words.figures}><Figures result={result} subjects={subjects} /></Part>
@@ -54,7 +54,7 @@ export function Detail({ place, result, subjects, axis }: { place: Measured; res
 }
 
 /** Notes and what is missing: what holds for all is said once. */
-function Told({ result, subjects }: { result: Result; subjects: Whole["subjects"] }) {
+function Told({ result }: { result: Result }) {
   const some = there(result);
   const gather = (of: (one: Result["subjects"][number]) => string[]) => {
     const found = new Map<string, number[]>();
@@ -62,6 +62,7 @@ function Told({ result, subjects }: { result: Result; subjects: Whole["subjects"
     return [...found];
   };
   const notes = gather((one) => one.notes);
+  const ran = gather((one) => [`${w.recipes.engines[one.engine] ?? one.engine}, ${words.rounds(count(one.rounds))}`]);
   const missing = gather((one) => Object.entries(one.missing).map(([name, why]) => `${w.recipes.metrics[name] ?? words.rest[name] ?? name.replaceAll("_", " ")}: ${why}`));
   return (
     <div className="space-y-6">
@@ -76,7 +77,7 @@ function Told({ result, subjects }: { result: Result; subjects: Whole["subjects"
           </ul>
         </Part>
       ))}
-      <p className="text-mute">{some.map(({ one, at }) => `${letter(at)} ${subjects[at]?.name ?? ""}: ${one.engine}, ${words.rounds(count(one.rounds))}`).join(" · ")}</p>
+      <p className="text-mute">{ran.length === 1 ? ran[0]?.[0] : ran.map(([text, whose]) => `${whose.map(letter).join(", ")}: ${text}`).join(" · ")}</p>
     </div>
   );
 }
