@@ -17,6 +17,7 @@ export const benchmarks = {
     waiting: "waits for another", asked: "asked", queued: "queued", running: "measuring", stopping: "stopping", done: "done", failed: "failed", cancelled: "cancelled",
   },
   theHub: "the hub",
+  whole: { running: "under way", done: "done", failed: "failed", cancelled: "cancelled" },
   hubNamed: (name: string) => (name ? `Worker of the hub (${name})` : "Worker of the hub"),
   places: (hub: boolean, devices: number) => [hub ? "hub" : "", devices ? (devices === 1 ? "1 device" : `${devices} devices`) : ""].filter(Boolean).join(" and "),
   andFailed: (n: number) => `${n} failed`,

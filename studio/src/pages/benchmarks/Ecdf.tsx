@@ -54,7 +54,7 @@ function options(series: Series[], axis: Axis) {
     tooltip: {
       trigger: "axis" as const, axisPointer: { axis: "y" as const, type: "line" as const, lineStyle: { color: t.mute, type: "dotted" as const } },
       backgroundColor: t.paper, borderColor: t.line, textStyle: { color: t.ink, fontSize: 12 }, confine: true, transitionDuration: 0,
-      formatter: (given: unknown) => tip(given, t),
+      formatter: tip,
     },
     xAxis: {
       type: log ? ("log" as const) : ("value" as const), name: words.ecdfX, nameLocation: "middle" as const, nameGap: 26, nameTextStyle: { color: t.mute, fontSize: 12 },
@@ -86,12 +86,22 @@ function marked(one: Series, i: number, of: number): { coord: [number, number] }
 
 type Point = { seriesName?: string; value?: unknown; color?: unknown };
 
-/** Names are letters and values numbers: nothing that came from outside is in this text. */
-function tip(given: unknown, t: ReturnType<typeof tokens>): string {
+/** Made of elements: the hub lets no style into a page that stands in its markup. */
+function tip(given: unknown): HTMLElement {
+  const box = document.createElement("div");
   const points = (Array.isArray(given) ? given : []) as Point[];
-  const rows = points.map((one) => ({ name: String(one.seriesName ?? ""), pair: one.value as [number, number], colour: String(one.color) }));
-  const share = rows[0]?.pair[1];
-  if (share === undefined) return "";
-  const lines = rows.map((one) => `<div style="display:flex;gap:12px;justify-content:space-between"><b style="color:${one.colour}">${one.name}</b><span style="font-family:monospace">${value(one.pair[0])} ms</span></div>`);
-  return `<div style="color:${t.mute}">${words.ecdfTip(share)}</div>${lines.join("")}`;
+  const put = (name: string, text: string, into: HTMLElement) => {
+    const made = into.appendChild(document.createElement("div"));
+    made.className = name;
+    made.textContent = text;
+    return made;
+  };
+  points.forEach((one, i) => {
+    const [ms, percent] = one.value as [number, number];
+    if (i === 0) put("text-mute mb-1", words.ecdfTip(percent), box);
+    const row = put("flex justify-between gap-6", "", box);
+    put("font-semibold", String(one.seriesName), row).style.color = String(one.color);
+    put("num", `${value(ms)} ms`, row);
+  });
+  return box;
 }

@@ -17,10 +17,10 @@ export function History({ list }: { list: Benchmark[] }) {
         <tr key={one.id} className="hover:bg-line/30">
           <td className="min-w-56">
             <Link href={`/benchmarks/${one.id}`} className="font-medium hover:underline [overflow-wrap:anywhere]">{called(one)}</Link>
-            <p className="text-mute [overflow-wrap:anywhere]">{one.subjects.map((it, i) => `${letter(i)} ${it.name}`).join(" · ")}</p>
+            {(one.name || one.subjects.length > 3) && <p className="text-mute [overflow-wrap:anywhere]">{one.subjects.map((it, i) => `${letter(i)} ${it.name}`).join(" · ")}</p>}
           </td>
           <td className="whitespace-nowrap">{places(one)}</td>
-          <td className="whitespace-nowrap"><Tag level={STATE[one.state]}>{words.states[one.state]}</Tag>{one.state === "done" && failed(one) > 0 && <span>, <Tag level="bad">{words.andFailed(failed(one))}</Tag></span>}{one.state === "running" && one.places.length > 1 && <span className="block text-sm text-mute num">{words.progress(one.places.filter((it) => !open(it)).length, one.places.length)}</span>}</td>
+          <td className="whitespace-nowrap"><Tag level={STATE[one.state]}>{words.whole[one.state]}</Tag>{one.state === "done" && failed(one) > 0 && <span>, <Tag level="bad">{words.andFailed(failed(one))}</Tag></span>}{one.state === "running" && one.places.length > 1 && <span className="block text-sm text-mute num">{words.progress(one.places.filter((it) => !open(it)).length, one.places.length)}</span>}</td>
           <td className="text-mute"><When at={one.made} /></td>
         </tr>
       ))}

@@ -43,7 +43,7 @@ export function One({ id }: { id: string }) {
       title={called(it)}
       told={
         <>
-          <Tag level={STATE[it.state]}>{words.states[it.state]}</Tag>{it.state !== "failed" && failed > 0 && <span>, <Tag level="bad">{words.andFailed(failed)}</Tag></span>}
+          <Tag level={STATE[it.state]}>{words.whole[it.state]}</Tag>{it.state !== "failed" && failed > 0 && <span>, <Tag level="bad">{words.andFailed(failed)}</Tag></span>}
           {it.state === "running" && it.places.length > 1 && <span className="num">, {words.progress(over, it.places.length)}</span>}
           {" · "}<When at={it.made} /> · {words.about(span(it.seconds))} · <Link href="/benchmarks" className="text-accent underline decoration-line underline-offset-2 hover:decoration-accent whitespace-nowrap">{words.back}</Link>
         </>
