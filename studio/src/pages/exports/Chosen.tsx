@@ -31,13 +31,13 @@ export function Chosen({ bundle, list, onChoose }: { bundle: Bundle; list: Bundl
   return (
     <section aria-label={words.bundle} className="rounded border border-line bg-paper p-4 space-y-4">
       <div className="flex flex-wrap items-end gap-3">
-      <label className="block min-w-0 w-full max-w-lg">
-        <span className="block text-sm font-medium mb-1">{words.bundle}</span>
-        <select value={bundle.digest} onChange={(e) => onChoose(e.target.value)} className="h-8 w-full rounded border border-line bg-paper px-2.5 hover:border-mute">
-          {list.map((one) => <option key={one.digest} value={one.digest}>{one.name} {one.version} · {String(one.evidence.target ?? "")} · {short(one.digest)}</option>)}
-        </select>
-      </label>
-      {may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&subject=${bundle.digest}`}>{w.benchmarks.word}</ButtonLink>}
+        <label className="block min-w-0 w-full max-w-lg">
+          <span className="block text-sm font-medium mb-1">{words.bundle}</span>
+          <select value={bundle.digest} onChange={(e) => onChoose(e.target.value)} className="h-8 w-full rounded border border-line bg-paper px-2.5 hover:border-mute">
+            {list.map((one) => <option key={one.digest} value={one.digest}>{one.name} {one.version} · {String(one.evidence.target ?? "")} · {short(one.digest)}</option>)}
+          </select>
+        </label>
+        {may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&subject=${bundle.digest}`}>{w.benchmarks.word}</ButtonLink>}
       </div>
       <dl className="grid gap-x-6 gap-y-3 grid-cols-2 sm:grid-cols-[repeat(auto-fit,minmax(132px,max-content))]">
         {rows.map(([name, told]) => <div key={name}><dt className="text-sm text-mute">{name}</dt><dd>{told}</dd></div>)}
