@@ -10,6 +10,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 AXE = Path(__file__).parents[2] / "studio" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = {
     "/": "Overview", "/accelerator-studio": "Accelerator studio", "/models": "Models", "/fleet": "Fleet",
+    "/benchmarks": "Benchmarks", "/benchmarks?new=1": "New benchmark",
     "/fleet?view=list&device=press-03": "Fleet", "/alerts": "Alerts", "/settings/account": "Settings",
     "/settings/users": "Settings", "/settings/tokens": "Settings", "/settings/webhooks": "Settings",
     "/settings/rules": "Settings", "/settings/audit?line=1": "Settings", "/nothing": "There is no such page",

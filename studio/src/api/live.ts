@@ -10,6 +10,7 @@ const PARTS: [string, string[]][] = [
   ["rollout.", ["rollouts", "map", "decisions"]],
   ["alert", ["alerts"]],
   ["job.state", ["jobs"]],
+  ["benchmark.", ["benchmarks"]],
   ["model.", ["models"]],
   ["device", ["devices", "map"]],
 ];

@@ -11,6 +11,7 @@ const Settings = lazy(() => import("../pages/settings/Settings"));
 const Services = lazy(() => import("../pages/services/Services"));
 const Models = lazy(() => import("../pages/models/Models"));
 const Accelerator = lazy(() => import("../pages/accelerator/Accelerator"));
+const Benchmarks = lazy(() => import("../pages/benchmarks/Benchmarks"));
 const Devices = lazy(() => import("../pages/devices/Devices"));
 const Exports = lazy(() => import("../pages/exports/Exports"));
 
@@ -19,6 +20,7 @@ export const PAGES: Entry[] = [
   { path: "/", name: w.shell.pages.overview, icon: "overview", page: Overview },
   { path: "/accelerator-studio", name: w.shell.pages.accelerator, icon: "accelerator", page: Accelerator },
   { path: "/models", name: w.shell.pages.models, icon: "models", page: Models },
+  { path: "/benchmarks", name: w.shell.pages.benchmarks, icon: "benchmarks", page: Benchmarks, under: "/:id" },
   { path: "/device-analyzer", name: w.shell.pages.devices, icon: "devices", page: Devices },
   { path: "/fleet", name: w.shell.pages.fleet, icon: "fleet", page: Fleet },
   { path: "/sdk-export", name: w.shell.pages.exports, icon: "exports", page: Exports },

@@ -17,3 +17,20 @@ export function useParam(name: string, usual = ""): [string, (next: string, push
   );
   return [new URLSearchParams(search).get(name) ?? usual, set];
 }
+
+/** Words that may stand in the query several times, in their order. */
+export function useParams(name: string): [string[], (next: string[]) => void] {
+  const search = useSearch();
+  const [path, go] = useLocation();
+  const set = useCallback(
+    (next: string[]) => {
+      const query = new URLSearchParams(window.location.search);
+      query.delete(name);
+      for (const one of next) query.append(name, one);
+      const text = query.toString();
+      go(text ? `${path}?${text}` : path, { replace: true });
+    },
+    [name, path, go],
+  );
+  return [[...new Set(new URLSearchParams(search).getAll(name).filter(Boolean))], set];
+}

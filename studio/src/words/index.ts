@@ -1,3 +1,4 @@
+import { benchmarks } from "./benchmarks";
 import { common, login, shell } from "./common";
 import { devices } from "./devices";
 import { exports_ } from "./exports";
@@ -9,4 +10,4 @@ import { services, settings } from "./settings";
 import { studio } from "./studio";
 
 /** Every word that the pages say, in one place. */
-export const w = { ...common, shell, login, overview, alerts, fleet, services, settings, studio, models, recipes, devices, exports_ };
+export const w = { ...common, shell, login, overview, alerts, fleet, services, settings, studio, models, recipes, devices, exports_, benchmarks };

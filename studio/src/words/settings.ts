@@ -11,11 +11,11 @@ export const settings = {
     provider: "by the identity provider", made_: "The one-time password is shown here and never again:", hand: "Hand it over yourself. It has to be replaced at the first login, within three days.",
     reset: "New one-time password", resetTold: (name: string) => `${name}'s password and sessions end; a one-time password takes its place.`,
     shutOut: "Shut out", letIn: "Let in again", shutOutTold: (name: string) => `${name} is logged out everywhere, and their tokens no longer work.`,
-    roleNames: { viewer: "sees everything but users and the audit log", auditor: "sees everything", engineer: "uploads models, data and bundles, starts jobs", operator: "runs devices, pauses and aborts rollouts", releaser: "uploads bundles, makes and controls rollouts", owner: "may do everything" } as Record<string, string>,
+    roleNames: { viewer: "sees everything but users and the audit log", auditor: "sees everything", engineer: "uploads models, data and bundles, starts jobs and benchmarks", operator: "runs devices, starts benchmarks, pauses and aborts rollouts", releaser: "uploads bundles, starts jobs and benchmarks, makes and controls rollouts", owner: "may do everything" } as Record<string, string>,
   },
   plan: {
     title: (name: string) => `Plan: ${name}`, told: "Whoever runs the hub sets the limits.", full: "reached", free: (used: string) => `${used}, no limit`,
-    of: { models: "Models", devices: "Devices", storage_bytes: "Models, data and bundles kept", jobs_a_day: "Optimization jobs today" } as Record<string, string>,
+    of: { models: "Models", devices: "Devices", storage_bytes: "Models, data and bundles kept", jobs_a_day: "Optimization jobs today", benchmarks_a_day: "Benchmarks today" } as Record<string, string>,
   },
   tokens: {
     add: "Make a token", name: "What it is for", scopes: "It may", days: "It holds for (days)", until: "Until", made: "Made", revoked: "revoked", ended: "ended", holds: "holds",

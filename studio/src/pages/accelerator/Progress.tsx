@@ -5,7 +5,7 @@ import { useMay } from "../../api/account";
 import { send, type Told } from "../../api/client";
 import { type Job, OVER } from "../../api/studio";
 import { span } from "../../lib/format";
-import { Button } from "../../ui/Button";
+import { Button, ButtonLink } from "../../ui/Button";
 import { Tag, type Level } from "../../ui/Sign";
 import { Trouble } from "../../ui/Trouble";
 import { w } from "../../words";
@@ -21,6 +21,7 @@ export function Progress({ job }: { job: Job }) {
     mutationFn: (what: { keep: boolean } | "retry") => (what === "retry" ? send("POST", `/optimization-jobs/${job.id}/retry`) : send("POST", `/optimization-jobs/${job.id}/cancel`, what)),
     onSuccess: () => client.invalidateQueries({ queryKey: ["jobs"] }),
   });
+  const benches = useMay()("benchmarks.write");
   const releases = useMay()("rollouts.write");
   const keeps = useMay()("models.write");
   const [, go] = useLocation();
@@ -44,6 +45,7 @@ export function Progress({ job }: { job: Job }) {
         {may && (job.state === "failed" || job.state === "cancelled") && <Button onClick={() => order.mutate("retry")}>{w.studio.retry}</Button>}
         {job.state === "done" && job.result?.bundle && releases && <Button kind="primary" onClick={() => setReleasing(true)}>{w.studio.release}</Button>}
         {job.state === "done" && job.result?.bundle && keeps && <Button disabled={kept.isPending} onClick={() => kept.mutate()}>{w.studio.keep}</Button>}
+        {job.state === "done" && job.result?.bundle && benches && <ButtonLink href={`/benchmarks?new=1&subject=${job.version}&subject=${job.result.bundle}`}>{w.benchmarks.word}</ButtonLink>}
         {job.state === "done" && <a className="inline-flex items-center h-8 px-3 rounded border border-line bg-paper font-medium hover:border-mute" href={`/api/edge/optimization-jobs/${job.id}/report.html`} target="_blank" rel="noreferrer">{w.studio.report}</a>}
       </div>
       <div className="h-1.5 rounded-sm bg-line overflow-hidden" role="progressbar" aria-label={w.studio.budget} aria-valuenow={Math.round(100 * whole)} aria-valuemin={0} aria-valuemax={100}>

@@ -1,5 +1,7 @@
+import { useMay } from "../../api/account";
 import { type Bundle, publicKey } from "../../api/artifacts";
 import { bytes, short } from "../../lib/format";
+import { ButtonLink } from "../../ui/Button";
 import { Tag } from "../../ui/Sign";
 import { When } from "../../ui/When";
 import { w } from "../../words";
@@ -8,6 +10,7 @@ const words = w.exports_;
 
 /** The bundle that is shipped: which, for what, by whom. */
 export function Chosen({ bundle, list, onChoose }: { bundle: Bundle; list: Bundle[]; onChoose: (digest: string) => void }) {
+  const may = useMay();
   const target = String(bundle.evidence.target ?? "") || "–";
   const rows: [string, React.ReactNode][] = [
     [words.facts.target, target === "host" ? words.anyTarget : target],
@@ -27,12 +30,15 @@ export function Chosen({ bundle, list, onChoose }: { bundle: Bundle; list: Bundl
   };
   return (
     <section aria-label={words.bundle} className="rounded border border-line bg-paper p-4 space-y-4">
-      <label className="block w-full max-w-lg">
-        <span className="block text-sm font-medium mb-1">{words.bundle}</span>
-        <select value={bundle.digest} onChange={(e) => onChoose(e.target.value)} className="h-8 w-full rounded border border-line bg-paper px-2.5 hover:border-mute">
-          {list.map((one) => <option key={one.digest} value={one.digest}>{one.name} {one.version} · {String(one.evidence.target ?? "")} · {short(one.digest)}</option>)}
-        </select>
-      </label>
+      <div className="flex flex-wrap items-end gap-3">
+        <label className="block min-w-0 w-full max-w-lg">
+          <span className="block text-sm font-medium mb-1">{words.bundle}</span>
+          <select value={bundle.digest} onChange={(e) => onChoose(e.target.value)} className="h-8 w-full rounded border border-line bg-paper px-2.5 hover:border-mute">
+            {list.map((one) => <option key={one.digest} value={one.digest}>{one.name} {one.version} · {String(one.evidence.target ?? "")} · {short(one.digest)}</option>)}
+          </select>
+        </label>
+        {may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&subject=${bundle.digest}`}>{w.benchmarks.word}</ButtonLink>}
+      </div>
       <dl className="grid gap-x-6 gap-y-3 grid-cols-2 sm:grid-cols-[repeat(auto-fit,minmax(132px,max-content))]">
         {rows.map(([name, told]) => <div key={name}><dt className="text-sm text-mute">{name}</dt><dd>{told}</dd></div>)}
       </dl>

@@ -5,7 +5,7 @@ import { get, type Page, send, type Told } from "../../api/client";
 import { useTelemetry } from "../../api/fleet";
 import { short, value } from "../../lib/format";
 import { Bones } from "../../ui/Bones";
-import { Button } from "../../ui/Button";
+import { Button, ButtonLink } from "../../ui/Button";
 import { Facts, Panel, Part } from "../../ui/Panel";
 import { Sign, Tag, type Level } from "../../ui/Sign";
 import { Spark } from "../../ui/Spark";
@@ -69,7 +69,10 @@ function Body({ it, name }: { it: Told["DeviceWhole"]; name: string }) {
         {events.data && !events.data.items.length && <p className="text-mute">{w.fleet.panel.noTimeline}</p>}
         <Timeline events={events.data?.items ?? []} />
       </Part>
-      {may("devices.write") && !it.revoked && <Button kind="danger" onClick={() => setSure(true)}>{w.fleet.panel.revoke}</Button>}
+      <div className="flex flex-wrap gap-2">
+        {may("benchmarks.write") && !it.revoked && <ButtonLink href={`/benchmarks?new=1&hub=no&device=${encodeURIComponent(name)}${it.current ? `&subject=${it.current}` : ""}`}>{w.benchmarks.word}</ButtonLink>}
+        {may("devices.write") && !it.revoked && <Button kind="danger" onClick={() => setSure(true)}>{w.fleet.panel.revoke}</Button>}
+      </div>
       {sure && (
         <Sure title={w.fleet.panel.revokeTitle(name)} told={w.fleet.panel.revokeTold(name)} action={w.fleet.panel.revoke} danger onClose={() => setSure(false)}
           work={async () => { await send("POST", `/devices/${name}/revoke`); await client.invalidateQueries(); }} />

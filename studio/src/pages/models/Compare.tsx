@@ -1,6 +1,8 @@
+import { useMay } from "../../api/account";
 import { useComparison } from "../../api/models";
 import { bytes, count } from "../../lib/format";
 import { Bones } from "../../ui/Bones";
+import { ButtonLink } from "../../ui/Button";
 import { IconButton } from "../../ui/Icon";
 import { Trouble } from "../../ui/Trouble";
 import { w } from "../../words";
@@ -9,10 +11,11 @@ import { Table } from "../settings/Table";
 /** Versions side by side; what differs comes first. */
 export function Compare({ of, onClose }: { of: string[]; onClose: () => void }) {
   const told = useComparison(of);
+  const may = useMay();
   const rows = told.data?.rows.filter((row) => !["id", "file", "digest", "made", "by", "upload"].includes(row.what)) ?? [];
   return (
     <section aria-label={w.models.compareTitle} className="space-y-2">
-      <div className="flex items-center justify-between"><h2 className="text-base">{w.models.compareTitle}</h2><IconButton icon="close" label={w.close} onClick={onClose} /></div>
+      <div className="flex items-center justify-between"><h2 className="text-base">{w.models.compareTitle}</h2><span className="flex items-center gap-3">{may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&${of.map((one) => `subject=${one}`).join("&")}`}>{w.benchmarks.word}</ButtonLink>}<IconButton icon="close" label={w.close} onClick={onClose} /></span></div>
       {told.error && <Trouble error={told.error} />}
       {told.isPending && <Bones rows={6} height={24} />}
       {told.data && (

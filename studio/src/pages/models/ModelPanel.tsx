@@ -54,6 +54,7 @@ function of(list: Version[], id: string): string {
 }
 
 function Whole({ one, list }: { one: Version; list: Version[] }) {
+  const may = useMay();
   const figures = ["parameters", "macs", "weight_bytes", "peak_activation_bytes"].flatMap((name): [string, React.ReactNode][] => {
     const n = fact(one, name);
     return n === null ? [] : [[w.models.facts[name] ?? name, <span key={name} className="num">{name.endsWith("bytes") ? bytes(n) : name === "macs" ? `${value(n / 1e6)} M` : count(n)}</span>]];
@@ -63,6 +64,7 @@ function Whole({ one, list }: { one: Version; list: Version[] }) {
       {one.reason && <p className="text-bad">{one.reason}</p>}
       <div className="flex flex-wrap gap-2">
         {one.state === "ready" && <ButtonLink kind="primary" href={`/accelerator-studio?job=new&version=${one.id}`}>{w.models.optimize}</ButtonLink>}
+        {one.state === "ready" && may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&subject=${one.id}`}>{w.benchmarks.word}</ButtonLink>}
         {one.state === "ready" && <a className="inline-flex items-center h-8 px-3 rounded border border-line font-medium hover:border-mute" href={`/api/edge/versions/${one.id}/download`} download={one.filename}>{w.models.download}</a>}
       </div>
       <Facts rows={[
