@@ -25,7 +25,7 @@ PATIENCE = timedelta(days=1)
 """A message that could not be delivered for so long is given up."""
 KEPT = timedelta(days=7)
 TEST_AGAIN = timedelta(minutes=2)
-"""A test is tried at once; by the rounds so much later, should that have ended in the middle."""
+"""A test is tried at once; like all others so much later, should that have ended in the middle."""
 _FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=1)
 _AT_ONCE = 50  # messages of one channel that are read at a time
 

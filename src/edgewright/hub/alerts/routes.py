@@ -104,7 +104,7 @@ def acknowledge(alert: Id, caller: Writes) -> AlertTold:
 
 
 def test_message(caller: Caller, session: Scoped, channel: str) -> Delivery:
-    """A message that tells nothing but that messages come; the rounds leave it alone while it is tried at once.
+    """A message that tells nothing but that messages come; the sender leaves it alone while it is tried at once.
     Raises Conflict while the one before is on its way; whoever calls holds what the channel belongs to."""
     before = select(Delivery.id).where(Delivery.channel == channel, Delivery.event == TEST, Delivery.state == "waiting")
     if (id_ := session.scalar(before.limit(1))) is not None:

@@ -17,7 +17,7 @@ from edgewright.hub.web.bodies import spelled
 
 Kind = Literal["job.state", "model.state", "rollout.state", "benchmark.state"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""Events that a webhook may want: those that end something. Progress comes many times a second, and is watched live."""
+"""Events that a webhook may want: something is in another state. Progress, many times a second, is watched live."""
 TEST = "test"
 _NEXT = timedelta(milliseconds=1)
 
@@ -31,10 +31,12 @@ def enter(session: Scoped, kind: str, of: str, number: int, data: Mapping[str, A
     """Enter an event of the session's tenant for every webhook that wants its kind."""
     if kind not in KINDS:
         return
-    hooks = [hook for hook, kinds in session.execute(select(Webhook.id, Webhook.events)) if kind in kinds]
+    tenant = session.tenant
+    found = session.execute(select(Webhook.id, Webhook.events).where(Webhook.tenant == tenant))
+    hooks = [hook for hook, kinds in found if kind in kinds]
     if not hooks:
         return
-    tenant, line = session.tenant, Line.of(session, session.tenant)
+    line = Line.of(session, tenant)
     body = message(kind, {**data, "tenant": tenant, "of": of, "number": number}, now)
     for hook in sorted(hooks):
         session.add(line.put(hook, "", kind, body, now))
