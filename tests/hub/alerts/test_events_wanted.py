@@ -17,6 +17,7 @@ from edgewright.hub.alerts.sending import Sender
 from edgewright.hub.events import emit
 from edgewright.hub.jobs.queue import add, move
 from edgewright.hub.outgoing import KINDS
+from edgewright.hub.outgoing.entering import waiting
 from edgewright.hub.state import open_state
 
 PATH = "/api/edge/webhooks"
@@ -122,6 +123,17 @@ def test_an_event_that_is_taken_back_is_told_to_nobody(hub, send, receiver):
     assert receiver.got == [] and deliveries(hub.north, hook) == []
 
 
+def test_a_message_that_was_made_while_its_webhook_was_removed_troubles_nobody(hub, minute, receiver):
+    hook = make(hub.north, receiver.url, events=["job.state"])
+    hub.north.ask("DELETE", f"{PATH}/{hook['id']}", 204)
+    with hub.state.database.write(hub.tenants["north"]) as session:
+        session.add(waiting(hub.tenants["north"], hook["id"], "", "job.state", "{}", hub.state.clock()))
+    minute(ill=False, minutes=3)
+    (one,) = hub.north.get("/api/edge/alerts/deliveries")["items"]
+    assert (one["state"], one["told"]) == ("given_up", "the webhook was removed") and receiver.got == []
+    assert hub.north.get("/api/edge/alerts?state=open")["items"] == []
+
+
 def test_a_hub_that_ends_before_it_sent_loses_nothing_and_doubles_nothing(hub, receiver):
     hook = make(hub.north, receiver.url, events=["job.state"])
     end_job(hub)
@@ -180,6 +192,17 @@ def test_several_workers_send_each_message_once(hub, receiver):
         last.round()
     assert failed == []
     assert [one["data"]["number"] for one in receiver.bodies()] == list(range(1, 13))
+
+
+def test_what_one_call_has_no_time_for_the_next_one_sends(hub, send, receiver, monkeypatch):
+    hook = make(hub.north, receiver.url, events=["job.state"])
+    end_job(hub)
+    monkeypatch.setattr(delivering, "BEGIN_S", -1.0)
+    send()
+    assert receiver.got == [] and {one["tries"] for one in deliveries(hub.north, hook)} == {0}
+    monkeypatch.undo()
+    send()
+    assert [one["data"]["number"] for one in receiver.bodies()] == [1, 2]
 
 
 def test_a_slow_tenant_holds_up_no_other(hub, receiver):

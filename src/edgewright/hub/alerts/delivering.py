@@ -24,9 +24,9 @@ from edgewright.hub.ids import new_id
 from edgewright.hub.outgoing.tables import Delivery, Sending, Webhook
 from edgewright.hub.state import State
 
-WITHIN_S = 20.0
-"""A call ends after so long; the rest waits for the next. Shorter than the lease."""
-LEASE = timedelta(seconds=40)
+BEGIN_S = 10.0
+"""No try begins after so long: the rest waits for the next call. With the longest try far shorter than the lease."""
+LEASE = timedelta(seconds=60)
 _AT_ONCE = 16
 
 
@@ -105,25 +105,24 @@ def _try(state: State, waiting: Sequence[Waiting], now: datetime) -> dict[str, O
     tried: dict[str, Outcome] = {}
 
     async def all_() -> None:
-        turns = asyncio.Semaphore(_AT_ONCE)
+        turns, clock = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop().time
+        until = clock() + BEGIN_S
         async with webhooks.client() as asking:
 
             async def one(channel: Waiting) -> None:
                 async with turns:
                     if isinstance(channel.to, webhooks.Hook):
                         for id_, body in channel.messages:
+                            if clock() > until:
+                                return
                             tried[id_] = await webhooks.post(asking, channel.to, id_, body.encode(), now)
                             if not tried[id_].delivered:
                                 return
-                    else:
+                    elif clock() <= until:
                         outcome = await asyncio.to_thread(_mail, state, channel, now)
                         tried.update((id_, outcome) for id_, _ in channel.messages)
 
-            try:
-                async with asyncio.timeout(WITHIN_S):
-                    await asyncio.gather(*(one(channel) for channel in waiting))
-            except TimeoutError:
-                return
+            await asyncio.gather(*(one(channel) for channel in waiting))
 
     asyncio.run(all_())
     return tried

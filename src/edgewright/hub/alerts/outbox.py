@@ -137,8 +137,11 @@ def given_up(session: Scoped, tenants: Sequence[str], now: datetime) -> dict[str
     for tenant, channel, state, at in session.execute(query):
         if at is not None:
             seen[tenant, channel][state] = at
+    there = {MAIL, *session.scalars(select(Webhook.id).where(Webhook.tenant.in_(tenants)))}
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for (tenant, channel), by_state in seen.items():
+        if channel not in there:  # it was removed while a message for it was made
+            continue
         lost, good = by_state.get("given_up"), by_state.get("delivered")
         if lost is not None and (good is None or good < lost):
             where = "mail" if channel == MAIL else f"webhook {channel}"
