@@ -12,10 +12,11 @@ from edgewright.hub.accounts.audit import HUB, tell
 from edgewright.hub.alerts import rounds as module
 from edgewright.hub.alerts.around import beside
 from edgewright.hub.alerts.rounds import GAP, LEASE, rounds, take_turns, watch
-from edgewright.hub.alerts.tables import Alert, Delivery, Served, Turn
+from edgewright.hub.alerts.tables import Alert, Served, Turn
 from edgewright.hub.database import EVERY
 from edgewright.hub.fleet.tables import Certificate, Device, Ledger, Period
 from edgewright.hub.library.tables import Metadata
+from edgewright.hub.outgoing.tables import Delivery
 from edgewright.hub.rollouts.tables import Decision, Rollout
 from edgewright.monitoring import rollup
 from edgewright.monitoring.seen import Seen

@@ -3,14 +3,18 @@
 import threading
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from edgewright.core.errors import InputError, StorageError
 from edgewright.hub.database import Database
 from edgewright.hub.database.engines import make_engine
 from edgewright.hub.database.migrating import migrate
+from edgewright.hub.database.rows import EVERY, TENANT
+from edgewright.hub.outgoing.tables import Webhook
 from edgewright.hub.tables import METADATA
 
 
@@ -45,6 +49,31 @@ def test_many_that_start_at_once_make_them_once(database, empty_url):
         thread.join()
     assert failed == []
     assert set(inspect(database.engine).get_table_names()) == set(METADATA.tables) | {"alembic_version"}
+
+
+def test_webhooks_of_an_older_release_want_what_they_wanted(database):
+    with database.engine.execution_options(**{TENANT: EVERY}).begin() as connection:
+        configuration = Config()
+        configuration.set_main_option("script_location", "edgewright.hub.database:migrations")
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "alerts_0001")
+        for made in (
+            "INSERT INTO tenants (id, name, development, made) VALUES ('ten_1', 'a', :no, 1)",
+            "INSERT INTO webhooks (tenant, id, url, secret, least, private, made) "
+            "VALUES ('ten_1', 'whk_1', 'u', 's', 'critical', :no, 5)",
+        ):
+            connection.execute(text(made), {"no": False})
+    migrate(database.engine)
+    with database.read("ten_1") as session:
+        (row,) = session.scalars(select(Webhook)).all()
+        assert (row.id, row.url, row.secret, row.least, row.private, row.events) == (
+            "whk_1", "u", "s", "critical", False, []
+        )  # fmt: skip
+    with database.write("ten_1") as session:
+        row = session.find(Webhook, "whk_1")
+        row.least, row.events = None, ["job.state"]
+    with database.read("ten_2") as session:
+        assert session.scalars(select(Webhook)).all() == []
 
 
 def test_a_migration_that_fails_leaves_nothing(database, monkeypatch):

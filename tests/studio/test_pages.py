@@ -108,6 +108,29 @@ def test_a_user_is_let_in_with_a_password_that_is_shown_once(visit):
     page.get_by_role("cell", name="ann", exact=True).wait_for()
 
 
+def test_what_a_webhook_is_told_is_chosen_and_changed(visit):
+    page = visit().open("/settings/webhooks")
+    page.get_by_role("button", name="Add a webhook").click()
+    window = page.get_by_role("dialog")
+    window.get_by_label("Address", exact=True).fill("https://ci.example.com/edgewright")
+    window.get_by_label("Alerts").select_option(label="no alerts")
+    expect(window.get_by_role("button", name="Add a webhook")).to_be_disabled()
+    window.get_by_text("it would be told nothing").wait_for()
+    window.get_by_label("Jobs").check()
+    assert serious(page) == []
+    window.get_by_role("button", name="Add a webhook").click()
+    window.get_by_text("shown here and never again").wait_for()
+    page.keyboard.press("Escape")
+    row = page.get_by_role("row").filter(has_text="https://ci.example.com/edgewright")
+    expect(row.get_by_role("cell", name="Jobs", exact=True)).to_be_visible()
+    row.get_by_role("button", name="Change").click()
+    window.get_by_label("Alerts").select_option("critical")
+    window.get_by_label("Rollouts").check()
+    window.get_by_role("button", name="Keep it").click()
+    window.wait_for(state="detached")
+    expect(row.get_by_role("cell", name="alerts from “critical” on, Jobs, Rollouts")).to_be_visible()
+
+
 def test_a_hub_that_is_gone_is_told_and_what_was_known_stays(visit):
     visitor = visit()
     page = visitor.open("/fleet")

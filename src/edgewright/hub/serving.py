@@ -27,6 +27,7 @@ from edgewright.hub import artifacts, events, library, models
 from edgewright.hub.accounts.heads import export_heads
 from edgewright.hub.accounts.tables import Attempt, Login
 from edgewright.hub.alerts.rounds import rounds
+from edgewright.hub.alerts.sending import Sender
 from edgewright.hub.app import make_app
 from edgewright.hub.certificates import Certificates
 from edgewright.hub.database import EVERY
@@ -146,6 +147,7 @@ def serve(
         stack.enter_context(listening)
         stack.enter_context(_quiet_signals())
         stack.enter_context(Keeping(state, certificates))
+        stack.enter_context(Sender(state))
         stack.enter_context(Reconciler(state))
         stops: list[Callable[[], None]] = [lambda: events.close(state)]
         if devices is not None:

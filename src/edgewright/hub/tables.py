@@ -13,6 +13,7 @@ from edgewright.hub.jobs import tables as jobs
 from edgewright.hub.library import tables as library
 from edgewright.hub.models import tables as models
 from edgewright.hub.objects import tables as objects
+from edgewright.hub.outgoing import tables as outgoing
 from edgewright.hub.plans import tables as plans
 from edgewright.hub.profiles import tables as profiles
 from edgewright.hub.rollouts import tables as rollouts
@@ -25,6 +26,7 @@ SLICES = (
     idempotency,
     plans,
     objects,
+    outgoing,
     events,
     library,
     models,

@@ -1254,7 +1254,13 @@ export interface paths {
         delete: operations["remove_api_edge_webhooks__webhook__delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change
+         * @description Change what a webhook is told. Messages that wait for it are still sent.
+         *
+         *     Takes the permission alerts.write.
+         */
+        patch: operations["change_api_edge_webhooks__webhook__patch"];
         trace?: never;
     };
     "/api/edge/webhooks/{webhook}/test": {
@@ -2959,8 +2965,9 @@ export interface components {
         };
         /**
          * DeliveryTold
-         * @description A message: ``channel`` is a webhook's id or ``mail``; ``event`` alert.raised, alert.resolved or test; ``state``
-         *     waiting, delivered or given_up; ``told``: how the last of its tries went; ``due``: when the next one is.
+         * @description A message: ``channel`` is a webhook's id or ``mail``; ``event`` alert.raised, alert.resolved, test or the kind of
+         *     an event; ``alert``: which one, "" where it is about none; ``state`` waiting, delivered or given_up; ``told``: how
+         *     the last of its tries went; ``due``: when the next one is.
          */
         DeliveryTold: {
             /** Id */
@@ -4496,9 +4503,12 @@ export interface components {
         };
         /**
          * NewWebhook
-         * @description Where alerts from ``least`` severity on are posted. ``private``: the address may lie in a private network, which
-         *     an owner of the tenant may allow.
+         * @description Where alerts from ``least`` severity on (null: none) are posted, and ``events`` of these kinds. ``private``: the
+         *     address may lie in a private network, which an owner of the tenant may allow.
          * @example {
+         *       "events": [
+         *         "job.state"
+         *       ],
          *       "least": "warning",
          *       "url": "https://hooks.example.com/edgewright"
          *     }
@@ -4509,9 +4519,10 @@ export interface components {
             /**
              * Least
              * @default warning
-             * @enum {string}
              */
-            least: "info" | "warning" | "critical";
+            least: ("info" | "warning" | "critical") | null;
+            /** Events */
+            events?: ("job.state" | "model.state" | "rollout.state" | "benchmark.state")[];
             /**
              * Private
              * @default false
@@ -5626,6 +5637,22 @@ export interface components {
             asked: string;
         };
         /**
+         * WebhookChange
+         * @description What is to be changed; what is left out stays. ``least``: null for no alerts.
+         * @example {
+         *       "events": [
+         *         "job.state",
+         *         "model.state"
+         *       ]
+         *     }
+         */
+        WebhookChange: {
+            /** Least */
+            least?: ("info" | "warning" | "critical") | null;
+            /** Events */
+            events?: ("job.state" | "model.state" | "rollout.state" | "benchmark.state")[] | null;
+        };
+        /**
          * WebhookMade
          * @description A webhook with the secret its messages are signed with, which is shown once. Any library of Standard Webhooks
          *     verifies them.
@@ -5636,7 +5663,9 @@ export interface components {
             /** Url */
             url: string;
             /** Least */
-            least: string;
+            least: string | null;
+            /** Events */
+            events: string[];
             /** Private */
             private: boolean;
             /** Made */
@@ -5654,7 +5683,9 @@ export interface components {
             /** Url */
             url: string;
             /** Least */
-            least: string;
+            least: string | null;
+            /** Events */
+            events: string[];
             /** Private */
             private: boolean;
             /** Made */
@@ -8588,6 +8619,51 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    change_api_edge_webhooks__webhook__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookTold"];
+                };
             };
             400: components["responses"]["bad-request"];
             401: components["responses"]["unknown-caller"];

@@ -23,10 +23,15 @@ export const settings = {
     none: "No token yet. Programs and the command line use them in place of a password.",
   },
   webhooks: {
-    add: "Add a webhook", url: "Address", least: "From severity", private: "The address lies in a private network", once: "Messages are signed with this secret. It is shown here and never again:",
-    none: "No webhook yet. Alerts are posted to it, signed (Standard Webhooks), and tried again for a day.", test: "Send a test", remove: "Remove",
-    removeTold: (url: string) => `${url} hears of no alert any more, and what waits for it is dropped.`, deliveries: "Last messages", noDeliveries: "No message yet.",
+    add: "Add a webhook", url: "Address", least: "Alerts", alertsFrom: (severity: string) => `alerts from “${severity}” on`, noAlerts: "no alerts", told: "Is told of", change: "Change", save: "Keep it",
+    events: "Events", nothing: "Choose alerts or an event; it would be told nothing.", private: "The address lies in a private network", once: "Messages are signed with this secret. It is shown here and never again:",
+    none: "No webhook yet. Alerts and events are posted to it, signed (Standard Webhooks), and tried again for a day.", test: "Send a test", remove: "Remove",
+    removeTold: (url: string) => `${url} hears nothing any more, and what waits for it is dropped.`, deliveries: "Last messages", noDeliveries: "No message yet.",
     states: { waiting: "waiting", delivered: "delivered", given_up: "given up" } as Record<string, string>, tries: (n: number) => (n === 1 ? "1 try" : `${n} tries`),
+    kinds: {
+      "job.state": { name: "Jobs", hint: "begin, are done, or fail" }, "model.state": { name: "Uploads", hint: "are ready, or refused" },
+      "rollout.state": { name: "Rollouts", hint: "go on, halt, or are completed" }, "benchmark.state": { name: "Benchmarks", hint: "are done at a place" },
+    } as Record<string, { name: string; hint: string }>,
   },
   rules: {
     told: "Which causes become alerts. Messages go to webhooks and mail.", on: "on", off: "off", limit: "Limit", severity: "Severity", save: "Keep the rules", saved: "Kept.",

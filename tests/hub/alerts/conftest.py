@@ -1,5 +1,6 @@
 """A receiver, and a device that is ill or not."""
 
+import contextlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from edgewright.hub.alerts import rounds as module
 from edgewright.hub.alerts.rounds import rounds
+from edgewright.hub.alerts.sending import Sender
 from edgewright.hub.fleet.tables import Device
 
 
@@ -39,6 +41,8 @@ def minute(hub, clock, monkeypatch):
                    made=clock(), seen=clock(), changed=clock())
         )  # fmt: skip
 
+    sender = Sender(hub.state)
+
     def run(ill=True, minutes=1):
         for _ in range(minutes):
             clock.go_on(minutes=1)
@@ -46,5 +50,7 @@ def minute(hub, clock, monkeypatch):
                 row = session.find(Device, "pump-1")
                 row.seen, row.status = clock(), STATUS | {"free_bytes": 0 if ill else 1 << 33}
             rounds(hub.state, clock())
+            sender.round()
 
-    return run
+    with contextlib.closing(sender):
+        yield run

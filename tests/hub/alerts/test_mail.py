@@ -13,8 +13,9 @@ from aiosmtpd.smtp import SMTP, AuthResult
 from alerts_receivers import certificate, tried
 
 from edgewright.core.errors import InputError
-from edgewright.hub.alerts import mail, outbox
+from edgewright.hub.alerts import mail
 from edgewright.hub.fleet.tables import Device
+from edgewright.hub.outgoing import message
 from edgewright.hub.state import open_state
 
 
@@ -162,7 +163,7 @@ def test_a_letter_keeps_to_its_headers():
     """What devices and people wrote does not add headers; many alerts make one bounded letter."""
     account = mail.Account("localhost", 25, "none", "hub@example.com")
     data = {"told": "x\r\nBcc: eve@example.com", "severity": "info"}
-    body = json.loads(outbox.message("alert.raised", data, datetime.now(UTC)))
+    body = json.loads(message("alert.raised", data, datetime.now(UTC)))
     with pytest.raises(ValueError, match=r"linefeed|newline"):
         mail.letter(account, ["a@example.com"], [("1", body)], datetime.now(UTC))
     body["data"]["told"] = "device"

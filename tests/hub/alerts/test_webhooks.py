@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from edgewright.hub.alerts import testing, webhooks
 from edgewright.hub.alerts.outbox import PATIENCE, back_off
-from edgewright.hub.alerts.tables import Delivery, Webhook
 from edgewright.hub.ids import new_id
+from edgewright.hub.outgoing.tables import Delivery, Webhook
 
 
 def test_a_signature_is_the_standards():

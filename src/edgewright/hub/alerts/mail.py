@@ -108,7 +108,7 @@ def _path(state: State) -> Path:
 def letter(
     account: Account, to: Sequence[str], messages: Sequence[tuple[str, dict[str, Any]]], at: datetime
 ) -> EmailMessage:
-    """One mail of several messages (id and body as ``outbox.message`` made it). The same ones have the same
+    """One mail of several messages (id and body as ``outgoing.message`` made it). The same ones have the same
     Message-ID, so that a mail server may know what it has seen."""
     lines = []
     for _, body in messages[:_LINES]:

@@ -10,23 +10,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import and_, delete, func, or_, select, update
 
-from edgewright.core.digests import canonical_json
 from edgewright.hub.alerts.rules import wanted
-from edgewright.hub.alerts.tables import Alert, Delivery, Ruling, Webhook
+from edgewright.hub.alerts.tables import Alert, Ruling
 from edgewright.hub.database import Scoped
 from edgewright.hub.ids import new_id
+from edgewright.hub.outgoing.entering import TEST, Line, message
+from edgewright.hub.outgoing.tables import Delivery, Webhook
 from edgewright.hub.web.bodies import spelled
 
-MAIL, TEST = "mail", "test"
+MAIL = "mail"
 PATIENCE = timedelta(days=1)
 """A message that could not be delivered for so long is given up."""
 KEPT = timedelta(days=7)
 TEST_AGAIN = timedelta(minutes=2)
-"""A test is tried at once; by the rounds so much later, should that have ended in the middle."""
+"""A test is tried at once; like all others so much later, should that have ended in the middle."""
 _FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=1)
-_OPEN_MOST = 200  # messages that are read for one round
+_AT_ONCE = 50  # messages of one channel that are read at a time
 
 
 @dataclass(frozen=True)
@@ -44,42 +45,17 @@ def post(session: Scoped, tenant: str, events: Iterable[tuple[str, Alert]], now:
     if not told:
         return
     hooks = session.execute(select(Webhook.id, Webhook.least).where(Webhook.tenant == tenant)).all()
-    channels = [(hook, least) for hook, least in hooks]
+    channels = [(hook, least) for hook, least in hooks if least is not None]
     ruling = session.get(Ruling, tenant)
     if ruling is not None and ruling.mail:
         channels.append((MAIL, ruling.least))
-    behind = _behind(session, tenant)
+    line = Line.of(session, tenant)
     for event, alert in told:
         body = message(event, alert_told(alert), now)
         for channel, least in channels:
             if wanted(alert.severity, least) and alert.subject != subject_of(channel):
-                row = waiting(tenant, channel, alert.id, event, body, now)
-                row.due = max(now, behind.get(channel, now))
-                session.add(row)
+                session.add(line.put(channel, alert.id, event, body, now))
     session.flush()
-
-
-def _behind(session: Scoped, tenant: str) -> dict[str, datetime]:
-    """By channel when it is tried again: what is new keeps its place behind what waits."""
-    query = (
-        select(Delivery.channel, func.max(Delivery.due))
-        .where(Delivery.tenant == tenant, Delivery.state == "waiting", Delivery.event != TEST)
-        .group_by(Delivery.channel)
-    )
-    return {channel: due for channel, due in session.execute(query) if due is not None}
-
-
-def waiting(tenant: str, channel: str, alert: str, event: str, body: str, now: datetime) -> Delivery:
-    """A new message."""
-    return Delivery(
-        tenant=tenant, id=new_id("dlv", int(now.timestamp() * 1000)), channel=channel, alert=alert, event=event,
-        body=body, state="waiting", tries=0, made=now, due=now, told="",
-    )  # fmt: skip
-
-
-def message(event: str, data: dict[str, Any], now: datetime) -> str:
-    """The body (Standard Webhooks, "Payload structure"): type, timestamp, data."""
-    return canonical_json({"type": event, "timestamp": spelled(now), "data": data}).decode()
 
 
 def alert_told(alert: Alert) -> dict[str, Any]:
@@ -96,13 +72,36 @@ def subject_of(channel: str) -> str:
     return MAIL if channel == MAIL else f"webhook/{channel}"
 
 
-def due(session: Scoped, tenants: Sequence[str], now: datetime) -> dict[tuple[str, str], list[Delivery]]:
-    """What is to be sent now, oldest first, by tenant and channel."""
-    query = select(Delivery).where(Delivery.tenant.in_(tenants), Delivery.state == "waiting", Delivery.due <= now)
-    found: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
-    for row in session.scalars(query.order_by(Delivery.made, Delivery.id).limit(_OPEN_MOST)):
-        found[row.tenant, row.channel].append(row)
+def ready(session: Scoped, now: datetime) -> list[str]:
+    """Tenants that may have something to be sent now."""
+    query = select(Delivery.tenant).where(Delivery.state == "waiting", Delivery.due <= now).distinct()
+    return sorted(session.scalars(query))
+
+
+def due(session: Scoped, now: datetime) -> dict[str, list[Delivery]]:
+    """What of the session's tenant is to be sent now, by channel, in its order: what waits behind a message whose next
+    try is later waits too. A test that was just asked for is in no line."""
+    place = func.row_number().over(partition_by=Delivery.channel, order_by=(Delivery.made, Delivery.id))
+    lines = (
+        select(Delivery.id, Delivery.channel, Delivery.due, place.label("place"))
+        .where(Delivery.state == "waiting", or_(Delivery.event != TEST, Delivery.due <= now))
+        .subquery()
+    )
+    heads = select(lines.c.channel).where(lines.c.place == 1, lines.c.due <= now)
+    query = select(lines.c.id).where(lines.c.channel.in_(heads), lines.c.place <= _AT_ONCE)
+    found: dict[str, list[Delivery]] = defaultdict(list)
+    for row in session.scalars(select(Delivery).where(Delivery.id.in_(query)).order_by(Delivery.made, Delivery.id)):
+        found[row.channel].append(row)
     return found
+
+
+def rest(session: Scoped, channel: str, until: datetime) -> None:
+    """What waits in a channel is tried no earlier than its first one."""
+    session.execute(
+        update(Delivery)
+        .where(Delivery.channel == channel, Delivery.state == "waiting", Delivery.event != TEST, Delivery.due < until)
+        .values(due=until)
+    )
 
 
 def record(row: Delivery, outcome: Outcome, now: datetime) -> None:
@@ -138,8 +137,11 @@ def given_up(session: Scoped, tenants: Sequence[str], now: datetime) -> dict[str
     for tenant, channel, state, at in session.execute(query):
         if at is not None:
             seen[tenant, channel][state] = at
+    there = {MAIL, *session.scalars(select(Webhook.id).where(Webhook.tenant.in_(tenants)))}
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for (tenant, channel), by_state in seen.items():
+        if channel not in there:  # it was removed while a message for it was made
+            continue
         lost, good = by_state.get("given_up"), by_state.get("delivered")
         if lost is not None and (good is None or good < lost):
             where = "mail" if channel == MAIL else f"webhook {channel}"

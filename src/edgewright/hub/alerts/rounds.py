@@ -1,4 +1,4 @@
-"""Rounds: every minute, over all tenants: look, judge, store what changed with what is to be told of it, and deliver.
+"""Rounds: every minute, over all tenants: look, judge, store what changed with what is to be told of it.
 
 Each tenant has a lease, so that of several workers one makes its rounds; another one takes them over when it is gone.
 Looking takes no lock. What was found is stored in one transaction, if the lease still holds then.
@@ -21,7 +21,6 @@ from edgewright.hub.alerts import look, outbox
 from edgewright.hub.alerts.around import beside
 from edgewright.hub.alerts.causes import Around, find
 from edgewright.hub.alerts.course import AGAIN, Now, Step, steps
-from edgewright.hub.alerts.delivering import deliver
 from edgewright.hub.alerts.rules import Rules, read_rules, usual_rules
 from edgewright.hub.alerts.tables import Alert, Clone, Loss, Ruling, Served, Turn
 from edgewright.hub.database import EVERY, Base, Scoped
@@ -48,11 +47,12 @@ class Turns:
 
 
 def rounds(state: State, now: datetime) -> None:
-    """One round, and what waits to be delivered. Raises SQLAlchemyError, StorageError."""
+    """One round; what it has to tell waits to be delivered then. Raises SQLAlchemyError, StorageError."""
     turns = take_turns(state, now)
     if turns.tenants:
         watch(state, turns, now, free_share(state))
-        deliver(state, turns.tenants, now)
+        with state.database.write(EVERY) as session:
+            outbox.tidy(session, turns.tenants, now)
 
 
 def free_share(state: State) -> float:

@@ -10,10 +10,12 @@ from sqlalchemy import select
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.alerts import mail, outbox, testing
 from edgewright.hub.alerts.rules import check_mail, check_rules, read_rules
-from edgewright.hub.alerts.tables import Alert, Delivery, Ruling
+from edgewright.hub.alerts.tables import Alert, Ruling
 from edgewright.hub.alerts.told import AlertTold, DeliveryTold, RulesTold, RulesWanted, RuleTold
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
+from edgewright.hub.outgoing.entering import TEST, message, waiting
+from edgewright.hub.outgoing.tables import Delivery
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 
@@ -102,16 +104,14 @@ def acknowledge(alert: Id, caller: Writes) -> AlertTold:
 
 
 def test_message(caller: Caller, session: Scoped, channel: str) -> Delivery:
-    """A message that tells nothing but that messages come; the rounds leave it alone while it is tried at once.
+    """A message that tells nothing but that messages come; the sender leaves it alone while it is tried at once.
     Raises Conflict while the one before is on its way; whoever calls holds what the channel belongs to."""
-    before = select(Delivery.id).where(
-        Delivery.channel == channel, Delivery.event == outbox.TEST, Delivery.state == "waiting"
-    )
+    before = select(Delivery.id).where(Delivery.channel == channel, Delivery.event == TEST, Delivery.state == "waiting")
     if (id_ := session.scalar(before.limit(1))) is not None:
         raise Conflict(f"a test is on its way: delivery {id_}; wait until it has ended")
     data = {"told": "this is a test", "tenant": caller.tenant, "severity": "info"}
-    body = outbox.message(outbox.TEST, data, caller.now)
-    made = outbox.waiting(caller.tenant, channel, "", outbox.TEST, body, caller.now)
+    body = message(TEST, data, caller.now)
+    made = waiting(caller.tenant, channel, "", TEST, body, caller.now)
     made.due = caller.now + outbox.TEST_AGAIN
     session.add(made)
     session.flush()

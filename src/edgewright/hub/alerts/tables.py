@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Text, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from edgewright.hub.database import Base, TenantRow
@@ -90,35 +90,3 @@ class Served(Base, TenantRow):
     level: Mapped[str]
     told: Mapped[str]
     usual: Mapped[dict[str, Any]]
-
-
-class Webhook(Base, TenantRow):
-    """Where alerts from ``least`` severity on are posted. ``secret`` is sealed. ``private``: an owner allowed that the
-    address lies in a private network."""
-
-    __tablename__ = "webhooks"
-    id: Mapped[str] = mapped_column(primary_key=True)
-    url: Mapped[str]
-    secret: Mapped[str]
-    least: Mapped[str]
-    private: Mapped[bool]
-    made: Mapped[datetime]
-
-
-class Delivery(Base, TenantRow):
-    """A message on its way. ``channel``: a webhook's id, or ``mail``. ``state``: waiting, delivered, given_up; ``due``:
-    when to try (again); ``told``: how the last try went."""
-
-    __tablename__ = "deliveries"
-    __table_args__ = (Index("ix_deliveries_tenant_state_due", "tenant", "state", "due"),)
-    id: Mapped[str] = mapped_column(primary_key=True)
-    channel: Mapped[str]
-    alert: Mapped[str]
-    event: Mapped[str]
-    body: Mapped[str] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(default="waiting")
-    tries: Mapped[int] = mapped_column(default=0)
-    made: Mapped[datetime]
-    due: Mapped[datetime]
-    ended: Mapped[datetime | None]
-    told: Mapped[str] = mapped_column(default="")

@@ -23,7 +23,7 @@ class _Tests(Closing):
         self.open: set[Future[None]] = set()
 
     def close(self) -> None:
-        """What is not begun is left to the rounds of the next start."""
+        """What is not begun is left to the sender of the next start."""
         self.pool.shutdown(cancel_futures=True)
 
 
@@ -44,4 +44,4 @@ def _try(state: State, tenant: str, id_: str) -> None:
     try:
         try_one(state, tenant, id_)
     except (EdgewrightError, SQLAlchemyError, OSError) as error:
-        _LOG.warning("a test message was not tried, and is by the next rounds: %s", error)
+        _LOG.warning("a test message was not tried, and is in two minutes: %s", error)

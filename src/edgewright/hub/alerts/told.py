@@ -8,12 +8,16 @@ from pydantic import ConfigDict, Field
 
 from edgewright.hub.alerts.health import Health, Level
 from edgewright.hub.alerts.rules import KINDS, MOST_MAIL, MOST_MUTED, Rule, Severity
-from edgewright.hub.alerts.tables import Alert, Delivery, Webhook
+from edgewright.hub.alerts.tables import Alert
+from edgewright.hub.outgoing import KINDS as WANTED
+from edgewright.hub.outgoing import Kind
+from edgewright.hub.outgoing.tables import Delivery, Webhook
 from edgewright.hub.web.bodies import Answer, Body, Moment, Words
 
 _WHEN = "2026-11-21T09:30:00.000Z"
 Group = Annotated[Words, Field(max_length=64)]
 Address = Annotated[Words, Field(max_length=320)]
+Events = Annotated[list[Kind], Field(max_length=len(WANTED))]
 
 
 class AlertTold(Answer):
@@ -126,14 +130,15 @@ class WebhookTold(Answer):
 
     id: str
     url: str
-    least: str
+    least: str | None
+    events: list[str]
     private: bool
     made: Moment
 
     @classmethod
     def fields(cls, hook: Webhook) -> dict[str, Any]:
         """What is told of it."""
-        return {name: getattr(hook, name) for name in ("id", "url", "least", "private", "made")}
+        return {name: getattr(hook, name) for name in ("id", "url", "least", "events", "private", "made")}
 
     @classmethod
     def of(cls, hook: Webhook) -> Self:
@@ -149,21 +154,34 @@ class WebhookMade(WebhookTold):
 
 
 class NewWebhook(Body):
-    """Where alerts from ``least`` severity on are posted. ``private``: the address may lie in a private network, which
-    an owner of the tenant may allow."""
+    """Where alerts from ``least`` severity on (null: none) are posted, and ``events`` of these kinds. ``private``: the
+    address may lie in a private network, which an owner of the tenant may allow."""
 
     url: Annotated[Words, Field(min_length=8, max_length=500)]
-    least: Severity = "warning"
+    least: Severity | None = "warning"
+    events: Annotated[Events, Field(default_factory=list)]
     private: bool = False
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"url": "https://hooks.example.com/edgewright", "least": "warning"}]}
-    )
+        json_schema_extra={"examples": [
+            {"url": "https://hooks.example.com/edgewright", "least": "warning", "events": ["job.state"]}
+        ]}
+    )  # fmt: skip
+
+
+class WebhookChange(Body):
+    """What is to be changed; what is left out stays. ``least``: null for no alerts."""
+
+    least: Severity | None = None
+    events: Events | None = None
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"least": None, "events": ["job.state", "model.state"]}]})
 
 
 class DeliveryTold(Answer):
-    """A message: ``channel`` is a webhook's id or ``mail``; ``event`` alert.raised, alert.resolved or test; ``state``
-    waiting, delivered or given_up; ``told``: how the last of its tries went; ``due``: when the next one is."""
+    """A message: ``channel`` is a webhook's id or ``mail``; ``event`` alert.raised, alert.resolved, test or the kind of
+    an event; ``alert``: which one, "" where it is about none; ``state`` waiting, delivered or given_up; ``told``: how
+    the last of its tries went; ``due``: when the next one is."""
 
     id: str
     channel: str

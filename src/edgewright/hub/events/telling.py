@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from edgewright.hub.accounts.rules import PERMISSIONS
 from edgewright.hub.database import Scoped
 from edgewright.hub.events.tables import Event, Latest
+from edgewright.hub.outgoing import enter
 
 KEPT, KEPT_FOR = 5000, timedelta(days=7)
 """What a client that was away can still go on from: so many events of a tenant, not older than that."""
@@ -25,7 +26,9 @@ def permission(kind: str) -> str:
 
 
 def emit(session: Scoped, kind: str, of: str, data: Mapping[str, Any], now: datetime) -> int:
-    """Tell that ``kind`` happened to ``of``; its number. ``data`` is small, plain JSON that may be shown.
+    """Tell that ``kind`` happened to ``of``, here and to the webhooks that want it; its number.
+
+    ``data`` is small, plain JSON that may be shown.
 
     Call it late: the tenant's numbers are held until the transaction ends.
     """
@@ -34,6 +37,7 @@ def emit(session: Scoped, kind: str, of: str, data: Mapping[str, Any], now: date
     latest = _held(session)
     latest.seq += 1
     session.add(Event(seq=latest.seq, at=now, kind=kind, of=of, data=dict(data)))
+    enter(session, kind, of, latest.seq, data, now)
     if latest.seq % _EVERY == 0:
         session.execute(delete(Event).where(Event.seq <= latest.seq - KEPT))
     session.flush()
