@@ -144,6 +144,46 @@ def test_a_shut_in_child_has_its_folder_threads_and_no_secrets(tmp_path: Path, m
     assert (tmp_path / "out").read_text() == "given"
 
 
+def test_what_it_may_read_it_may_not_write(layers: list[str], tmp_path: Path) -> None:
+    if "landlock" not in layers:
+        pytest.skip("this kernel has no landlock")
+    (tmp_path / "in").write_text("given")
+    read = f"open('{tmp_path}/in').read()"
+    assert run_child(EVAL, read, timeout_s=60, sandbox=True, reads=[tmp_path]) == "given"
+    for wrong in (
+        f"open('{tmp_path}/evil', 'w')",
+        f"open('{tmp_path}/in', 'a')",
+        f"__import__('os').remove('{tmp_path}/in')",
+    ):
+        with pytest.raises(ChildError, match="PermissionError"):
+            run_child(EVAL, wrong, timeout_s=60, sandbox=True, reads=[tmp_path])
+    assert (tmp_path / "in").read_text() == "given" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_one_that_may_start_programs_starts_them_shut_in(layers: list[str], tmp_path: Path) -> None:
+    if "landlock" not in layers:
+        pytest.skip("this kernel has no landlock")
+    (tmp_path / "private").write_text("secret")
+    (tmp_path / "own").mkdir()
+    inner = (
+        f"import socket\nfor try_ in (lambda: open({str(tmp_path / 'private')!r}), lambda: open('/etc/passwd'),"
+        " lambda: socket.create_connection(('127.0.0.1', 1), 5)):\n"
+        " try:\n  try_()\n  print('open')\n except ConnectionRefusedError:\n  print('reached')\n"
+        " except OSError:\n  print('shut')"
+    )
+    outer = (
+        "import subprocess, sys\nfrom pathlib import Path\nfrom edgewright.core.child import readable_folders\n"
+        "from edgewright.core.sandbox import confine, lacking\n"
+        "layers = confine([*readable_folders(), Path('/dev')], [Path.cwd(), Path('/dev/null')], programs=True)\n"
+        f"subprocess.run([sys.executable, '-c', {inner!r}], check=True)\nprint(lacking(layers, programs=True))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", outer], cwd=tmp_path / "own", capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert told.stdout.split("\n")[:3] == ["shut"] * 3, told
+    assert "files" not in told.stdout and "network" not in told.stdout
+
+
 @pytest.mark.parametrize("shut", [False, True])
 def test_it_imports_nothing_from_its_folder(shut: bool, tmp_path: Path) -> None:
     """A model names its data files as it likes: ``json.py`` too."""

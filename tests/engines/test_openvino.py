@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from itertools import pairwise
 
@@ -141,3 +144,14 @@ def test_one_open_size_that_does_not_go_with_the_weights_is_refused():
     assert session.infer({"a": np.ones(3, np.float32)})
     with pytest.raises(UnfitInput):
         session.infer({"a": np.ones(2, np.float32)})
+
+
+def test_nothing_is_told_to_its_makers(tmp_path):
+    """Importing it sends an event and leaves an id in the home, where it is asked as it comes."""
+    code = "from edgewright.engines import engine; engine('openvino').version(); import sys; print(sys.modules.keys())"
+    told = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "HOME": str(tmp_path), "CI": ""}, capture_output=True,
+        text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "'openvino'" in told and "openvino_telemetry." not in told
+    assert not list(tmp_path.iterdir())

@@ -56,7 +56,7 @@ def check(path: Path, keys: list[PublicKey], unpack: bool = False) -> Verified:
     """
     path = path.resolve()
     told = {"path": str(path), "keys": [key.text() for key in keys], "unpack": unpack}
-    return Verified(**_plain(_run("verify_in_child", told, path, _VERIFY_S), Verified))
+    return Verified(**_plain(_run("verify_in_child", told, path, _VERIFY_S, unpack), Verified))
 
 
 def probe(path: Path, keys: list[PublicKey]) -> Probed:
@@ -66,12 +66,13 @@ def probe(path: Path, keys: list[PublicKey]) -> Probed:
     return Probed(**_plain(_run("probe_in_child", told, path, _PROBE_S), Probed))
 
 
-def _run(function: str, told: dict[str, Any], path: Path, seconds: float) -> Any:
+def _run(function: str, told: dict[str, Any], path: Path, seconds: float, writes: bool = False) -> Any:
+    """``writes``: beside the bundle; nothing is ever written where one that serves lies."""
     files = path.rglob("*") if path.is_dir() else [path]
     size = sum(one.stat().st_size for one in files if one.is_file())
     return run_child(
         f"{__name__}:{function}", told, timeout_s=seconds, memory_bytes=_BASE_BYTES + _PER_BYTE * size,
-        sandbox=True, folder=path.parent,
+        sandbox=True, folder=path.parent if writes else None, reads=[path],
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ _SHAPES = 4096
 
 
 def _library() -> Any:
+    # Its first import would tell its makers, and leave an id in the user's home. Without this module it does neither.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError as error:

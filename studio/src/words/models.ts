@@ -45,7 +45,8 @@ export const models = {
   by: "By",
   download: "Download",
   optimize: "Optimize this",
-  facts: { parameters: "Parameters", macs: "Multiply-accumulates", weight_bytes: "Weights", peak_activation_bytes: "Peak activations", length: "File", format: "Format", digest: "Digest", opset: "Opset", layers: "Layers" } as Record<string, string>,
+  facts: { parameters: "Parameters", macs: "Multiply-accumulates", weight_bytes: "Weights", peak_activation_bytes: "Peak activations", length: "File", format: "Format", digest: "Digest", opset: "Opset", layers: "Layers", filename: "File name", stage: "Stage", flops: "Floating-point operations", peak_activation_in_place_bytes: "Peak activations, in place", arena_bytes: "Arena", inputs: "Inputs", outputs: "Outputs", kind: "Quantized", activations: "Quantized activations", weight_bits: "Bits of a quantized weight", family: "Family", domain: "Domain" } as Record<string, string>,
+  operators: (name: string) => `Operators: ${name}`,
   signature: "Inputs and outputs",
   graph: "Layers",
   layers: {
@@ -95,5 +96,4 @@ export const models = {
     noRank: (why: string) => `No sensitivity: ${why}.`,
     partly: (why: string) => `Not of all layers: ${why}.`,
   },
-  notYet: "This hub has no models API yet. It comes with the next release of the hub; the command line compiles models today.",
 } as const;

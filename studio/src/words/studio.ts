@@ -81,5 +81,4 @@ export const studio = {
   jobs: "Jobs",
   allJobs: "All jobs",
   noJobs: "No optimization yet.",
-  notYet: "This hub has no jobs API yet. It comes with the next release of the hub; on the command line, edgewright optimize does the same today.",
 } as const;

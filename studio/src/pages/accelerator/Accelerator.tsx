@@ -1,9 +1,9 @@
 import { lazy, Suspense, useMemo, useState } from "react";
 import { useLocation } from "wouter";
-import { isMissing, useCandidates, useJob, useJobs, useReport } from "../../api/jobs";
+import { useCandidates, useJob, useJobs, useReport } from "../../api/jobs";
 import { useModels } from "../../api/models";
 import { useParam } from "../../lib/url";
-import { Bones, Empty } from "../../ui/Bones";
+import { Bones } from "../../ui/Bones";
 import { ButtonLink } from "../../ui/Button";
 import { Page } from "../../ui/Page";
 import { Trouble } from "../../ui/Trouble";
@@ -51,7 +51,6 @@ export default function Accelerator() {
   const seen = everyone.find((one) => one.id === (pointed || chosen || scene.best)) ?? null;
   const fit = candidates.filter((one) => feasible(one, draft.limits)).length;
 
-  if (isMissing(jobs.error)) return <Page title={w.studio.title} told={w.studio.question}><Empty title={w.studio.empty.title} told={w.studio.notYet} /></Page>;
   return (
     <Page title={w.studio.title} told={w.studio.question} action={<JobChoice id={asked === "new" ? "new" : id} list={jobs.data?.items ?? []} onChoose={(next) => go(`/accelerator-studio?job=${next}`)} />}>
       {jobs.error && !jobs.data && <div className="mb-4"><Trouble error={jobs.error} again={() => void jobs.refetch()} /></div>}

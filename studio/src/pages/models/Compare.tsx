@@ -22,7 +22,7 @@ export function Compare({ of, onClose }: { of: string[]; onClose: () => void }) 
         <Table label={w.models.compareTitle} head={[w.models.differs, ...told.data.versions.map((one) => w.models.version(one.number))]}>
           {rows.slice(0, 60).map((row) => (
             <tr key={row.what} className={row.same ? "text-mute" : ""}>
-              <th scope="row" className="text-left font-normal px-4">{w.models.facts[row.what.split(".").pop() ?? ""] ?? row.what.replaceAll("_", " ")}</th>
+              <th scope="row" className="text-left font-normal px-4">{called(row.what)}</th>
               {row.values.map((one, i) => <td key={i} className="num">{shown(row.what, one)}{!row.same && i > 0 && ratio(row.values[0], one)}</td>)}
             </tr>
           ))}
@@ -32,9 +32,20 @@ export function Compare({ of, onClose }: { of: string[]; onClose: () => void }) 
   );
 }
 
+/** What a row is about, in words: facts are about the model, and so are its operators. */
+function called(what: string): string {
+  const parts = what.split(".");
+  const last = parts.at(-1) ?? what;
+  if (parts[1] === "operators") return w.models.operators(last);
+  return w.models.facts[last] ?? parts.filter((one) => one !== "facts").join(" ").replaceAll("_", " ");
+}
+
+type Tensor = { name: string; dtype: string; shape: (number | string | null)[] };
+
 function shown(what: string, one: unknown): string {
   if (typeof one === "number") return what.endsWith("bytes") || what === "length" ? bytes(one) : count(one);
   if (one === null || one === undefined || one === "") return "–";
+  if (what.startsWith("signature.")) return (one as Tensor[]).map((it) => `${it.name} ${it.dtype} [${it.shape.map((n) => n ?? "?").join(", ")}]`).join("; ");
   return typeof one === "string" ? one : JSON.stringify(one);
 }
 

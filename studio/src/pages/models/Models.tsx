@@ -1,5 +1,4 @@
 import { useMay } from "../../api/account";
-import { isMissing } from "../../api/jobs";
 import { useModels } from "../../api/models";
 import type { Model } from "../../api/studio";
 import { bytes, count } from "../../lib/format";
@@ -27,7 +26,6 @@ export default function Models() {
   const may = useMay();
   const models = useModels();
   const list = models.data?.items;
-  if (isMissing(models.error)) return <Page title={w.models.title} told={w.models.question}><Empty title={w.models.empty.title} told={w.models.notYet} /></Page>;
   const versions = compare ? compare.split(",") : [];
   return (
     <Page
