@@ -1,8 +1,10 @@
 """A hub on each database: SQLite in a file, and a PostgreSQL server that the tests start."""
 
 import importlib.util
+import os
 import shutil
 import sys
+import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -218,6 +220,35 @@ def fleet(hub, tmp_path):
         yield made
         for one in made.devices:
             one.close()
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """The URL of an S3 server on this machine."""
+    import logging
+
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3, monkeypatch):
+    """``State.objects`` for a bucket of its own there, with what it takes from the environment."""
+    name = f"hub-{os.urandom(4).hex()}"
+    with urllib.request.urlopen(urllib.request.Request(f"{s3}/{name}", method="PUT")) as answer:
+        assert answer.status == 200
+    for variable, value in {
+        "AWS_ENDPOINT_URL": s3, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(variable, value)
+    return f"s3://{name}/some/prefix"
 
 
 PROCESSES = _load("processes")

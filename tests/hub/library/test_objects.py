@@ -1,7 +1,6 @@
 """The store of objects: a folder, and an S3 server of another make (moto) that the tests start."""
 
 import os
-import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,35 +17,12 @@ NAME = "bundles/" + "ab" * 32
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(scope="session")
-def s3():
-    """The URL of an S3 server on this machine."""
-    import logging
-
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-
-
 @pytest.fixture(params=["folder", "s3"])
-def place(request, monkeypatch):
+def place(request):
     """``State.objects``, with what it takes from the environment."""
     if request.param == "folder":
         return ""
-    url, bucket = request.getfixturevalue("s3"), f"hub-{os.urandom(4).hex()}"
-    with urllib.request.urlopen(urllib.request.Request(f"{url}/{bucket}", method="PUT")) as answer:
-        assert answer.status == 200
-    for name, value in {
-        "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    return f"s3://{bucket}/some/prefix"
+    return request.getfixturevalue("bucket")
 
 
 @pytest.fixture
