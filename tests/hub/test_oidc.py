@@ -104,6 +104,14 @@ def test_whom_it_gives_no_role_stays_out(provided):
     assert len(provided.north.get("/api/edge/users")["items"]) == 1
 
 
+def test_a_browser_is_shown_the_page_that_says_why(provided):
+    provided.nobody.client.headers["Accept"] = "text/html,*/*"
+    answer = back(provided, at_provider(begin(provided), "bob"))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/edge-ai?refused=role")
+    answer = back(provided, "http://hub/?error=access_denied")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/edge-ai?refused=again")
+
+
 def test_who_is_shut_out_here_stays_out(provided):
     back(provided, at_provider(begin(provided), "ada"))
     ada = provided.nobody.get("/api/edge/account")["user"]["id"]

@@ -32,6 +32,19 @@ export function send<T>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: strin
   return ask<T>(method, path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
 }
 
+/** Go to an address of the hub that leads elsewhere. Where it leads nowhere, the reason is thrown and this page stays. */
+export async function leave(path: string, query: Query): Promise<void> {
+  const address = BASE + path + spelled(query);
+  let answer: Response;
+  try {
+    answer = await fetch(address, { redirect: "manual", credentials: "same-origin" });
+  } catch {
+    throw new Problem(0, "unreachable", "", "");
+  }
+  if (answer.type !== "opaqueredirect") throw problem(answer.status, await answer.json().catch(() => null));
+  window.location.assign(address);
+}
+
 /** All pages of a list, at most `most` rows. */
 export async function all<T>(path: string, query: Query = {}, most = 1000): Promise<T[]> {
   const found: T[] = [];

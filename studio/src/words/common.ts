@@ -78,6 +78,8 @@ export const login = {
   submit: "Log in",
   busy: "Logging in",
   provider: "Log in with your organisation",
+  noRole: "Your organisation knows you, and gives you no role here. Ask an owner of the tenant.",
+  notLetIn: "Your organisation did not let you in, or it took too long. Try again.",
   first: "First start? The hub printed the one-time password of its owner.",
   change: {
     title: "Choose a password",

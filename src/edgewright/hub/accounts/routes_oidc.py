@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import ConfigDict, Field, SecretStr
 from sqlalchemy import select
 
+from edgewright.core.errors import EdgewrightError
 from edgewright.hub.accounts import oidc
 from edgewright.hub.accounts.access import Caller, actor_of, may
 from edgewright.hub.accounts.audit import Actor, tell
@@ -17,9 +18,10 @@ from edgewright.hub.accounts.routes_account import set_cookie
 from edgewright.hub.accounts.rules import check_reach
 from edgewright.hub.accounts.signin import find_tenant, open_login
 from edgewright.hub.accounts.tables import Provider
-from edgewright.hub.errors import Absent, Unknown
+from edgewright.hub.errors import Absent, Forbidden, Unknown
 from edgewright.hub.state import state_of
 from edgewright.hub.web.bodies import Answer, Body, Moment, Name, Router, Words
+from edgewright.studio import ROOT
 
 router = Router(prefix="/api/edge", tags=["provider"])
 _COOKIE = "edgewright_attempt"
@@ -124,7 +126,21 @@ def callback(
     error: Annotated[str, Query(max_length=200)] = "",
     edgewright_attempt: Annotated[str, Cookie(max_length=200)] = "",
 ) -> RedirectResponse:
-    """Where the provider sends the browser back to."""
+    """Where the provider sends the browser back to. A browser whose user is not let in is shown the page for logging
+    in, which says so."""
+    try:
+        return _let_in(request, state, code, iss, error, edgewright_attempt)
+    except EdgewrightError as refusal:
+        if "text/html" not in request.headers.get("accept", ""):
+            raise
+        why = "role" if isinstance(refusal, Forbidden) else "again"
+        return RedirectResponse(f"{ROOT}?refused={why}", 303)
+
+
+def _let_in(
+    request: Request, state: str, code: str, iss: str | None, error: str, edgewright_attempt: str
+) -> RedirectResponse:  # fmt: skip
+    """A session for whom the provider names. Raises EdgewrightError."""
     hub, actor = state_of(request), actor_of(request)
     hub.tries.take(actor.network)
     if error or not code:

@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { send, type Told } from "../../api/client";
+import { leave, send, type Told } from "../../api/client";
 import { Button } from "../../ui/Button";
 import { Field } from "../../ui/Field";
 import { Trouble } from "../../ui/Trouble";
@@ -40,14 +40,18 @@ function Form({ onOnce }: { onOnce: (password: string) => void }) {
       return client.invalidateQueries({ queryKey: ["account"] });
     },
   });
+  const elsewhere = useMutation({ mutationFn: () => leave("/login/provider", { tenant, page: window.location.pathname }) });
+  const refused = new URLSearchParams(window.location.search).get("refused");
+  const trouble = login.error ?? elsewhere.error;
   return (
     <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); login.mutate(); }}>
       <h1 className="text-lg">{w.login.title}</h1>
       <Field label={w.login.name} value={name} onChange={(e) => setName(e.target.value)} autoComplete="username" required autoFocus />
       <Field label={w.login.password} type="password" value={password} onChange={(e) => setPassword(e.target.value)} autoComplete="current-password" required />
       <Field label={w.login.tenant} hint={w.login.tenantHint} value={tenant} onChange={(e) => setTenant(e.target.value)} autoComplete="organization" />
-      {login.error && <Trouble error={login.error} />}
+      {trouble ? <Trouble error={trouble} /> : refused && <p role="alert" className="text-bad">{refused === "role" ? w.login.noRole : w.login.notLetIn}</p>}
       <Button kind="primary" type="submit" className="w-full" disabled={login.isPending}>{login.isPending ? w.login.busy : w.login.submit}</Button>
+      <Button className="w-full" disabled={elsewhere.isPending} onClick={() => elsewhere.mutate()}>{w.login.provider}</Button>
     </form>
   );
 }
