@@ -126,7 +126,7 @@ def test_the_same_request_makes_one_job(jobs):
 
 
 def test_no_more_jobs_wait_than_may(jobs, monkeypatch):
-    monkeypatch.setattr("edgewright.hub.jobs.routes.MOST_WAITING", 2)
+    monkeypatch.setattr("edgewright.hub.jobs.queue.MOST_WAITING", 2)
     jobs.make()
     jobs.make(seed=1)
     told = jobs.make(status=429, seed=2)
