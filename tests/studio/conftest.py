@@ -124,7 +124,7 @@ class Visit:
         self.page.get_by_label("Name", exact=True).fill("owner")
         self.page.get_by_label("Password", exact=True).fill(password)
         self.page.get_by_label("Tenant").fill(tenant)
-        self.page.get_by_role("button", name="Log in").click()
+        self.page.get_by_role("button", name="Log in", exact=True).click()
         return self.page
 
 

@@ -343,7 +343,7 @@ def test_who_may_only_look_sees_no_way_to_start(visit, made, finished, hub):
     page.get_by_label("Name", exact=True).fill("looker")
     page.get_by_label("Password", exact=True).fill("four unrelated words here")
     page.get_by_label("Tenant").fill("plant")
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     page.get_by_role("region", name="In short").wait_for()
     expect(page.get_by_role("link", name="Measure again")).to_have_count(0)
     expect(page.get_by_role("button", name="Remove")).to_have_count(0)

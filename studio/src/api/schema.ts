@@ -283,7 +283,8 @@ export interface paths {
         };
         /**
          * Callback
-         * @description Where the provider sends the browser back to.
+         * @description Where the provider sends the browser back to. A browser whose user is not let in is shown the page for logging
+         *     in, which says so.
          */
         get: operations["callback_api_edge_login_provider_callback_get"];
         put?: never;
