@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from edgewright.agent import Agent
 from edgewright.agent.net import control
 from edgewright.agent.net.command import main
 from edgewright.agent.net.control import ASKED_BYTES, Busy, Control, Orders, Told, ask
@@ -37,6 +38,9 @@ def test_while_the_agent_runs(hub, enrolled, services, offer, made, capsys):
     assert ask(enrolled, do="status") is None
     assert main(["status", "--json", "--state", str(enrolled)]) == 0
     assert json.loads(capsys.readouterr().out)["agent"] is False
+    with Agent(enrolled) as again:  # what serves goes on without an agent; here it ends
+        again.start()
+        again.runtime.stop()
 
 
 @pytest.fixture
