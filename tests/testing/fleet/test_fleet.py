@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from edgewright.core.errors import InputError, TrustError
-from edgewright.core.messages import Collect
+from edgewright.core.messages import Benchmark, Collect
 from edgewright.testing.fleet import Faults, Fleet, Offline, Setting
 
 PATIENCE_S = 60.0
@@ -106,7 +106,9 @@ def test_what_the_hub_asks_for_is_uploaded_once(with_fleet):
             await fleet.until(lambda: len(server.uploads) == 3, PATIENCE_S)
             await server.assign(collect=Collect(log=1, diagnostics=4))
             await fleet.until(lambda: fleet.counts.uploads == 6, PATIENCE_S)  # a device counts once it is answered
-        assert {place for _, place in server.uploads} == {"log/1", "diagnostics/4"}
+            await server.assign(collect=Collect(log=1, diagnostics=4, benchmark=Benchmark(9, ("ab" * 32,))))
+            await fleet.until(lambda: fleet.counts.uploads == 9, PATIENCE_S)
+        assert {place for _, place in server.uploads} == {"log/1", "diagnostics/4", "benchmark/9"}
 
     with_fleet(body, 3)
 

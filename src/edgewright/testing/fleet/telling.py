@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from edgewright.agent.net.hub import Refusal
-from edgewright.core.messages import LIMITS, Receipt, read
+from edgewright.core.messages import LIMITS, BenchmarkResult, Receipt, read, render
 from edgewright.testing.fleet.behaviour import Nature, forged
 from edgewright.testing.fleet.wire import Line
 
@@ -25,7 +25,7 @@ class Teller:
         self._soon: asyncio.TimerHandle | None = None
         self._since_s = device.clock_s
         self._nature: Nature | None = None
-        self._answered = {"log": 0, "diagnostics": 0}
+        self._answered = {"log": 0, "diagnostics": 0, "benchmark": 0}
 
     def begin(self) -> None:
         """Observe from now on: first within a period, so that devices do not report together."""
@@ -101,9 +101,15 @@ class Teller:
 
     async def _answer(self, line: Line) -> None:
         collect = self._device.desired.collect
+        name, wanted = self._device.papers.name, list[tuple[str, int, bytes]]()
         for kind, number in (("log", collect.log), ("diagnostics", collect.diagnostics)):
+            wanted.append((kind, number, f"{name}: simulated {kind}\n".encode()))
+        if collect.benchmark is not None:
+            number = collect.benchmark.number
+            nothing = BenchmarkResult(number, why="this device is simulated, so nothing was measured")
+            wanted.append(("benchmark", number, render(nothing)))
+        for kind, number, told in wanted:
             if number > self._answered[kind]:
-                told = f"{self._device.papers.name}: simulated {kind}\n".encode()
                 await line.ask("PUT", f"/device/v1/uploads/{kind}/{number}", told)
                 self._answered[kind] = number
                 self._device.world.counts.uploads += 1
