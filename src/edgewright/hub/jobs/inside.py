@@ -27,9 +27,10 @@ from edgewright.core.files import reason
 
 PATIENCE_S = 8.0
 """How long the parent may be silent."""
-_SYSTEM = ("/proc", "/sys", "/dev", "/etc/os-release", "/usr/lib/os-release", "/bin", "/usr/bin")
-"""What measuring looks at: the machine, its devices, the programs that tell of them."""
-_DEVICES = ("/dev/null", "/dev/shm", "/dev/dri", "/dev/accel", "/dev/kfd")  # noqa: S108 - shared memory
+_SYSTEM = ("/proc", "/sys", "/etc/os-release", "/usr/lib/os-release", "/bin", "/usr/bin")
+"""What measuring looks at: the machine, and the programs that tell of it. What is another process's own in /proc stays
+shut; no device but these, for a disk is one, too."""
+_DEVICES = ("/dev/null", "/dev/dri", "/dev/accel", "/dev/kfd")
 WORKS = {
     "optimization": "edgewright.hub.jobs.compiling:compile_model",
     "benchmark": "edgewright.hub.jobs.measuring:measure",
@@ -41,9 +42,7 @@ WORKS = {
 def main(words: list[str]) -> None:
     """``request.json`` in the working folder says what to do."""
     out, parent, memory = (int(word) for word in words)
-    shut = sandbox.confine(
-        [*readable_folders(), *map(Path, _SYSTEM)], [Path.cwd(), *map(Path, _DEVICES)], programs=True
-    )
+    shut = shut_in()
     sandbox.die_with_parent(parent)
     threading.Thread(target=_wanted, name="edgewright-wanted", daemon=True).start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -56,6 +55,12 @@ def main(words: list[str]) -> None:
 
         say({"layers": shut})
         say(_answer(say, memory))
+
+
+def shut_in() -> list[str]:
+    """Shut this process into its working folder, with all it starts; the names of the layers in force."""
+    reads, writes = [*readable_folders(), *map(Path, _SYSTEM)], [Path.cwd(), *map(Path, _DEVICES)]
+    return sandbox.confine(reads, writes, programs=True)
 
 
 def _answer(say: Any, memory: int) -> dict[str, Any]:
