@@ -69,16 +69,31 @@ def test_each_is_measured_once(bencher, benches, tmp_path):
 
 
 def test_one_that_ends_the_agent_again_and_again_is_told_as_that(bencher, benches, tmp_path):
-    for _ in range(2):
-        made = bencher()
-        made.turn(Benchmark(5, (A,), 300.0))
+    for _ in range(2):  # each is left as it is when the machine falls: nobody says a word
+        bencher().turn(Benchmark(5, (A,), 300.0))
         assert benches.begun.wait(LONG)
         benches.begun.clear()
-        made.close()
     assert benches.asked == [5, 5] and json.loads((tmp_path / BEGUN).read_text())["result"] is None
     made = bencher()
     made.turn(Benchmark(5, (A,), 300.0))
     assert "ended 2 times" in read(BenchmarkResult, made.result(5)).why and benches.asked == [5, 5]
+
+
+def test_one_that_had_to_wait_is_begun_again_however_often(bencher, benches):
+    """An update comes between, or the agent is told to end: no fault of the benchmark's."""
+    made = bencher()
+    for turn in range(4):
+        made.turn(Benchmark(5, (A,), 300.0))
+        assert benches.begun.wait(LONG)
+        benches.begun.clear()
+        if turn % 2:
+            made.close()
+            made = bencher()
+        else:
+            made.turn(None)
+        assert made.result(5) is None
+    made.turn(Benchmark(5, (A,), 1.0))
+    assert benches.told.wait(LONG) and read(BenchmarkResult, made.result(5)).machine == {"asked": 5}
 
 
 @pytest.mark.parametrize("then", [None, Benchmark(7, (A,))], ids=["none", "another"])

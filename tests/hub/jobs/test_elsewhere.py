@@ -1,11 +1,9 @@
 """Workers on several machines (folders of their own, one database, one store), and what nobody may forge."""
 
 import base64
-import os
 import pickle
 import shutil
 import sqlite3
-import urllib.request
 from contextlib import closing
 
 import pytest
@@ -19,46 +17,18 @@ PATH = "/api/edge/optimization-jobs"
 ONCE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
 
-@pytest.fixture(scope="module")
-def s3():
-    """The URL of an S3 server on this machine."""
-    import logging
-
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def objects(s3, monkeypatch):
-    bucket = f"hub-{os.urandom(4).hex()}"
-    with urllib.request.urlopen(urllib.request.Request(f"{s3}/{bucket}", method="PUT")) as answer:
-        assert answer.status == 200
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    return f"s3://{bucket}/jobs"
-
-
 def measured(folder):
     return [word for log in (folder / "jobs").glob("*/measured") for word in log.read_text().split()]
 
 
-def test_a_worker_on_another_machine_goes_on_from_what_was_measured(jobs, until, objects, tmp_path):
+def test_a_worker_on_another_machine_goes_on_from_what_was_measured(jobs, until, bucket, tmp_path):
     """The other one's folder is never seen: keys come by a copy, measurements by the store of objects."""
     if not jobs.url.startswith("postgresql"):
         pytest.skip("SQLite lies on one machine")
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(jobs.folder / "keys", elsewhere / "keys")
     job = jobs.make(budget_s=12, engines=[], keep_structure=False)
-    first = jobs.worker(objects=objects, EDGEWRIGHT_TEST_SAVES="0.2")
+    first = jobs.worker(objects=bucket, EDGEWRIGHT_TEST_SAVES="0.2")
     until(lambda: len(measured(jobs.folder)) >= 3, "three candidates")
 
     def saved():
@@ -68,7 +38,7 @@ def test_a_worker_on_another_machine_goes_on_from_what_was_measured(jobs, until,
     until(saved, "they are saved")
     first.kill()
     known = set(measured(jobs.folder))
-    jobs.worker(folder=elsewhere, objects=objects)
+    jobs.worker(folder=elsewhere, objects=bucket)
     done = jobs.until(job, *jobs.over)
     assert done["state"] in jobs.searched and done["attempts"] == 2, done
     again = known & set(measured(elsewhere))

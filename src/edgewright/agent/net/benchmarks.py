@@ -36,11 +36,11 @@ class Bencher(Closing):
         self._begun = self._load()
 
     def turn(self, asked: Benchmark | None) -> None:
-        """Begin what is asked for, give up what is asked for no more. From one thread. Raises StorageError."""
+        """Begin what is asked for, give up what is asked for no more (None: nothing is, now). From one thread. Raises
+        StorageError."""
         if self._thread is not None:
             if asked is None or asked.number != self._running:
-                self._give_up()
-                self._thread.join(_ENDS_S)
+                self._give_up(_ENDS_S)
             if self._thread.is_alive():
                 return
             self._over()
@@ -66,8 +66,7 @@ class Bencher(Closing):
     def close(self) -> None:
         """Give up what runs; it is begun again by the next agent."""
         if self._thread is not None:
-            self._give_up()
-            self._thread.join()
+            self._give_up(None)
             self._over()
 
     def _run(self, asked: Benchmark, stopped: int) -> None:
@@ -94,9 +93,16 @@ class Bencher(Closing):
             write_file(self._path, canonical_json(self._begun), 0o600)
         self._told()
 
-    def _give_up(self) -> None:
+    def _give_up(self, patience_s: float | None) -> None:
+        """End it, and let that try not count: the device had other things to do."""
+        assert self._thread is not None  # noqa: S101 - narrowing
         with contextlib.suppress(OSError):
             os.write(self._stop, b".")
+        self._thread.join(patience_s)
+        if self._begun["result"] is None and not self._thread.is_alive():
+            self._begun = {**self._begun, "tries": self._begun["tries"] - 1}
+            with contextlib.suppress(EdgewrightError):
+                write_file(self._path, canonical_json(self._begun), 0o600)
 
     def _over(self) -> None:
         os.close(self._stop)

@@ -113,6 +113,7 @@ class Service(Closing):
         self._news.clear()
         try:
             if self.hand.turn():
+                self.bencher.turn(None)
                 return self.agent.step()
             self._follow()
             if self.agent.machine.now.state == "idle":
@@ -120,6 +121,7 @@ class Service(Closing):
                 self._tidy()
                 self.bencher.turn(self.wishes.desired.collect.benchmark)
                 return _IDLE_S if self.agent.machine.now.state == "idle" else 0.0
+            self.bencher.turn(None)  # an update and its trial are not to be judged beside it
         except StorageError as error:
             self._say(error)
             return min(self.agent.step() or 5.0, 5.0)

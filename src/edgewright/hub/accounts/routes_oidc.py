@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import ConfigDict, Field, SecretStr
 from sqlalchemy import select
 
-from edgewright.core.errors import EdgewrightError
+from edgewright.core.errors import InputError, TrustError
 from edgewright.hub.accounts import oidc
 from edgewright.hub.accounts.access import Caller, actor_of, may
 from edgewright.hub.accounts.audit import Actor, tell
@@ -130,7 +130,7 @@ def callback(
     in, which says so."""
     try:
         return _let_in(request, state, code, iss, error, edgewright_attempt)
-    except EdgewrightError as refusal:
+    except (Unknown, Forbidden, InputError, TrustError) as refusal:
         if "text/html" not in request.headers.get("accept", ""):
             raise
         why = "role" if isinstance(refusal, Forbidden) else "again"
@@ -140,7 +140,7 @@ def callback(
 def _let_in(
     request: Request, state: str, code: str, iss: str | None, error: str, edgewright_attempt: str
 ) -> RedirectResponse:  # fmt: skip
-    """A session for whom the provider names. Raises EdgewrightError."""
+    """A session for whom the provider names. Raises Unknown, Forbidden, InputError, TrustError, TooMany."""
     hub, actor = state_of(request), actor_of(request)
     hub.tries.take(actor.network)
     if error or not code:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import defer
 
 from edgewright.hub.benchmarks.tables import Benchmark
 from edgewright.hub.database import Scoped
@@ -20,27 +21,31 @@ from edgewright.hub.jobs.tables import Job, Worker
 _OVER = ("done", "failed", "cancelled")
 
 
-def places(session: Scoped, rows: Sequence[Benchmark], now: datetime) -> dict[str, list[dict[str, Any]]]:
-    """Where each of these benchmarks is measured and what came of it, by its id; the hub's first."""
+def places(
+    session: Scoped, rows: Sequence[Benchmark], now: datetime, results: bool = False
+) -> dict[str, list[dict[str, Any]]]:
+    """Where each of these benchmarks is measured, by its id, and with ``results`` what came of it; the hub's first."""
     found: dict[str, list[dict[str, Any]]] = {row.id: [] for row in rows}
     jobs = {row.job: row.id for row in rows if row.job}
     workers = {worker.id: worker.host for worker in session.scalars(select(Worker))} if jobs else {}
     able = [Able.of(one.engines, one.accelerators) for one in living(session)] if jobs else []
-    for job in session.scalars(select(Job).where(Job.id.in_(jobs))) if jobs else ():
+    query = select(Job).where(Job.id.in_(jobs))
+    for job in session.scalars(query if results else query.options(defer(Job.result))) if jobs else ():
         waits = nobody(job.needs, able) if job.state == "queued" else ""
         name = str(job.progress.get("host", "")) or workers.get(job.worker or "", "")
         found[jobs[job.id]].append(
-            {"kind": "hub", "name": name, "state": job.state, "reason": waits or job.reason, "result": job.result}
+            {"kind": "hub", "name": name, "state": job.state, "reason": waits or job.reason}
+            | ({"result": job.result} if results else {})
         )
-    parts = fleet.parts(session, list(found))
+    parts = fleet.parts(session, list(found), results)
     silent = _silent(session, parts, now)
     for part in parts:
         waits = "it is not heard of now; it measures when it is" if part.state == "asked" else ""
         waits = "another benchmark is before it" if part.state == "waiting" else waits if part.device in silent else ""
         found[part.benchmark].append(
-            {"kind": "device", "name": part.device, "state": part.state, "reason": part.reason or waits,
-             "result": part.result}
-        )  # fmt: skip
+            {"kind": "device", "name": part.device, "state": part.state, "reason": part.reason or waits}
+            | ({"result": part.result} if results else {})
+        )
     return found
 
 

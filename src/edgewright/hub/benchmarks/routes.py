@@ -84,7 +84,7 @@ def remove(benchmark: Id, caller: Writes) -> None:
 
 
 def _whole(caller: Caller, session: Scoped, row: Benchmark) -> BenchmarkWhole:
-    return BenchmarkWhole(**_told(row, places(session, [row], caller.now)[row.id]))
+    return BenchmarkWhole(**_told(row, places(session, [row], caller.now, results=True)[row.id]))
 
 
 def _told(row: Benchmark, there: list[dict[str, Any]]) -> dict[str, Any]:

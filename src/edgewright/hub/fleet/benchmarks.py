@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import defer
 
 from edgewright.core.messages import BenchmarkResult
 from edgewright.hub.database import Scoped
@@ -46,12 +47,12 @@ def ask(
 def take(session: Scoped, device: str, number: int, result: BenchmarkResult, now: datetime) -> None:
     """What came of a request; one that was answered already, or is wanted no more, changes nothing. Raises Absent when
     there was no such request."""
+    locked = session.lock(Device, device)  # first: an answer that comes twice at once is one
     row = session.scalars(
         select(DeviceBenchmark).where(DeviceBenchmark.device == device, DeviceBenchmark.number == number)
     ).one_or_none()
     if row is None or number == 0:
         raise Absent("nobody asked for this")
-    locked = session.lock(Device, device)
     if row.state == "asked":
         row.result = result.to_json() | {"number": 0}
         _end(session, row, "failed" if result.why else "done", result.why, now)
@@ -77,9 +78,10 @@ def end_all(session: Scoped, device: Device, now: datetime) -> None:
     )
 
 
-def parts(session: Scoped, benchmarks: Sequence[str]) -> list[DeviceBenchmark]:
-    """What devices have of these benchmarks, by device."""
+def parts(session: Scoped, benchmarks: Sequence[str], results: bool) -> list[DeviceBenchmark]:
+    """What devices have of these benchmarks, by device; without ``results`` that is not read."""
     query = select(DeviceBenchmark).where(DeviceBenchmark.benchmark.in_(benchmarks))
+    query = query if results else query.options(defer(DeviceBenchmark.result))
     return list(session.scalars(query.order_by(DeviceBenchmark.device))) if benchmarks else []
 
 
