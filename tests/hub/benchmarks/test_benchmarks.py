@@ -179,3 +179,22 @@ def test_a_worker_tells_which_could_not_be_measured(jobs, bundle, make, library,
     (place,) = until(over, worker.log.read_text())["places"]
     sound, other = place["result"]["subjects"]
     assert sound["metrics"] and not other["metrics"].get("latency_ms") and "x" in other["why"]
+
+
+def test_a_model_whose_inputs_cannot_be_made_up_says_what_to_do(jobs, uploads, until):
+    from onnx import TensorProto, helper
+
+    jobs.state._parts.pop("jobs.inputs")
+    words = [helper.make_tensor_value_info(name, TensorProto.STRING, ["n"]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("StringNormalizer", ["x"], ["y"])], "words", words[:1], words[1:])
+    version = uploads.version(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    made = jobs.north.post(PATH, {"subjects": [version["id"]], "seconds": 1.0})
+    worker = jobs.worker(EDGEWRIGHT_TEST_REAL="1")
+
+    def over():
+        told = jobs.north.get(f"{PATH}/{made['id']}")
+        return told if told["state"] != "running" else None
+
+    (place,) = until(over, worker.log.read_text())["places"]
+    assert place["state"] == "failed" and "measure a bundle of it" in place["reason"]
+    assert "retry" not in place["reason"] and "measure again" in place["reason"]

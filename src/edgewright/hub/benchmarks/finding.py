@@ -15,7 +15,7 @@ from edgewright.hub.fleet import benchmarks as fleet
 from edgewright.hub.fleet.presence import ONLINE
 from edgewright.hub.fleet.tables import Device, DeviceBenchmark
 from edgewright.hub.jobs.queue import living
-from edgewright.hub.jobs.rules import Able, nobody
+from edgewright.hub.jobs.rules import Able, measured_again, nobody
 from edgewright.hub.jobs.tables import Job, Worker
 
 _OVER = ("done", "failed", "cancelled")
@@ -34,7 +34,7 @@ def places(
         waits = nobody(job.needs, able) if job.state == "queued" else ""
         name = str(job.progress.get("host", "")) or workers.get(job.worker or "", "")
         found[jobs[job.id]].append(
-            {"kind": "hub", "name": name, "state": job.state, "reason": waits or job.reason}
+            {"kind": "hub", "name": name, "state": job.state, "reason": waits or measured_again(job.reason)}
             | ({"result": job.result} if results else {})
         )
     parts = fleet.parts(session, list(found), results)

@@ -71,7 +71,11 @@ def _opened(one: dict[str, Any], seed: int) -> tuple[Subject, list[Arrays]]:
         variant = bundle.variant()
         return Subject(variant.model, variant.engine, variant.options), [c.inputs for c in bundle.content.golden.calls]
     model = load(Path(one["path"]))
-    return Subject(model), drawn_requests(model.signature, seed=seed)
+    try:
+        return Subject(model), drawn_requests(model.signature, seed=seed)
+    except InputError as error:
+        told = "inputs for it cannot be made up; measure a bundle of it, which brings calls of its own"
+        raise InputError(f"{told} ({error})") from error
 
 
 def _same_threads(subjects: dict[str, Subject | str], models: list[str]) -> None:

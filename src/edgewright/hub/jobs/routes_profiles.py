@@ -13,7 +13,7 @@ from edgewright.hub.errors import Absent, Conflict
 from edgewright.hub.jobs.inputs import inputs
 from edgewright.hub.jobs.profiled import STAGES
 from edgewright.hub.jobs.queue import add, living, room, stop
-from edgewright.hub.jobs.rules import OVER, Able, content_key, nobody
+from edgewright.hub.jobs.rules import OVER, Able, content_key, measured_again, nobody
 from edgewright.hub.jobs.tables import Job, Worker
 from edgewright.hub.jobs.told_profiles import LayerProfile, LayersMeasured, NewLayerProfile
 from edgewright.hub.web.bodies import Id, Router
@@ -23,8 +23,6 @@ Reads = Annotated[Caller, may("jobs.read")]
 Writes = Annotated[Caller, may("jobs.write")]
 _NEEDS = {"engines": ["onnxruntime"]}
 _STOPPED = "somebody stopped it; measure again when you want to"
-_RETRY, _AGAIN = "retry the job", "measure again"
-"""Other kinds of jobs are retried; of this one a new one is asked for."""
 
 
 @router.post("", status_code=201)
@@ -90,7 +88,7 @@ def _told(session: Scoped, version: str) -> LayerProfile:
     done = next((one for one in rows if one.state == "done"), None)
     waits = nobody(row.needs, [Able.of(one.engines, one.accelerators) for one in living(session)])
     state: Any = row.state
-    why = {"queued": waits, "cancelled": _STOPPED}.get(row.state) or row.reason.replace(_RETRY, _AGAIN)
+    why = {"queued": waits, "cancelled": _STOPPED}.get(row.state) or measured_again(row.reason)
     return LayerProfile(
         version=version, job=row.id, state=state, reason=why,
         dataset=row.dataset or None, seconds=row.wish["budget_s"], host=_host(session, row), by=row.by, made=row.made,

@@ -74,3 +74,10 @@ def nobody(needs: Mapping[str, Any], live: Collection[Able]) -> str:
     if not all(lacking):
         return ""
     return f"no worker here has {lacking[0]}; start one on a machine that does: edgewright hub worker"
+
+
+def measured_again(reason: str) -> str:
+    """Why a job failed, of a kind that is not retried: a new one is asked for."""
+    for words in ("retry the job", "retry it"):
+        reason = reason.replace(words, "measure again")
+    return reason.replace("Retry the job", "Measure again")
