@@ -13,6 +13,7 @@ from math import sqrt
 from typing import Any
 
 from edgewright.core.candidate import Candidate, Clause, Steps
+from edgewright.core.digests import digest_json
 from edgewright.core.session import EngineOptions
 
 Step = Mapping[str, Any]
@@ -37,6 +38,21 @@ class Spec:
     steps: Steps
     runner: Runner
     stage: str = ""
+
+    @property
+    def key(self) -> str:
+        """Names it, whatever it is tried for."""
+        return digest_json(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value, without the stage; ``from_json`` reads it back."""
+        options = self.runner.options.to_json()
+        return {"steps": list(map(dict, self.steps)), "engine": self.runner.engine, "options": options}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Spec:
+        """The spec that ``to_json`` told. Raises KeyError, TypeError for what it did not."""
+        return cls(tuple(map(dict, value["steps"])), Runner(value["engine"], EngineOptions(**value["options"])))
 
 
 @dataclass(frozen=True)
@@ -84,7 +100,7 @@ class _Trail:
 
     space: Space
     score: Score
-    tried: dict[tuple[str, str], Candidate] = field(default_factory=dict)
+    tried: dict[str, Candidate] = field(default_factory=dict)
     parts: dict[str, tuple[Steps, Steps, Runner]] = field(default_factory=dict)
     exact: dict[Runner, Steps] = field(default_factory=dict)
 
@@ -93,12 +109,12 @@ class _Trail:
     ) -> Generator[Spec, Candidate, Candidate]:
         """Try one combination, unless it was tried; the candidate."""
         steps = (*self.exact.get(runner, EXACT), *structure, *scheme, {"pass": "strip"})
-        key = (repr(steps), repr(runner))
-        if key not in self.tried:
-            found = yield Spec(steps, runner, stage)
-            self.tried[key] = found
+        spec = Spec(steps, runner, stage)
+        if spec.key not in self.tried:
+            found = yield spec
+            self.tried[spec.key] = found
             self.parts[found.id] = (structure, scheme, runner)
-        return self.tried[key]
+        return self.tried[spec.key]
 
     def good(self, structure: Steps | None = None) -> list[Candidate]:
         """Feasible candidates, best first; of one structure if given."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edgewright.compression.contract import Context
-from edgewright.compression.search import explore, promising
+from edgewright.compression.foresight import foresee
+from edgewright.compression.search import Space, Spec, explore, promising
 from edgewright.compression.verdict import nearest, pareto, refuse_false_wins
 from edgewright.core.candidate import Candidate, Constraint
 from edgewright.core.cpus import check_threads
@@ -27,15 +27,17 @@ from edgewright.core.model import Model
 from edgewright.core.store import Store
 from edgewright.datasets import Bound, dataset
 from edgewright.engines import unverified
+from edgewright.flows.answers import Answers
 from edgewright.flows.bench import Bench
 from edgewright.flows.budget import HASTY, Budget
 from edgewright.flows.elsewhere import Elsewhere
 from edgewright.flows.finals import again, choose, finalists, gains, one_of_each_engine, rescaled, slower, tested
 from edgewright.flows.limits import Limits
+from edgewright.flows.others import AHEAD, Others
 from edgewright.flows.outcome import INTERRUPTED, NOTHING_WON, Result
 from edgewright.flows.settings import Progress, Settings, settle
 from edgewright.flows.space import space_for
-from edgewright.measurement.subject import open_sizes, requests
+from edgewright.measurement.subject import open_sizes
 from edgewright.targets import HOST, Target
 from edgewright.targets import target as find_target
 
@@ -55,6 +57,7 @@ def optimize(
     work: str | Path | None = None,
     settings: Settings | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
+    others: Others | None = None,
     **options: Any,
 ) -> Result:
     """Search for the best way to run ``model`` on ``target`` within limits.
@@ -73,7 +76,7 @@ def optimize(
         if machine.name == HOST:
             check_threads(chosen.threads)
         bound = dataset(data).bind(source.signature)
-        result = _Run(source, bound, machine, chosen, limits, Store(folder), progress).result()
+        result = _Run(source, bound, machine, chosen, limits, Store(folder), progress, others).result()
         # A temporary store is gone when this returns; what is asked of the result later is computed anew.
         return result if work is not None else replace(result, context=replace(result.context, store=None))
 
@@ -94,12 +97,11 @@ class _Run:
 
     def __init__(
         self, source: Model, bound: Bound, machine: Target, settings: Settings, limits: Limits, store: Store,
-        progress: Callable[[Progress], None],
+        progress: Callable[[Progress], None], others: Others | None,
     ) -> None:  # fmt: skip
         self.source, self.machine, self.settings, self.limits = source, machine, settings, limits
-        self.bound, splits = bound, bound.splits(settings.seed)
-        self.splits = splits
-        self._progress = progress
+        self.bound = bound
+        self._progress, self._others = progress, others
         self._begin = time.monotonic()
         self._budget = Budget(settings.budget_s)
         self._deadline = self._begin + self._budget.search_s
@@ -108,11 +110,12 @@ class _Run:
         self._stopped = ""
         self.tried: dict[str, Candidate] = {}
         self.notes: list[str] = []
-        context = Context(splits.calibration, settings.seed, machine.isa, self._checkpoint, store)
-        self.bench = Bench(source, splits, context, store, settings.threads)
+        self.answers = Answers(source, bound, machine, settings, store, self._checkpoint)
+        self.splits = self.answers.splits
+        self.bench = Bench(self.answers)
         if machine.name != HOST:
-            (request,) = requests(splits.search, source.signature, 1)
-            self.bench.elsewhere = Elsewhere(machine, settings.threads, open_sizes(source.signature, request))
+            sizes = open_sizes(source.signature, self.answers.inputs[0])
+            self.bench.elsewhere = Elsewhere(machine, settings.threads, sizes)
             self.bench.place = digest_json(machine.to_json())
 
     def result(self) -> Result:
@@ -134,6 +137,8 @@ class _Run:
             except KeyboardInterrupt:
                 self._stopped = INTERRUPTED
             self._armed = False
+            if self._others is not None:
+                self._others.offer(())
             try:
                 return self._conclude()
             except KeyboardInterrupt:
@@ -158,13 +163,16 @@ class _Run:
             self._tell("memory of each engine")
         runners, notes = self.bench.survey(space.runners)
         self.notes.extend(notes)
-        paths = explore(replace(space, runners=runners), self.score)
+        space = replace(space, runners=runners)
+        known: dict[str, Candidate] = {}
+        paths = explore(space, self.score)
         spec = next(paths, None)
         while spec is not None:
             self._checkpoint()
             self._tell(f"{spec.stage} · {spec.runner.engine}")
+            self._ahead(space, known, spec)
             found = self.bench.quick(spec)
-            self.tried[found.id] = found
+            self.tried[found.id] = known[spec.key] = found
             if self._first is None and promising(found) and found.recipe and not slower(found, self.bench.baseline):
                 self._first = time.monotonic() - self._begin
             self._tell(f"{spec.stage} · {spec.runner.engine}", found)
@@ -172,6 +180,13 @@ class _Run:
                 spec = paths.send(found)
             except StopIteration:
                 spec = None
+
+    def _ahead(self, space: Space, known: dict[str, Candidate], now: Spec) -> None:
+        """Have others do what comes after this, and wait for this if one of them has it."""
+        if self._others is not None and self.bench.baseline is not None:
+            limits = self.bench.constraints
+            self._others.offer(foresee(space, self.score, known, self.bench.baseline, limits, AHEAD)[1:])
+            self._others.wait(now, self._checkpoint)
 
     def score(self, candidate: Candidate) -> float:
         """The preference's score against the baseline; less is better."""
@@ -221,8 +236,8 @@ class _Run:
             settings=self.settings, baseline=base, candidates=tuple(judged), finals=tuple(finals), best=best,
             pareto=tuple(pareto(c for c in finals if c.feasible)), constraints=self.bench.constraints,
             stopped=self._stopped, elapsed_s=time.monotonic() - self._begin, first_feasible_s=self._first,
-            facts=self.bench.facts, accuracies=self.bench.accuracies, choice=self.bench.choice,
-            context=self.bench.context, inputs=tuple(self.bench.inputs), notes=tuple(self._notes(finals, best)),
+            facts=self.answers.facts, accuracies=self.bench.accuracies, choice=self.answers.choice,
+            context=self.answers.context, inputs=tuple(self.answers.inputs), notes=tuple(self._notes(finals, best)),
             held_out=self.bench.held_out,
         )  # fmt: skip
 

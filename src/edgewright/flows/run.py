@@ -13,6 +13,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.files import write_file
 from edgewright.datasets import dataset
 from edgewright.flows.compile import optimize
+from edgewright.flows.others import Others
 from edgewright.flows.outcome import INTERRUPTED, Result
 from edgewright.flows.place import STORE, run_folder
 from edgewright.flows.readiness import ready
@@ -42,12 +43,14 @@ def compile_into(
     progress: Callable[[Progress], None] = lambda _: None,
     finishing: AbstractContextManager[Any] | None = None,
     key: SigningKey | None = None,
+    others: Others | None = None,
 ) -> dict[str, Any]:
     """Run and write the report (page and JSON), ``readiness.json``, ``candidates/`` and, if feasible, ``bundle/``.
 
     The result appears as a whole, its report last: a folder without ``report.json`` holds no finished run, and the same
     request goes on from what it holds. A run that fails leaves what was there before. ``finishing`` is entered while
-    the result is written. ``key`` seals the bundle (None: the user's own). Returns the report.
+    the result is written. ``key`` seals the bundle (None: the user's own); ``others`` as ``optimize`` has it. Returns
+    the report.
     """
     if request.name:
         try:
@@ -56,7 +59,9 @@ def compile_into(
             raise InputError(f"{error}; choose another --name") from error
     source = dataset(request.data, **request.reading)
     with run_folder(out) as new:
-        result = optimize(request.model, source, request.target, work=out / STORE, progress=progress, **request.options)
+        result = optimize(
+            request.model, source, request.target, work=out / STORE, progress=progress, others=others, **request.options
+        )
         with finishing or nullcontext():
             progress(_last(result))
             return write(result, request, new, key)
