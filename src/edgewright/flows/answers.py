@@ -115,9 +115,9 @@ class Answers(Closing):
             self._session.close()
 
     def _key(self, made: Candidate) -> list[Any]:
-        """Everything its answers depend on: not which machine, but how it computes."""
-        return ["answered", made.id, made.model.digest, self.splits.search.digest, self.choice.to_json(),
-                self.choice.metric.code(), arithmetic()]  # fmt: skip
+        """Everything its answers depend on, and what they are held against: not which machine, but how it computes."""
+        return ["answered", self.source.digest, made.model.digest, made.engine, made.options.to_json(),
+                self.splits.search.digest, self.choice.to_json(), self.choice.metric.code(), arithmetic()]  # fmt: skip
 
 
 @cache

@@ -186,7 +186,7 @@ class _Run:
         if self._others is not None and self.bench.baseline is not None:
             limits = self.bench.constraints
             self._others.offer(foresee(space, self.score, known, self.bench.baseline, limits, AHEAD)[1:])
-            self._others.wait(now, self._checkpoint)
+            self._others.wait(now, self.answers.ahead, self._checkpoint)
 
     def score(self, candidate: Candidate) -> float:
         """The preference's score against the baseline; less is better."""

@@ -18,5 +18,6 @@ class Others(Protocol):
     def offer(self, specs: Sequence[Spec]) -> None:
         """What will probably be tried next, the nearest first. It takes the place of what was offered before."""
 
-    def wait(self, spec: Spec, checkpoint: Callable[[], None]) -> None:
-        """Come back when none of them has ``spec`` in work; ``checkpoint`` is called meanwhile and raises to stop."""
+    def wait(self, spec: Spec, ahead: Callable[[Spec], None], checkpoint: Callable[[], None]) -> None:
+        """Come back when none of them has ``spec`` in work. Meanwhile the search does its part of what was offered, by
+        ``ahead``; ``checkpoint`` is called again and again and raises to stop."""

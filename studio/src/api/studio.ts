@@ -22,7 +22,7 @@ export type Preference = Partial<Record<"latency" | "size" | "memory" | "energy"
 export type Wish = { limits?: Limits; preference?: Preference | null; budget_s?: number; seed?: number; threads?: number; engines?: string[]; keep_structure?: boolean; metric?: string | null; name?: string };
 export type Job = {
   id: string; kind: string; state: JobState; reason: string; version: string; dataset: string; target: string; wish: Wish; priority: number;
-  progress: { stage?: string; tried?: number; elapsed_s?: number; left_s?: number | null; best?: Candidate | null; baseline?: Candidate | null } | null;
+  progress: { stage?: string; tried?: number; elapsed_s?: number; left_s?: number | null; helpers?: number; helped?: number; best?: Candidate | null; baseline?: Candidate | null } | null;
   result: { best: string | null; pareto: string[]; binding: Clause | null; bundle: string | null; notes: string[]; stopped?: string } | null;
   worker: string | null; attempts: number; by: string; made: string; began: string | null; ended: string | null;
 };

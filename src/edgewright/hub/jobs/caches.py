@@ -1,5 +1,6 @@
 """A job's measurements on other machines: what its folder has that the store of objects does not is put there, piece by
-piece, and fetched by whoever goes on. Only with a store that other machines reach: in a folder they are here already.
+piece, and fetched by whoever goes on. One that goes on here finds them in the folder: without a store that other
+machines reach only what workers do for each other is put there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from edgewright.hub.database import EVERY
 from edgewright.hub.errors import Absent
 from edgewright.hub.jobs.rules import HELD, QUEUED
 from edgewright.hub.jobs.tables import Job, Saved
+from edgewright.hub.jobs.trials import forget_trials
 from edgewright.hub.objects import expect, object_name, objects, work_folder
 from edgewright.hub.state import State
 
@@ -40,26 +42,29 @@ def forget(state: State) -> None:
             remove(folder)
     with state.database.write(EVERY) as session:
         session.execute(delete(Saved).where(Saved.made < now - timedelta(seconds=_KEPT_S)))
+        forget_trials(session)
 
 
 class Cache:
-    """Of one job that runs in ``folder``."""
+    """Of one job that runs in ``folder``. ``shared``: what is measured there is for others."""
 
-    def __init__(self, state: State, tenant: str, content: str, folder: Path) -> None:
+    def __init__(self, state: State, tenant: str, content: str, folder: Path, shared: bool = False) -> None:
         self._state, self._tenant, self._content = state, tenant, content
         self._root = folder / STORE
-        self._shared = objects(state).folder is None
+        self._shared = shared or objects(state).folder is None
         self._known: set[str] = set()
+        self._fetched: set[str] = set()
         self._next = time.monotonic() + _EVERY_S
 
     def fetch(self) -> None:
-        """What others measured. An object that is gone costs no more than measuring again."""
-        if not self._shared:
-            return
+        """What others measured since. An object that is gone costs no more than measuring again."""
         store = objects(self._state)
         with self._state.database.read(self._tenant) as session:
             rows = session.scalars(select(Saved).where(Saved.content == self._content).order_by(Saved.made)).all()
         for row in rows:
+            if row.object in self._fetched:
+                continue
+            self._fetched.add(row.object)
             name, _, length = row.object.partition(":")
             try:
                 data = store.read(self._tenant, name, 0, int(length))
@@ -67,7 +72,6 @@ class Cache:
                 continue
             if hashlib.sha256(data).hexdigest() == name.partition("/")[2]:
                 self._unpack(data)
-        self._known = set(self._files())
 
     def save(self, now: bool = False) -> None:
         """What is new, from time to time (``now``: at once). Entries last, as the folder itself has it."""
@@ -77,7 +81,7 @@ class Cache:
         new = [name for name in self._files() if name not in self._known]
         if not new:
             return
-        data = self._packed(new)
+        data, packed = self._packed(new)
         digest = hashlib.sha256(data).hexdigest()
         name = object_name("caches", digest)
         with scratch("cache", work_folder(self._state)) as place:
@@ -88,7 +92,8 @@ class Cache:
             key = (self._tenant, self._content, f"{name}:{len(data)}")
             if session.get(Saved, key) is None:
                 session.add(Saved(content=key[1], object=key[2], made=self._state.clock()))
-        self._known |= set(new)
+        self._fetched.add(key[2])
+        self._known |= packed
 
     def _files(self) -> list[str]:
         """Whole ones alone: what is being written has a hidden name."""
@@ -99,17 +104,21 @@ class Cache:
                     found.append(str(path.relative_to(self._root)))
         return found
 
-    def _packed(self, names: list[str]) -> bytes:
-        made = io.BytesIO()
+    def _packed(self, names: list[str]) -> tuple[bytes, set[str]]:
+        """A piece, and the names that are done with: what does not fit goes with the next one, or never."""
+        made, done = io.BytesIO(), set[str]()
         with tarfile.open(fileobj=made, mode="w") as archive:
             for name in names:
                 data = (self._root / name).read_bytes()
-                if made.tell() + len(data) > _PIECE_BYTES:
-                    break  # the rest goes with the next one
+                if len(data) <= _PIECE_BYTES < made.tell() + len(data):
+                    break
+                done.add(name)
+                if len(data) > _PIECE_BYTES:
+                    continue
                 entry = tarfile.TarInfo(name)
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
-        return made.getvalue()
+        return made.getvalue(), done
 
     def _unpack(self, data: bytes) -> None:
         """The store checks each file against its digest when it reads it, so a wrong one counts as absent."""
@@ -118,5 +127,6 @@ class Cache:
                 path = Path(entry.name)
                 sound = entry.isreg() and len(path.parts) == 3 and path.parts[0] in _PARTS and ".." not in path.parts
                 stream = archive.extractfile(entry) if sound else None
+                self._known.add(entry.name)
                 if stream is not None and not (self._root / path).exists():
                     write_file(self._root / path, stream.read())

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core.candidate import Candidate
+from edgewright.hub.jobs.line import Line
 
 
-def compile_model(asked: dict[str, Any], say: Any) -> dict[str, Any]:
+def compile_model(asked: dict[str, Any], say: Line) -> dict[str, Any]:
     """One compile run in the working folder. SIGINT has the best so far written down. Raises as ``optimize`` does."""
     from edgewright.flows.interrupts import Interrupts
     from edgewright.flows.run import Request, compile_into
     from edgewright.flows.settings import Progress
+    from edgewright.hub.jobs.ahead import Workers
     from edgewright.hub.jobs.wishes import arguments, options
     from edgewright.trust import SigningKey
 
@@ -32,7 +34,8 @@ def compile_model(asked: dict[str, Any], say: Any) -> dict[str, Any]:
     with Interrupts() as interrupts:
         say({"ready": True})
         # Sealed here under a key that is thrown away: the hub's own is its worker's, who seals it once more.
-        report = compile_into(request, Path(asked["out"]), progress, interrupts.finishing(), SigningKey.generate())
+        key, others = SigningKey.generate(), Workers(say)
+        report = compile_into(request, Path(asked["out"]), progress, interrupts.finishing(), key, others)
     return {"best": report["best"]}
 
 

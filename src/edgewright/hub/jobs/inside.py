@@ -11,10 +11,7 @@ from __future__ import annotations
 import json
 import os
 import resource
-import select
-import signal
 import sys
-import threading
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
@@ -24,9 +21,8 @@ from edgewright.core import sandbox
 from edgewright.core.child import readable_folders
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.files import reason
+from edgewright.hub.jobs.line import Line
 
-PATIENCE_S = 8.0
-"""How long the parent may be silent."""
 _SYSTEM = ("/proc", "/sys", "/etc/os-release", "/usr/lib/os-release", "/bin", "/usr/bin")
 """What measuring looks at: the machine, and the programs that tell of it. What is another process's own in /proc stays
 shut; no device but these, for a disk is one, too."""
@@ -35,8 +31,9 @@ WORKS = {
     "optimization": "edgewright.hub.jobs.compiling:compile_model",
     "benchmark": "edgewright.hub.jobs.measuring:measure",
     "profile": "edgewright.hub.jobs.profiling:profile_layers",
+    "trials": "edgewright.hub.jobs.ahead:judge_ahead",
 }
-"""What is done for each kind of job: ``(request, say) -> what is told at the end``."""
+"""What is done for each kind of job: ``(request, say) -> what is told at the end``; ``say`` is a ``Line``."""
 
 
 def main(words: list[str]) -> None:
@@ -44,15 +41,11 @@ def main(words: list[str]) -> None:
     out, parent, memory = (int(word) for word in words)
     shut = shut_in()
     sandbox.die_with_parent(parent)
-    threading.Thread(target=_wanted, name="edgewright-wanted", daemon=True).start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     with os.fdopen(out, "wb", buffering=0) as stream, redirect_stdout(sys.stderr):
-
-        def say(line: dict[str, Any]) -> None:
-            stream.write(json.dumps(line, allow_nan=False).encode() + b"\n")
-
+        say = Line(stream)
         say({"layers": shut})
         say(_answer(say, memory))
 
@@ -77,14 +70,6 @@ def _answer(say: Any, memory: int) -> dict[str, Any]:
     except MemoryError:
         told = f"it needs more than the {memory / 1e9:.1f} GB of memory that a job has here"
         return {"error": f"{told}; give the worker more, or fewer jobs at a time (--slots)", "family": "MemoryError"}
-
-
-def _wanted() -> None:
-    """End this process and all that it started when its parent says nothing for a while, or is gone."""
-    while select.select([0], [], [], PATIENCE_S)[0]:
-        if not os.read(0, 4096):
-            break
-    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

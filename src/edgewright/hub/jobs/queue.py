@@ -50,7 +50,8 @@ def add(
 
 def begun(budget_s: float) -> dict[str, Any]:
     """The progress of a job that did not begin."""
-    return {"stage": "", "tried": 0, "elapsed_s": 0.0, "left_s": budget_s, "best": None, "baseline": None}
+    return {"stage": "", "tried": 0, "elapsed_s": 0.0, "left_s": budget_s, "best": None, "baseline": None,
+            "helpers": 0, "helped": 0}  # fmt: skip
 
 
 def room(session: Scoped, more: int) -> None:

@@ -10,8 +10,9 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from edgewright.core.strict import parse_json
 Wanted = Literal["", "keep", "drop", "leave"]
 """What is wanted of a job that runs: that it goes on; that it hands back the best so far; that it ends; that it ends
 because this worker does."""
-_TURN_S, _PING_S = 0.2, 1.0
+_TURN_S, _TELL_S, _PING_S = 0.2, 0.05, 1.0
 _LINE_BYTES = 2**20
 _KEEPING_S = 180.0
 """How long stopping and keeping may take: finalists, gates, the report."""
@@ -44,15 +45,18 @@ class Ended:
 
 class Child:
     """One run in ``folder``, which holds ``request.json``. ``said`` gets each line; ``turn`` is called several times a
-    second and says what is wanted; ``limit_s``: how long it may take."""
+    second and says what is wanted; ``limit_s``: how long it may take. While its worker is not ``alive`` to others, the
+    child is not told that it is wanted, and soon ends."""
 
     def __init__(
         self, folder: Path, memory_bytes: int, said: Callable[[dict[str, Any]], None], turn: Callable[[], Wanted],
-        limit_s: float,
+        limit_s: float, alive: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
-        self._folder, self._memory, self._said, self._turn = folder, memory_bytes, said, turn
+        self._folder, self._memory, self._said, self._turn, self._alive = folder, memory_bytes, said, turn, alive
         self._deadline = time.monotonic() + limit_s
         self._kept: float | None = None
+        self._tells = bytearray(b"\n")
+        self._telling = threading.Lock()
         self._late = self._ready = False
 
     def run(self, request: dict[str, Any]) -> Ended:
@@ -70,14 +74,25 @@ class Child:
                 )  # fmt: skip
             finally:
                 os.close(ours)
+            assert child.stdin is not None  # noqa: S101 - it was opened as a pipe
+            os.set_blocking(child.stdin.fileno(), False)
+            over = threading.Event()
+            telling = threading.Thread(target=self._keep_telling, args=(child, over), name="edgewright-tell")
+            telling.start()
             try:
                 return self._follow(child, listening)
             finally:
+                over.set()
+                telling.join()
                 _end(child)
+
+    def tell(self, line: Mapping[str, Any]) -> None:
+        """Something that the child hears soon."""
+        with self._telling:
+            self._tells += json.dumps(line, allow_nan=False).encode() + b"\n"
 
     def _follow(self, child: subprocess.Popen[bytes], listening: Any) -> Ended:
         held, noise, last = bytearray(), bytearray(), Ended("died")
-        pinged = 0.0
         with selectors.DefaultSelector() as waiting:
             assert child.stderr is not None  # noqa: S101 - it was opened as a pipe
             for stream in (listening, child.stderr):
@@ -100,17 +115,26 @@ class Child:
                 ended = self._look(child)
                 if ended is not None:
                     return ended
-                if time.monotonic() - pinged > _PING_S:
-                    pinged = time.monotonic()
-                    with contextlib.suppress(OSError):
-                        assert child.stdin is not None  # noqa: S101 - it was opened as a pipe
-                        os.write(child.stdin.fileno(), b".")
         child.wait()
         if last.how == "died":
             words = (noise.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
             cause = signal.Signals(-child.returncode).name if child.returncode < 0 else f"status {child.returncode}"
             return Ended("died", plain(f"{cause}: {words}"))
         return Ended("late") if self._late and last.how == "stopped" else last
+
+    def _keep_telling(self, child: subprocess.Popen[bytes], over: threading.Event) -> None:
+        """That it is wanted, every second, and what there is to hear, whatever keeps ``turn`` for long. As much as the
+        pipe takes: a child that does not listen holds nobody up."""
+        assert child.stdin is not None  # noqa: S101 - it was opened as a pipe
+        pinged = float("-inf")
+        while not over.wait(_TELL_S):
+            with self._telling:
+                if time.monotonic() - pinged > _PING_S and self._alive():
+                    pinged = time.monotonic()
+                    self._tells += b"\n"
+                with contextlib.suppress(OSError):
+                    while self._tells:
+                        del self._tells[: os.write(child.stdin.fileno(), self._tells)]
 
     def _heard(self, line: bytes) -> Ended | None:
         """Hand it on; the end, where it is the last one. What cannot be read is passed over: it may come of a

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from edgewright.core.errors import EdgewrightError, StorageError
 from edgewright.core.files import exclusive, reason, remove, storage
 from edgewright.hub.jobs.caches import Cache
+from edgewright.hub.jobs.fanout import Fanout
 from edgewright.hub.jobs.kinds import KINDS
 from edgewright.hub.jobs.queue import hand_back, held, move, take
 from edgewright.hub.jobs.rules import MOST_DEATHS, Able
@@ -81,8 +83,11 @@ class Runs:
 class Steps:
     """Of one worker."""
 
-    def __init__(self, state: State, worker: str, able: Able, runs: Runs, memory_bytes: int) -> None:
+    def __init__(
+        self, state: State, worker: str, able: Able, runs: Runs, memory_bytes: int, machine: str
+    ) -> None:  # fmt: skip
         self._state, self._worker, self._able, self._runs, self._memory = state, worker, able, runs, memory_bytes
+        self._machine = machine
 
     def work(self, tenant: str, job: str, claim: int) -> dict[str, Any]:
         """Do it. What came of it, as JSON: ``how`` is done, failed, cancelled, left or lost."""
@@ -137,9 +142,17 @@ class Steps:
         request: dict[str, Any],
     ) -> Ended:  # fmt: skip
         teller = Teller(self._state, tenant, job, claim, self._worker)
+        fanout = Fanout(self._state, tenant, job, self._worker, self._machine, cache)
+
+        def said(line: dict[str, Any]) -> None:
+            fanout.hear(line)
+            if isinstance(line.get("progress"), dict):
+                line["progress"] |= fanout.told()
+            teller.say(line)
 
         def turn() -> Wanted:
             teller.tell()
+            fanout.turn(child)
             try:
                 cache.save()
             except (SQLAlchemyError, StorageError) as error:
@@ -147,7 +160,12 @@ class Steps:
             return "drop" if run.lost or teller.lost else run.wanted
 
         limit = 1.5 * float(row.wish["budget_s"]) + 900.0
-        ended = Child(folder, self._memory, teller.say, turn, limit).run(request)
+        child = Child(folder, self._memory, said, turn, limit, lambda: not run.lost)
+        try:
+            ended = child.run(request)
+        finally:
+            with suppress(SQLAlchemyError, StorageError):  # they are not offered any more, and go within the hour
+                fanout.close()
         teller.tell(now=True)
         if ended.how == "left":
             cache.save(now=True)

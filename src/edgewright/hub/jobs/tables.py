@@ -65,6 +65,22 @@ class Candidate(Base, TenantRow):
     told: Mapped[dict[str, Any]]
 
 
+class Trial(Base, TenantRow):
+    """A candidate that a job's search will probably try, for any worker to build and judge before its turn comes.
+    ``key`` names the ``spec``; ``number``: the nearest has the least; ``machine``: how it must compute, so that the
+    search can use what comes of it; ``state``: open, taken (``worker`` has it) or done."""
+
+    __tablename__ = "trials"
+    __table_args__ = (Index("ix_trials_state", "state", "machine"),)
+    job: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
+    spec: Mapped[dict[str, Any]]
+    machine: Mapped[str]
+    state: Mapped[str]
+    worker: Mapped[str | None]
+
+
 class JobKey(Base, TenantRow):
     """The key under which the hub seals what its jobs make for the tenant. ``sealed``: the private half, for the hub's
     safe alone."""

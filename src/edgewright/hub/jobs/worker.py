@@ -15,6 +15,7 @@ from edgewright.core.errors import EdgewrightError
 from edgewright.core.notify import notify
 from edgewright.hub.jobs.beats import BEAT_S, Beats
 from edgewright.hub.jobs.caches import forget
+from edgewright.hub.jobs.helping import Helper
 from edgewright.hub.jobs.queue import claim, left_behind, wishes
 from edgewright.hub.jobs.steps import Runs, Steps
 from edgewright.hub.state import State
@@ -41,6 +42,7 @@ def work(state: State, slots: int, over: threading.Event, ready: Callable[[str],
 
 class _Worker(Closing):
     def __init__(self, state: State, slots: int) -> None:
+        from edgewright.flows.answers import arithmetic
         from edgewright.hub.jobs.durable import Durable
 
         self._state = state
@@ -52,7 +54,9 @@ class _Worker(Closing):
         self._orphans: dict[str, float] = {}
         self._forget = 0.0
         memory = max(int(0.9 * self._beats.memory_bytes) // slots, _FEWEST_BYTES)
-        self._steps = Steps(state, self.id, self._beats.able, self._runs, memory)
+        machine = arithmetic()
+        self._steps = Steps(state, self.id, self._beats.able, self._runs, memory, machine)
+        self._helper = Helper(state, self.id, self._beats.able, machine, self._runs, memory, set())
         self._durable = Durable(state, self.id, self._steps.work, self._steps.end)
         self._thread = threading.Thread(target=self._beat, name="edgewright-beats", daemon=True)
         self._thread.start()
@@ -68,6 +72,7 @@ class _Worker(Closing):
                 while self._room() and not over.is_set():
                     found = claim(self._state, self.id, self._beats.able)
                     if found is None:
+                        self._helper.look()
                         break
                     self._begin(*found)
             except (SQLAlchemyError, EdgewrightError, OSError) as error:

@@ -34,7 +34,7 @@ export function Progress({ job }: { job: Job }) {
   });
   const [releasing, setReleasing] = useState(false);
   const over = OVER.has(job.state);
-  const { elapsed_s: elapsed = 0, left_s: left, tried = 0, stage = "" } = job.progress ?? {};
+  const { elapsed_s: elapsed = 0, left_s: left, tried = 0, stage = "", helpers = 0, helped = 0 } = job.progress ?? {};
   const whole = over ? 1 : elapsed / Math.max(elapsed + (left ?? job.wish.budget_s ?? 0), 1);
   return (
     <div className="space-y-2">
@@ -53,6 +53,7 @@ export function Progress({ job }: { job: Job }) {
       </div>
       <p className="flex gap-x-4 flex-wrap text-mute">
         <span className="num">{w.studio.progress.tried(tried)}</span>
+        {helpers + helped > 0 && <span className="num">{w.studio.progress.helped(over ? 0 : helpers, helped)}</span>}
         {elapsed > 0 && <span className="num">{w.studio.progress.elapsed(span(elapsed))}</span>}
         {!over && typeof left === "number" && <span className="num">{w.studio.progress.left(span(left))}</span>}
         {!over && stage && <span className="truncate">{w.studio.stages[stage] ?? stage}</span>}

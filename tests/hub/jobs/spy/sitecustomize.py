@@ -16,3 +16,17 @@ if "edgewright.hub.jobs.inside" in sys.orig_argv:
         _log.write(f"{made.id}\n")
 
     Bench._keep = keep
+
+    from edgewright.core.digests import digest_json
+    from edgewright.flows.answers import Answers
+
+    _judge = Answers.judge
+    _judged = (Path(os.environ["HOME"]).parent / "judged").open("a", buffering=1)
+    _who = "helper" if "." in Path(os.environ["HOME"]).name else "search"
+
+    def judge(self, made, session):
+        if self.store.get(self._key(made)) is None:
+            _judged.write(f"{_who} {digest_json(self._key(made))}\n")
+        return _judge(self, made, session)
+
+    Answers.judge = judge

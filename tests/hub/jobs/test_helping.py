@@ -1,0 +1,182 @@
+"""Several workers at one search."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import select
+
+from edgewright.hub.database import EVERY
+from edgewright.hub.jobs import trials
+from edgewright.hub.jobs.fanout import Fanout
+from edgewright.hub.jobs.queue import claim
+from edgewright.hub.jobs.rules import Able
+from edgewright.hub.jobs.tables import Trial, Worker
+
+PATH = "/api/edge/optimization-jobs"
+WIDE = {"engines": [], "keep_structure": False, "budget_s": 120}
+ONCE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+CPU, BOTH = Able.of(["onnxruntime"], []), Able.of(["onnxruntime", "openvino"], [])
+
+
+def judged(*folders):
+    """What was judged, in the order in which it was: by the search, and by helpers."""
+    words = [word for folder in folders for log in (folder / "jobs").glob("*/judged")
+             for word in log.read_text().splitlines()]  # fmt: skip
+    return [[word.split()[1] for word in words if word.startswith(who)] for who in ("search", "helper")]
+
+
+def rows(jobs):
+    with jobs.state.database.read(EVERY) as session:
+        return session.scalars(select(Trial).order_by(Trial.number)).all()
+
+
+def keep(jobs, job):
+    jobs.north.post(f"{PATH}/{job['id']}/cancel", {"keep": True}, 200)
+
+
+def test_a_second_worker_judges_what_the_search_tries_next(jobs, until, bucket, tmp_path):
+    """On one machine with SQLite, on two that share a database and a store with PostgreSQL."""
+    far = jobs.url.startswith("postgresql")
+    where = tmp_path / "elsewhere" if far else jobs.folder
+    how = {"objects": bucket} if far else {}
+    if far:
+        shutil.copytree(jobs.folder / "keys", where / "keys")
+    jobs.worker(**how)
+    job = jobs.make(**WIDE)
+    jobs.until(job, "running")
+    jobs.worker(folder=where, **how)
+    until(lambda: jobs.show(job)["progress"]["helped"] >= 2, "the second does trials")
+    tried = jobs.show(job)["progress"]["tried"]
+    until(lambda: jobs.show(job)["progress"]["tried"] >= tried + 2, "the search comes to them")
+    keep(jobs, job)
+    done = jobs.until(job, *jobs.over)
+    assert done["state"] in jobs.searched and done["attempts"] == 1, done
+    search, helper = judged(*{jobs.folder, where})
+    assert set(helper) - set(search), "what one judged, the other does not"
+    assert len(search) == len(set(search)) and len(helper) == len(set(helper))
+    assert rows(jobs) == [] and done["progress"]["helpers"] == 0
+    until(lambda: not list((where / "jobs").glob("*/*.wrk_*")), "nothing of it is left behind")
+
+
+@ONCE
+def test_a_helper_that_is_killed_is_not_waited_for(jobs, until):
+    jobs.worker()
+    job = jobs.make(**WIDE)
+    jobs.until(job, "running")
+    helper = jobs.worker()
+    until(lambda: [row for row in rows(jobs) if row.worker == helper.id and row.state == "taken"], "it has a trial")
+    helper.kill()
+    tried = jobs.show(job)["progress"]["tried"]
+    until(lambda: jobs.show(job)["progress"]["tried"] >= tried + 3, "the search goes on")
+    assert not [row for row in rows(jobs) if row.worker == helper.id and row.state == "taken"]
+    assert jobs.show(job)["attempts"] == 1
+
+
+@ONCE
+def test_a_job_comes_before_help(jobs, until):
+    first = jobs.worker()
+    job = jobs.make(**WIDE)
+    jobs.until(job, "running")
+    second = jobs.worker()
+    until(lambda: [row for row in rows(jobs) if row.worker == second.id], "it helps")
+    other = jobs.make(seed=1, budget_s=60)
+    jobs.until(other, "running")
+    assert {jobs.show(one)["worker"] for one in (job, other)} == {first.id, second.id}
+
+
+@ONCE
+def test_a_worker_with_places_left_helps_itself_and_lets_go_when_it_ends(jobs, until):
+    worker = jobs.worker(slots=2)
+    job = jobs.make(**WIDE)
+    until(lambda: jobs.show(job)["progress"]["helped"] >= 1, "its own second place helps")
+    assert worker.kill(15) == 0
+    assert jobs.show(job)["state"] == "queued"
+    assert not list((jobs.folder / "jobs").glob("*/*.wrk_*"))
+
+
+def spec(number, engine="onnxruntime"):
+    return {"steps": [{"pass": "simplify", "number": number}], "engine": engine, "options": {}}
+
+
+@pytest.fixture
+def running(jobs, clock):
+    """A job of each tenant that a worker has, and what its search wants to know."""
+    with jobs.state.database.write(EVERY) as session:
+        for name in "abc":
+            session.add(
+                Worker(id=f"wrk_{name}", host="bench", engines=[], accelerators=[], cores=1, memory_bytes=1, slots=1,
+                       release="0", beat=0, seen=clock(), state="live", lost=None, made=clock())
+            )  # fmt: skip
+    made = {}
+    for name in ("north", "south"):
+        jobs.make(getattr(jobs.hub, name))
+        tenant, job, _ = claim(jobs.state, "wrk_a", CPU)
+        made[name] = SimpleNamespace(tenant=tenant, id=job)
+    assert {one.tenant for one in made.values()} == {jobs.hub.tenants[name] for name in made}
+    return made
+
+
+def offer(jobs, job, *specs, machine="one"):
+    with jobs.state.database.write(job.tenant) as session:
+        wanted = {str(one["steps"][0]["number"]): one for one in specs}
+        return [(row.key, row.state) for row in trials.offer(session, job.id, machine, wanted)]
+
+
+def take(jobs, job, worker, able=BOTH, machine="one"):
+    with jobs.state.database.write(job.tenant) as session:
+        row = trials.take(session, job.id, worker, able, machine)
+        return None if row is None else row.key
+
+
+def test_trials_go_to_whoever_can_do_them_and_computes_alike(jobs, running):
+    north, south = running["north"], running["south"]
+    offer(jobs, north, spec(1, "openvino"), spec(2))
+    assert trials.pick(jobs.state, BOTH, "another", ()) is None
+    assert trials.pick(jobs.state, Able.of([], []), "one", ()) is None
+    assert trials.pick(jobs.state, CPU, "one", {north.id}) is None
+    assert trials.pick(jobs.state, CPU, "one", ()) == (north.tenant, north.id)
+    assert take(jobs, north, "wrk_b", CPU) == "2" and take(jobs, north, "wrk_b", CPU) is None
+    assert take(jobs, north, "wrk_c", machine="another") is None
+    offer(jobs, south, spec(3))
+    assert trials.pick(jobs.state, BOTH, "one", ()) == (south.tenant, south.id), "nobody helps that one yet"
+    assert take(jobs, north, "wrk_c") == "1"
+
+
+def test_an_offer_takes_the_place_of_the_one_before(jobs, running):
+    job = running["north"]
+    offer(jobs, job, spec(1), spec(2), spec(3), spec(4))
+    assert [take(jobs, job, "wrk_b"), take(jobs, job, "wrk_c")] == ["1", "2"]
+    with jobs.state.database.write(job.tenant) as session:
+        trials.finish(session, job.id, "2", "wrk_b")
+        trials.finish(session, job.id, "2", "wrk_c")
+    assert sorted(offer(jobs, job, spec(4), spec(5))) == [("1", "taken"), ("2", "done"), ("4", "open"), ("5", "open")]
+    assert take(jobs, job, "wrk_c") == "4"
+    with jobs.state.database.write(job.tenant) as session:
+        trials.give_back(session, job.id, "wrk_c")
+    with jobs.state.database.write(EVERY) as session:
+        session.get(Worker, "wrk_b").state = "lost"
+    assert sorted(offer(jobs, job, spec(1), spec(4))) == [("1", "open"), ("2", "done"), ("4", "open")]
+    jobs.north.post(f"{PATH}/{job.id}/cancel", {"keep": False}, 200)
+    assert trials.pick(jobs.state, BOTH, "one", ()) is None, "nobody helps what is to stop"
+    with jobs.state.database.write(job.tenant) as session:
+        assert not trials.goes_on(session, job.id)
+        trials.withdraw(session, job.id)
+    assert rows(jobs) == []
+
+
+def test_what_a_child_says_that_is_no_offer_is_passed_over(jobs, running):
+    job, told = running["north"], []
+    fanout = Fanout(jobs.state, job.tenant, job.id, "wrk_a", "one", SimpleNamespace(fetch=lambda: None))
+    child = SimpleNamespace(tell=told.append)
+    for odd in ("x", [1], [{}], [spec(1) | {"more": 1}], [spec(1) | {"steps": "x"}], [spec("\0")],
+                [spec("y" * 20_000)], [spec(number) for number in range(33)]):  # fmt: skip
+        fanout.hear({"ahead": odd})
+        fanout.turn(child)
+    assert rows(jobs) == [] and told == []
+    fanout.hear({"ahead": [spec(1), spec(2)]})
+    fanout.turn(child)
+    (first, second), (line,) = rows(jobs), told
+    assert (first.spec, second.spec) == (spec(1), spec(2)) and line == {"taken": [], "done": []}
+    fanout.close()
+    assert rows(jobs) == []
