@@ -1567,7 +1567,7 @@ export interface paths {
         };
         /**
          * Workers
-         * @description Processes that do jobs, with those of yours that they have.
+         * @description Processes that do jobs, with those of yours that they have, and those whose searches they help.
          *
          *     Takes the permission jobs.read.
          */
@@ -5694,13 +5694,15 @@ export interface components {
         };
         /**
          * WorkerTold
-         * @description A process that does jobs. ``running``: your own jobs on it; ``slots``: how many it does at a time.
+         * @description A process that does jobs. ``running``: your own jobs on it; ``helping``: your own whose searches it helps;
+         *     ``slots``: how many it does at a time.
          * @example {
          *       "accelerators": [],
          *       "cores": 8,
          *       "engines": [
          *         "onnxruntime"
          *       ],
+         *       "helping": [],
          *       "host": "bench-2",
          *       "id": "wrk_01jd7x3w9q4e5r6t7y8a9b0c1d",
          *       "memory_bytes": 33000000000,
@@ -5729,6 +5731,8 @@ export interface components {
             slots: number;
             /** Running */
             running: string[];
+            /** Helping */
+            helping: string[];
             /** Seen */
             seen: string;
             /**

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, event, func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from edgewright.core.closing import Closing
@@ -74,7 +75,7 @@ class Database(Closing):
     @contextlib.contextmanager
     def read(self, tenant: str) -> Iterator[Scoped]:
         """A transaction that sees one state and changes nothing. Raises Unscoped without a tenant."""
-        with self._session(tenant, writes=False) as session, session.begin():
+        with _answers(), self._session(tenant, writes=False) as session, session.begin():
             yield session
 
     @contextlib.contextmanager
@@ -84,7 +85,7 @@ class Database(Closing):
         One at a time on SQLite: keep it short, and compute before it. Raises Unscoped without a tenant, StorageError
         when no turn came in time.
         """
-        with self._turn(), self._session(tenant, writes=True) as session, session.begin():
+        with self._turn(), _answers(), self._session(tenant, writes=True) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -109,3 +110,12 @@ class Database(Closing):
             yield
         finally:
             lock.release()
+
+
+@contextlib.contextmanager
+def _answers() -> Iterator[None]:
+    """A connection that broke is a fault of the database's, also where pg8000 hands on the socket's own error."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise OperationalError("the connection to the database broke", None, error) from error

@@ -16,7 +16,7 @@ from edgewright.hub.jobs.caches import Cache
 from edgewright.hub.jobs.running import Child
 from edgewright.hub.state import State
 
-_TURN_S, _COMPANY_S = 0.25, 3.0
+_TURN_S, _AGAIN_S, _COMPANY_S = 0.25, 2.0, 3.0
 _MOST, _SPEC_BYTES = 32, 2**14
 _PARTS = {"steps": list, "engine": str, "options": dict}
 
@@ -28,7 +28,8 @@ class Fanout:
         self._state, self._tenant, self._job, self._worker = state, tenant, job, worker
         self._machine, self._cache = machine, cache
         self._wanted: dict[str, dict[str, Any]] | None = None
-        self._next = self._look = 0.0
+        self._offered: dict[str, dict[str, Any]] = {}
+        self._next = self._look = self._again = 0.0
         self._company = False
         self._done: set[str] = set()
         self._helpers = 0
@@ -46,16 +47,19 @@ class Fanout:
             return
         self._next = now + _TURN_S
         try:
-            with self._state.database.write(self._tenant) as session:
-                rows = trials.offer(session, self._job, self._machine, self._wanted)
-                taken = {row.key: row.worker for row in rows if row.state == trials.TAKEN}
-                done = {row.key for row in rows if row.state == trials.DONE}
+            if self._offered != self._wanted or now > self._again:
+                self._offer(self._wanted)
+                self._offered, self._again = self._wanted, now + _AGAIN_S
+            with self._state.database.read(self._tenant) as session:
+                rows = trials.of(session, self._job)
+            taken = {row.key: row.worker for row in rows if row.state == trials.TAKEN}
+            done = {row.key for row in rows if row.state == trials.DONE}
             if done - self._done:
                 self._cache.fetch()
         except (SQLAlchemyError, StorageError):
             return  # told again in a moment; the child waits for nobody of whom it hears nothing
-        self._done, self._helpers = done, len(set(taken.values()))
-        child.tell({"taken": sorted(taken), "done": sorted(done)})
+        self._done, self._helpers = self._done | done, len(set(taken.values()))
+        child.tell({"taken": sorted(taken), "done": sorted(self._done)})
 
     def told(self) -> dict[str, int]:
         """For the job's progress: how many workers help now, and how many trials they did."""
@@ -67,6 +71,14 @@ class Fanout:
             with self._state.database.write(self._tenant) as session:
                 trials.withdraw(session, self._job)
 
+    def _offer(self, wanted: dict[str, dict[str, Any]]) -> None:
+        """What is wanted, as rows; where nothing is any more, whoever has some lets go."""
+        with self._state.database.write(self._tenant) as session:
+            if wanted:
+                trials.offer(session, self._job, self._machine, wanted)
+            else:
+                trials.withdraw(session, self._job)
+
     def _accompanied(self, now: float) -> bool:
         if now > self._look:
             self._look = now + _COMPANY_S
@@ -74,6 +86,8 @@ class Fanout:
                 self._company = trials.company(self._state, self._worker)
             except (SQLAlchemyError, StorageError):
                 self._company = False
+            if not self._company:
+                self._helpers = 0
         return self._company
 
 

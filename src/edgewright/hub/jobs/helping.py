@@ -123,6 +123,8 @@ class _Help:
         with helper.state.database.write(self._tenant) as session:
             if not trials.goes_on(session, self._job):
                 return "drop"
+            if self._has and not trials.has(session, self._job, self._has, helper.worker):
+                return "drop"  # the search is at its end, and measures
             found = None
             if self._ready and not self._has:
                 found = trials.take(session, self._job, helper.worker, helper.able, helper.machine)

@@ -36,6 +36,7 @@ from edgewright.hub.jobs.told import (
     State,
     WorkerTold,
 )
+from edgewright.hub.jobs.trials import helpers
 from edgewright.hub.objects import objects
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
@@ -154,13 +155,16 @@ def report_page(job: Id, caller: Reads) -> StreamingResponse:
 
 @router.get("/workers")
 def workers(caller: Reads, page: PageQuery) -> Page[WorkerTold]:
-    """Processes that do jobs, with those of yours that they have."""
+    """Processes that do jobs, with those of yours that they have, and those whose searches they help."""
     with caller.read() as session:
         mine = session.execute(select(Job.worker, Job.id).where(Job.state.in_(HELD)).order_by(Job.id)).all()
+        helped = helpers(session)
         query = select(Worker).where(Worker.state != "gone")
         return paged(
             session, query, Worker.id, page,
-            lambda row: WorkerTold.of(row, [job for worker, job in mine if worker == row.id]),
+            lambda row: WorkerTold.of(
+                row, [job for worker, job in mine if worker == row.id], helped.get(row.id, [])
+            ),
         )  # fmt: skip
 
 

@@ -167,7 +167,8 @@ class CandidateTold(Answer):
 
 
 class WorkerTold(Answer):
-    """A process that does jobs. ``running``: your own jobs on it; ``slots``: how many it does at a time."""
+    """A process that does jobs. ``running``: your own jobs on it; ``helping``: your own whose searches it helps;
+    ``slots``: how many it does at a time."""
 
     id: str
     host: str
@@ -177,6 +178,7 @@ class WorkerTold(Answer):
     memory_bytes: int
     slots: int
     running: list[str]
+    helping: list[str]
     seen: Moment
     state: Literal["live", "leaving", "lost"]
 
@@ -186,14 +188,14 @@ class WorkerTold(Answer):
                 {
                     "id": "wrk_01jd7x3w9q4e5r6t7y8a9b0c1d", "host": "bench-2", "engines": ["onnxruntime"],
                     "accelerators": [], "cores": 8, "memory_bytes": 33_000_000_000, "slots": 1, "running": [_JOB],
-                    "seen": "2026-11-21T09:30:00.000Z", "state": "live",
+                    "helping": [], "seen": "2026-11-21T09:30:00.000Z", "state": "live",
                 }
             ]
         }
     )  # fmt: skip
 
     @classmethod
-    def of(cls, row: Worker, running: list[str]) -> Self:
+    def of(cls, row: Worker, running: list[str], helping: list[str]) -> Self:
         """As it is told."""
-        fields = {name: getattr(row, name) for name in cls.model_fields if name != "running"}
-        return cls(**fields, running=running)
+        fields = {name: getattr(row, name) for name in cls.model_fields if name not in ("running", "helping")}
+        return cls(**fields, running=running, helping=helping)

@@ -16,10 +16,15 @@ OPEN, TAKEN, DONE = "open", "taken", "done"
 _LOOKED_AT = 200
 
 
-def offer(session: Scoped, job: str, machine: str, wanted: Mapping[str, Mapping[str, Any]]) -> list[Trial]:
-    """Have the rows say what is ``wanted`` now, the nearest first; the rows. What is taken or done stays; what a worker
-    that is gone had is open again."""
-    rows = {row.key: row for row in session.scalars(select(Trial).where(Trial.job == job))}
+def of(session: Scoped, job: str) -> list[Trial]:
+    """Its rows."""
+    return list(session.scalars(select(Trial).where(Trial.job == job)))
+
+
+def offer(session: Scoped, job: str, machine: str, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+    """Have the rows say what is ``wanted`` now, the nearest first. What is taken or done stays; what a worker that is
+    gone had is open again."""
+    rows = {row.key: row for row in of(session, job)}
     live = set(session.scalars(select(Worker.id).where(Worker.state == "live")))
     for row in rows.values():
         if row.state == TAKEN and row.worker not in live:
@@ -32,8 +37,6 @@ def offer(session: Scoped, job: str, machine: str, wanted: Mapping[str, Mapping[
         else:
             told = dict(spec)
             session.add(Trial(job=job, key=key, number=number, spec=told, machine=machine, state=OPEN, worker=None))
-    session.flush()
-    return list(session.scalars(select(Trial).where(Trial.job == job)))
 
 
 def withdraw(session: Scoped, job: str) -> None:
@@ -74,6 +77,21 @@ def finish(session: Scoped, job: str, key: str, worker: str) -> None:
     row = session.get(Trial, (session.tenant, job, key), with_for_update=True, populate_existing=True)
     if row is not None and row.worker == worker:
         row.state = DONE
+
+
+def has(session: Scoped, job: str, key: str, worker: str) -> bool:
+    """Whether what this worker took is still wanted."""
+    row = session.get(Trial, (session.tenant, job, key))
+    return row is not None and row.worker == worker
+
+
+def helpers(session: Scoped) -> dict[str, list[str]]:
+    """By worker, the jobs whose trials it has."""
+    query = select(Trial.worker, Trial.job).where(Trial.state == TAKEN).distinct().order_by(Trial.job)
+    found: dict[str, list[str]] = {}
+    for worker, job in session.execute(query):
+        found.setdefault(str(worker), []).append(job)
+    return found
 
 
 def give_back(session: Scoped, job: str, worker: str) -> None:

@@ -1,0 +1,68 @@
+"""A connection to PostgreSQL that breaks while nobody looks."""
+
+import socket
+import threading
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from edgewright.hub.accounts.tables import Tenant
+from edgewright.hub.database import EVERY, Database
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
+@pytest.mark.parametrize("when", ["between", "within"])
+def test_it_is_the_databases_fault_and_the_next_transaction_has_a_new_one(url, how, when):
+    with Database(url) as database:
+        with database.read(EVERY) as session:
+            broken = session.connection().connection.dbapi_connection._usock
+        if when == "between":
+            broken.shutdown(how)
+        try:
+            with database.read(EVERY) as session:
+                session.scalars(select(Tenant)).all()
+                if when == "within":
+                    broken.shutdown(how)
+                session.scalars(select(Tenant)).all()
+        except SQLAlchemyError:
+            pass
+        else:
+            assert when == "between", "nothing was wrong with it"
+        seen = []
+        for _ in range(3):
+            with database.write(EVERY) as session:
+                seen.append(session.connection().execute(text("SELECT pg_backend_pid()")).scalar_one())
+        assert len(set(seen)) == 1
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_server_that_ends_it_under_many_threads_is_no_fault_of_theirs(url):
+    """Each transaction works or fails as the database's, whatever the socket says first."""
+    failed, odd = [], []
+    with Database(url) as database, Database(url) as other:
+
+        def read():
+            for _ in range(20):
+                try:
+                    with database.read(EVERY) as session:
+                        session.scalars(select(Tenant)).all()
+                except SQLAlchemyError:
+                    failed.append(1)
+                except Exception as error:  # noqa: BLE001
+                    odd.append(error)
+
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        ended = text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'edgewright' AND pid <> pg_backend_pid()"
+        )
+        while any(thread.is_alive() for thread in threads):
+            with other.write(EVERY) as session:
+                session.connection().execute(ended)
+        for thread in threads:
+            thread.join()
+    assert odd == [], odd
