@@ -12,7 +12,8 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import make_url
@@ -32,6 +33,7 @@ import dbos._sys_db as system  # noqa: E402
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID  # noqa: E402
 
 SCHEMA = "edgewright_jobs"
+_AT_ONCE = 1000
 _LOG = logging.getLogger("edgewright.hub")
 Work = Callable[[str, str, int], dict[str, Any]]
 End = Callable[[str, str, int, dict[str, Any]], None]
@@ -127,9 +129,14 @@ class Durable(Closing):
         """Have the workflows of a dead executor run by a living one. (3.4 has no public name for it.)"""
         _apart(lambda: DBOS._recover_pending_workflows([dead]))
 
+    def forget(self, before: datetime, held: Collection[tuple[str, int]]) -> None:
+        """Remove what it remembers of workflows that began before then, but for those of the claims that are held:
+        the others could only find that theirs is over. Some thousand at a time; others may do the same."""
+        _apart(lambda: forget(before, held))
+
     def _start(self, tenant: str, job: str, claim: int) -> None:
         try:
-            with SetWorkflowID(f"{job}.{claim}"):
+            with SetWorkflowID(_name(job, claim)):
                 DBOS.start_workflow(_job, tenant, job, claim)
         except Exception:
             if _does is not None:
@@ -141,6 +148,22 @@ class Durable(Closing):
         DBOS.destroy(workflow_completion_timeout_sec=30)
 
 
+def _name(job: str, claim: int) -> str:
+    return f"{job}.{claim}"
+
+
+def forget(before: datetime, held: Collection[tuple[str, int]]) -> int:
+    """As ``Durable`` has it, at once; how many. (3.4 removes nothing by itself.)"""
+    kept = {_name(job, claim) for job, claim in held}
+    rows = DBOS.list_workflows(
+        end_time=before.isoformat(), limit=_AT_ONCE + len(kept), load_input=False, load_output=False
+    )
+    gone = [row.workflow_id for row in rows if row.workflow_id not in kept]
+    if gone:
+        DBOS.delete_workflows(gone)
+    return len(gone)
+
+
 def _apart(work: Callable[[], object]) -> None:
     """Do it beside the caller, who has to go on: DBOS waits without end for a database that does not answer."""
 
@@ -148,7 +171,7 @@ def _apart(work: Callable[[], object]) -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - whatever it is: what was not begun is handed back
-            _LOG.error("a job's workflow was not begun, and its job is queued again", exc_info=error)
+            _LOG.error("workflows were not begun, taken over or forgotten, and are again", exc_info=error)
 
     threading.Thread(target=tried, name="edgewright-durable", daemon=True).start()
 

@@ -178,6 +178,12 @@ def wishes(state: State, worker: str) -> dict[tuple[str, str], str]:
         return {(tenant, job): stop for tenant, job, stop in session.execute(query)}
 
 
+def claims(state: State) -> set[tuple[str, int]]:
+    """Those that are held now, by anybody: (job, claim)."""
+    with state.database.read(EVERY) as session:
+        return {(job, claim_) for job, claim_ in session.execute(select(Job.id, Job.claim).where(Job.state.in_(HELD)))}
+
+
 def living(session: Scoped) -> list[Worker]:
     """Workers that take jobs."""
     return list(session.scalars(select(Worker).where(Worker.state == "live").order_by(Worker.id)))

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,13 +18,14 @@ from edgewright.hub.database import told
 from edgewright.hub.jobs.beats import BEAT_S, Beats
 from edgewright.hub.jobs.caches import forget
 from edgewright.hub.jobs.helping import Helper
-from edgewright.hub.jobs.queue import claim, left_behind, wishes
+from edgewright.hub.jobs.queue import claim, claims, left_behind, wishes
 from edgewright.hub.jobs.steps import Runs, Steps
 from edgewright.hub.state import State
 
 _LOOK_S, _AGAIN_S = 0.5, 5.0
 _FEWEST_BYTES = 4 * 2**30
 _ORPHAN_S, _FORGET_S = 15.0, 3600.0
+_REMEMBERED = timedelta(days=7)
 _END_S = 30.0
 _LOG = logging.getLogger("edgewright.hub")
 
@@ -131,6 +133,7 @@ class _Worker(Closing):
         if time.monotonic() > self._forget:
             self._forget = time.monotonic() + _FORGET_S
             forget(self._state)
+            self._durable.forget(self._state.clock() - _REMEMBERED, claims(self._state))
 
     def _beat(self) -> None:
         """Beside all that, so that nothing keeps it from being told."""
