@@ -136,7 +136,7 @@ class Durable(Closing):
 
     def _start(self, tenant: str, job: str, claim: int) -> None:
         try:
-            with SetWorkflowID(_name(job, claim)):
+            with SetWorkflowID(_called(job, claim)):
                 DBOS.start_workflow(_job, tenant, job, claim)
         except Exception:
             if _does is not None:
@@ -148,13 +148,13 @@ class Durable(Closing):
         DBOS.destroy(workflow_completion_timeout_sec=30)
 
 
-def _name(job: str, claim: int) -> str:
+def _called(job: str, claim: int) -> str:
     return f"{job}.{claim}"
 
 
 def forget(before: datetime, held: Collection[tuple[str, int]]) -> int:
     """As ``Durable`` has it, at once; how many. (3.4 removes nothing by itself.)"""
-    kept = {_name(job, claim) for job, claim in held}
+    kept = {_called(job, claim) for job, claim in held}
     rows = DBOS.list_workflows(
         end_time=before.isoformat(), limit=_AT_ONCE + len(kept), load_input=False, load_output=False
     )
