@@ -87,7 +87,7 @@ def test_a_worker_that_dies_between_the_queue_and_its_work_leaves_nothing_behind
     first.process.send_signal(signal.SIGSTOP)
     jobs.until(job, "queued", "running")
     if jobs.show(job)["state"] == "queued":
-        assert claim(jobs.state, first.id, Able.of(["onnxruntime"], [])) is not None
+        assert claim(jobs.state, first.id, Able.of(["onnxruntime"])) is not None
     first.kill()
     jobs.worker()
     done = jobs.until(job, *jobs.over)
