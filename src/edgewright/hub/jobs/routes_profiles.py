@@ -33,6 +33,7 @@ def make(version: Id, body: NewLayerProfile, caller: Writes) -> LayerProfile:
         given = inputs(caller.state)
         model = given.version(session, version)
         data = None if body.dataset is None else given.dataset(session, body.dataset)
+        session.take_turn(f"profiles/{version}")
         known = _all(session, version)
         if any(row.state not in OVER for row in known):
             raise Conflict("the layers of this version are being measured already; wait for that, or cancel it first")
