@@ -91,34 +91,40 @@ def test_a_worker_that_is_started_on_a_full_disk_says_so(jobs, data, fill):
     assert "Traceback" not in ended.stderr
 
 
-def test_what_a_workflow_has_done_is_not_lost_where_it_cannot_be_written(hub, data, fill, until):
-    """DBOS would write the workflow off: its work would be done again, and its end never."""
-    begun, go, did = threading.Event(), threading.Event(), []
+class TestDurable:
+    """DBOS alone, whose work is done and cannot be written down."""
 
-    def work(*claim):
-        did.append("work")
-        begun.set()
-        assert go.wait(60)
-        return {"how": "done"}
+    @pytest.fixture
+    def stuck(self, hub, data, fill, monkeypatch):
+        """It and what was done so far, once it has found the disk full."""
+        begun, go, tried, did = threading.Event(), threading.Event(), threading.Event(), []
 
-    with Durable(hub.state, "wrk_a", work, lambda *_: did.append("end"), lambda _: did.append("over")) as durable:
-        durable.start("ten_a", "job_a", 1)
-        assert begun.wait(60)
-        fill_up(data, fill)
-        with closing(sqlite3.connect(data / "jobs.db")) as other, pytest.raises(sqlite3.OperationalError, match="full"):
-            other.execute("CREATE TABLE more AS SELECT zeroblob(1000000)")
-        tried = threading.Event()
+        def work(*claim):
+            did.append("work")
+            begun.set()
+            assert go.wait(60)
+            return {"how": "done"}
+
         system = importlib.import_module("dbos._sys_db")
-        before = system.retriable_sqlite_exception
-        system.retriable_sqlite_exception = lambda error: (tried.set(), before(error))[1]
-        try:
+        waits = system.retriable_sqlite_exception
+        monkeypatch.setattr(system, "retriable_sqlite_exception", lambda error: (tried.set(), waits(error))[1])
+        with Durable(hub.state, "wrk_a", work, lambda *_: did.append("end"), lambda _: did.append("over")) as durable:
+            durable.start("ten_a", "job_a", 1)
+            assert begun.wait(60)
+            fill_up(data, fill)
             go.set()
-            assert tried.wait(60), "it cannot be written"
-        finally:
-            system.retriable_sqlite_exception = before
-        assert did == ["work"]
+            assert tried.wait(60) and did == ["work"]
+            yield durable, did
+
+    def test_what_a_workflow_has_done_is_not_lost(self, stuck, data, until):
+        """It would write the workflow off: its work would be done again, and its end never."""
         (data / "ballast").unlink()
-        until(lambda: did == ["work", "end", "over"], "it ends as it should")
+        until(lambda: stuck[1] == ["work", "end", "over"], "it ends as it should")
+
+    def test_nobody_is_kept_from_ending(self, stuck, until):
+        durable, did = stuck
+        durable.close()
+        until(lambda: did == ["work", "over"], "it waits no more")
 
 
 class TestElsewhere:

@@ -50,10 +50,18 @@ def _refused(_: Any, __: str) -> Any:
 serialization.DefaultSerializer.deserialize = _refused  # type: ignore[method-assign, assignment]
 
 
-_passing: Callable[[Exception], bool] = vars(system)["retriable_sqlite_exception"]
+_ends = threading.Event()
+"""Set while DBOS is ended here: then nothing is waited for."""
+
+
+def _waits(before: Callable[[Exception], bool]) -> Callable[[Exception], bool]:
+    return lambda error: not _ends.is_set() and (before(error) or no_room(error))
+
+
 # It waits while PostgreSQL's disk is full, and writes a workflow off where SQLite's is: with it would go what its job
-# has done.
-vars(system)["retriable_sqlite_exception"] = lambda error: _passing(error) or no_room(error)
+# has done. And it waits on where the process is to end.
+for _name in ("retriable_sqlite_exception", "retriable_postgres_exception"):
+    vars(system)[_name] = _waits(vars(system)[_name])
 
 
 class Json(Serializer):
@@ -101,6 +109,7 @@ class Durable(Closing):
     def __init__(self, state: State, worker: str, work: Work, end: End, over: Over) -> None:
         global _does
         _does = (work, end, over)
+        _ends.clear()
         config: DBOSConfig = {
             "name": "edgewright", "system_database_url": _url(state), "dbos_system_schema": SCHEMA,
             "executor_id": worker, "application_version": __version__, "serializer": Json(), "enable_otlp": False,
@@ -144,7 +153,8 @@ class Durable(Closing):
             raise
 
     def close(self) -> None:
-        """End DBOS; workflows that run are waited for."""
+        """End DBOS; workflows that run are waited for, and a database that does not answer is not."""
+        _ends.set()
         DBOS.destroy(workflow_completion_timeout_sec=30)
 
 
