@@ -59,7 +59,7 @@ def _waits(before: Callable[[Exception], bool]) -> Callable[[Exception], bool]:
 
 
 # It waits while PostgreSQL's disk is full, and writes a workflow off where SQLite's is: with it would go what its job
-# has done. And it waits on where the process is to end.
+# has done. And it would go on waiting where the process is told to end.
 for _name in ("retriable_sqlite_exception", "retriable_postgres_exception"):
     vars(system)[_name] = _waits(vars(system)[_name])
 
