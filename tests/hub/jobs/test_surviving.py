@@ -169,7 +169,7 @@ def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(jobs, unti
     if not jobs.url.startswith("postgresql"):
         pytest.skip("SQLite has no connections that are cut")
     server = request.getfixturevalue("postgres")
-    job = jobs.make(budget_s=8)
+    job = jobs.make(**{**WIDE, "budget_s": 300})
     worker = jobs.worker()
     name = jobs.url.partition("@/")[2].partition("?")[0]
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' AND usename = 'edgewright'"
@@ -178,6 +178,9 @@ def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(jobs, unti
         until(lambda many=count: len(measured(jobs)) >= many, f"candidate {count}")
         cuts += len(server.ask(cut % name))
     assert cuts > 3
+    until(some(jobs, job, 4), "what is measured is told")
+    stopped = f"{PATH}/{job['id']}/cancel"
+    until(lambda: jobs.north.ask("POST", stopped, json={"keep": True}).status_code == 200, "it is stopped")
     done = jobs.until(job, *jobs.over)
     assert done["state"] in jobs.searched, (done, worker.log.read_text())
     ids = measured(jobs)
