@@ -58,7 +58,7 @@ def opened(visitor, made, more=""):
 
 def taken(hub, how):
     """What a worker does with the next job."""
-    tenant, job, number = claim(hub.state, "wrk_test", Able.of(["onnxruntime"], []))
+    tenant, job, number = claim(hub.state, "wrk_test", Able.of(["onnxruntime"]))
     if how == "done":
         assert settle_measured(hub.state, tenant, job, number, "wrk_test", MEASURED)
         return

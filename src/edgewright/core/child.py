@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.core import sandbox as walls
-from edgewright.core.errors import EdgewrightError, EngineError, InputError, StorageError, TrustError
+from edgewright.core.errors import DiskFull, EdgewrightError, EngineError, InputError, StorageError, TrustError
 from edgewright.core.files import scratch
 from edgewright.core.priority import Priority, lower, turns
 
@@ -92,7 +92,7 @@ def run_child(
             )
     answer = lines[-1] if lines else {}
     if "error" in answer:
-        families = {kind.__name__: kind for kind in (InputError, StorageError, TrustError, EngineError)}
+        families = {kind.__name__: kind for kind in (InputError, DiskFull, StorageError, TrustError, EngineError)}
         raise families.get(str(answer.get("family")), EdgewrightError)(plain(str(answer["error"])))
     if "result" not in answer:
         raise ChildLost(f"{function} died in its child process ({_cause(status)}): {plain(last)}")

@@ -59,5 +59,9 @@ class StorageError(EdgewrightError):
     """The disk is full, read-only, or held by another run. What was complete before stays. Exit status 1."""
 
 
+class DiskFull(StorageError):  # noqa: N818 - reads as what it says
+    """The disk is full, or what may be used of it: the same goes on once there is room."""
+
+
 class Refused(EdgewrightError):  # noqa: N818 - reads as what it says
     """Raised inside a pass's ``rewrite`` to decline with a reason; the base turns it into a result."""

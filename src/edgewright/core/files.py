@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from edgewright.core.errors import InputError, StorageError
+from edgewright.core.errors import DiskFull, InputError, StorageError
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run again",
@@ -40,13 +40,19 @@ def reason(error: OSError) -> str:
     return _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 
+def family(error: OSError) -> type[StorageError]:
+    """What it is raised as: a full disk is told from what no room would mend."""
+    return DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+
+
 @contextlib.contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` inside the block into a ``StorageError`` that names ``path`` and what to do."""
+    """Turn an ``OSError`` inside the block into a ``StorageError`` that names ``path`` and what to do (``DiskFull``
+    where there is no room)."""
     try:
         yield
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {reason(error)}") from error
+        raise family(error)(f"cannot write {path}: {reason(error)}") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,10 +13,10 @@ from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.closing import Closing
-from edgewright.core.errors import StorageError
+from edgewright.core.errors import DiskFull, StorageError
 from edgewright.core.files import storage
 from edgewright.hub import soundness
-from edgewright.hub.database import Database
+from edgewright.hub.database import Database, no_room, told
 from edgewright.hub.secrets import Passwords, Safe
 from edgewright.hub.web.idempotency import Flights
 from edgewright.hub.web.rates import Rates
@@ -101,6 +101,8 @@ def open_state(
         key, safe = own_key(keys), Safe.at(keys / "safe.key")
     except (SQLAlchemyError, OSError) as error:
         database.close()
+        if no_room(error):
+            raise DiskFull(told(error)) from error
         raise StorageError(
             "the database cannot be reached or used; look at its URL (--database), whether it runs, and the user's "
             f"rights: {type(error).__name__}"

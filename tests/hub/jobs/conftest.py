@@ -1,5 +1,6 @@
 """A hub with jobs, and workers that are processes of their own."""
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -34,6 +35,26 @@ def until(seen, what, seconds=120.0):
         assert time.monotonic() < end, what
         time.sleep(0.05)
     return found
+
+
+@contextlib.contextmanager
+def small_disk(place, megabytes):
+    """A file system of its own at ``place``, which it makes. Skips the test where none may be mounted."""
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place]
+    if subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("no disk may be mounted here; run as root to test full ones")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def fill(disk):
+    """To the last byte."""
+    with (disk / "ballast").open("ab", buffering=0) as stream, contextlib.suppress(OSError):
+        while stream.write(bytes(4096)):
+            pass
 
 
 class Worker:
@@ -124,3 +145,13 @@ def jobs(hub, url, tmp_path):
 @pytest.fixture(name="until")
 def until_():
     return until
+
+
+@pytest.fixture(name="small_disk")
+def small_disk_():
+    return small_disk
+
+
+@pytest.fixture(name="fill")
+def fill_():
+    return fill

@@ -220,7 +220,7 @@ class TestAsked:
         assert kept == {first["job"], third["job"]}, "those between are gone"
 
     def take(self, asked, end):
-        tenant, job, _ = claim(asked.state, "w", Able.of(["onnxruntime"], []))
+        tenant, job, _ = claim(asked.state, "w", Able.of(["onnxruntime"]))
         with asked.state.database.read(tenant) as session:
             row = session.find(Job, job)
             session.expunge(row)

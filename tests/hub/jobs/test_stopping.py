@@ -1,7 +1,5 @@
 """Stopped, kept, dropped, retried, refused; and what fails says what to do."""
 
-import subprocess
-
 import pytest
 
 PATH = "/api/edge/optimization-jobs"
@@ -131,36 +129,3 @@ def test_no_more_jobs_wait_than_may(jobs, monkeypatch):
     jobs.make(seed=1)
     told = jobs.make(status=429, seed=2)
     assert "2 jobs wait already" in told["detail"]
-
-
-@pytest.fixture
-def disk(jobs):
-    """A small disk where jobs work."""
-    place = jobs.folder / "jobs"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", place], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("no disk may be mounted here")
-    yield place
-    for worker in jobs.workers:
-        worker.end()
-    subprocess.run(["umount", "-l", place], check=True)
-
-
-@ONCE
-def test_a_full_disk_fails_the_job_and_afterwards_it_goes_on(jobs, disk, until):
-    job = jobs.make(budget_s=12, engines=[], keep_structure=False)
-    jobs.worker()
-    until(lambda: len(jobs.candidates(job)) >= 2, "two candidates")
-    with (disk / "ballast").open("wb", buffering=0) as stream, pytest.raises(OSError):
-        while stream.write(bytes(4096)):
-            pass
-    told = jobs.until(job, "failed", "done", "infeasible")
-    assert told["state"] == "failed" and "the disk is full" in told["reason"] and "retry" in told["reason"], told
-    (disk / "ballast").unlink()
-    jobs.north.post(f"{PATH}/{job['id']}/retry", {}, 200)
-    done = jobs.until(job, *jobs.over)
-    assert done["state"] in jobs.searched, done
-    (log,) = disk.glob("*/measured")
-    ids = log.read_text().split()
-    assert len(ids) == len(set(ids))

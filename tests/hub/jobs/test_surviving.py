@@ -87,7 +87,7 @@ def test_a_worker_that_dies_between_the_queue_and_its_work_leaves_nothing_behind
     first.process.send_signal(signal.SIGSTOP)
     jobs.until(job, "queued", "running")
     if jobs.show(job)["state"] == "queued":
-        assert claim(jobs.state, first.id, Able.of(["onnxruntime"], [])) is not None
+        assert claim(jobs.state, first.id, Able.of(["onnxruntime"])) is not None
     first.kill()
     jobs.worker()
     done = jobs.until(job, *jobs.over)
@@ -118,7 +118,7 @@ def test_the_database_falls_and_the_job_goes_on(jobs, until, request):
     if not jobs.url.startswith("postgresql"):
         pytest.skip("SQLite has no server that falls")
     server = request.getfixturevalue("postgres")
-    job = jobs.make(**WIDE)
+    job = jobs.make(**{**WIDE, "budget_s": 300})
     first, second = jobs.worker(), jobs.worker()
     until(some(jobs, job, 2), "two candidates")
     server.stop()
@@ -127,11 +127,64 @@ def test_the_database_falls_and_the_job_goes_on(jobs, until, request):
         until(lambda: len(measured(jobs)) > before, "it goes on measuring")
     finally:
         server.start()
+    until(some(jobs, job, before + 1), "what was measured meanwhile is told")
+    jobs.north.post(f"{PATH}/{job['id']}/cancel", {"keep": True}, 200)
     done = jobs.until(job, *jobs.over)
     assert done["state"] in jobs.searched, (done, first.log.read_text(), second.log.read_text())
     ids = measured(jobs)
     assert len(ids) == len(set(ids)) and set(ids) <= {one["candidate"]["id"] for one in jobs.candidates(job)}
     assert done["attempts"] == 1 and first.process.poll() is None and second.process.poll() is None
+
+
+def test_the_database_falls_while_a_job_ends(jobs, until, request):
+    """The search ends, and nothing of it can be written down: neither by the hub nor by DBOS. A worker without a job
+    and one that is given its first one afterwards do as if nothing had been."""
+    if not jobs.url.startswith("postgresql"):
+        pytest.skip("SQLite has no server that falls")
+    server = request.getfixturevalue("postgres")
+    job = jobs.make(budget_s=8)
+    first = jobs.worker()
+    until(some(jobs, job, 1), "a candidate")
+    second = jobs.worker()
+    server.stop()
+    try:
+        until(lambda: list((jobs.folder / "jobs").glob("*/*/out/report.json")), "the search ends")
+        for worker in (first, second):
+            until(lambda log=worker.log: log.read_text().count("beat was not told") >= 3, "they notice")
+    finally:
+        server.start()
+    done = jobs.until(job, *jobs.over)
+    assert done["state"] in jobs.searched, (done, first.log.read_text(), second.log.read_text())
+    ids = measured(jobs)
+    assert len(ids) == len(set(ids)) and done["attempts"] == 1, "it ended where it was"
+    assert first.process.poll() is None and second.process.poll() is None
+    more = [jobs.make(budget_s=5, seed=seed) for seed in (1, 2)]
+    for one in more:
+        assert jobs.until(one, *jobs.over)["state"] in jobs.searched
+    assert jobs.events(job)[-1]["data"]["state"] == done["state"]
+
+
+def test_connections_that_are_cut_in_the_middle_of_a_job_cost_nothing(jobs, until, request):
+    """Every one of them, the hub's and DBOS's, again and again."""
+    if not jobs.url.startswith("postgresql"):
+        pytest.skip("SQLite has no connections that are cut")
+    server = request.getfixturevalue("postgres")
+    job = jobs.make(**{**WIDE, "budget_s": 300})
+    worker = jobs.worker()
+    name = jobs.url.partition("@/")[2].partition("?")[0]
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' AND usename = 'edgewright'"
+    cuts = 0
+    for count in range(1, 4):
+        until(lambda many=count: len(measured(jobs)) >= many, f"candidate {count}")
+        cuts += len(server.ask(cut % name))
+    assert cuts > 3
+    until(some(jobs, job, 4), "what is measured is told")
+    stopped = f"{PATH}/{job['id']}/cancel"
+    until(lambda: jobs.north.ask("POST", stopped, json={"keep": True}).status_code == 200, "it is stopped")
+    done = jobs.until(job, *jobs.over)
+    assert done["state"] in jobs.searched, (done, worker.log.read_text())
+    ids = measured(jobs)
+    assert len(ids) == len(set(ids)) and done["attempts"] == 1 and worker.process.poll() is None
 
 
 @ONCE

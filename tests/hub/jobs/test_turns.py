@@ -11,8 +11,8 @@ from edgewright.hub.jobs.rules import Able, Turn, content_key, nobody, turns
 from edgewright.hub.jobs.tables import Worker
 
 PATH = "/api/edge/optimization-jobs"
-CPU = Able.of(["onnxruntime"], [])
-BOTH = Able.of(["onnxruntime", "openvino"], ["openvino:gpu"])
+CPU = Able.of(["onnxruntime"])
+BOTH = Able.of(["onnxruntime", "openvino"])
 
 
 def test_a_tenant_with_many_jobs_does_not_starve_one_with_one(jobs):
@@ -95,8 +95,6 @@ def test_whoever_has_least_is_first(waiting):
         ({"engines": ["onnxruntime"]}, [CPU], ""),
         ({"engines": ["openvino"]}, [CPU], "no worker here has the engine openvino"),
         ({"engines": ["openvino"]}, [CPU, BOTH], ""),
-        ({"accelerators": ["openvino:gpu"]}, [CPU], "no worker here has the accelerator openvino:gpu"),
-        ({"accelerators": ["openvino:gpu"]}, [BOTH], ""),
     ],
 )
 def test_why_a_job_waits(needs, live, told):

@@ -28,7 +28,7 @@ def places(
     found: dict[str, list[dict[str, Any]]] = {row.id: [] for row in rows}
     jobs = {row.job: row.id for row in rows if row.job}
     workers = {worker.id: worker.host for worker in session.scalars(select(Worker))} if jobs else {}
-    able = [Able.of(one.engines, one.accelerators) for one in living(session)] if jobs else []
+    able = [Able.of(one.engines) for one in living(session)] if jobs else []
     query = select(Job).where(Job.id.in_(jobs))
     for job in session.scalars(query if results else query.options(defer(Job.result))) if jobs else ():
         waits = nobody(job.needs, able) if job.state == "queued" else ""

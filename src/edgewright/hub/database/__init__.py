@@ -23,7 +23,20 @@ read it, only its housekeeping writes it (``guards.keep_own``).
 
 from __future__ import annotations
 
+from edgewright.hub.database.faults import no_room, told
 from edgewright.hub.database.rows import EVERY, Base, Document, HubRow, Instant, TenantItself, TenantRow
 from edgewright.hub.database.sessions import Database, Scoped
 
-__all__ = ["EVERY", "Base", "Database", "Document", "HubRow", "Instant", "Scoped", "TenantItself", "TenantRow"]
+__all__ = [
+    "EVERY",
+    "Base",
+    "Database",
+    "Document",
+    "HubRow",
+    "Instant",
+    "Scoped",
+    "TenantItself",
+    "TenantRow",
+    "no_room",
+    "told",
+]

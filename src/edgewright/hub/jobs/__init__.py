@@ -8,7 +8,8 @@
   ``durable``: DBOS, which remembers steps and gives a dead worker's workflows to a living one.
 - ``steps``: one job from its files to its results; ``running``: its child process; ``inside`` of it ``compiling``,
   ``measuring`` and ``profiling`` (``profiled``: what that leaves, and how it is read);
-  ``telling``: what it says, as rows and events; ``results``: what it leaves; ``caches``: its measurements elsewhere.
+  ``telling``: what it says, as rows and events; ``results``: what it leaves; ``caches``: its measurements elsewhere;
+  ``space``: whether the disk has room for it.
 - ``kinds``: what each kind of job needs and leaves. ``keeping``: what a search found, as a version of its model.
 - ``inputs``: where models and datasets come from. ``keys``: what its bundles are sealed with.
 - ``keeper``: the worker beside a hub that was started without one.

@@ -57,7 +57,7 @@ class Beats:
         self._state, self._watch = state, Watch()
         self.id = new_id("wrk")
         engines, accelerators = abilities()
-        self.able = Able.of(engines, accelerators)
+        self.able = Able.of(engines)
         self.memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         now = state.clock()
         with state.database.write(EVERY) as session:

@@ -20,7 +20,7 @@ from typing import Any
 from edgewright.core import sandbox
 from edgewright.core.child import readable_folders
 from edgewright.core.errors import EdgewrightError
-from edgewright.core.files import reason
+from edgewright.core.files import family, reason
 from edgewright.hub.jobs.line import Line
 
 _SYSTEM = ("/proc", "/sys", "/etc/os-release", "/usr/lib/os-release", "/bin", "/usr/bin")
@@ -66,7 +66,7 @@ def _answer(say: Any, memory: int) -> dict[str, Any]:
     except EdgewrightError as error:
         return {"error": str(error), "family": type(error).__name__}
     except OSError as error:
-        return {"error": f"the worker's folder cannot be written: {reason(error)}", "family": "StorageError"}
+        return {"error": f"the worker's folder cannot be written: {reason(error)}", "family": family(error).__name__}
     except MemoryError:
         told = f"it needs more than the {memory / 1e9:.1f} GB of memory that a job has here"
         return {"error": f"{told}; give the worker more, or fewer jobs at a time (--slots)", "family": "MemoryError"}

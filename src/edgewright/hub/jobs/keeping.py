@@ -44,7 +44,8 @@ def keep(job: Id, response: Response, caller: Annotated[Caller, may("models.writ
     with scratch("keep", work_folder(caller.state)) as folder:
         path = _onnx(caller, bundle, folder)
         told = {"parent": parent.id, "job": job, "stage": "optimized"}
-        made = models.bring(caller, parent.model, path, f"{bundle.name}-{bundle.version}{path.suffix}", told)
+        made, new = models.bring(caller, parent.model, path, f"{bundle.name}-{bundle.version}{path.suffix}", told)
+    response.status_code = 201 if new else 200
     return VersionTold.of(made)
 
 

@@ -140,9 +140,9 @@ def take(session: Scoped, job: str, claim_: int, worker: str) -> Job | None:
     return row
 
 
-def hand_back(session: Scoped, job: Job, now: datetime, died: bool = False) -> None:
-    """Into the queue again, where its place is what it was. What was wanted of it (``stop``) is done at once; one that
-    ended too many workers has failed."""
+def hand_back(session: Scoped, job: Job, now: datetime, died: bool = False, why: str = "") -> None:
+    """Into the queue again, where its place is what it was; ``why`` is told there. What was wanted of it (``stop``) is
+    done at once; one that ended too many workers has failed."""
     job.deaths += died
     if job.stop:
         move(session, job, "cancelled", now, "stopped; retry it to go on from what was measured")
@@ -150,7 +150,7 @@ def hand_back(session: Scoped, job: Job, now: datetime, died: bool = False) -> N
         told = f"{job.deaths} workers died in the middle of it; look at their memory and logs, then retry it"
         move(session, job, "failed", now, told)
     else:
-        move(session, job, QUEUED, now)
+        move(session, job, QUEUED, now, why)
 
 
 def left_behind(state: State, workers: Collection[str], kept: Collection[str] = ()) -> int:
@@ -176,6 +176,12 @@ def wishes(state: State, worker: str) -> dict[tuple[str, str], str]:
     with state.database.read(EVERY) as session:
         query = select(Job.tenant, Job.id, Job.stop).where(_of((worker,)))
         return {(tenant, job): stop for tenant, job, stop in session.execute(query)}
+
+
+def claims(state: State) -> set[tuple[str, int]]:
+    """Those that are held now, by anybody: (job, claim)."""
+    with state.database.read(EVERY) as session:
+        return {(job, claim_) for job, claim_ in session.execute(select(Job.id, Job.claim).where(Job.state.in_(HELD)))}
 
 
 def living(session: Scoped) -> list[Worker]:

@@ -199,7 +199,7 @@ def _found(session: Scoped, job: str, lock: bool = False) -> Job:
 
 
 def _able(session: Scoped) -> list[Able]:
-    return [Able.of(row.engines, row.accelerators) for row in living(session)]
+    return [Able.of(row.engines) for row in living(session)]
 
 
 def _told(session: Scoped, row: Job) -> JobTold:

@@ -33,6 +33,7 @@ def make(version: Id, body: NewLayerProfile, caller: Writes) -> LayerProfile:
         given = inputs(caller.state)
         model = given.version(session, version)
         data = None if body.dataset is None else given.dataset(session, body.dataset)
+        session.take_turn(f"profiles/{version}")
         known = _all(session, version)
         if any(row.state not in OVER for row in known):
             raise Conflict("the layers of this version are being measured already; wait for that, or cancel it first")
@@ -86,9 +87,9 @@ def _told(session: Scoped, version: str) -> LayerProfile:
     rows = _all(session, version)
     row = _newest(rows, version)
     done = next((one for one in rows if one.state == "done"), None)
-    waits = nobody(row.needs, [Able.of(one.engines, one.accelerators) for one in living(session)])
+    waits = nobody(row.needs, [Able.of(one.engines) for one in living(session)])
     state: Any = row.state
-    why = {"queued": waits, "cancelled": _STOPPED}.get(row.state) or measured_again(row.reason)
+    why = {"queued": waits or row.reason, "cancelled": _STOPPED}.get(row.state) or measured_again(row.reason)
     return LayerProfile(
         version=version, job=row.id, state=state, reason=why,
         dataset=row.dataset or None, seconds=row.wish["budget_s"], host=_host(session, row), by=row.by, made=row.made,

@@ -22,24 +22,21 @@ MOST_WAITING = 1000
 
 @dataclass(frozen=True)
 class Able:
-    """What a worker can do."""
+    """What a worker can do. Its accelerators are not among it: a search uses one for the target ``host`` alone, and
+    that is whatever machine the job comes to."""
 
     engines: frozenset[str]
-    accelerators: frozenset[str]
 
     @classmethod
-    def of(cls, engines: Iterable[str], accelerators: Iterable[str]) -> Able:
-        """Of its row's lists."""
-        return cls(frozenset(engines), frozenset(accelerators))
+    def of(cls, engines: Iterable[str]) -> Able:
+        """Of its row's list."""
+        return cls(frozenset(engines))
 
     def lacks(self, needs: Mapping[str, Any]) -> str:
         """What it lacks for a job that needs these, in words; "" when nothing."""
         for name in needs.get("engines", ()):
             if name not in self.engines:
                 return f"the engine {name}"
-        for name in needs.get("accelerators", ()):
-            if name not in self.accelerators:
-                return f"the accelerator {name}"
         return ""
 
 

@@ -14,14 +14,16 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from edgewright.core.errors import EdgewrightError, StorageError
-from edgewright.core.files import exclusive, reason, remove, storage
+from edgewright.core.errors import DiskFull, EdgewrightError, StorageError
+from edgewright.core.files import exclusive, family, reason, remove, storage
+from edgewright.hub.database import no_room, told
 from edgewright.hub.jobs.caches import Cache
 from edgewright.hub.jobs.fanout import Fanout
 from edgewright.hub.jobs.kinds import KINDS
 from edgewright.hub.jobs.queue import hand_back, held, move, take
 from edgewright.hub.jobs.rules import MOST_DEATHS, Able
 from edgewright.hub.jobs.running import Child, Ended, Wanted
+from edgewright.hub.jobs.space import Space
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.jobs.telling import Teller
 from edgewright.hub.state import State
@@ -88,6 +90,7 @@ class Steps:
     ) -> None:  # fmt: skip
         self._state, self._worker, self._able, self._runs, self._memory = state, worker, able, runs, memory_bytes
         self._machine = machine
+        self.space = Space(state.folder / "jobs")
 
     def work(self, tenant: str, job: str, claim: int) -> dict[str, Any]:
         """Do it. What came of it, as JSON: ``how`` is done, failed, cancelled, left or lost."""
@@ -97,11 +100,15 @@ class Steps:
         try:
             return self._work(tenant, job, claim, run)
         except SQLAlchemyError as error:
-            _LOG.warning("job %s: the database does not answer: %s", job, type(error).__name__)
+            _LOG.warning("job %s: %s", job, told(error))
             return {"how": "left"}
+        except DiskFull as error:
+            return self._no_room(job, str(error))
         except EdgewrightError as error:
             return {"how": "failed", "reason": f"{error}; then retry the job"}
         except OSError as error:
+            if family(error) is DiskFull:
+                return self._no_room(job, reason(error))
             return {"how": "failed", "reason": f"the worker's folder cannot be used: {reason(error)}; retry the job"}
         except Exception as error:  # noqa: BLE001 - a fault of ours: the log has all of it, the job its end
             _LOG.error("job %s failed", job, exc_info=error)
@@ -135,7 +142,15 @@ class Steps:
         remove(folder / "input")
         if ended.how == "done":
             return {"how": "done"} | self._patiently(lambda: kind.collect(self._state, tenant, out))
+        if ended.family == DiskFull.__name__ or (ended.how in ("error", "died") and self.space.none()):
+            return self._no_room(job, ended.told)
         return _told(ended, row)
+
+    def _no_room(self, job: str, found: str) -> dict[str, Any]:
+        """It waits for room, here or elsewhere: that says nothing about the job."""
+        why = self.space.ran_out()
+        _LOG.warning("job %s: %s (%s)", job, why, found)
+        return {"how": "left", "reason": why}
 
     def _child(
         self, tenant: str, job: str, claim: int, run: Run, row: Job, folder: Path, cache: Cache,
@@ -197,7 +212,7 @@ class Steps:
             if row is None or how == "lost":
                 return
             if how in ("left", "full"):
-                hand_back(session, row, now)
+                hand_back(session, row, now, why=left.get("reason", ""))
             else:
                 move(session, row, how, now, left["reason"])
 
@@ -209,13 +224,14 @@ class Steps:
             remove(self._state.folder / "jobs" / tenant / row.content)
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        """``work``, again and again while the database does not answer and this worker stays."""
+        """``work``, again and again while the database does not answer and this worker stays; without end while its
+        disk is full, for then nothing could be handed back either."""
         until = time.monotonic() + _PATIENCE_S
         while True:
             try:
                 return work()
-            except SQLAlchemyError:
-                if time.monotonic() > until or self._runs.leaving:
+            except SQLAlchemyError as error:
+                if self._runs.leaving or (time.monotonic() > until and not no_room(error)):
                     raise
                 time.sleep(1.0)
 
@@ -227,6 +243,8 @@ def _free(out: Path) -> None:
         try:
             with exclusive(out):
                 return
+        except DiskFull:
+            raise
         except StorageError:
             if time.monotonic() > until:
                 raise

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import StorageError
-from edgewright.hub.database import Scoped
+from edgewright.hub.database import Scoped, told
 from edgewright.hub.events import emit
 from edgewright.hub.jobs.queue import held
 from edgewright.hub.jobs.tables import Candidate
@@ -60,7 +60,7 @@ class Teller:
                 self._write(session)
         except (SQLAlchemyError, StorageError) as error:
             self._next = clock + _AGAIN_S
-            _LOG.warning("job %s cannot be told, and is told again: %s", self._job, type(error).__name__)
+            _LOG.warning("job %s cannot be told, and is told again: %s", self._job, told(error))
         else:
             self._progress, self._candidates = None, {}
 

@@ -49,7 +49,7 @@ def plain_name(name: str) -> str:
 
 def needs(wish: Mapping[str, Any]) -> dict[str, Any]:
     """What a worker must have: every engine that is asked for, or the one that measures the baseline."""
-    return {"engines": sorted({"onnxruntime", *wish["engines"]}), "accelerators": []}
+    return {"engines": sorted({"onnxruntime", *wish["engines"]})}
 
 
 def arguments(wish: Mapping[str, Any], target: str) -> list[str]:

@@ -7,22 +7,25 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.core.closing import Closing
-from edgewright.core.errors import EdgewrightError
+from edgewright.core.errors import EdgewrightError, StorageError
 from edgewright.core.notify import notify
+from edgewright.hub.database import told
 from edgewright.hub.jobs.beats import BEAT_S, Beats
 from edgewright.hub.jobs.caches import forget
 from edgewright.hub.jobs.helping import Helper
-from edgewright.hub.jobs.queue import claim, left_behind, wishes
+from edgewright.hub.jobs.queue import claim, claims, left_behind, wishes
 from edgewright.hub.jobs.steps import Runs, Steps
 from edgewright.hub.state import State
 
-_LOOK_S = 0.5
+_LOOK_S, _AGAIN_S = 0.5, 5.0
 _FEWEST_BYTES = 4 * 2**30
 _ORPHAN_S, _FORGET_S = 15.0, 3600.0
+_REMEMBERED = timedelta(days=7)
 _END_S = 30.0
 _LOG = logging.getLogger("edgewright.hub")
 
@@ -46,7 +49,10 @@ class _Worker(Closing):
         from edgewright.hub.jobs.durable import Durable
 
         self._state = state
-        self._beats = Beats(state, slots)
+        try:
+            self._beats = Beats(state, slots)
+        except SQLAlchemyError as error:
+            raise StorageError(told(error)) from error
         self.id = self._beats.id
         self._runs = Runs(slots)
         self._over = threading.Event()
@@ -57,7 +63,7 @@ class _Worker(Closing):
         machine = arithmetic()
         self._steps = Steps(state, self.id, self._beats.able, self._runs, memory, machine)
         self._helper = Helper(state, self.id, self._beats.able, machine, self._runs, memory, set())
-        self._durable = Durable(state, self.id, self._steps.work, self._steps.end)
+        self._durable = Durable(state, self.id, self._steps.work, self._steps.end, self._runs.end)
         self._thread = threading.Thread(target=self._beat, name="edgewright-beats", daemon=True)
         self._thread.start()
 
@@ -76,7 +82,8 @@ class _Worker(Closing):
                         break
                     self._begin(*found)
             except (SQLAlchemyError, EdgewrightError, OSError) as error:
-                _LOG.warning("jobs cannot be taken, and are tried again: %s", type(error).__name__)
+                _LOG.warning("jobs cannot be taken, and are tried again: %s", told(error))
+                over.wait(_AGAIN_S)
 
     def close(self) -> None:
         """Hand back what there is, and be gone."""
@@ -87,7 +94,7 @@ class _Worker(Closing):
                 if what == "leaving":
                     self._wait()
             except SQLAlchemyError as error:
-                _LOG.warning("the worker ends without a word: %s", type(error).__name__)
+                _LOG.warning("the worker ends without a word: %s", told(error))
         self._over.set()
         self._durable.close()
         self._thread.join()
@@ -98,7 +105,7 @@ class _Worker(Closing):
             time.sleep(0.05)
 
     def _room(self) -> bool:
-        return not self._lost and len(self._runs.all()) < self._runs.slots
+        return not self._lost and len(self._runs.all()) < self._runs.slots and self._steps.space.enough()
 
     def _begin(self, tenant: str, job: str, claim_: int) -> None:
         self._runs.begin(job)
@@ -126,6 +133,7 @@ class _Worker(Closing):
         if time.monotonic() > self._forget:
             self._forget = time.monotonic() + _FORGET_S
             forget(self._state)
+            self._durable.forget(self._state.clock() - _REMEMBERED, claims(self._state))
 
     def _beat(self) -> None:
         """Beside all that, so that nothing keeps it from being told."""
@@ -138,6 +146,6 @@ class _Worker(Closing):
                     return
                 self._beats.look(self._durable.take_over)
             except (SQLAlchemyError, EdgewrightError) as error:
-                _LOG.warning("the worker's beat was not told: %s", type(error).__name__)
+                _LOG.warning("the worker's beat was not told: %s", told(error))
             except Exception as error:  # noqa: BLE001 - DBOS's own: the thread lives on
                 _LOG.error("a dead worker's jobs were not taken over, and are tried again", exc_info=error)

@@ -12,14 +12,16 @@ from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller
 from edgewright.hub.models.checking import checker
 from edgewright.hub.models.entering import enter
+from edgewright.hub.models.keeping import made_by
 from edgewright.hub.models.tables import Part, Upload, Version
 from edgewright.hub.models.uploads import KEPT
 from edgewright.hub.objects import expect, object_name, objects
 
 
-def bring(caller: Caller, model: str, path: Path, filename: str, wish: Mapping[str, Any]) -> Version:
-    """The file at ``path`` as a new version of that model; ``wish``: what else is known of it (``parent``, ``job``,
-    ``stage``). Raises Absent, Spent, StorageError."""
+def bring(caller: Caller, model: str, path: Path, filename: str, wish: Mapping[str, Any]) -> tuple[Version, bool]:
+    """The file at ``path`` as a new version of that model, and whether it is new: of a ``job`` there is one, whoever
+    was first. ``wish``: what else is known of it (``parent``, ``job``, ``stage``). Raises Absent, Spent,
+    StorageError."""
     state = caller.state
     with storage(path), path.open("rb") as stream:
         digest, length = hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size
@@ -27,6 +29,11 @@ def bring(caller: Caller, model: str, path: Path, filename: str, wish: Mapping[s
     expect(state, caller.tenant, name)
     objects(state).put(caller.tenant, name, path)
     with caller.write() as session:
+        if "job" in wish:
+            session.take_turn(f"versions/{wish['job']}")
+            there = made_by(session, wish["job"])
+            if there is not None:
+                return there, False
         plans.check(session, caller.now, "storage_bytes", length)
         upload = Upload(
             kind="model", of=model, wish=dict(wish), filename=filename, length=length, offset=length, sha256=digest,
@@ -38,4 +45,4 @@ def bring(caller: Caller, model: str, path: Path, filename: str, wish: Mapping[s
         enter(session, caller, upload)
         row = session.find(Version, upload.result)
     checker(state).start()
-    return row
+    return row, True

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import EdgewrightError, InputError, StorageError, TrustError
+from edgewright.hub.database.faults import no_room, sqlstate, told
 from edgewright.hub.errors import Absent, Conflict, Forbidden, Spent, TooMany, Unknown
 
 MEDIA = "application/problem+json"
@@ -96,8 +97,12 @@ def add_problems(app: FastAPI) -> None:
     async def database(request: Request, error: Exception) -> Response:
         if isinstance(error, IntegrityError):
             return answer(request, "conflict", "something with that name is there, or what it refers to is gone")
-        if _state_of(error).startswith("22"):
+        if sqlstate(error).startswith("22"):  # data that PostgreSQL cannot take
             return answer(request, "unfit", "a value holds what the database cannot keep")
+        if no_room(error):
+            _LOG.warning("%s %s", getattr(request.state, "request_id", ""), told(error))
+            detail = "the disk of the hub's database is full; free some space there, then try again"
+            return answer(request, "unavailable", detail, {"Retry-After": "5"})
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
         if lost or isinstance(error, OperationalError | TimeoutError):
             _LOG.warning("%s the database does not answer: %s", getattr(request.state, "request_id", ""), error)
@@ -126,12 +131,6 @@ def refusal(request_id: str, error: EdgewrightError | Problem) -> Response:
     kind = error.kind if isinstance(error, Problem) else _kind(error)
     told = str(error.detail) if isinstance(error, Problem) else str(error)
     return Response(problem_body(kind, told, request_id), KINDS[kind][0], media_type=MEDIA)
-
-
-def _state_of(error: Exception) -> str:
-    """PostgreSQL's SQLSTATE; class 22 is data that it cannot take."""
-    told = getattr(getattr(error, "orig", None), "args", ())
-    return str(told[0].get("C", "")) if told and isinstance(told[0], dict) else ""
 
 
 def _pointer(place: tuple[Any, ...]) -> str:

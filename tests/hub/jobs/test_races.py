@@ -1,0 +1,76 @@
+"""Two requests at the same moment, each of which looked before the other wrote: one makes it, the other finds it."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from edgewright.hub import models
+from edgewright.hub.jobs.inputs import Uploaded, provide
+
+PATH = "/api/edge/optimization-jobs"
+DIGITS = Path(__file__).parents[3] / "examples" / "digits"
+
+
+class Meeting:
+    """Where both requests wait for one another; with SQLite the second waits for the first to end, so not for long."""
+
+    def __init__(self):
+        self._barrier = threading.Barrier(2)
+
+    def __call__(self):
+        with suppress(threading.BrokenBarrierError):
+            self._barrier.wait(5)
+
+
+@pytest.fixture
+def both(hub):
+    """What two people get who ask for the same at the same moment."""
+
+    def ask(path, body):
+        people = [hub.north, hub.log_in_again("north")]
+        with ThreadPoolExecutor(2) as pool:
+            return sorted(
+                pool.map(lambda who: who.ask("POST", path, json=body), people), key=lambda one: one.status_code
+            )
+
+    return ask
+
+
+def test_two_that_ask_for_a_profile_at_once_start_one(jobs, uploads, both):
+    meet = Meeting()
+
+    class Meets(Uploaded):
+        def version(self, session, id_):
+            found = super().version(session, id_)
+            meet()
+            return found
+
+    provide(jobs.state, Uploaded())
+    jobs.state._parts["jobs.inputs"] = Meets()
+    at = f"/api/edge/versions/{uploads.version()['id']}/profile"
+    made, refused = both(at, {"dataset": None})
+    assert (made.status_code, refused.status_code) == (201, 409), (made.text, refused.text)
+    assert "already" in refused.json()["detail"] and jobs.north.get(at)["job"] == made.json()["job"]
+
+
+def test_two_that_keep_what_a_job_found_at_once_keep_one_version(jobs, uploads, both, monkeypatch):
+    meet, bring = Meeting(), models.bring
+
+    def meets(*given):
+        meet()
+        return bring(*given)
+
+    jobs.state._parts.pop("jobs.inputs")
+    version = uploads.upload((DIGITS / "digits.onnx").read_bytes(), filename="digits.onnx", model=uploads.model())
+    data = uploads.upload((DIGITS / "digits.npz").read_bytes(), filename="digits.npz", dataset="digits")
+    worker = jobs.worker(EDGEWRIGHT_TEST_REAL="1")
+    job = jobs.make(version=version["id"], dataset=data["id"], budget_s=60)
+    assert jobs.until(job, *jobs.over)["state"] == "done", worker.log.read_text()
+    monkeypatch.setattr(models, "bring", meets)
+    found, made = both(f"{PATH}/{job['id']}/version", {})
+    assert (found.status_code, made.status_code) == (200, 201), (found.text, made.text)
+    assert found.json()["id"] == made.json()["id"]
+    assert len(jobs.north.get(f"/api/edge/versions/{version['id']}/lineage")["after"]) == 1
