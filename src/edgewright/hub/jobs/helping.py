@@ -12,13 +12,15 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from edgewright.core.errors import EdgewrightError
+from edgewright.core.errors import DiskFull, EdgewrightError
 from edgewright.core.files import remove, storage
+from edgewright.hub.database import told
 from edgewright.hub.jobs import trials
 from edgewright.hub.jobs.caches import Cache
 from edgewright.hub.jobs.kinds import INPUT, KINDS
 from edgewright.hub.jobs.rules import Able
 from edgewright.hub.jobs.running import Child, Wanted
+from edgewright.hub.jobs.space import Space
 from edgewright.hub.jobs.steps import Run, Runs
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.state import State
@@ -38,6 +40,7 @@ class Helper:
     machine: str
     runs: Runs
     memory: int
+    space: Space
     unfit: set[str]
     """Jobs in which something here ended the child: they are left alone."""
 
@@ -52,10 +55,12 @@ class Helper:
         try:
             self._work(tenant, job, run)
         except SQLAlchemyError as error:
-            _LOG.warning("job %s: the database does not answer who helps it: %s", job, type(error).__name__)
+            _LOG.warning("job %s is not helped from here for now: %s", job, told(error))
+        except DiskFull:
+            _LOG.warning("job %s: %s", job, self.space.ran_out())
         except (EdgewrightError, OSError) as error:
             self.unfit.add(job)
-            _LOG.warning("job %s is not helped from here: %s", job, type(error).__name__)
+            _LOG.warning("job %s is not helped from here: %s", job, told(error))
         finally:
             with suppress(SQLAlchemyError, EdgewrightError), self.state.database.write(tenant) as session:
                 trials.give_back(session, job, self.worker)
@@ -75,6 +80,8 @@ class Helper:
             help_ = _Help(self, tenant, job, run, cache)
             help_.child = Child(folder, self.memory, help_.said, help_.turn, _MOST_S, lambda: not run.lost)
             ended = help_.child.run(request)
+            if ended.family == DiskFull.__name__ or (ended.how in ("error", "died") and self.space.none()):
+                raise DiskFull(ended.told)
             if ended.how in ("died", "error"):
                 self.unfit.add(job)
                 help_.finished()  # nobody else is to die of it; the search comes to it in its turn

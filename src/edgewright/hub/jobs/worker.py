@@ -62,7 +62,7 @@ class _Worker(Closing):
         memory = max(int(0.9 * self._beats.memory_bytes) // slots, _FEWEST_BYTES)
         machine = arithmetic()
         self._steps = Steps(state, self.id, self._beats.able, self._runs, memory, machine)
-        self._helper = Helper(state, self.id, self._beats.able, machine, self._runs, memory, set())
+        self._helper = Helper(state, self.id, self._beats.able, machine, self._runs, memory, self._steps.space, set())
         self._durable = Durable(state, self.id, self._steps.work, self._steps.end, self._runs.end)
         self._thread = threading.Thread(target=self._beat, name="edgewright-beats", daemon=True)
         self._thread.start()
