@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import Response
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -27,11 +28,11 @@ def tenant(caller: Annotated[Caller, may("tenant.read")]) -> TenantTold:
         return TenantTold.of(session.scalars(select(Tenant)).one())
 
 
-@router.get("/users")
-def users(caller: Reads, page: PageQuery) -> Page[UserTold]:
+@router.get("/users", response_model=Page[UserTold])
+def users(caller: Reads, page: PageQuery) -> Response:
     """The tenant's users."""
     with caller.read() as session:
-        return paged(session, select(User), User.id, page, UserTold.of)
+        return paged(session, UserTold, User.id, page)
 
 
 @router.post("/users", status_code=201)

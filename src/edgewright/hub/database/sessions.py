@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, event, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, event, func, select
+from sqlalchemy import Row as Row_
 from sqlalchemy.orm import Session
 
 from edgewright.core.closing import Closing
 from edgewright.core.errors import StorageError
 from edgewright.hub.database.engines import WRITES, make_engine
 from edgewright.hub.database.rows import EVERY, TENANT
-from edgewright.hub.database.scoping import scope, stamp
+from edgewright.hub.database.scoping import Bound, scope, stamp, values
 from edgewright.hub.errors import Absent, Unscoped
 
 Row = TypeVar("Row")
@@ -39,6 +41,12 @@ class Scoped(Session):
         if row is None:
             raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:64]!r}")
         return row
+
+    def rows(self, one: Bound, given: Mapping[str, Any], *where: ColumnElement[bool]) -> Sequence[Row_[Any]]:
+        """The tenant's rows of a statement that was bound before, and ``where`` these hold besides. Objects that were
+        changed in this transaction are not written first."""
+        query = one.statement.where(*where) if where else one.statement
+        return super().connection().execute(query, {**given, **values(one, self.tenant)}).all()
 
     def lock(self, kind: type[Row], *key: str) -> Row:
         """``find``, and nobody else changes the row until this transaction is over."""
@@ -69,6 +77,7 @@ class Database(Closing):
 
     def __init__(self, url: str) -> None:
         self.engine, self.url = make_engine(url), url
+        self._engine = lru_cache(1024)(self._engine_of)
         self._writer = threading.Lock() if self.engine.dialect.name == "sqlite" else contextlib.nullcontext()
 
     @contextlib.contextmanager
@@ -91,10 +100,13 @@ class Database(Closing):
         """Close every connection."""
         self.engine.dispose()
 
+    def _engine_of(self, tenant: str, writes: bool) -> Engine:
+        return self.engine.execution_options(**{TENANT: tenant, WRITES: writes})
+
     def _session(self, tenant: str, writes: bool) -> Scoped:
         if not tenant:
             raise Unscoped("no tenant was given")
-        return Scoped(self.engine.execution_options(**{TENANT: tenant, WRITES: writes}), tenant)
+        return Scoped(self._engine(tenant, writes), tenant)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

@@ -30,6 +30,6 @@ def store(session: Scoped, items: Sequence[tuple[Sequence[str], datetime]]) -> N
         seen(session, names, now)
 
 
-def online(device: Device, now: datetime) -> bool:
+def online(seen: datetime | None, revoked: datetime | None, now: datetime) -> bool:
     """Whether it was heard of within the last 90 s; one that is connected is, by its parked poll."""
-    return device.revoked is None and device.seen is not None and now - device.seen < ONLINE
+    return revoked is None and seen is not None and now - seen < ONLINE

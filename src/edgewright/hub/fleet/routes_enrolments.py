@@ -6,6 +6,7 @@ import secrets
 from datetime import timedelta
 from typing import Annotated
 
+from fastapi import Response
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -55,11 +56,11 @@ def make(body: NewEnrolment, caller: Writes) -> EnrolmentMade:
         return caller.reply(session, EnrolmentMade.made_of(row, token, place(caller.state).url), 201)
 
 
-@router.get("")
-def enrolments(caller: Reads, page: PageQuery) -> Page[EnrolmentTold]:
+@router.get("", response_model=Page[EnrolmentTold])
+def enrolments(caller: Reads, page: PageQuery) -> Response:
     """Tokens and authorised keys, used ones too."""
     with caller.read() as session:
-        return paged(session, select(Enrolment), Enrolment.id, page, EnrolmentTold.of)
+        return paged(session, EnrolmentTold, Enrolment.id, page)
 
 
 @router.delete("/{enrolment}")

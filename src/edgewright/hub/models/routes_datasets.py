@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.models.downloads import OCTETS, download
@@ -19,11 +19,11 @@ Reads = Annotated[Caller, may("models.read")]
 Writes = Annotated[Caller, may("models.write")]
 
 
-@router.get("")
-def dataset_list(caller: Reads, page: PageQuery) -> Page[DatasetTold]:
+@router.get("", response_model=Page[DatasetTold])
+def dataset_list(caller: Reads, page: PageQuery) -> Response:
     """The tenant's data sets, newest first."""
     with caller.read() as session:
-        return paged(session, select(Dataset), Dataset.id, page, DatasetTold.of, newest_first=True)
+        return paged(session, DatasetTold, Dataset.id, page, newest_first=True)
 
 
 @router.get("/{dataset}")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, StringConstraints
+from sqlalchemy import inspect
 from starlette.routing import Match
 from starlette.types import Scope
 
 from edgewright.core.strict import parse_json
 from edgewright.hub.ids import PATTERN
 from edgewright.hub.web.problems import Problem
+from edgewright.hub.web.short import short_way
 
 _JSON_BYTES = 1 << 24  # the shell bounds the bodies of each path
 
@@ -41,7 +43,7 @@ Id = Annotated[str, StringConstraints(pattern=PATTERN)]
 
 def spelled(at: datetime) -> str:
     """RFC 3339 in UTC, with milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 Moment = Annotated[datetime, PlainSerializer(spelled, return_type=str, when_used="json")]
@@ -59,6 +61,30 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Told(Answer):
+    """What is told of a row: its columns of the same names, and what ``adapt`` makes of them. ``of`` tells one;
+    ``paging.paged`` a page of them, by the same rules and without making an object of each."""
+
+    also: ClassVar[tuple[str, ...]] = ()
+    """Columns that ``adapt`` wants to see besides, by name."""
+
+    @classmethod
+    def adapt(cls, row: dict[str, Any], *given: Any, **named: Any) -> dict[str, Any]:
+        """The fields, from the columns; what else is in there is told to nobody."""
+        return row
+
+    @classmethod
+    def columns(cls, kind: Any) -> tuple[str, ...]:
+        """Names of the columns of ``kind`` that it takes."""
+        there = {one.key for one in inspect(kind).column_attrs}
+        return tuple(name for name in (*cls.model_fields, *cls.also) if name in there)
+
+    @classmethod
+    def of(cls, row: Any, *given: Any) -> Self:
+        """As it is told."""
+        return cls(**cls.adapt({name: getattr(row, name) for name in cls.columns(type(row))}, *given))
+
+
 class _StrictRequest(Request):
     async def json(self) -> Any:
         """The body, read the one way every parser would read it. Raises Problem."""
@@ -71,13 +97,16 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose JSON is parsed strictly. Every router of the hub has it as its ``route_class``."""
+    """A route whose JSON is parsed strictly, and whose lists take the short way. Every router of the hub has it as its
+    ``route_class``."""
 
     def get_route_handler(self) -> Any:
-        """FastAPI's handler, with our request."""
-        handle = super().get_route_handler()
+        """FastAPI's handler, with our request; before it, the short way of lists."""
+        handle, short = super().get_route_handler(), None if self.dependencies else short_way(self.endpoint)
 
         async def strictly(request: Request) -> Response:
+            if short is not None and (answer := short(request)) is not None:
+                return await answer
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strictly
