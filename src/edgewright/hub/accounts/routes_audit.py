@@ -12,7 +12,7 @@ from orjson import Fragment
 
 from edgewright.core.digests import canonical_json
 from edgewright.hub.accounts.access import Caller, may
-from edgewright.hub.accounts.audit import lines, spell
+from edgewright.hub.accounts.audit import lines
 from edgewright.hub.accounts.heads import signed_head
 from edgewright.hub.accounts.tables import Entry
 from edgewright.hub.web.bodies import Answer, Router, Told
@@ -37,9 +37,7 @@ class Line(Told):
     @classmethod
     def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
         """Who and what are kept as canonical JSON: told as it is."""
-        return {
-            **row, "at": spell(row["at"]), "actor": Fragment(row["actor"]), "detail": Fragment(row["detail"])
-        }  # fmt: skip
+        return {**row, "actor": Fragment(row["actor"]), "detail": Fragment(row["detail"])}
 
 
 class SignedHead(Answer):

@@ -34,8 +34,8 @@ def bound(statement: Select[Any]) -> Bound:
         with_loader_criteria(TenantRow, lambda kind: kind.tenant == _THERE, include_aliases=True),
         with_loader_criteria(TenantItself, lambda kind: kind.id == _THERE, include_aliases=True),
     )
-    kinds = [entity.get("entity") for entity in statement.column_descriptions]
-    hub = all(isinstance(kind, type) and issubclass(kind, HubRow) for kind in kinds)
+    kinds = {entity.get("entity") for entity in statement.column_descriptions} - {None}
+    hub = bool(kinds) and all(isinstance(kind, type) and issubclass(kind, HubRow) for kind in kinds)
     if not hub and _BOUND not in made.compile().params:
         raise Unscoped("this statement has no rows of a tenant's; write it with the mapped classes")
     return Bound(made, hub)

@@ -28,8 +28,3 @@ def store(session: Scoped, items: Sequence[tuple[Sequence[str], datetime]]) -> N
     """``seen`` of each."""
     for names, now in items:
         seen(session, names, now)
-
-
-def online(seen: datetime | None, revoked: datetime | None, now: datetime) -> bool:
-    """Whether it was heard of within the last 90 s; one that is connected is, by its parked poll."""
-    return revoked is None and seen is not None and now - seen < ONLINE

@@ -25,6 +25,7 @@ from edgewright.hub.fleet.told import (
     EventTold,
     UploadTold,
     changed,
+    online_since,
 )
 from edgewright.hub.fleet.words import DeviceName, Word
 from edgewright.hub.web.bodies import Router
@@ -58,7 +59,7 @@ def devices(
         case "revoked":
             where.append(Device.revoked.is_not(None))
     with caller.read() as session:
-        return paged(session, DeviceTold, Device.name, page, *where, given=(now,))
+        return paged(session, DeviceTold, Device.name, page, *where, given=(online_since(now),))
 
 
 @router.get("/devices/{device}")
@@ -68,7 +69,7 @@ def show(device: DeviceName, caller: Reads) -> DeviceWhole:
         row = session.find(Device, device)
         ledger = session.get(Ledger, (session.tenant, device))
         group = session.get(Group, (session.tenant, row.group))
-        return DeviceWhole.whole(row, caller.now, 0 if ledger is None else ledger.dropped, group)
+        return DeviceWhole.whole(row, online_since(caller.now), 0 if ledger is None else ledger.dropped, group)
 
 
 @router.patch("/devices/{device}")
@@ -90,7 +91,7 @@ def change(device: DeviceName, body: DeviceChange, caller: Writes) -> DeviceTold
         if wanted != (row.group, row.config, row.collect):
             revise(session, [row])
         caller.tell(session, "device.changed", device, _audited(body))
-        told = caller.reply(session, DeviceTold.of(row, caller.now))
+        told = caller.reply(session, DeviceTold.of(row, online_since(caller.now)))
     news(caller.state).ring()
     return told
 
@@ -104,7 +105,7 @@ def revoke(device: DeviceName, caller: Writes) -> DeviceTold:
         if row.revoked is None:
             revoked(session, row, caller.now)
             caller.tell(session, "device.revoked", device)
-        told = caller.reply(session, DeviceTold.of(row, caller.now))
+        told = caller.reply(session, DeviceTold.of(row, online_since(caller.now)))
     news(caller.state).ring()
     return told
 

@@ -9,13 +9,18 @@ from pydantic import ConfigDict, Field
 
 from edgewright.core.messages import Collect
 from edgewright.hub.fleet.desired import told_of
-from edgewright.hub.fleet.presence import online
+from edgewright.hub.fleet.presence import ONLINE
 from edgewright.hub.fleet.tables import Device, Enrolment, Group
 from edgewright.hub.fleet.words import DeviceName, Digest, Labels
 from edgewright.hub.fleet.words import Group as GroupName
-from edgewright.hub.web.bodies import Answer, Body, Moment, Told
+from edgewright.hub.web.bodies import Answer, Body, Moment, Told, spelled
 
 _WHEN = "2026-11-21T09:30:00.000Z"
+
+
+def online_since(now: datetime) -> str:
+    """A device that was heard of after it is online; one that is connected is, by its parked poll."""
+    return spelled(now - ONLINE)
 
 
 class DeviceTold(Told):
@@ -58,11 +63,12 @@ class DeviceTold(Told):
     also = ("status", "release")
 
     @classmethod
-    def adapt(cls, row: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """With what its status says, and its release."""
+    def adapt(cls, row: dict[str, Any], since: str) -> dict[str, Any]:
+        """With what its status says, and its release; ``since``: ``online_since``."""
         status, release = row["status"], row["release"] or {}
+        online = row["revoked"] is None and (row["seen"] or "") > since  # moments of one spelling sort as they are
         return {
-            **row, "online": online(row["seen"], row["revoked"], now), "state": status.get("state", ""),
+            **row, "online": online, "state": status.get("state", ""),
             "good": status.get("good", ""), "target_bundle": status.get("target", ""),
             "reason": status.get("reason", ""), "wanted": release.get("bundle", ""),
         }  # fmt: skip
@@ -81,12 +87,11 @@ class DeviceWhole(DeviceTold):
     dropped: int
 
     @classmethod
-    def whole(cls, device: Device, now: datetime, dropped: int, group: Group | None) -> Self:
+    def whole(cls, device: Device, since: str, dropped: int, group: Group | None) -> Self:
         """As it is told."""
-        same = {name: getattr(device, name) for name in cls.columns(Device)}
         config, collect = told_of(device.config, device.collect, group, device.watched_s)
         told = {"config": config, "collect": {**Collect().to_json(), **collect}}
-        return cls(**cls.adapt(same, now), told=told, dropped=dropped)
+        return cls(**cls.adapt(cls.taken(device), since), told=told, dropped=dropped)
 
 
 class Collecting(Body):

@@ -76,8 +76,7 @@ def shown(session: Scoped, row: Rollout, around: Around) -> RolloutShown:
     """One rollout as it is shown."""
     development = session.scalars(select(Tenant.development)).one()
     query = select(Member.wave, Member.state, func.count()).where(Member.rollout == row.id)
-    same = {name: getattr(row, name) for name in RolloutTold.columns(Rollout)}
-    fields: dict[str, Any] = RolloutTold.adapt(same, {}, development)
+    fields: dict[str, Any] = RolloutTold.adapt(RolloutTold.taken(row), {}, development)
     counts: list[dict[str, int]] = [{} for _ in fields["waves"]]
     for wave, state, n in session.execute(query.group_by(Member.wave, Member.state).order_by(Member.state)):
         counts[wave][state] = n

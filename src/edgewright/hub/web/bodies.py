@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import cached_property
+from datetime import UTC, date, datetime
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, ClassVar, Self
 
 from fastapi import APIRouter, Request, Response
@@ -18,6 +18,7 @@ from edgewright.hub.ids import PATTERN
 from edgewright.hub.web.problems import Problem
 from edgewright.hub.web.short import short_way
 
+_FIRST = date(1970, 1, 1).toordinal()
 _JSON_BYTES = 1 << 24  # the shell bounds the bodies of each path
 
 
@@ -43,7 +44,20 @@ Id = Annotated[str, StringConstraints(pattern=PATTERN)]
 
 def spelled(at: datetime) -> str:
     """RFC 3339 in UTC, with milliseconds."""
-    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def spelled_ms(at: int) -> str:
+    """The same of whole milliseconds since 1970, as the database keeps a moment: a page has some hundred of them, and a
+    datetime in between takes three times as long."""
+    day, rest = divmod(at, 86_400_000)
+    minute, rest = divmod(rest, 60_000)
+    return f"{_day(day)}T{minute // 60:02d}:{minute % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}Z"
+
+
+@lru_cache(400)
+def _day(day: int) -> str:
+    return date.fromordinal(_FIRST + day).isoformat()
 
 
 Moment = Annotated[datetime, PlainSerializer(spelled, return_type=str, when_used="json")]
@@ -70,7 +84,7 @@ class Told(Answer):
 
     @classmethod
     def adapt(cls, row: dict[str, Any], *given: Any, **named: Any) -> dict[str, Any]:
-        """The fields, from the columns; what else is in there is told to nobody."""
+        """The fields, from the columns (moments are spelled already); what else is in there is told to nobody."""
         return row
 
     @classmethod
@@ -82,7 +96,13 @@ class Told(Answer):
     @classmethod
     def of(cls, row: Any, *given: Any) -> Self:
         """As it is told."""
-        return cls(**cls.adapt({name: getattr(row, name) for name in cls.columns(type(row))}, *given))
+        return cls(**cls.adapt(cls.taken(row), *given))
+
+    @classmethod
+    def taken(cls, row: Any) -> dict[str, Any]:
+        """Of an object of a table, what ``adapt`` takes."""
+        found = {name: getattr(row, name) for name in cls.columns(type(row))}
+        return {name: spelled(one) if isinstance(one, datetime) else one for name, one in found.items()}
 
 
 class _StrictRequest(Request):

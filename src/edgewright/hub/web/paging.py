@@ -24,14 +24,14 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
 from fastapi import Depends, Query, Request, Response
-from sqlalchemy import ColumnElement, bindparam, select
+from sqlalchemy import BigInteger, ColumnElement, bindparam, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.strict import parse_json
-from edgewright.hub.database import Bound, Scoped, bound
+from edgewright.hub.database import Bound, Instant, Scoped, bound
 from edgewright.hub.web import short
-from edgewright.hub.web.bodies import Answer, Told, spelled
+from edgewright.hub.web.bodies import Answer, Told, spelled, spelled_ms
 from edgewright.hub.web.problems import Problem
 
 Item = TypeVar("Item")
@@ -87,7 +87,7 @@ def read_page(
 ) -> tuple[list[dict[str, Any]], str | None]:  # fmt: skip
     """The columns that ``told`` takes, of each row, and the cursor of the page after: for lists that look at all rows
     together before they tell them (``fields``)."""
-    whole, begun, names = _statements(told, key, newest_first)
+    whole, begun, names, moments = _statements(told, key, newest_first)
     query, values = whole, {"most": wanted.limit + 1}
     if wanted.after is not None:
         if not isinstance(wanted.after, key.type.python_type):
@@ -95,6 +95,10 @@ def read_page(
         query, values = begun, {**values, "after": wanted.after}
     found = session.rows(query, values, *where)
     rows = [dict(zip(names, row, strict=True)) for row in found[: wanted.limit]]
+    for row in rows:
+        for name in moments:
+            if row[name] is not None:
+                row[name] = spelled_ms(row[name])
     return rows, write_cursor(rows[-1][key.key]) if len(found) > wanted.limit else None
 
 
@@ -117,13 +121,15 @@ def answered(items: Sequence[dict[str, Any]], following: str | None, **more: Any
 @cache
 def _statements(
     told: type[Told], key: InstrumentedAttribute[Any], newest_first: bool
-) -> tuple[Bound, Bound, tuple[str, ...]]:
-    """A list from its beginning, and after a key; and its columns' names."""
+) -> tuple[Bound, Bound, tuple[str, ...], tuple[str, ...]]:
+    """A list from its beginning, and after a key; its columns' names, and of those that are moments."""
     names = tuple(dict.fromkeys((*told.columns(key.class_), key.key)))
-    query = select(*(getattr(key.class_, name) for name in names))
+    columns = [getattr(key.class_, name) for name in names]
+    moments = tuple(one.key for one in columns if isinstance(one.type, Instant))
+    query = select(*(type_coerce(one, BigInteger) if one.key in moments else one for one in columns))
     query = query.order_by(key.desc() if newest_first else key).limit(bindparam("most"))
     after = query.where(key < bindparam("after") if newest_first else key > bindparam("after"))
-    return bound(query), bound(after), names
+    return bound(query), bound(after), names, moments
 
 
 def _plain(value: Any) -> Any:
