@@ -17,6 +17,7 @@ from edgewright.hub.accounts.heads import signed_head
 from edgewright.hub.accounts.tables import Entry
 from edgewright.hub.web.bodies import Answer, Router, Told
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/audit", tags=["audit"])
 Reads = Annotated[Caller, may("audit.read")]
@@ -50,6 +51,7 @@ class SignedHead(Answer):
 
 
 @router.get("", response_model=Page[Line])
+@brief
 def log(caller: Reads, page: PageQuery) -> Response:
     """The log, newest first."""
     with caller.read() as session:

@@ -15,6 +15,7 @@ from edgewright.hub.accounts.tables import Tenant, User
 from edgewright.hub.accounts.told import NewUser, TenantTold, UserChange, UserMade, UserTold
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge", tags=["users"])
 Reads = Annotated[Caller, may("users.read")]
@@ -29,6 +30,7 @@ def tenant(caller: Annotated[Caller, may("tenant.read")]) -> TenantTold:
 
 
 @router.get("/users", response_model=Page[UserTold])
+@brief
 def users(caller: Reads, page: PageQuery) -> Response:
     """The tenant's users."""
     with caller.read() as session:

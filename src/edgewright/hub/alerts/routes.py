@@ -18,6 +18,7 @@ from edgewright.hub.outgoing.entering import TEST, message, waiting
 from edgewright.hub.outgoing.tables import Delivery
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/alerts", tags=["alerts"])
 Reads = Annotated[Caller, may("alerts.read")]
@@ -25,6 +26,7 @@ Writes = Annotated[Caller, may("alerts.write")]
 
 
 @router.get("", response_model=Page[AlertTold])
+@brief
 def alerts(
     caller: Reads,
     page: PageQuery,
@@ -84,6 +86,7 @@ def test_mail(caller: Writes) -> DeliveryTold:
 
 
 @router.get("/deliveries", response_model=Page[DeliveryTold])
+@brief
 def deliveries(caller: Reads, page: PageQuery) -> Response:
     """Messages of the last week, by webhooks and mail, newest first."""
     with caller.read() as session:

@@ -22,6 +22,7 @@ from edgewright.hub.outgoing import KINDS
 from edgewright.hub.outgoing.tables import Delivery, Webhook
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/webhooks", tags=["webhooks"])
 Reads = Annotated[Caller, may("alerts.read")]
@@ -31,6 +32,7 @@ _OWNERS = "tenant.write"
 
 
 @router.get("", response_model=Page[WebhookTold])
+@brief
 def hooks(caller: Reads, page: PageQuery) -> Response:
     """The tenant's webhooks."""
     with caller.read() as session:

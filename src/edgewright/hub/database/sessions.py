@@ -77,8 +77,10 @@ class Database(Closing):
 
     def __init__(self, url: str) -> None:
         self.engine, self.url = make_engine(url), url
+        self.embedded = self.engine.dialect.name == "sqlite"
+        """Whether it runs in this process, and a short look at it waits for nobody."""
         self._engine = lru_cache(1024)(self._engine_of)
-        self._writer = threading.Lock() if self.engine.dialect.name == "sqlite" else contextlib.nullcontext()
+        self._writer = threading.Lock() if self.embedded else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def read(self, tenant: str) -> Iterator[Scoped]:

@@ -30,6 +30,7 @@ from edgewright.hub.fleet.told import (
 from edgewright.hub.fleet.words import DeviceName, Word
 from edgewright.hub.web.bodies import Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge", tags=["devices"])
 Reads = Annotated[Caller, may("devices.read")]
@@ -39,6 +40,7 @@ Number = Annotated[int, Path(ge=1, le=2**53)]
 
 
 @router.get("/devices", response_model=Page[DeviceTold])
+@brief
 def devices(
     caller: Reads, page: PageQuery, group: Word = "", target: Word = "", state: State = None,
     q: Annotated[str, Query(max_length=64, description="a part of the name")] = "",

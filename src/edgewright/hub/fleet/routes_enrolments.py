@@ -20,6 +20,7 @@ from edgewright.hub.fleet.told import EnrolmentMade, EnrolmentTold, NewEnrolment
 from edgewright.hub.fleet.words import EnrolmentId
 from edgewright.hub.web.bodies import Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 from edgewright.trust.authority import issue_token
 
 router = Router(prefix="/api/edge/enrolments", tags=["devices"])
@@ -57,6 +58,7 @@ def make(body: NewEnrolment, caller: Writes) -> EnrolmentMade:
 
 
 @router.get("", response_model=Page[EnrolmentTold])
+@brief
 def enrolments(caller: Reads, page: PageQuery) -> Response:
     """Tokens and authorised keys, used ones too."""
     with caller.read() as session:

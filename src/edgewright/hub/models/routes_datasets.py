@@ -13,6 +13,7 @@ from edgewright.hub.models.tables import Dataset
 from edgewright.hub.models.told import DatasetChange, DatasetTold
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/datasets", tags=["data sets"])
 Reads = Annotated[Caller, may("models.read")]
@@ -20,6 +21,7 @@ Writes = Annotated[Caller, may("models.write")]
 
 
 @router.get("", response_model=Page[DatasetTold])
+@brief
 def dataset_list(caller: Reads, page: PageQuery) -> Response:
     """The tenant's data sets, newest first."""
     with caller.read() as session:

@@ -16,6 +16,7 @@ from edgewright.hub.models.tables import Model, Version
 from edgewright.hub.models.told import ModelChange, ModelTold, NewModel, VersionTold
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, Wanted, answered, fields, paged, read_page
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/models", tags=["models"])
 Reads = Annotated[Caller, may("models.read")]
@@ -23,6 +24,7 @@ Writes = Annotated[Caller, may("models.write")]
 
 
 @router.get("", response_model=Page[ModelTold])
+@brief
 def model_list(caller: Reads, page: PageQuery, search: Annotated[str | None, Query(max_length=120)] = None) -> Response:
     """The tenant's models, newest first, each with its newest version; `search`: those with that in their name."""
     where = [Model.name.icontains(search.replace("\0", ""), autoescape=True)] if search else []

@@ -25,6 +25,7 @@ from edgewright.hub.models.uploads import KEPT, free_bytes, receive
 from edgewright.hub.web.bodies import Id, Router, StrictRoute
 from edgewright.hub.web.paging import Page, PageQuery, paged
 from edgewright.hub.web.problems import Problem
+from edgewright.hub.web.short import brief
 
 PREFIX = "/api/edge/uploads"
 _TUS = "1.0.0"
@@ -99,6 +100,7 @@ def begin(response: Response, upload_length: Length, upload_metadata: Metadata, 
 
 
 @router.get("", response_model=Page[UploadTold])
+@brief
 def upload_list(caller: Reads, page: PageQuery) -> Response:
     """Files on their way, newest first."""
     with caller.read() as session:

@@ -20,6 +20,7 @@ from edgewright.hub.profiles.tables import Fit, Profile
 from edgewright.hub.profiles.told import NewProfile, ProfileChange, Profiles, ProfileTold, Ref
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import PageQuery, answered, fields, read_page
+from edgewright.hub.web.short import brief
 from edgewright.targets import Target, names
 from edgewright.targets.schema import parse, to_document
 
@@ -29,6 +30,7 @@ Writes = Annotated[Caller, may("models.write")]
 
 
 @router.get("", response_model=Profiles)
+@brief
 def profile_list(caller: Reads, page: PageQuery) -> Response:
     """The tenant's own, newest first; with the first page the templates that ship, the hub's own machine among them."""
     with caller.read() as session:

@@ -19,6 +19,7 @@ from edgewright.hub.rollouts.tables import Decision, Member, Rollout
 from edgewright.hub.rollouts.told import Abort, DecisionTold, MemberTold, NewRollout, RolloutShown, RolloutTold
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, answered, fields, paged, read_page
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge", tags=["rollouts"])
 Reads = Annotated[Caller, may("rollouts.read")]
@@ -80,6 +81,7 @@ def decisions_of(rollout: Id, caller: Reads, page: PageQuery) -> Response:
 
 
 @router.get("/decisions", response_model=Page[DecisionTold])
+@brief
 def decisions(caller: Reads, page: PageQuery) -> Response:
     """What was decided about any rollout, newest first."""
     with caller.read() as session:

@@ -126,7 +126,7 @@ class StrictRoute(APIRoute):
 
         async def strictly(request: Request) -> Response:
             if short is not None and (answer := short(request)) is not None:
-                return await answer
+                return answer if isinstance(answer, Response) else await answer
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strictly
