@@ -36,6 +36,7 @@ from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent, Forbidden, Unknown
 from edgewright.hub.secrets import Credential
 from edgewright.hub.state import State, state_of
+from edgewright.hub.web import short
 from edgewright.hub.web.idempotency import Once
 from edgewright.hub.web.problems import Problem
 from edgewright.hub.web.rates import network
@@ -136,12 +137,36 @@ def may(permission: str = "", *, with_one_time_password: bool = False, streamed:
             found = await run_in_threadpool(authenticate, state, shown or "", actor_of(request), once)
             memo.keep(found.shown, replace(found, once=None), seen)
         else:
-            told = actor_of(request)
-            found = replace(known, actor=replace(known.actor, network=told.network, request=told.request))
+            found = _asking(known, request)
         _let_in(found, scopes.scopes, with_one_time_password)
         return found
 
-    return Security(caller, scopes=[permission] if permission else [])
+    def at_once(request: Request, _: short.Query) -> Caller | None:
+        memo: Memo = state_of(request).part("accounts.memo", Memo)
+        known = memo.get(_shown(request))
+        if known is None or known.until <= known.now:
+            return None
+        _let_in(known, scopes, with_one_time_password)
+        return _asking(known, request)
+
+    scopes = [permission] if permission else []
+    if not unless:
+        caller.at_once = at_once  # type: ignore[attr-defined]
+    return Security(caller, scopes=scopes)
+
+
+def _asking(known: Caller, request: Request) -> Caller:
+    """Who was known, in this request."""
+    told = actor_of(request)
+    return replace(known, actor=replace(known.actor, network=told.network, request=told.request))
+
+
+def _shown(request: Request) -> str:
+    """The credential of a request that changes nothing, where it is spelled as most do; else ""."""
+    bearer = request.headers.get("authorization")
+    if bearer is None:
+        return request.cookies.get(COOKIE, "")
+    return bearer[7:] if bearer.startswith("Bearer ") else ""
 
 
 async def socket_caller(websocket: WebSocket, permission: str) -> Caller:

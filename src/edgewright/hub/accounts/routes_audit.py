@@ -6,22 +6,24 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+from fastapi import Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import select
+from orjson import Fragment
 
 from edgewright.core.digests import canonical_json
 from edgewright.hub.accounts.access import Caller, may
-from edgewright.hub.accounts.audit import line, lines
+from edgewright.hub.accounts.audit import lines
 from edgewright.hub.accounts.heads import signed_head
 from edgewright.hub.accounts.tables import Entry
-from edgewright.hub.web.bodies import Answer, Router
+from edgewright.hub.web.bodies import Answer, Router, Told
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/audit", tags=["audit"])
 Reads = Annotated[Caller, may("audit.read")]
 
 
-class Line(Answer):
+class Line(Told):
     """A line of the log: who (``actor``) did what (``action``) to what (``subject``), and its digest in the chain."""
 
     number: int
@@ -33,6 +35,11 @@ class Line(Answer):
     request: str
     digest: str
 
+    @classmethod
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """Who and what are kept as canonical JSON: told as it is."""
+        return {**row, "actor": Fragment(row["actor"]), "detail": Fragment(row["detail"])}
+
 
 class SignedHead(Answer):
     """The head of the log, and the hub's signature over ``head`` as canonical JSON. Keep it elsewhere: a log that is
@@ -43,11 +50,12 @@ class SignedHead(Answer):
     key: str
 
 
-@router.get("")
-def log(caller: Reads, page: PageQuery) -> Page[Line]:
+@router.get("", response_model=Page[Line])
+@brief
+def log(caller: Reads, page: PageQuery) -> Response:
     """The log, newest first."""
     with caller.read() as session:
-        return paged(session, select(Entry), Entry.number, page, lambda one: Line(**line(one)), newest_first=True)
+        return paged(session, Line, Entry.number, page, newest_first=True)
 
 
 @router.get("/head")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import Response
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -14,6 +15,7 @@ from edgewright.hub.accounts.tables import Tenant, User
 from edgewright.hub.accounts.told import NewUser, TenantTold, UserChange, UserMade, UserTold
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge", tags=["users"])
 Reads = Annotated[Caller, may("users.read")]
@@ -27,11 +29,12 @@ def tenant(caller: Annotated[Caller, may("tenant.read")]) -> TenantTold:
         return TenantTold.of(session.scalars(select(Tenant)).one())
 
 
-@router.get("/users")
-def users(caller: Reads, page: PageQuery) -> Page[UserTold]:
+@router.get("/users", response_model=Page[UserTold])
+@brief
+def users(caller: Reads, page: PageQuery) -> Response:
     """The tenant's users."""
     with caller.read() as session:
-        return paged(session, select(User), User.id, page, UserTold.of)
+        return paged(session, UserTold, User.id, page)
 
 
 @router.post("/users", status_code=201)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
-from edgewright.hub.accounts.tables import Tenant, Token, User
-from edgewright.hub.web.bodies import Answer, Body, Moment, Name, Words
+from edgewright.hub.accounts.tables import Tenant, User
+from edgewright.hub.web.bodies import Answer, Body, Moment, Name, Told, Words
 
 if TYPE_CHECKING:
     from edgewright.hub.accounts.access import Caller
@@ -23,7 +23,7 @@ _USER: dict[str, Any] = {
 }
 
 
-class UserTold(Answer):
+class UserTold(Told):
     """A user. ``invited``: has a one-time password that was not used yet; ``provider``: logs in at the OpenID
     provider."""
 
@@ -40,10 +40,12 @@ class UserTold(Answer):
         json_schema_extra={"examples": [_USER | {"invited": False, "provider": False, "made": _WHEN}]}
     )
 
+    also = ("password_until", "subject")
+
     @classmethod
-    def of(cls, user: User) -> Self:
-        """As it is told."""
-        return cls(**_fields(user))
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """Whether there is such a password, and such a login; not which."""
+        return {**row, "invited": row["password_until"] is not None, "provider": row["subject"] is not None}
 
 
 class UserMade(UserTold):
@@ -81,7 +83,7 @@ class UserChange(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"roles": ["viewer"]}, {"active": False}]})
 
 
-class TokenTold(Answer):
+class TokenTold(Told):
     """A token without its text."""
 
     id: str
@@ -91,14 +93,6 @@ class TokenTold(Answer):
     made: Moment
     until: Moment
     revoked: Moment | None
-
-    @classmethod
-    def of(cls, token: Token) -> Self:
-        """As it is told."""
-        return cls(
-            id=token.id, user=token.user, name=token.name, scopes=token.scopes, made=token.made, until=token.until,
-            revoked=token.revoked,
-        )  # fmt: skip
 
 
 class TokenMade(TokenTold):
@@ -158,9 +152,3 @@ class Account(Answer):
             user=UserTold.of(user), tenant=TenantTold.of(tenant), may=sorted(caller.may), credential=caller.credential,
             until=caller.until, must_change=caller.must_change,
         )  # fmt: skip
-
-
-def _fields(user: User) -> dict[str, Any]:
-    names = ("id", "name", "shown", "roles", "active", "made")
-    told = {name: getattr(user, name) for name in names}
-    return told | {"invited": user.password_until is not None, "provider": user.subject is not None}

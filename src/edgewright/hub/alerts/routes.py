@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Query
+from fastapi import Query, Response
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -18,24 +18,24 @@ from edgewright.hub.outgoing.entering import TEST, message, waiting
 from edgewright.hub.outgoing.tables import Delivery
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/alerts", tags=["alerts"])
 Reads = Annotated[Caller, may("alerts.read")]
 Writes = Annotated[Caller, may("alerts.write")]
 
 
-@router.get("")
+@router.get("", response_model=Page[AlertTold])
+@brief
 def alerts(
     caller: Reads,
     page: PageQuery,
     state: Annotated[Literal["open", "resolved", "all"], Query(description="which of them")] = "all",
-) -> Page[AlertTold]:
+) -> Response:
     """Alerts, newest first."""
-    query = select(Alert)
-    if state != "all":
-        query = query.where(Alert.ended.is_(None) if state == "open" else Alert.ended.is_not(None))
+    where = {"open": [Alert.ended.is_(None)], "resolved": [Alert.ended.is_not(None)]}.get(state, [])
     with caller.read() as session:
-        return paged(session, query, Alert.id, page, AlertTold.of, newest_first=True)
+        return paged(session, AlertTold, Alert.id, page, *where, newest_first=True)
 
 
 @router.get("/rules")
@@ -85,11 +85,12 @@ def test_mail(caller: Writes) -> DeliveryTold:
     return told
 
 
-@router.get("/deliveries")
-def deliveries(caller: Reads, page: PageQuery) -> Page[DeliveryTold]:
+@router.get("/deliveries", response_model=Page[DeliveryTold])
+@brief
+def deliveries(caller: Reads, page: PageQuery) -> Response:
     """Messages of the last week, by webhooks and mail, newest first."""
     with caller.read() as session:
-        return paged(session, select(Delivery), Delivery.id, page, DeliveryTold.of, newest_first=True)
+        return paged(session, DeliveryTold, Delivery.id, page, newest_first=True)
 
 
 @router.post("/{alert}/acknowledge")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated
 
+from fastapi import Response
 from sqlalchemy import delete, func, select
 
 from edgewright.core.errors import InputError
@@ -21,6 +22,7 @@ from edgewright.hub.outgoing import KINDS
 from edgewright.hub.outgoing.tables import Delivery, Webhook
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/webhooks", tags=["webhooks"])
 Reads = Annotated[Caller, may("alerts.read")]
@@ -29,11 +31,12 @@ _MOST = 20
 _OWNERS = "tenant.write"
 
 
-@router.get("")
-def hooks(caller: Reads, page: PageQuery) -> Page[WebhookTold]:
+@router.get("", response_model=Page[WebhookTold])
+@brief
+def hooks(caller: Reads, page: PageQuery) -> Response:
     """The tenant's webhooks."""
     with caller.read() as session:
-        return paged(session, select(Webhook), Webhook.id, page, WebhookTold.of)
+        return paged(session, WebhookTold, Webhook.id, page)
 
 
 @router.post("", status_code=201)
@@ -57,7 +60,7 @@ def make(body: NewWebhook, caller: Writes) -> WebhookMade:
         )  # fmt: skip
         session.add(row)
         session.flush()
-        told = WebhookMade(secret=secret, **WebhookTold.fields(row))
+        told = WebhookMade(secret=secret, **WebhookTold.of(row).model_dump())
         detail = {"url": url, "least": row.least, "events": row.events, "private": row.private}
         caller.tell(session, "webhook.made", id_, detail)
         return caller.reply(session, told, 201)
@@ -100,13 +103,12 @@ def test(webhook: Id, caller: Writes) -> DeliveryTold:
     return told
 
 
-@router.get("/{webhook}/deliveries")
-def deliveries(webhook: Id, caller: Reads, page: PageQuery) -> Page[DeliveryTold]:
+@router.get("/{webhook}/deliveries", response_model=Page[DeliveryTold])
+def deliveries(webhook: Id, caller: Reads, page: PageQuery) -> Response:
     """Its messages of the last week, newest first."""
     with caller.read() as session:
         row = session.find(Webhook, webhook)
-        query = select(Delivery).where(Delivery.channel == row.id)
-        return paged(session, query, Delivery.id, page, DeliveryTold.of, newest_first=True)
+        return paged(session, DeliveryTold, Delivery.id, page, Delivery.channel == row.id, newest_first=True)
 
 
 def _check_wishes(caller: Caller, least: str | None, events: Collection[str], before: Collection[str] = ()) -> None:

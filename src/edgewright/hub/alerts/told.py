@@ -8,11 +8,9 @@ from pydantic import ConfigDict, Field
 
 from edgewright.hub.alerts.health import Health, Level
 from edgewright.hub.alerts.rules import KINDS, MOST_MAIL, MOST_MUTED, Rule, Severity
-from edgewright.hub.alerts.tables import Alert
 from edgewright.hub.outgoing import KINDS as WANTED
 from edgewright.hub.outgoing import Kind
-from edgewright.hub.outgoing.tables import Delivery, Webhook
-from edgewright.hub.web.bodies import Answer, Body, Moment, Words
+from edgewright.hub.web.bodies import Answer, Body, Moment, Told, Words
 
 _WHEN = "2026-11-21T09:30:00.000Z"
 Group = Annotated[Words, Field(max_length=64)]
@@ -20,7 +18,7 @@ Address = Annotated[Words, Field(max_length=320)]
 Events = Annotated[list[Kind], Field(max_length=len(WANTED))]
 
 
-class AlertTold(Answer):
+class AlertTold(Told):
     """An alert. ``subject``: device/NAME, group/NAME, fleet, rollout/ID, updates/ROLE, webhook/ID, mail or hub;
     ``state``: open or resolved; ``returns``: how often its cause came back."""
 
@@ -49,12 +47,12 @@ class AlertTold(Answer):
         }
     )  # fmt: skip
 
+    also = ("ended",)
+
     @classmethod
-    def of(cls, alert: Alert) -> Self:
-        """As it is told."""
-        names = ("id", "kind", "subject", "severity", "told", "since", "acknowledged_by", "acknowledged", "returns")
-        state = "open" if alert.ended is None else "resolved"
-        return cls(**{name: getattr(alert, name) for name in names}, state=state, resolved=alert.ended)
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """It is open until its end."""
+        return {**row, "state": "open" if row["ended"] is None else "resolved", "resolved": row["ended"]}
 
 
 class RuleTold(Answer):
@@ -125,7 +123,7 @@ class RulesWanted(Body):
     )  # fmt: skip
 
 
-class WebhookTold(Answer):
+class WebhookTold(Told):
     """A webhook, without its secret."""
 
     id: str
@@ -134,16 +132,6 @@ class WebhookTold(Answer):
     events: list[str]
     private: bool
     made: Moment
-
-    @classmethod
-    def fields(cls, hook: Webhook) -> dict[str, Any]:
-        """What is told of it."""
-        return {name: getattr(hook, name) for name in ("id", "url", "least", "events", "private", "made")}
-
-    @classmethod
-    def of(cls, hook: Webhook) -> Self:
-        """As it is told."""
-        return cls(**cls.fields(hook))
 
 
 class WebhookMade(WebhookTold):
@@ -178,7 +166,7 @@ class WebhookChange(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"least": None, "events": ["job.state", "model.state"]}]})
 
 
-class DeliveryTold(Answer):
+class DeliveryTold(Told):
     """A message: ``channel`` is a webhook's id or ``mail``; ``event`` alert.raised, alert.resolved, test or the kind of
     an event; ``alert``: which one, "" where it is about none; ``state`` waiting, delivered or given_up; ``told``: how
     the last of its tries went; ``due``: when the next one is."""
@@ -195,10 +183,9 @@ class DeliveryTold(Answer):
     told: str
 
     @classmethod
-    def of(cls, row: Delivery) -> Self:
-        """As it is told."""
-        names = ("id", "channel", "alert", "event", "state", "tries", "made", "ended", "told")
-        return cls(**{name: getattr(row, name) for name in names}, due=row.due if row.state == "waiting" else None)
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """It is due as long as it waits."""
+        return {**row, "due": row["due"] if row["state"] == "waiting" else None}
 
 
 class ComponentTold(Answer):

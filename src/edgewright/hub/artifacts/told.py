@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from edgewright.hub.artifacts.tables import Artifact
-from edgewright.hub.web.bodies import Answer, Body, Id, Moment
+from edgewright.hub.web.bodies import Answer, Body, Id, Moment, Told
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -38,7 +37,7 @@ class LimitTold(Answer):
     source: str
 
 
-class ArtifactTold(Answer):
+class ArtifactTold(Told):
     """A file to download until ``until``: ``length`` bytes with the SHA-256 ``file``; unpacked ``files`` files of
     ``size_bytes`` together, which ``fits`` the ``limit`` of the platform or not. ``verified``: something of it was run
     in Edgewright's tests; its README.md says what. ``release``: of Edgewright that made it."""
@@ -75,14 +74,13 @@ class ArtifactTold(Answer):
         }
     )  # fmt: skip
 
+    also = ("facts", "object")
+
     @classmethod
-    def of(cls, row: Artifact) -> Self:
-        """As it is told."""
-        names = ("id", "kind", "name", "version", "release", "filename", "length", "by", "made", "until")
-        return cls(
-            **{name: getattr(row, name) for name in names}, **row.facts, bundle=row.bundle or None, job=row.job or None,
-            file=row.object.partition("/")[2],
-        )  # fmt: skip
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """With its facts, and the file's digest out of its place in the store."""
+        of = {"bundle": row["bundle"] or None, "job": row["job"] or None}
+        return {**row, **row["facts"], **of, "file": row["object"].partition("/")[2]}
 
 
 class KindTold(Answer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,11 +22,12 @@ _OVER = ("done", "failed", "cancelled")
 
 
 def places(
-    session: Scoped, rows: Sequence[Benchmark], now: datetime, results: bool = False
+    session: Scoped, asked: Mapping[str, str], now: datetime, results: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
-    """Where each of these benchmarks is measured, by its id, and with ``results`` what came of it; the hub's first."""
-    found: dict[str, list[dict[str, Any]]] = {row.id: [] for row in rows}
-    jobs = {row.job: row.id for row in rows if row.job}
+    """Where each of these benchmarks (``asked``: id and job, "" for none) is measured, by its id, and with ``results``
+    what came of it; the hub's first."""
+    found: dict[str, list[dict[str, Any]]] = {benchmark: [] for benchmark in asked}
+    jobs = {job: benchmark for benchmark, job in asked.items() if job}
     workers = {worker.id: worker.host for worker in session.scalars(select(Worker))} if jobs else {}
     able = [Able.of(one.engines) for one in living(session)] if jobs else []
     query = select(Job).where(Job.id.in_(jobs))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from sqlalchemy import delete, select
+from fastapi import Response
+from sqlalchemy import delete
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.benchmarks.asking import begin
@@ -19,7 +20,7 @@ from edgewright.hub.fleet.tables import DeviceBenchmark
 from edgewright.hub.jobs.queue import stop
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.web.bodies import Id, Router
-from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.paging import Page, PageQuery, answered, fields, read_page
 
 router = Router(prefix="/api/edge/benchmarks", tags=["benchmarks"])
 Reads = Annotated[Caller, may("benchmarks.read")]
@@ -38,13 +39,13 @@ def make(body: NewBenchmark, caller: Writes) -> BenchmarkWhole:
     return told
 
 
-@router.get("")
-def benchmarks(caller: Reads, page: PageQuery) -> Page[BenchmarkTold]:
+@router.get("", response_model=Page[BenchmarkTold])
+def benchmarks(caller: Reads, page: PageQuery) -> Response:
     """The tenant's benchmarks, newest first."""
     with caller.read() as session:
-        found = paged(session, select(Benchmark), Benchmark.id, page, lambda row: row, newest_first=True)
-        there = places(session, found.items, caller.now)
-        return Page(items=[BenchmarkTold(**_told(row, there[row.id])) for row in found.items], next=found.next)
+        rows, following = read_page(session, BenchmarkTold, Benchmark.id, page, newest_first=True)
+        there = places(session, {row["id"]: row["job"] for row in rows}, caller.now)
+    return answered(fields(BenchmarkTold, rows, there), following)
 
 
 @router.get("/{benchmark}")
@@ -74,7 +75,7 @@ def remove(benchmark: Id, caller: Writes) -> None:
     """Remove it from the history."""
     with caller.write() as session:
         row = session.lock(Benchmark, benchmark)
-        if state_of(places(session, [row], caller.now)[row.id]) == "running":
+        if state_of(places(session, {row.id: row.job}, caller.now)[row.id]) == "running":
             raise Conflict("it is being measured; cancel it first")
         session.execute(delete(DeviceBenchmark).where(DeviceBenchmark.benchmark == row.id))
         if row.job:
@@ -84,8 +85,4 @@ def remove(benchmark: Id, caller: Writes) -> None:
 
 
 def _whole(caller: Caller, session: Scoped, row: Benchmark) -> BenchmarkWhole:
-    return BenchmarkWhole(**_told(row, places(session, [row], caller.now, results=True)[row.id]))
-
-
-def _told(row: Benchmark, there: list[dict[str, Any]]) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _FIELDS} | {"state": state_of(there), "places": there}
+    return BenchmarkWhole.of(row, places(session, {row.id: row.job}, caller.now, results=True))

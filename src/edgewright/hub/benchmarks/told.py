@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
 from edgewright.core.messages.benchmarks import MOST_SECONDS, MOST_SUBJECTS
+from edgewright.hub.benchmarks.finding import state_of
 from edgewright.hub.fleet.words import DeviceName, Word
-from edgewright.hub.web.bodies import Answer, Body, Moment, Words
+from edgewright.hub.web.bodies import Answer, Body, Moment, Told, Words
 
 MOST_DEVICES = 100
 Subject = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64}|[a-z]{3}_[0-9a-z]{26})$")]
@@ -76,7 +78,7 @@ class PlaceWhole(PlaceTold):
     result: dict[str, Any] | None
 
 
-class BenchmarkTold(Answer):
+class BenchmarkTold(Told):
     """A benchmark. ``state`` is done when a place is, and none still measures."""
 
     id: str
@@ -99,6 +101,14 @@ class BenchmarkTold(Answer):
             ]
         }
     )  # fmt: skip
+
+    also = ("job",)
+
+    @classmethod
+    def adapt(cls, row: dict[str, Any], there: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+        """``there``: where each is measured, by its id."""
+        places = there[row["id"]]
+        return {**row, "state": state_of(places), "places": places}
 
 
 class BenchmarkWhole(BenchmarkTold):

@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from sqlalchemy import Select, String, bindparam
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 from sqlalchemy.orm.attributes import get_history
+from sqlalchemy.sql.base import ExecutableOption
 
 from edgewright.hub.database.rows import EVERY, HubRow, TenantItself, TenantRow
 from edgewright.hub.errors import Unscoped
+
+_BOUND = "bound_tenant"
+_THERE = bindparam(_BOUND, type_=String())
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A SELECT that was bound to whichever tenant asks before it was ever run, and need not be looked at in each run:
+    ``Scoped.rows`` runs it. Made by ``bound`` alone."""
+
+    statement: Select[Any]
+    hub: bool
+
+
+def bound(statement: Select[Any]) -> Bound:
+    """A SELECT of columns, for a tenant to be named later. Raises Unscoped for one that cannot be bound to it."""
+    made = statement.options(
+        with_loader_criteria(TenantRow, lambda kind: kind.tenant == _THERE, include_aliases=True),
+        with_loader_criteria(TenantItself, lambda kind: kind.id == _THERE, include_aliases=True),
+    )
+    kinds = {entity.get("entity") for entity in statement.column_descriptions} - {None}
+    hub = bool(kinds) and all(isinstance(kind, type) and issubclass(kind, HubRow) for kind in kinds)
+    if not hub and _BOUND not in made.compile().params:
+        raise Unscoped("this statement has no rows of a tenant's; write it with the mapped classes")
+    return Bound(made, hub)
+
+
+def values(one: Bound, tenant: str) -> dict[str, str]:
+    """What binds it to ``tenant``. Raises Unscoped for all of them."""
+    if tenant == EVERY:
+        raise Unscoped("such a statement is for one tenant")
+    return {} if one.hub else {_BOUND: tenant}
 
 
 def scope(state: ORMExecuteState) -> None:
@@ -29,10 +65,15 @@ def scope(state: ORMExecuteState) -> None:
     if state.is_update:
         _check_values(state, tenant)
     if not state.is_column_load:  # that is the rest of a row that was found in this session
-        state.statement = state.statement.options(
-            with_loader_criteria(TenantRow, lambda kind: kind.tenant == tenant, include_aliases=True),
-            with_loader_criteria(TenantItself, lambda kind: kind.id == tenant, include_aliases=True),
-        )
+        state.statement = state.statement.options(*_criteria(tenant))
+
+
+@lru_cache(1024)
+def _criteria(tenant: str) -> tuple[ExecutableOption, ExecutableOption]:
+    return (
+        with_loader_criteria(TenantRow, lambda kind: kind.tenant == tenant, include_aliases=True),
+        with_loader_criteria(TenantItself, lambda kind: kind.id == tenant, include_aliases=True),
+    )
 
 
 def stamp(session: Session, _: UOWTransaction, __: Any) -> None:

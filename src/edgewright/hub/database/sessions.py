@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, event, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, event, func, select
+from sqlalchemy import Row as Row_
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -15,7 +17,7 @@ from edgewright.core.closing import Closing
 from edgewright.core.errors import StorageError
 from edgewright.hub.database.engines import WRITES, make_engine
 from edgewright.hub.database.rows import EVERY, TENANT
-from edgewright.hub.database.scoping import scope, stamp
+from edgewright.hub.database.scoping import Bound, scope, stamp, values
 from edgewright.hub.errors import Absent, Unscoped
 
 Row = TypeVar("Row")
@@ -40,6 +42,12 @@ class Scoped(Session):
         if row is None:
             raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:64]!r}")
         return row
+
+    def rows(self, one: Bound, given: Mapping[str, Any], *where: ColumnElement[bool]) -> Sequence[Row_[Any]]:
+        """The tenant's rows of a statement that was bound before, and ``where`` these hold besides. Objects that were
+        changed in this transaction are not written first."""
+        query = one.statement.where(*where) if where else one.statement
+        return super().connection().execute(query, {**given, **values(one, self.tenant)}).all()
 
     def lock(self, kind: type[Row], *key: str) -> Row:
         """``find``, and nobody else changes the row until this transaction is over."""
@@ -70,7 +78,10 @@ class Database(Closing):
 
     def __init__(self, url: str) -> None:
         self.engine, self.url = make_engine(url), url
-        self._writer = threading.Lock() if self.engine.dialect.name == "sqlite" else contextlib.nullcontext()
+        self.embedded = self.engine.dialect.name == "sqlite"
+        """Whether it runs in this process, and a short look at it waits for nobody."""
+        self._engine = lru_cache(1024)(self._engine_of)
+        self._writer = threading.Lock() if self.embedded else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def read(self, tenant: str) -> Iterator[Scoped]:
@@ -92,10 +103,13 @@ class Database(Closing):
         """Close every connection."""
         self.engine.dispose()
 
+    def _engine_of(self, tenant: str, writes: bool) -> Engine:
+        return self.engine.execution_options(**{TENANT: tenant, WRITES: writes})
+
     def _session(self, tenant: str, writes: bool) -> Scoped:
         if not tenant:
             raise Unscoped("no tenant was given")
-        return Scoped(self.engine.execution_options(**{TENANT: tenant, WRITES: writes}), tenant)
+        return Scoped(self._engine(tenant, writes), tenant)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

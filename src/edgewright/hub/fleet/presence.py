@@ -28,8 +28,3 @@ def store(session: Scoped, items: Sequence[tuple[Sequence[str], datetime]]) -> N
     """``seen`` of each."""
     for names, now in items:
         seen(session, names, now)
-
-
-def online(device: Device, now: datetime) -> bool:
-    """Whether it was heard of within the last 90 s; one that is connected is, by its parked poll."""
-    return device.revoked is None and device.seen is not None and now - device.seen < ONLINE

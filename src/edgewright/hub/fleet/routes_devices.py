@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Response
-from sqlalchemy import select
+from sqlalchemy import ColumnElement
 
 from edgewright.core.digests import canonical_json, digest_bytes
 from edgewright.hub.accounts.access import Caller, may
@@ -25,10 +25,12 @@ from edgewright.hub.fleet.told import (
     EventTold,
     UploadTold,
     changed,
+    online_since,
 )
 from edgewright.hub.fleet.words import DeviceName, Word
 from edgewright.hub.web.bodies import Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge", tags=["devices"])
 Reads = Annotated[Caller, may("devices.read")]
@@ -37,29 +39,29 @@ State = Annotated[Literal["online", "offline", "revoked"] | None, Query(descript
 Number = Annotated[int, Path(ge=1, le=2**53)]
 
 
-@router.get("/devices")
+@router.get("/devices", response_model=Page[DeviceTold])
+@brief
 def devices(
     caller: Reads, page: PageQuery, group: Word = "", target: Word = "", state: State = None,
     q: Annotated[str, Query(max_length=64, description="a part of the name")] = "",
-) -> Page[DeviceTold]:  # fmt: skip
+) -> Response:  # fmt: skip
     """The tenant's devices, by name."""
-    query, now = select(Device), caller.now
+    where, now = list[ColumnElement[bool]](), caller.now
     if group:
-        query = query.where(Device.group == group)
+        where.append(Device.group == group)
     if target:
-        query = query.where(Device.target == target)
+        where.append(Device.target == target)
     if q:
-        query = query.where(Device.name.contains(q.replace("\0", ""), autoescape=True))
-    heard = Device.seen.is_not(None) & (Device.seen > now - ONLINE)
+        where.append(Device.name.contains(q.replace("\0", ""), autoescape=True))
     match state:
         case "online":
-            query = query.where(heard, Device.revoked.is_(None))
+            where += [Device.seen.is_not(None), Device.seen > now - ONLINE, Device.revoked.is_(None)]
         case "offline":
-            query = query.where(Device.seen.is_(None) | (Device.seen <= now - ONLINE), Device.revoked.is_(None))
+            where += [Device.seen.is_(None) | (Device.seen <= now - ONLINE), Device.revoked.is_(None)]
         case "revoked":
-            query = query.where(Device.revoked.is_not(None))
+            where.append(Device.revoked.is_not(None))
     with caller.read() as session:
-        return paged(session, query, Device.name, page, lambda row: DeviceTold.of(row, now))
+        return paged(session, DeviceTold, Device.name, page, *where, given=(online_since(now),))
 
 
 @router.get("/devices/{device}")
@@ -69,7 +71,7 @@ def show(device: DeviceName, caller: Reads) -> DeviceWhole:
         row = session.find(Device, device)
         ledger = session.get(Ledger, (session.tenant, device))
         group = session.get(Group, (session.tenant, row.group))
-        return DeviceWhole.whole(row, caller.now, 0 if ledger is None else ledger.dropped, group)
+        return DeviceWhole.whole(row, online_since(caller.now), 0 if ledger is None else ledger.dropped, group)
 
 
 @router.patch("/devices/{device}")
@@ -91,7 +93,7 @@ def change(device: DeviceName, body: DeviceChange, caller: Writes) -> DeviceTold
         if wanted != (row.group, row.config, row.collect):
             revise(session, [row])
         caller.tell(session, "device.changed", device, _audited(body))
-        told = caller.reply(session, DeviceTold.of(row, caller.now))
+        told = caller.reply(session, DeviceTold.of(row, online_since(caller.now)))
     news(caller.state).ring()
     return told
 
@@ -105,7 +107,7 @@ def revoke(device: DeviceName, caller: Writes) -> DeviceTold:
         if row.revoked is None:
             revoked(session, row, caller.now)
             caller.tell(session, "device.revoked", device)
-        told = caller.reply(session, DeviceTold.of(row, caller.now))
+        told = caller.reply(session, DeviceTold.of(row, online_since(caller.now)))
     news(caller.state).ring()
     return told
 
@@ -126,13 +128,12 @@ def collect(device: DeviceName, body: Asked, caller: Writes) -> AskedTold:
     return told
 
 
-@router.get("/devices/{device}/events")
-def events(device: DeviceName, caller: Reads, page: PageQuery) -> Page[EventTold]:
+@router.get("/devices/{device}/events", response_model=Page[EventTold])
+def events(device: DeviceName, caller: Reads, page: PageQuery) -> Response:
     """What happened on a device, the newest first."""
     with caller.read() as session:
         session.find(Device, device)
-        query = select(Happening).where(Happening.device == device)
-        return paged(session, query, Happening.id, page, EventTold.of, newest_first=True)
+        return paged(session, EventTold, Happening.id, page, Happening.device == device, newest_first=True)
 
 
 @router.get("/devices/{device}/uploads")

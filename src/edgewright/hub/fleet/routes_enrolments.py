@@ -6,6 +6,7 @@ import secrets
 from datetime import timedelta
 from typing import Annotated
 
+from fastapi import Response
 from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
@@ -19,6 +20,7 @@ from edgewright.hub.fleet.told import EnrolmentMade, EnrolmentTold, NewEnrolment
 from edgewright.hub.fleet.words import EnrolmentId
 from edgewright.hub.web.bodies import Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 from edgewright.trust.authority import issue_token
 
 router = Router(prefix="/api/edge/enrolments", tags=["devices"])
@@ -55,11 +57,12 @@ def make(body: NewEnrolment, caller: Writes) -> EnrolmentMade:
         return caller.reply(session, EnrolmentMade.made_of(row, token, place(caller.state).url), 201)
 
 
-@router.get("")
-def enrolments(caller: Reads, page: PageQuery) -> Page[EnrolmentTold]:
+@router.get("", response_model=Page[EnrolmentTold])
+@brief
+def enrolments(caller: Reads, page: PageQuery) -> Response:
     """Tokens and authorised keys, used ones too."""
     with caller.read() as session:
-        return paged(session, select(Enrolment), Enrolment.id, page, EnrolmentTold.of)
+        return paged(session, EnrolmentTold, Enrolment.id, page)
 
 
 @router.delete("/{enrolment}")

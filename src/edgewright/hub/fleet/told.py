@@ -9,16 +9,21 @@ from pydantic import ConfigDict, Field
 
 from edgewright.core.messages import Collect
 from edgewright.hub.fleet.desired import told_of
-from edgewright.hub.fleet.presence import online
-from edgewright.hub.fleet.tables import Device, Enrolment, Group, Happening
+from edgewright.hub.fleet.presence import ONLINE
+from edgewright.hub.fleet.tables import Device, Enrolment, Group
 from edgewright.hub.fleet.words import DeviceName, Digest, Labels
 from edgewright.hub.fleet.words import Group as GroupName
-from edgewright.hub.web.bodies import Answer, Body, Moment
+from edgewright.hub.web.bodies import Answer, Body, Moment, Told, spelled
 
 _WHEN = "2026-11-21T09:30:00.000Z"
 
 
-class DeviceTold(Answer):
+def online_since(now: datetime) -> str:
+    """A device that was heard of after it is online; one that is connected is, by its parked poll."""
+    return spelled(now - ONLINE)
+
+
+class DeviceTold(Told):
     """A device. ``state``, ``target_bundle``, ``current`` and ``good`` are what it said last of its update and its
     bundles (digests); ``wanted``: the bundle that it should run, of the rollout ``rollout``; ``online``: heard of
     within 90 s; ``offset_s``: its clock minus the hub's."""
@@ -55,10 +60,18 @@ class DeviceTold(Answer):
         }
     )  # fmt: skip
 
+    also = ("status", "release")
+
     @classmethod
-    def of(cls, device: Device, now: datetime) -> Self:
-        """As it is told."""
-        return cls(**_device(device, now))
+    def adapt(cls, row: dict[str, Any], since: str) -> dict[str, Any]:
+        """With what its status says, and its release; ``since``: ``online_since``."""
+        status, release = row["status"], row["release"] or {}
+        online = row["revoked"] is None and (row["seen"] or "") > since  # moments of one spelling sort as they are
+        return {
+            **row, "online": online, "state": status.get("state", ""),
+            "good": status.get("good", ""), "target_bundle": status.get("target", ""),
+            "reason": status.get("reason", ""), "wanted": release.get("bundle", ""),
+        }  # fmt: skip
 
 
 class DeviceWhole(DeviceTold):
@@ -74,12 +87,11 @@ class DeviceWhole(DeviceTold):
     dropped: int
 
     @classmethod
-    def whole(cls, device: Device, now: datetime, dropped: int, group: Group | None) -> Self:
+    def whole(cls, device: Device, since: str, dropped: int, group: Group | None) -> Self:
         """As it is told."""
-        more = {name: getattr(device, name) for name in ("facts", "status", "config", "collect")}
         config, collect = told_of(device.config, device.collect, group, device.watched_s)
         told = {"config": config, "collect": {**Collect().to_json(), **collect}}
-        return cls(**_device(device, now), **more, told=told, dropped=dropped)
+        return cls(**cls.adapt(cls.taken(device), since), told=told, dropped=dropped)
 
 
 class Collecting(Body):
@@ -136,7 +148,7 @@ class UploadTold(Answer):
     at: Moment
 
 
-class EventTold(Answer):
+class EventTold(Told):
     """An event. ``at``: when the hub heard of it; ``told_s``: when it happened by the device's own clock, s since
     1970."""
 
@@ -146,11 +158,6 @@ class EventTold(Answer):
     kind: str
     bundle: str
     detail: str
-
-    @classmethod
-    def of(cls, row: Happening) -> Self:
-        """As it is told."""
-        return cls(**{name: getattr(row, name) for name in ("id", "at", "told_s", "kind", "bundle", "detail")})
 
 
 class GroupTold(Answer):
@@ -204,7 +211,7 @@ class NewEnrolment(Body):
     )
 
 
-class EnrolmentTold(Answer):
+class EnrolmentTold(Told):
     """An invitation, without its token. ``kind``: token or key; ``used``: when it let somebody in."""
 
     id: str
@@ -216,11 +223,6 @@ class EnrolmentTold(Answer):
     until: Moment
     used: Moment | None
 
-    @classmethod
-    def of(cls, row: Enrolment) -> Self:
-        """As it is told."""
-        return cls(**_enrolment(row))
-
 
 class EnrolmentMade(EnrolmentTold):
     """An invitation with its token, which is shown once ("" for a key), and where devices connect to."""
@@ -231,31 +233,4 @@ class EnrolmentMade(EnrolmentTold):
     @classmethod
     def made_of(cls, row: Enrolment, token: str, url: str) -> Self:
         """As it is told."""
-        return cls(**_enrolment(row), token=token, url=url)
-
-
-def _device(device: Device, now: datetime) -> dict[str, Any]:
-    names = (
-        "name",
-        "group",
-        "target",
-        "labels",
-        "rollout",
-        "revision",
-        "offset_s",
-        "made",
-        "seen",
-        "changed",
-        "revoked",
-    )
-    status, current = device.status, device.current
-    return {name: getattr(device, name) for name in (*names, "revoked")} | {
-        "online": online(device, now), "state": status.get("state", ""), "current": current,
-        "good": status.get("good", ""), "target_bundle": status.get("target", ""), "reason": status.get("reason", ""),
-        "wanted": (device.release or {}).get("bundle", ""),
-    }  # fmt: skip
-
-
-def _enrolment(row: Enrolment) -> dict[str, Any]:
-    names = ("id", "kind", "device", "group", "labels", "made", "until", "used")
-    return {name: getattr(row, name) for name in names}
+        return cls(**EnrolmentTold.of(row).model_dump(), token=token, url=url)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import select
 
 from edgewright.core.errors import InputError
 from edgewright.hub import plans
@@ -18,11 +17,9 @@ from edgewright.hub.jobs.inputs import inputs
 from edgewright.hub.jobs.queue import add, begun, living, move, room, stop
 from edgewright.hub.jobs.rules import (
     AGAIN,
-    HELD,
     QUEUED,
     Able,
     content_key,
-    nobody,
 )
 from edgewright.hub.jobs.tables import Candidate, Job, Worker
 from edgewright.hub.jobs.told import (
@@ -36,7 +33,7 @@ from edgewright.hub.jobs.told import (
     State,
     WorkerTold,
 )
-from edgewright.hub.jobs.trials import helpers
+from edgewright.hub.jobs.trials import held_by, helped_by
 from edgewright.hub.objects import objects
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
@@ -72,20 +69,17 @@ def make_batch(body: NewBatch, caller: Writes) -> BatchTold:
         return caller.reply(session, BatchTold(jobs=[_told(session, job) for job in jobs]), 201)
 
 
-@router.get("/optimization-jobs")
+@router.get("/optimization-jobs", response_model=Page[JobTold])
 def jobs(
     caller: Reads, page: PageQuery, state: State | None = None,
     version: Annotated[Id | None, Query(description="of this version")] = None,
-) -> Page[JobTold]:  # fmt: skip
+) -> Response:  # fmt: skip
     """The tenant's optimization jobs, newest first."""
-    query = select(Job).where(Job.kind == "optimization")
-    query = query if state is None else query.where(Job.state == state)
-    query = query if version is None else query.where(Job.version == version)
+    where = [Job.kind == "optimization"]
+    where += [] if state is None else [Job.state == state]
+    where += [] if version is None else [Job.version == version]
     with caller.read() as session:
-        live = _able(session)
-        return paged(
-            session, query, Job.id, page, lambda row: JobTold.of(row, nobody(row.needs, live)), newest_first=True
-        )
+        return paged(session, JobTold, Job.id, page, *where, newest_first=True, given=(_able(session),))
 
 
 @router.get("/optimization-jobs/{job}")
@@ -123,14 +117,13 @@ def retry(job: Id, caller: Writes) -> JobTold:
         return caller.reply(session, _told(session, row))
 
 
-@router.get("/optimization-jobs/{job}/candidates")
-def candidates(job: Id, caller: Reads, page: PageQuery) -> Page[CandidateTold]:
+@router.get("/optimization-jobs/{job}/candidates", response_model=Page[CandidateTold])
+def candidates(job: Id, caller: Reads, page: PageQuery) -> Response:
     """All it measured so far, in that order. While it runs the figures are those of the search; at its end, the
     report's."""
     with caller.read() as session:
         _found(session, job)
-        query = select(Candidate).where(Candidate.job == job)
-        return paged(session, query, Candidate.number, page, CandidateTold.of)
+        return paged(session, CandidateTold, Candidate.number, page, Candidate.job == job)
 
 
 @router.get(
@@ -153,19 +146,12 @@ def report_page(job: Id, caller: Reads) -> StreamingResponse:
     return _file(caller, job, "page", "text/html; charset=utf-8", {"Content-Security-Policy": _PAGE_RULES})
 
 
-@router.get("/workers")
-def workers(caller: Reads, page: PageQuery) -> Page[WorkerTold]:
+@router.get("/workers", response_model=Page[WorkerTold])
+def workers(caller: Reads, page: PageQuery) -> Response:
     """Processes that do jobs, with those of yours that they have, and those whose searches they help."""
     with caller.read() as session:
-        mine = session.execute(select(Job.worker, Job.id).where(Job.state.in_(HELD)).order_by(Job.id)).all()
-        helped = helpers(session)
-        query = select(Worker).where(Worker.state != "gone")
-        return paged(
-            session, query, Worker.id, page,
-            lambda row: WorkerTold.of(
-                row, [job for worker, job in mine if worker == row.id], helped.get(row.id, [])
-            ),
-        )  # fmt: skip
+        given = (held_by(session), helped_by(session))
+        return paged(session, WorkerTold, Worker.id, page, Worker.state != "gone", given=given)
 
 
 def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str, str]], dataset: str) -> list[Job]:
@@ -203,7 +189,7 @@ def _able(session: Scoped) -> list[Able]:
 
 
 def _told(session: Scoped, row: Job) -> JobTold:
-    return JobTold.of(row, nobody(row.needs, _able(session)))
+    return JobTold.of(row, _able(session))
 
 
 def _file(caller: Caller, job: str, which: str, media: str, headers: dict[str, str] | None = None) -> StreamingResponse:

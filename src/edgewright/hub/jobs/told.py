@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from edgewright.hub.jobs.tables import Candidate, Job, Worker
-from edgewright.hub.web.bodies import Answer, Body, Id, Moment, Words
+from edgewright.hub.jobs.rules import Able, nobody
+from edgewright.hub.web.bodies import Answer, Body, Id, Moment, Told, Words
 
 Target = Annotated[Words, Field(min_length=1, max_length=120)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]{0,119}$")]
@@ -116,7 +117,7 @@ _TOLD: dict[str, Any] = {
 }  # fmt: skip
 
 
-class JobTold(Answer):
+class JobTold(Told):
     """A job. ``reason``: why it waits, failed or found nothing, and what to do; ``progress``: where it stands, times in
     s, ``best`` and ``baseline`` as in its report; ``result``: ids of candidates, ``bundle``: the digest of what entered
     the library, where it waits for its signature like any other."""
@@ -141,11 +142,13 @@ class JobTold(Answer):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_TOLD]})
 
+    also = ("needs",)
+
     @classmethod
-    def of(cls, row: Job, why: str = "") -> Self:
-        """As it is told; ``why`` it waits."""
-        fields = {name: getattr(row, name) for name in cls.model_fields}
-        return cls(**{**fields, "reason": why if row.state == "queued" and why else row.reason})
+    def adapt(cls, row: dict[str, Any], live: Collection[Able]) -> dict[str, Any]:
+        """``live``: what the workers can, for why it waits."""
+        why = nobody(row["needs"], live) if row["state"] == "queued" else ""
+        return {**row, "reason": why or row["reason"]}
 
 
 class BatchTold(Answer):
@@ -154,19 +157,21 @@ class BatchTold(Answer):
     jobs: list[JobTold]
 
 
-class CandidateTold(Answer):
+class CandidateTold(Told):
     """A candidate as the report has it; ``number`` is the order in which they were measured."""
 
     number: int
     candidate: dict[str, Any]
 
+    also = ("told",)
+
     @classmethod
-    def of(cls, row: Candidate) -> Self:
-        """As it is told."""
-        return cls(number=row.number, candidate=row.told)
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """It is kept as it is told."""
+        return {**row, "candidate": row["told"]}
 
 
-class WorkerTold(Answer):
+class WorkerTold(Told):
     """A process that does jobs. ``running``: your own jobs on it; ``helping``: your own whose searches it helps;
     ``slots``: how many it does at a time."""
 
@@ -195,7 +200,8 @@ class WorkerTold(Answer):
     )  # fmt: skip
 
     @classmethod
-    def of(cls, row: Worker, running: list[str], helping: list[str]) -> Self:
-        """As it is told."""
-        fields = {name: getattr(row, name) for name in cls.model_fields if name not in ("running", "helping")}
-        return cls(**fields, running=running, helping=helping)
+    def adapt(
+        cls, row: dict[str, Any], running: Mapping[str, list[str]], helping: Mapping[str, list[str]]
+    ) -> dict[str, Any]:  # fmt: skip
+        """``running``, ``helping``: of the caller's tenant, by worker."""
+        return {**row, "running": running.get(row["id"], []), "helping": helping.get(row["id"], [])}

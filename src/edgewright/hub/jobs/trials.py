@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -85,11 +85,20 @@ def has(session: Scoped, job: str, key: str, worker: str) -> bool:
     return row is not None and row.worker == worker
 
 
-def helpers(session: Scoped) -> dict[str, list[str]]:
+def helped_by(session: Scoped) -> dict[str, list[str]]:
     """By worker, the jobs whose trials it has."""
     query = select(Trial.worker, Trial.job).where(Trial.state == TAKEN).distinct().order_by(Trial.job)
+    return _listed(session.execute(query))
+
+
+def held_by(session: Scoped) -> dict[str, list[str]]:
+    """By worker, the jobs that it has."""
+    return _listed(session.execute(select(Job.worker, Job.id).where(Job.state.in_(HELD)).order_by(Job.id)))
+
+
+def _listed(pairs: Iterable[Any]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for worker, job in session.execute(query):
+    for worker, job in pairs:
         found.setdefault(str(worker), []).append(job)
     return found
 

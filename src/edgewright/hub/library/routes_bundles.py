@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from edgewright.hub import plans
@@ -55,14 +54,12 @@ async def upload(
     return told
 
 
-@router.get("")
-def bundle_list(
-    caller: Reads, page: PageQuery, name: Annotated[str | None, Query(max_length=64)] = None
-) -> Page[BundleTold]:
+@router.get("", response_model=Page[BundleTold])
+def bundle_list(caller: Reads, page: PageQuery, name: Annotated[str | None, Query(max_length=64)] = None) -> Response:
     """The tenant's bundles, newest first; `name`: those of that name."""
-    query = select(Bundle) if name is None else select(Bundle).where(Bundle.name == name.replace("\0", ""))
+    where = [] if name is None else [Bundle.name == name.replace("\0", "")]
     with caller.read() as session:
-        return paged(session, query, Bundle.id, page, BundleTold.of, newest_first=True)
+        return paged(session, BundleTold, Bundle.id, page, *where, newest_first=True)
 
 
 @router.get("/{digest}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from edgewright.hub.library.tables import Bundle
-from edgewright.hub.web.bodies import Answer, Body, Moment
+from edgewright.hub.web.bodies import Answer, Body, Moment, Told
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _D = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
@@ -18,7 +17,7 @@ _TARGETS = '{"signatures": [], "signed": {"_type": "targets", "version": 2}}'
 _ROOT = '{"signatures": [], "signed": {"_type": "root", "version": 1}}'
 
 
-class BundleTold(Answer):
+class BundleTold(Told):
     """A bundle: ``digest`` of its manifest, ``file`` of its single file. ``released``: devices may run it. ``evidence``
     is what it promises and what was measured when it was sealed."""
 
@@ -45,12 +44,6 @@ class BundleTold(Answer):
             ]
         }
     )  # fmt: skip
-
-    @classmethod
-    def of(cls, row: Bundle) -> Self:
-        """As it is told."""
-        names = cls.model_fields.keys()
-        return cls(**{name: getattr(row, name) for name in names})
 
 
 class Waiting(Answer):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import select
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.models.downloads import OCTETS, download
@@ -13,17 +13,19 @@ from edgewright.hub.models.tables import Dataset
 from edgewright.hub.models.told import DatasetChange, DatasetTold
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/datasets", tags=["data sets"])
 Reads = Annotated[Caller, may("models.read")]
 Writes = Annotated[Caller, may("models.write")]
 
 
-@router.get("")
-def dataset_list(caller: Reads, page: PageQuery) -> Page[DatasetTold]:
+@router.get("", response_model=Page[DatasetTold])
+@brief
+def dataset_list(caller: Reads, page: PageQuery) -> Response:
     """The tenant's data sets, newest first."""
     with caller.read() as session:
-        return paged(session, select(Dataset), Dataset.id, page, DatasetTold.of, newest_first=True)
+        return paged(session, DatasetTold, Dataset.id, page, newest_first=True)
 
 
 @router.get("/{dataset}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Query, Response
 from sqlalchemy import delete, select
 
 from edgewright.hub import plans
@@ -15,24 +15,23 @@ from edgewright.hub.errors import Conflict
 from edgewright.hub.models.tables import Model, Version
 from edgewright.hub.models.told import ModelChange, ModelTold, NewModel, VersionTold
 from edgewright.hub.web.bodies import Id, Router
-from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.paging import Page, PageQuery, Wanted, answered, fields, paged, read_page
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/models", tags=["models"])
 Reads = Annotated[Caller, may("models.read")]
 Writes = Annotated[Caller, may("models.write")]
 
 
-@router.get("")
-def model_list(
-    caller: Reads, page: PageQuery, search: Annotated[str | None, Query(max_length=120)] = None
-) -> Page[ModelTold]:
+@router.get("", response_model=Page[ModelTold])
+@brief
+def model_list(caller: Reads, page: PageQuery, search: Annotated[str | None, Query(max_length=120)] = None) -> Response:
     """The tenant's models, newest first, each with its newest version; `search`: those with that in their name."""
-    query = select(Model)
-    if search:
-        query = query.where(Model.name.icontains(search.replace("\0", ""), autoescape=True))
+    where = [Model.name.icontains(search.replace("\0", ""), autoescape=True)] if search else []
     with caller.read() as session:
-        found = paged(session, query, Model.id, page, lambda row: row, newest_first=True)
-        return Page(items=told(session, found.items), next=found.next)
+        rows, following = read_page(session, ModelTold, Model.id, page, *where, newest_first=True)
+        newest = _newest(session, [row["newest"] for row in rows if row["newest"]])
+    return answered(fields(ModelTold, rows, newest), following)
 
 
 @router.post("", status_code=201)
@@ -45,14 +44,14 @@ def make(body: NewModel, caller: Writes) -> ModelTold:
         session.add(row)
         session.flush()
         caller.tell(session, "model.made", row.id, {"name": row.name})
-        return caller.reply(session, ModelTold.of(row, None), 201)
+        return caller.reply(session, ModelTold.of(row, {}), 201)
 
 
 @router.get("/{model}")
 def show(model: Id, caller: Reads) -> ModelTold:
     """One model."""
     with caller.read() as session:
-        return told(session, [session.find(Model, model)])[0]
+        return _told(session, session.find(Model, model))
 
 
 @router.patch("/{model}")
@@ -66,7 +65,7 @@ def change(model: Id, body: ModelChange, caller: Writes) -> ModelTold:
         if body.description is not None:
             row.description = body.description
         caller.tell(session, "model.changed", row.id, {"name": row.name})
-        return caller.reply(session, told(session, [row])[0])
+        return caller.reply(session, _told(session, row))
 
 
 @router.delete("/{model}", status_code=204)
@@ -79,21 +78,24 @@ def remove(model: Id, caller: Writes) -> None:
         caller.tell(session, "model.removed", model, {"name": row.name})
 
 
-@router.get("/{model}/versions")
-def versions(model: Id, caller: Reads, page: PageQuery) -> Page[VersionTold]:
+@router.get("/{model}/versions", response_model=Page[VersionTold])
+def versions(model: Id, caller: Reads, page: PageQuery) -> Response:
     """Its versions, newest first."""
     with caller.read() as session:
         session.find(Model, model)
-        query = select(Version).where(Version.model == model)
-        return paged(session, query, Version.number, page, VersionTold.of, newest_first=True)
+        return paged(session, VersionTold, Version.number, page, Version.model == model, newest_first=True)
 
 
-def told(session: Scoped, rows: Sequence[Model]) -> list[ModelTold]:
-    """Models with the newest version of each, in one statement."""
-    ids = [row.newest for row in rows if row.newest]
-    found = session.scalars(select(Version).where(Version.id.in_(ids))) if ids else ()
-    newest = {one.id: one for one in found}
-    return [ModelTold.of(row, newest.get(row.newest)) for row in rows]
+def _told(session: Scoped, row: Model) -> ModelTold:
+    return ModelTold.of(row, _newest(session, [row.newest] if row.newest else []))
+
+
+def _newest(session: Scoped, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Versions as they are told, by id, in one statement."""
+    if not ids:
+        return {}
+    rows, _ = read_page(session, VersionTold, Version.id, Wanted(len(ids)), Version.id.in_(ids))
+    return {one["id"]: one for one in fields(VersionTold, rows)}
 
 
 def _check_name(session: Scoped, name: str, own: str) -> None:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import Header, Request, Response
 from pydantic import ValidationError
-from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from edgewright.core.errors import InputError, StorageError
@@ -26,6 +25,7 @@ from edgewright.hub.models.uploads import KEPT, free_bytes, receive
 from edgewright.hub.web.bodies import Id, Router, StrictRoute
 from edgewright.hub.web.paging import Page, PageQuery, paged
 from edgewright.hub.web.problems import Problem
+from edgewright.hub.web.short import brief
 
 PREFIX = "/api/edge/uploads"
 _TUS = "1.0.0"
@@ -99,11 +99,12 @@ def begin(response: Response, upload_length: Length, upload_metadata: Metadata, 
     return told
 
 
-@router.get("")
-def upload_list(caller: Reads, page: PageQuery) -> Page[UploadTold]:
+@router.get("", response_model=Page[UploadTold])
+@brief
+def upload_list(caller: Reads, page: PageQuery) -> Response:
     """Files on their way, newest first."""
     with caller.read() as session:
-        return paged(session, select(Upload), Upload.id, page, UploadTold.of, newest_first=True)
+        return paged(session, UploadTold, Upload.id, page, newest_first=True)
 
 
 @router.get("/{upload}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from edgewright.hub.models.tables import Dataset, Model, Upload, Version
-from edgewright.hub.web.bodies import Answer, Body, Id, Moment, Name, Words
+from edgewright.hub.web.bodies import Answer, Body, Id, Moment, Name, Told, Words
 
 Text = Annotated[Words, StringConstraints(max_length=2000)]
 State = Literal["checking", "ready", "refused"]
@@ -37,7 +37,7 @@ class ModelChange(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"description": "reads gas meters"}]})
 
 
-class VersionTold(Answer):
+class VersionTold(Told):
     """A version. ``state``: ready, being checked, or refused for a ``reason``. ``file``: SHA-256 of the file as it was
     uploaded; ``digest``: of the model in it. ``facts``: what can be told without measuring. ``parent``, ``job``: what
     it was made of, and by which job."""
@@ -76,10 +76,9 @@ class VersionTold(Answer):
     )  # fmt: skip
 
     @classmethod
-    def of(cls, row: Version) -> Self:
-        """As it is told."""
-        told = {name: getattr(row, name) for name in cls.model_fields}
-        return cls(**{**told, "parent": row.parent or None, "job": row.job or None})
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """None for "" where there is none."""
+        return {**row, "parent": row["parent"] or None, "job": row["job"] or None}
 
 
 class VersionChange(Body):
@@ -91,7 +90,7 @@ class VersionChange(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"stage": "retired", "note": "replaced by 3"}]})
 
 
-class ModelTold(Answer):
+class ModelTold(Told):
     """A model. ``versions``: how many there are; ``newest``: the latest of them."""
 
     id: str
@@ -102,13 +101,12 @@ class ModelTold(Answer):
     by: str
     made: Moment
 
+    also = ("count",)
+
     @classmethod
-    def of(cls, row: Model, newest: Version | None) -> Self:
-        """As it is told."""
-        return cls(
-            id=row.id, name=row.name, description=row.description, versions=row.count, by=row.by, made=row.made,
-            newest=None if newest is None else VersionTold.of(newest),
-        )  # fmt: skip
+    def adapt(cls, row: dict[str, Any], newest: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """``newest``: versions as they are told, by id."""
+        return {**row, "versions": row["count"], "newest": newest.get(row["newest"])}
 
 
 class Layers(Answer):
@@ -151,7 +149,7 @@ class Reading(Body):
     preprocessing: dict[str, Any] | None = None
 
 
-class DatasetTold(Answer):
+class DatasetTold(Told):
     """A data set. ``facts``: samples, inputs, labels; ``reading``: how it is read."""
 
     id: str
@@ -177,11 +175,6 @@ class DatasetTold(Answer):
             ]
         }
     )  # fmt: skip
-
-    @classmethod
-    def of(cls, row: Dataset) -> Self:
-        """As it is told."""
-        return cls(**{name: getattr(row, name) for name in cls.model_fields})
 
 
 class DatasetChange(Body):
@@ -215,7 +208,7 @@ class NewUpload(Body):
     )
 
 
-class UploadTold(Answer):
+class UploadTold(Told):
     """A file on its way: the next byte that is wanted is ``offset``. ``result``: the version or data set it has become,
     null before its last byte. ``until``: when it is given up unless bytes come."""
 
@@ -241,7 +234,6 @@ class UploadTold(Answer):
     )  # fmt: skip
 
     @classmethod
-    def of(cls, row: Upload) -> Self:
-        """As it is told."""
-        told = {name: getattr(row, name) for name in cls.model_fields}
-        return cls(**{**told, "result": row.result or None})
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """None for no result yet."""
+        return {**row, "result": row["result"] or None}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
+from fastapi import Response
+from orjson import Fragment
+from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 
 from edgewright.core.digests import digest_json
@@ -15,7 +19,8 @@ from edgewright.hub.profiles.making import check_free, of_device, read_target
 from edgewright.hub.profiles.tables import Fit, Profile
 from edgewright.hub.profiles.told import NewProfile, ProfileChange, Profiles, ProfileTold, Ref
 from edgewright.hub.web.bodies import Id, Router
-from edgewright.hub.web.paging import PageQuery, paged
+from edgewright.hub.web.paging import PageQuery, answered, fields, read_page
+from edgewright.hub.web.short import brief
 from edgewright.targets import Target, names
 from edgewright.targets.schema import parse, to_document
 
@@ -24,13 +29,13 @@ Reads = Annotated[Caller, may("models.read")]
 Writes = Annotated[Caller, may("models.write")]
 
 
-@router.get("")
-def profile_list(caller: Reads, page: PageQuery) -> Profiles:
+@router.get("", response_model=Profiles)
+@brief
+def profile_list(caller: Reads, page: PageQuery) -> Response:
     """The tenant's own, newest first; with the first page the templates that ship, the hub's own machine among them."""
     with caller.read() as session:
-        found = paged(session, select(Profile), Profile.id, page, ProfileTold.of, newest_first=True)
-    templates = [] if page.after is not None else [ProfileTold.shipped(name) for name in names()]
-    return Profiles(items=found.items, next=found.next, templates=templates)
+        rows, following = read_page(session, ProfileTold, Profile.id, page, newest_first=True)
+    return answered(fields(ProfileTold, rows), following, templates=[] if page.after is not None else _templates())
 
 
 @router.post("", status_code=201)
@@ -94,6 +99,12 @@ def remove(profile: Id, caller: Writes) -> None:
         _forget(session, row.target)
         session.delete(row)
         caller.tell(session, "profile.removed", profile, {"name": row.name})
+
+
+@cache
+def _templates() -> Fragment:
+    """All that ship, as JSON: they are the same for everybody until the hub ends."""
+    return Fragment(TypeAdapter(list[ProfileTold]).dump_json([ProfileTold.shipped(name) for name in names()]))
 
 
 def _written(toml: str | None, document: dict[str, Any] | None) -> Target:

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, StringConstraints
 
 from edgewright.hub.profiles.making import template
-from edgewright.hub.profiles.tables import Profile
-from edgewright.hub.web.bodies import Answer, Body, Id, Moment
+from edgewright.hub.web.bodies import Answer, Body, Id, Moment, Told
 from edgewright.hub.web.paging import Page
 
 Ref = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -45,7 +44,7 @@ class ProfileChange(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "The presses of line 3"}]})
 
 
-class ProfileTold(Answer):
+class ProfileTold(Told):
     """A device class. ``id``: null for a template; ``target``: its document, every figure with its unit and source."""
 
     id: str | None
@@ -69,12 +68,9 @@ class ProfileTold(Answer):
     )  # fmt: skip
 
     @classmethod
-    def of(cls, row: Profile) -> Self:
-        """As it is told."""
-        return cls(
-            id=row.id, name=row.name, title=str(row.target["title"]), origin=row.origin, target=row.target,
-            made=row.made, changed=row.changed,
-        )  # fmt: skip
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """With the title that its target has."""
+        return {**row, "title": str(row["target"]["title"])}
 
     @classmethod
     def shipped(cls, name: str) -> Self:

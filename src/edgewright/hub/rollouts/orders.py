@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -64,19 +65,18 @@ def approve(session: Scoped, caller: Caller, row: Rollout) -> None:
     caller.tell(session, "rollout.approved", row.id, {"approvals": len(row.approvals)})
 
 
-def told(session: Scoped, rows: list[Rollout]) -> list[RolloutTold]:
-    """Rollouts as lists tell them."""
+def around_all(session: Scoped, ids: Sequence[str]) -> tuple[dict[str, int], bool]:
+    """What lists tell besides the rows of rollouts: how many devices each has, and whether the tenant develops."""
     development = session.scalars(select(Tenant.development)).one()
-    query = select(Member.rollout, func.count()).where(Member.rollout.in_([row.id for row in rows]))
-    sizes = {row[0]: row[1] for row in session.execute(query.group_by(Member.rollout))}
-    return [RolloutTold(**RolloutTold.fields(row, sizes.get(row.id, 0), development)) for row in rows]
+    query = select(Member.rollout, func.count()).where(Member.rollout.in_(ids))
+    return {row[0]: row[1] for row in session.execute(query.group_by(Member.rollout))}, development
 
 
 def shown(session: Scoped, row: Rollout, around: Around) -> RolloutShown:
     """One rollout as it is shown."""
     development = session.scalars(select(Tenant.development)).one()
     query = select(Member.wave, Member.state, func.count()).where(Member.rollout == row.id)
-    fields: dict[str, Any] = RolloutTold.fields(row, 0, development)
+    fields: dict[str, Any] = RolloutTold.adapt(RolloutTold.taken(row), {}, development)
     counts: list[dict[str, int]] = [{} for _ in fields["waves"]]
     for wave, state, n in session.execute(query.group_by(Member.wave, Member.state).order_by(Member.state)):
         counts[wave][state] = n

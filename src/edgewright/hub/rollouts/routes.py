@@ -6,8 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
-from fastapi import Query
-from sqlalchemy import select
+from fastapi import Query, Response
 
 from edgewright.flows.release.policy import OnHalt
 from edgewright.flows.release.rows import MemberState, OrderKind, RolloutState
@@ -19,7 +18,8 @@ from edgewright.hub.rollouts.making import Wish
 from edgewright.hub.rollouts.tables import Decision, Member, Rollout
 from edgewright.hub.rollouts.told import Abort, DecisionTold, MemberTold, NewRollout, RolloutShown, RolloutTold
 from edgewright.hub.web.bodies import Id, Router
-from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.paging import Page, PageQuery, answered, fields, paged, read_page
+from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge", tags=["rollouts"])
 Reads = Annotated[Caller, may("rollouts.read")]
@@ -40,17 +40,15 @@ def make(body: NewRollout, caller: Writes) -> RolloutShown:
         return caller.reply(session, orders.shown(session, row, around(caller.state)), 201)
 
 
-@router.get("/rollouts")
-def rollouts(
-    caller: Reads, page: PageQuery, group: Group = None, state: RolloutState | None = None
-) -> Page[RolloutTold]:
+@router.get("/rollouts", response_model=Page[RolloutTold])
+def rollouts(caller: Reads, page: PageQuery, group: Group = None, state: RolloutState | None = None) -> Response:
     """The tenant's rollouts, newest first."""
-    query = select(Rollout)
-    query = query if group is None else query.where(Rollout.group == group)
-    query = query if state is None else query.where(Rollout.state == state)
+    where = [] if group is None else [Rollout.group == group]
+    where += [] if state is None else [Rollout.state == state]
     with caller.read() as session:
-        found = paged(session, query, Rollout.id, page, _same, newest_first=True)
-        return Page(items=orders.told(session, found.items), next=found.next)
+        rows, following = read_page(session, RolloutTold, Rollout.id, page, *where, newest_first=True)
+        around_them = orders.around_all(session, [row["id"] for row in rows])
+    return answered(fields(RolloutTold, rows, *around_them), following)
 
 
 @router.get("/rollouts/{rollout}")
@@ -60,34 +58,34 @@ def show(rollout: Id, caller: Reads) -> RolloutShown:
         return orders.shown(session, session.find(Rollout, rollout), around(caller.state))
 
 
-@router.get("/rollouts/{rollout}/members")
+@router.get("/rollouts/{rollout}/members", response_model=Page[MemberTold])
 def members(
     rollout: Id, caller: Reads, page: PageQuery, state: MemberState | None = None,
     wave: Annotated[int | None, Query(ge=0, le=20)] = None,
-) -> Page[MemberTold]:  # fmt: skip
+) -> Response:  # fmt: skip
     """Its devices, by name."""
-    query = select(Member).where(Member.rollout == rollout)
-    query = query if state is None else query.where(Member.state == state)
-    query = query if wave is None else query.where(Member.wave == wave)
+    where = [Member.rollout == rollout]
+    where += [] if state is None else [Member.state == state]
+    where += [] if wave is None else [Member.wave == wave]
     with caller.read() as session:
         session.find(Rollout, rollout)
-        return paged(session, query, Member.device, page, MemberTold.of)
+        return paged(session, MemberTold, Member.device, page, *where)
 
 
-@router.get("/rollouts/{rollout}/decisions")
-def decisions_of(rollout: Id, caller: Reads, page: PageQuery) -> Page[DecisionTold]:
+@router.get("/rollouts/{rollout}/decisions", response_model=Page[DecisionTold])
+def decisions_of(rollout: Id, caller: Reads, page: PageQuery) -> Response:
     """What was decided about it, newest first."""
-    query = select(Decision).where(Decision.rollout == rollout)
     with caller.read() as session:
         session.find(Rollout, rollout)
-        return paged(session, query, Decision.id, page, DecisionTold.of, newest_first=True)
+        return paged(session, DecisionTold, Decision.id, page, Decision.rollout == rollout, newest_first=True)
 
 
-@router.get("/decisions")
-def decisions(caller: Reads, page: PageQuery) -> Page[DecisionTold]:
+@router.get("/decisions", response_model=Page[DecisionTold])
+@brief
+def decisions(caller: Reads, page: PageQuery) -> Response:
     """What was decided about any rollout, newest first."""
     with caller.read() as session:
-        return paged(session, select(Decision), Decision.id, page, DecisionTold.of, newest_first=True)
+        return paged(session, DecisionTold, Decision.id, page, newest_first=True)
 
 
 @router.post("/rollouts/{rollout}/approve")
@@ -135,7 +133,3 @@ def _done(caller: Caller, rollout: str, work: Callable[[Scoped, Caller, Rollout]
         row = session.lock(Rollout, rollout)
         work(session, caller, row)
         return caller.reply(session, orders.shown(session, row, around(caller.state)))
-
-
-def _same(row: Rollout) -> Rollout:
-    return row

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
 from edgewright.hub.rollouts.rows import moment
-from edgewright.hub.rollouts.tables import Decision, Member, Rollout
-from edgewright.hub.web.bodies import Answer, Body, Moment, Words
+from edgewright.hub.web.bodies import Body, Moment, Told, Words
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,119}$")]
@@ -73,7 +73,7 @@ class Abort(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"mode": "revert exposed"}, {"mode": "hold"}]})
 
 
-class RolloutTold(Answer):
+class RolloutTold(Told):
     """A rollout. ``wave`` counts from 0; ``phase`` is that of the wave; ``development``: the tenant's release key lies
     online."""
 
@@ -100,17 +100,12 @@ class RolloutTold(Answer):
     started: Moment | None
     development: bool
 
-    @staticmethod
-    def fields(row: Rollout, devices: int, development: bool) -> dict[str, Any]:
-        """Of the row."""
-        same = (
-            "id", "name", "group", "bundles", "state", "wave", "phase", "policy", "plan", "needs", "conflicts",
-            "author", "approvals", "signed", "superseded_by", "reverting", "made", "started",
-        )  # fmt: skip
-        told = {name: getattr(row, name) for name in same}
-        waves = [part.strip() for part in str(row.policy["waves"]).split(",")]
-        return told | {
-            "since": moment(row.since), "devices": devices, "development": development,
+    @classmethod
+    def adapt(cls, row: dict[str, Any], devices: Mapping[str, int], development: bool) -> dict[str, Any]:
+        """``devices``: how many each rollout has, by its id."""
+        waves = [part.strip() for part in str(row["policy"]["waves"]).split(",")]
+        return row | {
+            "since": moment(row["since"]), "devices": devices.get(row["id"], 0), "development": development,
             "waves": [part if part[-1] in "d%" else f"{part}%" for part in waves],
         }  # fmt: skip
 
@@ -125,7 +120,7 @@ class RolloutShown(RolloutTold):
     notes: list[str]
 
 
-class MemberTold(Answer):
+class MemberTold(Told):
     """A device in a rollout. ``ran``: the bundle it goes back to; ``control``: held back for comparison."""
 
     device: str
@@ -140,14 +135,13 @@ class MemberTold(Answer):
     ran: str
 
     @classmethod
-    def of(cls, row: Member) -> Self:
-        """As it is told."""
-        same = ("device", "wave", "control", "state", "attempt", "failure", "bundle", "ran")
-        lease = None if row.lease_until is None else moment(row.lease_until)
-        return cls(**{name: getattr(row, name) for name in same}, since=moment(row.since), lease_until=lease)
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """Rules count in seconds; people are told moments."""
+        lease = row["lease_until"]
+        return row | {"since": moment(row["since"]), "lease_until": None if lease is None else moment(lease)}
 
 
-class DecisionTold(Answer):
+class DecisionTold(Told):
     """A decision with its evidence. ``at``: s since 1970; ``digest``: of the decision, as the audit log has it."""
 
     id: str
@@ -175,7 +169,9 @@ class DecisionTold(Answer):
         }
     )  # fmt: skip
 
+    also = ("told",)
+
     @classmethod
-    def of(cls, row: Decision) -> Self:
-        """As it is told."""
-        return cls(id=row.id, digest=row.digest, **json.loads(row.told))
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """What was decided is kept whole."""
+        return {**row, **json.loads(row["told"])}

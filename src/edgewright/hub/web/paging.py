@@ -1,25 +1,40 @@
-"""Pages by cursor: a list goes on after the last key that was seen, however many rows came or went meanwhile."""
+"""Pages by cursor: a list goes on after the last key that was seen, however many rows came or went meanwhile.
+
+A list's route answers with ``paged``, and says in ``response_model`` what that is::
+
+    @router.get("", response_model=Page[ThingTold])
+    def things(caller: Reads, page: PageQuery) -> Response:
+        with caller.read() as session:
+            return paged(session, ThingTold, Thing.id, page, newest_first=True)
+
+Only the columns that are told are read, and they become bytes without an object for each row: no other part of a list
+took as long.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Depends, Query
-from sqlalchemy import Select
+import orjson
+from fastapi import Depends, Query, Request, Response
+from sqlalchemy import BigInteger, ColumnElement, bindparam, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.strict import parse_json
-from edgewright.hub.database import Scoped
-from edgewright.hub.web.bodies import Answer
+from edgewright.hub.database import Bound, Instant, Scoped, bound
+from edgewright.hub.web import short
+from edgewright.hub.web.bodies import Answer, Told, spelled, spelled_ms
 from edgewright.hub.web.problems import Problem
 
 Item = TypeVar("Item")
-Row = TypeVar("Row")
 MOST = 200
 
 
@@ -34,8 +49,8 @@ class Page(Answer, Generic[Item]):
 class Wanted:
     """Which page is asked for."""
 
-    limit: int
-    after: Any
+    limit: int = 50
+    after: Any = None
 
 
 async def _wanted(
@@ -45,28 +60,85 @@ async def _wanted(
     return Wanted(limit, None if cursor is None else read_cursor(cursor))
 
 
+def _at_once(_: Request, query: short.Query) -> Wanted | None:
+    limit, cursor = query.get("limit", "50"), query.get("cursor")
+    if not limit.isdecimal() or len(limit) > 3 or not 1 <= int(limit) <= MOST or len(cursor or "") > 400:
+        return None
+    return Wanted(int(limit), None if cursor is None else read_cursor(cursor))
+
+
+_wanted.at_once = _at_once  # type: ignore[attr-defined]
 PageQuery = Annotated[Wanted, Depends(_wanted)]
 
 
 def paged(
-    session: Scoped,
-    query: Select[Row],
-    key: InstrumentedAttribute[Any],
-    wanted: Wanted,
-    told: Callable[[Row], Item],
-    *,
+    session: Scoped, told: type[Told], key: InstrumentedAttribute[Any], wanted: Wanted, *where: ColumnElement[bool],
+    newest_first: bool = False, given: Sequence[Any] = (),
+) -> Response:  # fmt: skip
+    """The answer with a page of the rows of ``key``'s table ``where`` all of these hold, in the order of ``key``
+    (unique within the tenant, a string or a whole number); ``given``: what ``told.adapt`` takes besides a row."""
+    rows, following = read_page(session, told, key, wanted, *where, newest_first=newest_first)
+    return answered(fields(told, rows, *given), following)
+
+
+def read_page(
+    session: Scoped, told: type[Told], key: InstrumentedAttribute[Any], wanted: Wanted, *where: ColumnElement[bool],
     newest_first: bool = False,
-) -> Page[Item]:
-    """One page of ``query`` in the order of ``key`` (unique within the tenant, a string or a whole number)."""
+) -> tuple[list[dict[str, Any]], str | None]:  # fmt: skip
+    """The columns that ``told`` takes, of each row, and the cursor of the page after: for lists that look at all rows
+    together before they tell them (``fields``)."""
+    whole, begun, names, moments = _statements(told, key, newest_first)
+    query, values = whole, {"most": wanted.limit + 1}
     if wanted.after is not None:
         if not isinstance(wanted.after, key.type.python_type):
             raise Problem("unfit", "that cursor is of another list; begin again without one")
-        query = query.where(key < wanted.after if newest_first else key > wanted.after)
-    rows = session.scalars(query.order_by(key.desc() if newest_first else key).limit(wanted.limit + 1)).all()
-    more = len(rows) > wanted.limit
-    shown = rows[: wanted.limit]
-    after = write_cursor(getattr(shown[-1], key.key)) if more else None
-    return Page(items=[told(row) for row in shown], next=after)
+        query, values = begun, {**values, "after": wanted.after}
+    found = session.rows(query, values, *where)
+    rows = [dict(zip(names, row, strict=True)) for row in found[: wanted.limit]]
+    for row in rows:
+        for name in moments:
+            if row[name] is not None:
+                row[name] = spelled_ms(row[name])
+    return rows, write_cursor(rows[-1][key.key]) if len(found) > wanted.limit else None
+
+
+def fields(told: type[Told], rows: Sequence[dict[str, Any]], *given: Any) -> list[dict[str, Any]]:
+    """What is told of each, in the order of the model, and nothing else."""
+    names = tuple(told.model_fields)
+    return [{name: row[name] for name in names} for row in (told.adapt(one, *given) for one in rows)]
+
+
+def answered(items: Sequence[dict[str, Any]], following: str | None, **more: Any) -> Response:
+    """A page as a response; what else belongs to it is ``more``."""
+    whole = {"items": items, "next": following, **more}
+    try:
+        data = orjson.dumps(whole, _plain, orjson.OPT_PASSTHROUGH_DATETIME)
+    except orjson.JSONEncodeError:  # a whole number of more than 64 bits in somebody's document
+        data = json.dumps(whole, default=_plain, separators=(",", ":")).encode()
+    return Response(data, media_type="application/json")
+
+
+@cache
+def _statements(
+    told: type[Told], key: InstrumentedAttribute[Any], newest_first: bool
+) -> tuple[Bound, Bound, tuple[str, ...], tuple[str, ...]]:
+    """A list from its beginning, and after a key; its columns' names, and of those that are moments."""
+    names = tuple(dict.fromkeys((*told.columns(key.class_), key.key)))
+    columns = [getattr(key.class_, name) for name in names]
+    moments = tuple(one.key for one in columns if isinstance(one.type, Instant))
+    query = select(*(type_coerce(one, BigInteger) if one.key in moments else one for one in columns))
+    query = query.order_by(key.desc() if newest_first else key).limit(bindparam("most"))
+    after = query.where(key < bindparam("after") if newest_first else key > bindparam("after"))
+    return bound(query), bound(after), names, moments
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for. Raises TypeError."""
+    if isinstance(value, datetime):
+        return spelled(value)
+    if isinstance(value, orjson.Fragment):
+        return json.loads(value.contents)
+    raise TypeError(f"{type(value).__name__} is not told in lists")
 
 
 def write_cursor(value: str | int) -> str:

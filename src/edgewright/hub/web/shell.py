@@ -23,6 +23,7 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+_PLAIN = [(name.lower().encode(), name.encode(), value.encode()) for name, value in _HEADERS.items()]
 _LOG = logging.getLogger("edgewright.hub")
 
 
@@ -91,10 +92,10 @@ class _Call:
             self._begun = True
             headers = list(message.get("headers", ()))
             there = {name.lower() for name, _ in headers}
-            more = {**_HEADERS, "X-Request-Id": self.id}
-            if self._scope.get("scheme") == "https":
-                more["Strict-Transport-Security"] = "max-age=31536000"
-            headers += [(k.encode(), v.encode()) for k, v in more.items() if k.lower().encode() not in there]
+            headers += [(name, value) for lower, name, value in _PLAIN if lower not in there]
+            headers.append((b"X-Request-Id", self.id.encode()))
+            if self._scope.get("scheme") == "https" and b"strict-transport-security" not in there:
+                headers.append((b"Strict-Transport-Security", b"max-age=31536000"))
             message = {**message, "headers": headers}
         await self._send(message)
         self.over = message["type"] == "http.response.body" and not message.get("more_body", False)

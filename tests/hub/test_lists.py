@@ -1,0 +1,156 @@
+"""Lists: the short way tells the same as the long one, refuses the same, and sees its tenant alone."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi.routing import APIRoute
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import literal_column, select
+
+from edgewright.hub.accounts.tables import User
+from edgewright.hub.alerts.tables import Alert
+from edgewright.hub.app import ROUTERS
+from edgewright.hub.database import EVERY, bound
+from edgewright.hub.errors import Unscoped
+from edgewright.hub.fleet.tables import Device
+from edgewright.hub.ids import new_id
+from edgewright.hub.models.tables import Dataset, Model, Upload, Version
+from edgewright.hub.web.bodies import spelled, spelled_ms
+from edgewright.hub.web.paging import Page, answered
+from edgewright.hub.web.rates import Rates
+from edgewright.hub.web.short import plain, short_way
+
+LISTS = {
+    route.path: route for router in ROUTERS for route in router.routes
+    if isinstance(route, APIRoute) and isinstance(route.response_model, type) and issubclass(route.response_model, Page)
+    and "{" not in route.path
+}  # fmt: skip
+NOT_BY_ROW = {"/api/edge/groups", "/api/edge/telemetry"}
+
+
+def fill(hub, tenant):
+    """Rows with something in every kind of column."""
+    now, own = hub.state.clock(), hub.tenants[tenant]
+    told = {"facts": {}, "config": {}, "collect": {}}
+    with hub.state.database.write(own) as session:
+        for n in range(3):
+            status = {"state": "idle", "good": "ab" * 32, "target": "", "reason": "ö"}
+            session.add(
+                Device(name=f"{tenant}-{n}", revision=n, made=now, changed=now, labels={"hall": "2"}, status=status,
+                       seen=now - timedelta(seconds=60 * n) if n else None, offset_s=0.1,
+                       release={"bundle": "cd" * 32} if n else None, revoked=now if n == 2 else None, **told)
+            )  # fmt: skip
+            model, version = new_id("mod"), new_id("ver")
+            session.add(Model(id=model, name=f"{tenant} {n}", count=n, newest=version if n else "", by="usr", made=now))
+            more = {"upload": "", "by": "usr", "made": now, "until": now, "length": 2**40, "filename": "m.onnx"}
+            session.add(
+                Version(id=version, model=model, number=1, state="ready", facts={"n": 1.5}, job="job" * n, **more)
+            )
+            session.add(Dataset(name=f"{tenant} {n}", state="ready", facts={"samples": 2}, **more))
+            session.add(Upload(kind="model", filename=f"{tenant}.onnx", length=2, by="usr", made=now, until=now))
+            session.add(
+                Alert(id=new_id("alr"), kind="device.silent", subject=f"device/{tenant}-{n}", severity="warning",
+                      since=now, told="it is silent", ended=now if n else None, open=None if n else f"silent {tenant}")
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(set(LISTS) - NOT_BY_ROW))
+def test_every_list_tells_the_same_by_both_ways_as_its_model_does(hub, path):
+    fill(hub, "north")
+    fill(hub, "south")
+    long = hub.north.ask("GET", f"{path}?limit=2&limit=2", 200).content  # said twice: not plain
+    short = hub.north.ask("GET", f"{path}?limit=2", 200).content
+    assert short == long and b"south" not in short
+    model = LISTS[path].response_model
+    assert json.loads(model.model_validate_json(short).model_dump_json()) == json.loads(short)
+    assert list(json.loads(short)) == list(model.model_fields)
+    for one in json.loads(short)["items"]:
+        assert list(one) == list(model.model_fields["items"].annotation.__args__[0].model_fields)
+
+
+def test_every_list_has_a_short_way():
+    lacking = {path for path, route in LISTS.items() if short_way(route.endpoint) is None}
+    assert lacking == NOT_BY_ROW
+
+
+def test_a_token_that_was_revoked_is_refused_at_once(hub):
+    made = hub.north.post("/api/edge/tokens", {"name": "short"})
+    asks = {"headers": {"Authorization": f"Bearer {made['token']}"}}
+    for _ in range(3):
+        hub.nobody.get("/api/edge/users", **asks)
+    hub.north.ask("DELETE", f"/api/edge/tokens/{made['id']}")
+    hub.nobody.ask("GET", "/api/edge/users", 401, **asks)
+
+
+def test_a_token_ends_by_the_hubs_clock(hub, clock):
+    made = hub.north.post("/api/edge/tokens", {"name": "short", "days": 1})
+    asks = {"headers": {"Authorization": f"Bearer {made['token']}"}}
+    for _ in range(2):
+        hub.nobody.get("/api/edge/users", **asks)
+    clock.go_on(days=1)
+    hub.nobody.ask("GET", "/api/edge/users", 401, **asks)
+
+
+def test_who_may_not_is_refused_by_the_short_way_too(hub):
+    viewer = hub.user("eve", "viewer")
+    viewer.get("/api/edge/devices")
+    for _ in range(2):
+        assert viewer.ask("GET", "/api/edge/audit", 403).json()["type"] == "urn:edgewright:problem:forbidden"
+
+
+def test_a_one_time_password_has_to_be_replaced_before_anything_is_listed(hub):
+    made = hub.north.post("/api/edge/users", {"name": "new", "roles": ["viewer"]})
+    body = {"tenant": "north", "name": "new", "password": made["password"]}
+    session = hub.nobody.post("/api/edge/login", body)["session"]
+    for _ in range(2):
+        told = hub.nobody.ask("GET", "/api/edge/devices", 403, headers={"Authorization": f"Bearer {session}"}).json()
+        assert told["type"] == "urn:edgewright:problem:password-change-needed"
+
+
+def test_each_request_counts_once(hub):
+    object.__setattr__(hub.state, "rates", Rates(1e-6, 5.0))
+    for _ in range(5):
+        hub.north.get("/api/edge/devices?limit=1")
+    for _ in range(2):
+        assert int(hub.north.ask("GET", "/api/edge/devices?limit=1", 429).headers["Retry-After"]) > 1000
+
+
+@pytest.mark.parametrize(
+    "query", [b"limit=1&limit=1", b"cursor=%41", b"q=x", b"cursor=", b"limit", b"\xff", b"limit=+1"]
+)
+def test_what_is_not_plain_goes_the_long_way(query):
+    assert plain(query) is None
+
+
+def test_plain_queries_are_read():
+    assert plain(b"") == {} and plain(b"limit=7&cursor=aB-_9") == {"limit": "7", "cursor": "aB-_9"}
+
+
+def test_a_bound_statement_sees_its_tenant_alone(hub):
+    one = bound(select(User.name))
+    fill(hub, "north")
+    for name, tenant in hub.tenants.items():
+        getattr(hub, name).post("/api/edge/users", {"name": f"of {name}", "roles": ["viewer"]})
+        with hub.state.database.read(tenant) as session:
+            assert f"of {name}" in {row[0] for row in session.rows(one, {})}
+            assert len(session.rows(one, {})) == 2
+    with hub.state.database.read(EVERY) as session, pytest.raises(Unscoped):
+        session.rows(one, {})
+
+
+@pytest.mark.parametrize("shape", [select(literal_column("1")), select(User.__table__.c.name)])
+def test_a_statement_that_names_no_mapped_class_is_not_bound(shape):
+    with pytest.raises(Unscoped):
+        bound(shape)
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2500, 1, 1)))
+def test_moments_are_spelled_alike(at):
+    moment = at.replace(microsecond=at.microsecond // 1000 * 1000, tzinfo=UTC)
+    assert spelled_ms((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)) == spelled(moment)
+
+
+def test_a_number_of_any_length_is_told():
+    assert json.loads(answered([{"n": 2**70}], None).body) == {"items": [{"n": 2**70}], "next": None}
