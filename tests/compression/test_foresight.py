@@ -1,7 +1,5 @@
 """Foresight, held against the search that it foresees."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,11 +8,9 @@ from hypothesis import strategies as st
 
 from edgewright.compression.foresight import foresee
 from edgewright.compression.search import Space, Spec, explore
+from edgewright.testing.beside import beside
 
-_spec = importlib.util.spec_from_file_location("searching", Path(__file__).with_name("test_search.py"))
-searching = importlib.util.module_from_spec(_spec)
-sys.modules["searching"] = searching
-_spec.loader.exec_module(searching)
+searching = beside(Path(__file__).with_name("test_search.py"))
 Judge, ORT, VINO, DROP, score = searching.Judge, searching.ORT, searching.VINO, searching.DROP, searching.score
 ORIGINAL = Judge()(Spec((), ORT))
 

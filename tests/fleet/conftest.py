@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import json
-import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,27 +25,20 @@ from edgewright.hub.serving import keep
 from edgewright.hub.web.rates import Rates
 from edgewright.monitoring.seen import Seen
 from edgewright.testing.agents import in_process, multiplier, verified
+from edgewright.testing.beside import beside
 from edgewright.trust import SigningKey
 
 TESTS = Path(__file__).parents[1]
 
 
-def load(name, path):
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, TESTS / path)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-HUB, NET = load("fleet_hub", "hub/conftest.py"), load("fleet_net", "agent/net/conftest.py")
+HUB, NET = beside(TESTS / "hub/conftest.py"), beside(TESTS / "agent/net/conftest.py")
 fleet, hub, state, postgres = HUB.fleet, HUB.hub, HUB.state, HUB.postgres
 
 
 @pytest.fixture
 def postgres_servers():
     """``with postgres_servers() as server``: one that may be stopped."""
-    return load("fleet_postgres", "hub/postgres.py").server
+    return beside(TESTS / "hub/postgres.py").server
 
 
 @pytest.fixture
@@ -88,7 +79,7 @@ def made(key, tmp_path_factory):
 @pytest.fixture(scope="session")
 def poisons():
     """Makers of bundles that are signed and must not serve."""
-    return load("fleet_poisons", "agent/test_children.py")
+    return beside(TESTS / "agent/test_children.py")
 
 
 class One(NET.One):

@@ -1,9 +1,7 @@
 """A hub on each database: SQLite in a file, and a PostgreSQL server that the tests start."""
 
-import importlib.util
 import os
 import shutil
-import sys
 import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,21 +22,15 @@ from edgewright.hub.secrets import Passwords
 from edgewright.hub.serving import Address, bind
 from edgewright.hub.state import open_state
 from edgewright.hub.web.rates import Rates
+from edgewright.testing.beside import beside
 
+HERE = Path(__file__).parent
 PASSWORD = "four unrelated words here"
-
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(f"hub_{name}", Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
 def postgres():
-    with _load("postgres").server() as server:
+    with beside(HERE / "postgres.py").server() as server:
         database = Database(server.make())
         migrate(database.engine)
         database.close()
@@ -208,7 +200,7 @@ class Fleet:
         return [one for one in self.north.get("/api/edge/audit?limit=200")["items"] if one["action"] == action]
 
 
-DEVICES = _load("devices")
+DEVICES = beside(HERE / "devices.py")
 
 
 @pytest.fixture
@@ -251,7 +243,7 @@ def bucket(s3, monkeypatch):
     return f"s3://{name}/some/prefix"
 
 
-PROCESSES = _load("processes")
+PROCESSES = beside(HERE / "processes.py")
 
 
 @pytest.fixture
@@ -268,7 +260,7 @@ def start(tmp_path):
             one.end(PROCESSES.signal.SIGKILL)
 
 
-MODELLING = _load("modelling")
+MODELLING = beside(HERE / "modelling.py")
 
 
 @pytest.fixture

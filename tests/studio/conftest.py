@@ -1,10 +1,8 @@
 """The studio as people meet it: the built pages, a hub over a socket, Chromium."""
 
-import importlib.util
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +23,7 @@ from edgewright.hub.ids import new_id
 from edgewright.hub.secrets import Passwords
 from edgewright.hub.state import open_state
 from edgewright.hub.web.rates import Rates
+from edgewright.testing.beside import beside
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "four unrelated words here"
@@ -35,10 +34,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 @pytest.fixture(scope="session")
 def build():
     """The module that builds the pages; they are built."""
-    spec = importlib.util.spec_from_file_location("build_pages", ROOT / "studio" / "build_pages.py")
-    made = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = made
-    spec.loader.exec_module(made)
+    made = beside(ROOT / "studio" / "build_pages.py")
     made.build()
     return made
 

@@ -1,8 +1,6 @@
 """Benchmarks in a real browser: asked for, followed, and seen side by side, with real bundles and a model."""
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +20,7 @@ from edgewright.hub.ids import new_id
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.library.tables import Bundle
 from edgewright.hub.models.checking import checker
+from edgewright.testing.beside import beside
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -29,14 +28,6 @@ AXE = Path(__file__).parents[2] / "studio" / "node_modules" / "axe-core" / "axe.
 HUB = Path(__file__).parents[1] / "hub"
 PATH = "/api/edge/benchmarks"
 MACHINE = {"cpu": "Cortex-A76", "cores": 4, "logical_cpus": 4, "isa": ["neon"], "load_average": [0.4, 0.3, 0.3]}
-
-
-def _load(path):
-    spec = importlib.util.spec_from_file_location(f"bench_{path.parent.name}_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Api:
@@ -105,14 +96,14 @@ def told(*subjects, **machine):
 @pytest.fixture(scope="module")
 def made(hub):
     """Two bundles, of which one was released, and a model of the tenant ``plant``."""
-    api, packed = Api(hub), _load(HUB / "library" / "conftest.py").packed
+    api, packed = Api(hub), beside(HUB / "library" / "conftest.py").packed
     first, second = packed("7.0.0"), packed("7.1.0", seed=3)
     for bundle in (first, second):
         signer = bundle.key.public.raw.hex()
         api.ask("POST", f"/api/edge/bundles?signer={signer}", 201, content=bundle.data)
     with api.write() as session:
         session.find(Bundle, first.digest).released = True
-    modelling = _load(HUB / "modelling.py")
+    modelling = beside(HUB / "modelling.py")
     version = modelling.Uploads(SimpleNamespace(state=hub.state, north=api)).version(name="digits")
     yield SimpleNamespace(api=api, first=first, second=second, version=version)
     for one in api.get(f"{PATH}?limit=200")["items"]:

@@ -1,9 +1,7 @@
 """Exports and the device analyzer in a real browser: with a real bundle, and a model that fits on some devices."""
 
-import importlib.util
 import io
 import re
-import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,19 +11,12 @@ import pytest
 
 from edgewright.hub import models
 from edgewright.hub.models.checking import checker
+from edgewright.testing.beside import beside
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
 AXE = Path(__file__).parents[2] / "studio" / "node_modules" / "axe-core" / "axe.min.js"
 HUB = Path(__file__).parents[1] / "hub"
-
-
-def _load(path):
-    spec = importlib.util.spec_from_file_location(f"studio_{path.parent.name}_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Api:
@@ -53,10 +44,10 @@ class Api:
 def made(hub):
     """A bundle and two models of the tenant ``plant``."""
     api = Api(hub, "plant")
-    bundle = _load(HUB / "library" / "conftest.py").packed()
+    bundle = beside(HUB / "library" / "conftest.py").packed()
     signer = bundle.key.public.raw.hex()
     api.ask("POST", f"/api/edge/bundles?signer={signer}", 201, content=bundle.data)
-    modelling = _load(HUB / "modelling.py")
+    modelling = beside(HUB / "modelling.py")
     uploads = modelling.Uploads(SimpleNamespace(state=hub.state, north=api))
     small = uploads.version(modelling.onnx(), "small")
     large = uploads.version(modelling.onnx(width=600_000), "large")

@@ -1,8 +1,6 @@
 """A version's layers in a real browser: measured when somebody asks, shown as they were measured, live."""
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,21 +9,14 @@ import pytest
 from edgewright.hub.jobs.queue import claim, held, move
 from edgewright.hub.jobs.results import settle_measured
 from edgewright.hub.jobs.rules import Able
+from edgewright.testing.beside import beside
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
 HERE = Path(__file__).parent
 
 
-def _load(path):
-    spec = importlib.util.spec_from_file_location(f"studio_layers_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-EXPORTS, MODELLING = _load(HERE / "test_exports.py"), _load(HERE.parent / "hub" / "modelling.py")
+EXPORTS, MODELLING = beside(HERE / "test_exports.py"), beside(HERE.parent / "hub" / "modelling.py")
 MEASURED = {
     "operators": [
         {"name": "mix_fused", "op": "MatMul", "kernel": "CPU", "ms": 0.3, "share": 0.75, "layers": ["mix", "share"]},

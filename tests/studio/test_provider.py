@@ -1,24 +1,13 @@
 """Logging in at the organisation's own provider, in a browser."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
 from edgewright.hub.accounts.tables import Provider
+from edgewright.testing.beside import beside
 
-
-def _oidc():
-    place = Path(__file__).parents[1] / "hub" / "test_oidc.py"
-    spec = importlib.util.spec_from_file_location("studio_oidc", place)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-issuer = _oidc().issuer
+issuer = beside(Path(__file__).parents[1] / "hub" / "test_oidc.py").issuer
 
 
 @pytest.fixture

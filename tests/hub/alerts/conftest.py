@@ -1,8 +1,6 @@
 """A receiver, and a device that is ill or not."""
 
 import contextlib
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,17 +9,9 @@ from edgewright.hub.alerts import rounds as module
 from edgewright.hub.alerts.rounds import rounds
 from edgewright.hub.alerts.sending import Sender
 from edgewright.hub.fleet.tables import Device
+from edgewright.testing.beside import beside
 
-
-def _load():
-    spec = importlib.util.spec_from_file_location("alerts_receivers", Path(__file__).with_name("receivers.py"))
-    made = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = made
-    spec.loader.exec_module(made)
-    return made
-
-
-RECEIVERS = _load()
+RECEIVERS = beside(Path(__file__).with_name("receivers.py"), "alerts_receivers")
 Receiver, STATUS = RECEIVERS.Receiver, RECEIVERS.STATUS
 
 

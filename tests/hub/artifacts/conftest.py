@@ -1,8 +1,6 @@
 """Real bundles, as the library's tests have them, and jobs' rows with real reports."""
 
 import hashlib
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,18 +8,9 @@ import pytest
 from edgewright.hub.ids import new_id
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.objects import expect, object_name, objects, work_folder
+from edgewright.testing.beside import beside
 
-
-def _library():
-    place = Path(__file__).parents[1] / "library" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("hub_library_conftest", place)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_MODULE = _library()
+_MODULE = beside(Path(__file__).parents[1] / "library" / "conftest.py")
 make, library = _MODULE.make, _MODULE.library
 
 

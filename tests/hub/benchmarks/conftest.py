@@ -1,24 +1,13 @@
 """Real bundles, as the library's tests have them, and workers, as those of jobs do."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
 from edgewright.hub.library.tables import Bundle
+from edgewright.testing.beside import beside
 
-
-def _load(name):
-    place = Path(__file__).parents[1] / name / "conftest.py"
-    spec = importlib.util.spec_from_file_location(f"hub_{name}_conftest", place)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_LIBRARY, _JOBS = _load("library"), _load("jobs")
+_LIBRARY, _JOBS = (beside(Path(__file__).parents[1] / name / "conftest.py") for name in ("library", "jobs"))
 make, library = _LIBRARY.make, _LIBRARY.library
 jobs, until = _JOBS.jobs, _JOBS.until_
 

@@ -1,7 +1,6 @@
 """A hub with jobs, and workers that are processes of their own."""
 
 import contextlib
-import importlib.util
 import os
 import signal
 import subprocess
@@ -12,20 +11,13 @@ from pathlib import Path
 import pytest
 
 from edgewright.hub.jobs.inputs import provide
+from edgewright.testing.beside import beside
 
 HERE = Path(__file__).parent
 PATH = "/api/edge/optimization-jobs"
 
 
-def _load(name):
-    spec = importlib.util.spec_from_file_location(f"jobs_{name}", HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-PROGRAM = _load("program")
+PROGRAM = beside(HERE / "program.py")
 
 
 def until(seen, what, seconds=120.0):

@@ -1,22 +1,14 @@
 """A webhook hears of a job that another process ended."""
 
 import contextlib
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
 from edgewright.hub.alerts.sending import Sender
 from edgewright.hub.state import utc_now
+from edgewright.testing.beside import beside
 
-
-def _load(path):
-    spec = importlib.util.spec_from_file_location("jobs_receivers", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-RECEIVERS = _load(Path(__file__).parents[1] / "alerts" / "receivers.py")
+RECEIVERS = beside(Path(__file__).parents[1] / "alerts" / "receivers.py", "alerts_receivers")
 
 
 def test_a_job_that_a_worker_ended_is_told(jobs):

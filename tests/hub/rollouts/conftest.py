@@ -1,23 +1,13 @@
 """A tenant with devices, on each database."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
 from edgewright.hub.accounts.people import make_tenant
+from edgewright.testing.beside import beside
 
-
-def _load():
-    spec = importlib.util.spec_from_file_location("rollouts_fleet", Path(__file__).with_name("fleet.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-Fleet = _load().Fleet
+Fleet = beside(Path(__file__).with_name("fleet.py"), "rollouts_fleet").Fleet
 
 
 @pytest.fixture

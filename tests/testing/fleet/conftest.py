@@ -1,8 +1,6 @@
 """A server and a signed bundle; coroutines run to their end."""
 
 import asyncio
-import importlib.util
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,18 +8,11 @@ import pytest
 
 from edgewright.core.messages import Release
 from edgewright.testing.agents import multiplier
+from edgewright.testing.beside import beside
 from edgewright.testing.fleet import Fleet, Setting
 from edgewright.trust import SigningKey
 
-
-def _server():
-    name = "fleet_server"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("server.py"))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+SERVER = beside(Path(__file__).with_name("server.py"))
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +24,7 @@ def bundle(tmp_path_factory):
 @pytest.fixture
 def server_of():
     """The small hub's class: ``async with server_of(folder) as server``."""
-    return _server().Server
+    return SERVER.Server
 
 
 @pytest.fixture
@@ -42,7 +33,7 @@ def with_fleet(tmp_path):
 
     def run(body, devices=10, setting=None):
         async def whole():
-            async with _server().Server(tmp_path) as server:
+            async with SERVER.Server(tmp_path) as server:
                 fleet = Fleet(server.url, tmp_path / "fleet", setting or Setting(durations={}))
                 await fleet.enrol(devices, server.tokens(devices))
                 await body(server, fleet)
