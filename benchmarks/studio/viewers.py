@@ -7,24 +7,20 @@ its own, what the hub's listener writes of a fleet that polls every 30 s goes in
 own code: each device's presence every 45 s (222 a second), 20 statuses a second that say something new, and an alert's
 event every 5 s. Viewers ask for what the fleet page asks for, as often as it does (studio/src/api/fleet.ts, alerts.ts,
 live.ts), over a connection that stays, and hear the events. Rounds with and without viewers take turns; what is told is
-the difference of the hub's CPU time for each viewer. With Chromium there, one real page besides: its renderer's time.
+the difference of the hub's CPU time for each viewer, the medians of the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,11 +30,10 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.fleet.stage import HUB_CORE, OUR_CORE, Usage, on, packed
 
-from edgewright.testing.site import PASSWORD, Site
+from edgewright.testing.site import Site
 from edgewright.trust import SigningKey
 
 GROUPS, CHANGES_S, ALERT_S, POLLS_S = 40, 20, 5.0, 45.0
-BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 def fill(folder: Path, tenant: str, count: int) -> None:
@@ -212,71 +207,6 @@ def measure(site: Site, tokens: list[str], rollout: str, by: str, options: argpa
     }  # fmt: skip
 
 
-def page(site: Site, seconds: float) -> dict[str, float] | None:
-    """The real page in Chromium: the share of a core that its renderer and all of the browser take; None without."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        return None
-    from playwright.sync_api import sync_playwright
-
-    shares = {}
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=BROWSER)
-        made = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=site.profile.url).new_page()
-        made.goto("/edge-ai/login?tenant=line")
-        made.get_by_label("Team").fill("line")
-        made.get_by_label("Name", exact=True).fill("owner")
-        made.get_by_label("Password").fill(PASSWORD)
-        made.keyboard.press("Enter")
-        made.wait_for_url("**/edge-ai/**")
-        for by in ("health", "rollout"):
-            made.goto(f"/edge-ai/fleet?by={by}")
-            made.wait_for_selector("canvas, svg")
-            time.sleep(5.0)  # what opening the page takes is not looking at it
-            renderers, all_of_it, hub, began = _renderers(), _browser(), _cpu(site), time.monotonic()
-            time.sleep(seconds)
-            took = time.monotonic() - began
-            shares |= {
-                f"renderer_{by}": round((_renderers() - renderers) / took, 4),
-                f"browser_{by}": round((_browser() - all_of_it) / took, 4),
-                f"hub_{by}": round((_cpu(site) - hub) / took, 4),
-            }
-        browser.close()
-    return shares
-
-
-def _cpu(site: Site) -> float:
-    return Usage.of(site.hub.process.pid).cpu_s
-
-
-def _browser() -> float:
-    return sum(Usage.of(pid).cpu_s for pid in _own("chrom"))
-
-
-def _renderers() -> float:
-    return sum(_alone(pid) for pid in _own("--type=renderer"))
-
-
-def _alone(pid: int) -> float:
-    told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _own(word: str) -> Iterator[int]:
-    """Processes below this one with ``word`` in their command line; of a tree of them, the uppermost."""
-    waiting = [os.getpid()]
-    while waiting:
-        one = waiting.pop()
-        with contextlib.suppress(OSError):
-            line = Path(f"/proc/{one}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            if one != os.getpid() and word in line and ("--type=" in word or "driver" not in line):
-                yield one
-                if "--type=" not in word:
-                    continue
-            for task in Path(f"/proc/{one}/task").iterdir():
-                waiting += map(int, (task / "children").read_text().split())
-
-
 def main() -> int:
     """Print and write the figures."""
     parser = argparse.ArgumentParser()
@@ -308,8 +238,6 @@ def main() -> int:
             }  # fmt: skip
             for by in ("health", "rollout"):
                 figures[by] = measure(site, tokens, rollout, by, options)
-            with contextlib.suppress(ImportError):
-                figures["page"] = page(site, options.seconds)
             mover.communicate()
     print(json.dumps(figures, indent=1))
     if options.json:

@@ -70,11 +70,9 @@ class Caller:
         """The hub's clock."""
         return self.state.clock()
 
-    @contextlib.contextmanager
-    def read(self) -> Iterator[Scoped]:
+    def read(self) -> contextlib.AbstractContextManager[Scoped]:
         """A reading transaction in the caller's tenant."""
-        with self.state.database.read(self.tenant) as session:
-            yield session
+        return self.state.database.read(self.tenant)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Scoped]:

@@ -38,7 +38,8 @@ class Line(Told):
     @classmethod
     def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
         """Who and what are kept as canonical JSON: told as it is."""
-        return {**row, "actor": Fragment(row["actor"]), "detail": Fragment(row["detail"])}
+        row["actor"], row["detail"] = Fragment(row["actor"]), Fragment(row["detail"])
+        return row
 
 
 class SignedHead(Answer):

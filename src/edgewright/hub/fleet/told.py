@@ -67,11 +67,12 @@ class DeviceTold(Told):
         """With what its status says, and its release; ``since``: ``online_since``."""
         status, release = row["status"], row["release"] or {}
         online = row["revoked"] is None and (row["seen"] or "") > since  # moments of one spelling sort as they are
-        return {
-            **row, "online": online, "state": status.get("state", ""),
-            "good": status.get("good", ""), "target_bundle": status.get("target", ""),
-            "reason": status.get("reason", ""), "wanted": release.get("bundle", ""),
+        row |= {
+            "online": online, "state": status.get("state", ""), "good": status.get("good", ""),
+            "target_bundle": status.get("target", ""), "reason": status.get("reason", ""),
+            "wanted": release.get("bundle", ""),
         }  # fmt: skip
+        return row
 
 
 class DeviceWhole(DeviceTold):

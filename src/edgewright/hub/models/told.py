@@ -106,7 +106,8 @@ class ModelTold(Told):
     @classmethod
     def adapt(cls, row: dict[str, Any], newest: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """``newest``: versions as they are told, by id."""
-        return {**row, "versions": row["count"], "newest": newest.get(row["newest"])}
+        row["versions"], row["newest"] = row["count"], newest.get(row["newest"])
+        return row
 
 
 class Layers(Answer):

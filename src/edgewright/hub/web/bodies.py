@@ -84,7 +84,8 @@ class Told(Answer):
 
     @classmethod
     def adapt(cls, row: dict[str, Any], *given: Any, **named: Any) -> dict[str, Any]:
-        """The fields, from the columns (moments are spelled already); what else is in there is told to nobody."""
+        """The fields, from the columns (moments are spelled already): ``row`` itself, changed, or another one. What
+        else is in there is told to nobody."""
         return row
 
     @classmethod
