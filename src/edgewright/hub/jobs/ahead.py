@@ -15,6 +15,8 @@ from edgewright.hub.jobs.line import Line
 
 _HEAR_S, _SILENT_S = 0.2, 10.0
 """Whoever tells nothing of helpers for so long knows nothing of them."""
+_LONGEST_S = 60.0
+"""Beyond which the search does itself what a helper has: that may be stuck, or be slow."""
 
 
 class Workers:
@@ -37,7 +39,10 @@ class Workers:
     def wait(self, spec: Spec, ahead: Callable[[Spec], None], checkpoint: Callable[[], None]) -> None:
         """As ``Others`` has it."""
         self._hear(0.0)
-        while spec.key in self._taken - self._done and time.monotonic() - self._heard < _SILENT_S:
+        begun = time.monotonic()
+        while spec.key in self._taken - self._done and time.monotonic() - begun < _LONGEST_S:
+            if time.monotonic() - self._heard > _SILENT_S:
+                break
             checkpoint()
             free = [one for one in self._offered if one.key not in self._taken | self._done]
             if free:
