@@ -67,7 +67,7 @@ export const studio = {
   gates: "Gates",
   layers: "Weight of the layers",
   command: "The command that makes it",
-  progress: { tried: (n: number) => `${n} tried`, left: (s: string) => `${s} left`, elapsed: (s: string) => `${s} so far`, helped: (now: number, trials: number) => `${now ? `${now === 1 ? "another worker" : `${now} other workers`} at it, ` : ""}${trials} built elsewhere`, best: "best so far" },
+  progress: { tried: (n: number) => `${n} tried`, left: (s: string) => `${s} left`, elapsed: (s: string) => `${s} so far`, helped: (now: number, trials: number) => [now && (now === 1 ? "another worker helps" : `${now} other workers help`), trials && `${trials} judged by others`].filter(Boolean).join(", "), best: "best so far" },
   bindingTold: (name: string) => `${name} binds: loosen it to go further.`,
   release: "Release it",
   keep: "Keep as a version",
