@@ -68,6 +68,7 @@ def settled(page):
     assert [(one["id"], [node["target"] for node in one["nodes"][:3]]) for one in grave] == []
     wide = page.evaluate("document.querySelector('main').scrollWidth - document.querySelector('main').clientWidth")
     assert wide <= 0
+    assert page.evaluate("document.documentElement.scrollHeight - innerHeight") <= 0
     return page
 
 

@@ -39,6 +39,8 @@ def test_each_page_is_there_and_open_to_all(visit, size, dark):
         assert serious(page) == [], path
         wide = page.evaluate("document.querySelector('main').scrollWidth - document.querySelector('main').clientWidth")
         assert wide <= 0, f"{path} is {wide} pixels too wide"
+        beyond = page.evaluate("document.documentElement.scrollHeight - innerHeight")
+        assert beyond <= 0, f"{path} goes on for {beyond} pixels of nothing"
 
 
 def test_who_is_not_logged_in_comes_back_to_where_they_were_going(visit):

@@ -202,8 +202,9 @@ class Bench(Closing):
     def _key(self, made: Candidate) -> list[Any]:
         """Everything a candidate's figures depend on."""
         answers = self.answers
-        return ["measured", made.id, made.model.digest, answers.splits.search.digest, answers.choice.to_json(),
-                answers.choice.metric.code(), self.place, answers.context.seed, environment_digest()]  # fmt: skip
+        return ["measured", answers.source.digest, made.model.digest, made.engine, made.options.to_json(),
+                answers.splits.search.digest, answers.choice.to_json(), answers.choice.metric.code(), self.place,
+                answers.context.seed, environment_digest()]  # fmt: skip
 
     def _kept(self, made: Candidate) -> Metrics | None:
         kept = self.answers.store.get(self._key(made))

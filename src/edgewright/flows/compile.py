@@ -32,6 +32,7 @@ from edgewright.flows.bench import Bench
 from edgewright.flows.budget import HASTY, Budget
 from edgewright.flows.elsewhere import Elsewhere
 from edgewright.flows.finals import again, choose, finalists, gains, one_of_each_engine, rescaled, slower, tested
+from edgewright.flows.hints import doubted, guesses
 from edgewright.flows.limits import Limits
 from edgewright.flows.others import AHEAD, Others
 from edgewright.flows.outcome import INTERRUPTED, NOTHING_WON, Result
@@ -243,7 +244,10 @@ class _Run:
 
     def _notes(self, finals: list[Candidate], best: Candidate | None) -> list[str]:
         """What a reader must know: stand-ins, providers that nobody has verified, and that nothing was won."""
+        base = self.bench.baseline
         told = [unverified(c.engine, c.options.provider) for c in finals]
+        told.append("" if base is None else guesses(base, self.bench.accuracies.get(base.id)))
+        told.append("" if best is None else doubted(best, finals, self.score))
         if best is not None and not gains(best, self.bench.baseline or best):
             what = "nothing found is faster or smaller beyond doubt" if best.recipe else "it goes as it came"
             told.append(f"{NOTHING_WON}: {what}")

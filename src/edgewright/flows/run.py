@@ -54,7 +54,7 @@ def compile_into(
     """
     if request.name:
         try:
-            word(request.name, "the bundle's name")
+            word(request.name, "bundle's name")
         except ValueError as error:
             raise InputError(f"{error}; choose another --name") from error
     source = dataset(request.data, **request.reading)

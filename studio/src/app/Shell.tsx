@@ -25,7 +25,7 @@ export function Shell() {
       <Header onMenu={() => setOpen(!open)} />
       <div className="flex-1 min-h-0 flex">
         <Rail open={open} onClose={() => setOpen(false)} />
-        <main id="page" ref={main} tabIndex={-1} className="flex-1 min-w-0 overflow-y-auto outline-none">
+        <main id="page" ref={main} tabIndex={-1} className="relative flex-1 min-w-0 overflow-y-auto outline-none">
           <Broken key={path}>
             <Suspense fallback={<div className="p-6"><Bones rows={4} height={72} /></div>}>
               <Switch>

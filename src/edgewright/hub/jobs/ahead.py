@@ -15,8 +15,9 @@ from edgewright.hub.jobs.line import Line
 
 _HEAR_S, _SILENT_S = 0.2, 10.0
 """Whoever tells nothing of helpers for so long knows nothing of them."""
-_LONGEST_S = 60.0
-"""Beyond which the search does itself what a helper has: that may be stuck, or be slow."""
+_PATIENCE_S, _TIMES = 2.0, 2.0
+"""A helper that takes that many times as long as the search took for one, and these seconds at least, may be dead,
+stuck or slow: the search does it itself."""
 
 
 class Workers:
@@ -30,6 +31,7 @@ class Workers:
         self._taken: set[str] = set()
         self._done: set[str] = set()
         self._heard = float("-inf")
+        self._slowest = 0.0
 
     def offer(self, specs: Sequence[Spec]) -> None:
         """As ``Others`` has it."""
@@ -40,8 +42,9 @@ class Workers:
         """As ``Others`` has it."""
         self._hear(0.0)
         begun = time.monotonic()
-        while spec.key in self._taken - self._done and time.monotonic() - begun < _LONGEST_S:
-            if time.monotonic() - self._heard > _SILENT_S:
+        while spec.key in self._taken - self._done:
+            now = time.monotonic()
+            if now - self._heard > _SILENT_S or now - begun > max(_PATIENCE_S, _TIMES * self._slowest):
                 break
             checkpoint()
             free = [one for one in self._offered if one.key not in self._taken | self._done]
@@ -50,6 +53,7 @@ class Workers:
                 self.offer(self._offered)
                 ahead(free[0])
                 self._heard = time.monotonic()  # it did not listen meanwhile
+                self._slowest = max(self._slowest, self._heard - now)
             self._hear(0.0 if free else _HEAR_S)
 
     def _hear(self, wait_s: float) -> None:

@@ -37,7 +37,7 @@ def check(wish: Mapping[str, Any]) -> None:
     try:
         settle(None, options(wish))
         if wish["name"]:
-            word(wish["name"], "the bundle's name")
+            word(wish["name"], "bundle's name")
     except ValueError as error:
         raise InputError(str(error)) from error
 

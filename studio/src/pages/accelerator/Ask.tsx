@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useMay } from "../../api/account";
-import { get, send } from "../../api/client";
+import { get, send, type Told } from "../../api/client";
 import { useDatasets, useModels } from "../../api/models";
 import type { Candidate, Job, Limits, Page } from "../../api/studio";
 import { useParam } from "../../lib/url";
@@ -45,11 +45,13 @@ export function Ask({ job, draft, candidates, onLimits, onStarted }: { job: Job 
   });
   const targets = [...(profiles.data?.items ?? []), ...(profiles.data?.templates ?? [])];
   const known = ready.some((one) => one.newest?.id === version);
+  const older = useQuery({ queryKey: ["models", "version", version], queryFn: ({ signal }) => get<Told["VersionTold"]>(`/versions/${version}`, {}, signal), enabled: models.isSuccess && !known && version !== "", retry: false });
+  const named = older.data && `${models.data?.items.find((one) => one.id === older.data.model)?.name ?? older.data.filename} · ${w.models.version(older.data.number)}`;
   return (
     <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); start.mutate(); }}>
       <Choice label={w.studio.model} value={version} onChange={(e) => setVersion(e.target.value)} required>
         <option value="" disabled>{w.studio.chooseModel}</option>
-        {!known && version && <option value={version}>{version}</option>}
+        {!known && version && <option value={version}>{named ?? version}</option>}
         {ready.map((one) => one.newest && <option key={one.id} value={one.newest.id}>{one.name} · {w.models.version(one.newest.number)}</option>)}
       </Choice>
       <Choice label={w.studio.dataset} value={dataset} onChange={(e) => setDataset(e.target.value)} required>

@@ -7,7 +7,7 @@ export function Strip({ candidates, best, chosen, onChoose, onPoint }: { candida
   const sorted = [...candidates].sort((a, b) => (figure(a, "latency") ?? 0) - (figure(b, "latency") ?? 0));
   if (!sorted.length) return null;
   return (
-    <ul className="flex gap-2 overflow-x-auto pb-1" aria-label={w.studio.front}>
+    <ul className="relative flex gap-2 overflow-x-auto pb-1" aria-label={w.studio.front}>
       {sorted.map((one) => {
         const [ms, mb] = [figure(one, "latency"), figure(one, "size")];
         return (

@@ -74,7 +74,9 @@ export function choose(candidates: Candidate[], baseline: Candidate | null, limi
   return pool.reduce<Candidate | null>((best, one) => (best === null || score(one, baseline, wish) < score(best, baseline, wish) ? one : best), null);
 }
 
-/** The limit with the least slack at a candidate, or the one that is furthest broken. */
+const NEAR = 0.1;
+
+/** The limit that holds a candidate back: the one with the least slack, where that is next to nothing, or the one that is furthest broken. */
 export function binding(one: Candidate | null, limits: Limits): Binding | null {
   let found: (Binding & { slack: number }) | null = null;
   for (const axis of AXES) {
@@ -82,7 +84,7 @@ export function binding(one: Candidate | null, limits: Limits): Binding | null {
     const at = one && figure(one, axis);
     if (limit === undefined || limit === null || at === null) continue;
     const slack = (limit - at) / (Math.abs(limit) || 1);
-    if (!found || slack < found.slack) found = { axis, limit, slack };
+    if (slack <= NEAR && (!found || slack < found.slack)) found = { axis, limit, slack };
   }
   return found;
 }

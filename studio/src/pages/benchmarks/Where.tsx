@@ -60,7 +60,7 @@ function Devices({ list, onChange }: { list: Asked[]; onChange: (names: string[]
       <input type="search" value={text} onChange={(event) => setText(event.target.value)} onKeyDown={(event) => { if (event.key === "Enter") event.preventDefault(); }} placeholder={words.searchDevices} aria-label={words.searchDevices} className="h-8 w-full rounded border border-line bg-paper px-2.5 hover:border-mute" />
       {found.error && !found.data && <Trouble error={found.error} />}
       {found.data && !rows.length && <p className="text-mute">{text.trim() ? words.noDevice(text.trim()) : words.noDevices}</p>}
-      <ul className="max-h-56 overflow-y-auto -mx-2" tabIndex={rows.length > 6 ? 0 : undefined} aria-label={words.devices}>
+      <ul className="relative max-h-56 overflow-y-auto -mx-2" tabIndex={rows.length > 6 ? 0 : undefined} aria-label={words.devices}>
         {rows.map((one) => (
           <li key={one.name}>
             <label className="flex items-center gap-2.5 rounded px-2 h-8 cursor-pointer hover:bg-line/30">

@@ -14,7 +14,7 @@ type Props = { groups: [string, Profile[]][]; models: Model[]; fits: Row[]; vers
 /** Models across, devices down. The verdict is a shape and a word, the reason stands in the cell. */
 export function Matrix({ groups, models, fits, version, profile, onCell }: Props) {
   return (
-    <div className="overflow-auto rounded border border-line bg-paper max-h-[calc(100dvh-168px)]" tabIndex={0} role="region" aria-label={words.matrix}>
+    <div className="relative overflow-auto rounded border border-line bg-paper max-h-[calc(100dvh-168px)]" tabIndex={0} role="region" aria-label={words.matrix}>
       <table className="w-full border-separate border-spacing-0 [&_th]:font-normal [&_th]:text-left">
         <caption className="sr-only">{words.matrix}</caption>
         <thead>

@@ -26,7 +26,7 @@ export default function Settings() {
   const here = TABS.find((one) => one.key === tab) ?? TABS[0];
   return (
     <Page title={w.settings.title}>
-      <nav aria-label={w.settings.title} className="flex gap-1 border-b border-line mb-5 overflow-x-auto">
+      <nav aria-label={w.settings.title} className="relative flex gap-1 border-b border-line mb-5 overflow-x-auto">
         {TABS.filter((one) => !one.needs || may(one.needs)).map((one) => (
           <Link
             key={one.key} href={`/settings/${one.key}`} aria-current={one === here ? "page" : undefined}
