@@ -18,7 +18,7 @@ from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
 from edgewright.hub.models.tables import Dataset, Model, Upload, Version
 from edgewright.hub.web.bodies import spelled, spelled_ms
-from edgewright.hub.web.paging import Page, answered
+from edgewright.hub.web.paging import Page, Ready, answered
 from edgewright.hub.web.rates import Rates
 from edgewright.hub.web.short import plain, short_way
 
@@ -153,4 +153,15 @@ def test_moments_are_spelled_alike(at):
 
 
 def test_a_number_of_any_length_is_told():
+    """Also beside what is JSON already."""
     assert json.loads(answered([{"n": 2**70}], None).body) == {"items": [{"n": 2**70}], "next": None}
+    for number in (1, 2**70):
+        told = json.loads(answered([{"n": number}], None, more=Ready('[{"a": 1}]')).body)
+        assert told == {"items": [{"n": number}], "next": None, "more": [{"a": 1}]}
+
+
+def test_a_cursor_that_cannot_be_read_is_told_to_nobody_who_may_not_ask(hub):
+    refused = hub.nobody.ask("GET", "/api/edge/users?cursor=AAAA", 401)
+    assert refused.headers["WWW-Authenticate"]
+    hub.north.ask("GET", "/api/edge/users?cursor=AAAA", 422)
+    hub.north.ask("GET", "/api/edge/users?cursor=AAAA", 422)

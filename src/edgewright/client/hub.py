@@ -125,6 +125,7 @@ class Hub(Closing):
             except _Wait as wait:
                 if not left or wait.seconds > _LONGEST_WAIT_S:
                     raise wait.refusal from None
+                self.close()  # the hub does not keep it open for as long as it asks to wait
                 time.sleep(wait.seconds)
             except Unreachable as error:
                 if not left or not isinstance(error.__cause__, ConnectionError | http.client.HTTPException):

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
-from orjson import Fragment
 
 from edgewright.core.digests import canonical_json
 from edgewright.hub.accounts.access import Caller, may
@@ -16,7 +15,7 @@ from edgewright.hub.accounts.audit import lines
 from edgewright.hub.accounts.heads import signed_head
 from edgewright.hub.accounts.tables import Entry
 from edgewright.hub.web.bodies import Answer, Router, Told
-from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.paging import Page, PageQuery, Ready, paged
 from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/audit", tags=["audit"])
@@ -38,7 +37,7 @@ class Line(Told):
     @classmethod
     def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
         """Who and what are kept as canonical JSON: told as it is."""
-        row["actor"], row["detail"] = Fragment(row["actor"]), Fragment(row["detail"])
+        row["actor"], row["detail"] = Ready(row["actor"]), Ready(row["detail"])
         return row
 
 

@@ -21,7 +21,7 @@ from edgewright.hub.jobs.kinds import INPUT, KINDS
 from edgewright.hub.jobs.rules import Able
 from edgewright.hub.jobs.running import Child, Wanted
 from edgewright.hub.jobs.space import Space
-from edgewright.hub.jobs.steps import Run, Runs
+from edgewright.hub.jobs.steps import HELP, Run, Runs
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.state import State
 
@@ -47,7 +47,7 @@ class Helper:
     def look(self) -> None:
         """Begin to help where there is something to do, in a thread of its own."""
         found = trials.pick(self.state, self.able, self.machine, self.unfit | _helped(self.runs))
-        run = None if found is None else self.runs.begin(_PREFIX + found[1])
+        run = None if found is None else self.runs.begin(HELP + found[1])
         if found is not None and run is not None:
             threading.Thread(target=self._help, args=(*found, run), name="edgewright-help", daemon=True).start()
 
@@ -64,7 +64,7 @@ class Helper:
         finally:
             with suppress(SQLAlchemyError, EdgewrightError), self.state.database.write(tenant) as session:
                 trials.give_back(session, job, self.worker)
-            self.runs.end(_PREFIX + job)
+            self.runs.end(HELP + job)
 
     def _work(self, tenant: str, job: str, run: Run) -> None:
         with self.state.database.read(tenant) as session:
@@ -141,8 +141,5 @@ class _Help:
         return "drop" if self._ready and not self._has and now - self._idle > _IDLE_S else ""
 
 
-_PREFIX = "help "
-
-
 def _helped(runs: Runs) -> set[str]:
-    return {name.removeprefix(_PREFIX) for name in runs.all() if name.startswith(_PREFIX)}
+    return {name.removeprefix(HELP) for name in runs.all() if name.startswith(HELP)}

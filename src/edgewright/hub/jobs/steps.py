@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from edgewright.core.errors import DiskFull, EdgewrightError, StorageError
 from edgewright.core.files import exclusive, family, reason, remove, storage
 from edgewright.hub.database import no_room, told
+from edgewright.hub.errors import Absent
 from edgewright.hub.jobs.caches import Cache
 from edgewright.hub.jobs.fanout import Fanout
 from edgewright.hub.jobs.kinds import KINDS
@@ -30,7 +31,9 @@ from edgewright.hub.state import State
 
 T = TypeVar("T")
 _LOG = logging.getLogger("edgewright.hub")
-_FREE_S = 30.0
+HELP = "help "
+"""What is no job of its own, but helps one (``helping``), has a name that begins so."""
+_FREE_S, _ROOM_S = 30.0, 5.0
 _PATIENCE_S = 600.0
 """How long a database may be gone before a job that is done is handed back."""
 
@@ -74,6 +77,14 @@ class Runs:
         with self._lock:
             return dict(self._now)
 
+    def make_room(self) -> bool:
+        """Have whoever helps leave; whether anybody does."""
+        with self._lock:
+            helps = [run for name, run in self._now.items() if name.startswith(HELP)]
+            for run in helps:
+                run.wanted = "leave"
+            return bool(helps)
+
     def leave(self) -> None:
         """Take no more, and hand back what there is."""
         with self._lock:
@@ -94,7 +105,7 @@ class Steps:
 
     def work(self, tenant: str, job: str, claim: int) -> dict[str, Any]:
         """Do it. What came of it, as JSON: ``how`` is done, failed, cancelled, left or lost."""
-        run = self._runs.of(job) or self._runs.begin(job)
+        run = self._runs.of(job) or self._runs.begin(job) or self._instead_of_help(job)
         if run is None:
             return {"how": "full"}
         try:
@@ -104,6 +115,8 @@ class Steps:
             return {"how": "left"}
         except DiskFull as error:
             return self._no_room(job, str(error))
+        except Absent as error:
+            return {"how": "failed", "reason": f"it was deleted meanwhile: {error}; ask for a new job"}
         except EdgewrightError as error:
             return {"how": "failed", "reason": f"{error}; then retry the job"}
         except OSError as error:
@@ -113,6 +126,15 @@ class Steps:
         except Exception as error:  # noqa: BLE001 - a fault of ours: the log has all of it, the job its end
             _LOG.error("job %s failed", job, exc_info=error)
             return {"how": "failed", "reason": "the hub could not do this; its log tells more. Retry the job"}
+
+    def _instead_of_help(self, job: str) -> Run | None:
+        """A job that comes of itself, from a worker that died, takes the place of help."""
+        until = time.monotonic() + _ROOM_S
+        while self._runs.make_room() and time.monotonic() < until:
+            if run := self._runs.begin(job):
+                return run
+            time.sleep(0.05)
+        return self._runs.begin(job)
 
     def end(self, tenant: str, job: str, claim: int, left: dict[str, Any]) -> None:
         """Write down what came of it."""

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Response
-from orjson import Fragment
 from pydantic import TypeAdapter
 from sqlalchemy import delete, select
 
@@ -19,7 +18,7 @@ from edgewright.hub.profiles.making import check_free, of_device, read_target
 from edgewright.hub.profiles.tables import Fit, Profile
 from edgewright.hub.profiles.told import NewProfile, ProfileChange, Profiles, ProfileTold, Ref
 from edgewright.hub.web.bodies import Id, Router
-from edgewright.hub.web.paging import PageQuery, answered, fields, read_page
+from edgewright.hub.web.paging import PageQuery, Ready, answered, fields, read_page
 from edgewright.hub.web.short import brief
 from edgewright.targets import Target, names
 from edgewright.targets.schema import parse, to_document
@@ -102,9 +101,9 @@ def remove(profile: Id, caller: Writes) -> None:
 
 
 @cache
-def _templates() -> Fragment:
+def _templates() -> Ready:
     """All that ship, as JSON: they are the same for everybody until the hub ends."""
-    return Fragment(TypeAdapter(list[ProfileTold]).dump_json([ProfileTold.shipped(name) for name in names()]))
+    return Ready(TypeAdapter(list[ProfileTold]).dump_json([ProfileTold.shipped(name) for name in names()]))
 
 
 def _written(toml: str | None, document: dict[str, Any] | None) -> Target:

@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Timeout
 from starlette.exceptions import HTTPException
 
 from edgewright.core.digests import canonical_json
-from edgewright.core.errors import EdgewrightError, InputError, StorageError, TrustError
+from edgewright.core.errors import DiskFull, EdgewrightError, InputError, StorageError, TrustError
+from edgewright.core.files import reason
 from edgewright.hub.database.faults import no_room, sqlstate, told
 from edgewright.hub.errors import Absent, Conflict, Forbidden, Spent, TooMany, Unknown
 
@@ -80,7 +81,8 @@ def add_problems(app: FastAPI) -> None:
         wait = {"Retry-After": str(math.ceil(error.retry_after_s))} if isinstance(error, TooMany) else {}
         if kind == "unavailable":
             wait = {"Retry-After": "5"}
-        return answer(request, kind, str(error), wait)
+            _LOG.warning("%s %s", getattr(request.state, "request_id", ""), error)
+        return answer(request, kind, _without_path(error), wait)
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
@@ -131,6 +133,15 @@ def refusal(request_id: str, error: EdgewrightError | Problem) -> Response:
     kind = error.kind if isinstance(error, Problem) else _kind(error)
     told = str(error.detail) if isinstance(error, Problem) else str(error)
     return Response(problem_body(kind, told, request_id), KINDS[kind][0], media_type=MEDIA)
+
+
+def _without_path(error: Exception) -> str:
+    """It in words; where the hub keeps its files is nobody's business."""
+    if isinstance(error, DiskFull):
+        return "the hub's disk is full; free some space there, then try again"
+    if isinstance(error, StorageError) and isinstance(error.__cause__, OSError):
+        return f"the hub cannot use its disk: {reason(error.__cause__)}"
+    return str(error)
 
 
 def _pointer(place: tuple[Any, ...]) -> str:
