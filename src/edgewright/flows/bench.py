@@ -200,9 +200,9 @@ class Bench(Closing):
         return self.baseline
 
     def _key(self, made: Candidate) -> list[Any]:
-        """Everything a candidate's figures depend on."""
-        answers = self.answers
-        return ["measured", answers.source.digest, made.model.digest, made.engine, made.options.to_json(),
+        """Everything a candidate's figures depend on; of the original itself the times alone are kept."""
+        answers, what = self.answers, "measured" if made.recipe else "timed"
+        return [what, answers.source.digest, made.model.digest, made.engine, made.options.to_json(),
                 answers.splits.search.digest, answers.choice.to_json(), answers.choice.metric.code(), self.place,
                 answers.context.seed, environment_digest()]  # fmt: skip
 

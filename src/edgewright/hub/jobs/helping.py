@@ -21,12 +21,14 @@ from edgewright.hub.jobs.kinds import INPUT, KINDS
 from edgewright.hub.jobs.rules import Able
 from edgewright.hub.jobs.running import Child, Wanted
 from edgewright.hub.jobs.space import Space
-from edgewright.hub.jobs.steps import HELP, Run, Runs
+from edgewright.hub.jobs.steps import Run, Runs
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.state import State
 
 _TURN_S, _IDLE_S = 0.3, 10.0
 _MOST_S = 86_400.0
+_HELP = "help "
+"""Before a job's id: the same worker may take that job over."""
 _LOG = logging.getLogger("edgewright.hub")
 
 
@@ -47,7 +49,7 @@ class Helper:
     def look(self) -> None:
         """Begin to help where there is something to do, in a thread of its own."""
         found = trials.pick(self.state, self.able, self.machine, self.unfit | _helped(self.runs))
-        run = None if found is None else self.runs.begin(HELP + found[1])
+        run = None if found is None else self.runs.begin(_HELP + found[1], helps=True)
         if found is not None and run is not None:
             threading.Thread(target=self._help, args=(*found, run), name="edgewright-help", daemon=True).start()
 
@@ -64,7 +66,7 @@ class Helper:
         finally:
             with suppress(SQLAlchemyError, EdgewrightError), self.state.database.write(tenant) as session:
                 trials.give_back(session, job, self.worker)
-            self.runs.end(HELP + job)
+            self.runs.end(_HELP + job)
 
     def _work(self, tenant: str, job: str, run: Run) -> None:
         with self.state.database.read(tenant) as session:
@@ -142,4 +144,4 @@ class _Help:
 
 
 def _helped(runs: Runs) -> set[str]:
-    return {name.removeprefix(HELP) for name in runs.all() if name.startswith(HELP)}
+    return {name.removeprefix(_HELP) for name, run in runs.all().items() if run.helps}

@@ -31,8 +31,6 @@ from edgewright.hub.state import State
 
 T = TypeVar("T")
 _LOG = logging.getLogger("edgewright.hub")
-HELP = "help "
-"""What is no job of its own, but helps one (``helping``), has a name that begins so."""
 _FREE_S, _ROOM_S = 30.0, 5.0
 _PATIENCE_S = 600.0
 """How long a database may be gone before a job that is done is handed back."""
@@ -40,10 +38,11 @@ _PATIENCE_S = 600.0
 
 @dataclass
 class Run:
-    """A job that this worker has. ``wanted``: see ``running``."""
+    """A job that this worker has, or one that it ``helps``. ``wanted``: see ``running``."""
 
     wanted: Wanted = ""
     lost: bool = False
+    helps: bool = False
 
 
 @dataclass
@@ -55,12 +54,12 @@ class Runs:
     _now: dict[str, Run] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, job: str) -> Run | None:
-        """Room for this job, None where there is none."""
+    def begin(self, job: str, helps: bool = False) -> Run | None:
+        """Room for this job, None where there is none. ``helps``: another worker has it, and it is only helped."""
         with self._lock:
             if job in self._now or len(self._now) >= self.slots or self.leaving:
                 return None
-            return self._now.setdefault(job, Run())
+            return self._now.setdefault(job, Run(helps=helps))
 
     def of(self, job: str) -> Run | None:
         """What was begun."""
@@ -80,7 +79,7 @@ class Runs:
     def make_room(self) -> bool:
         """Have whoever helps leave; whether anybody does."""
         with self._lock:
-            helps = [run for name, run in self._now.items() if name.startswith(HELP)]
+            helps = [run for run in self._now.values() if run.helps]
             for run in helps:
                 run.wanted = "leave"
             return bool(helps)
