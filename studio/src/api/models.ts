@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { all, get, spelled, type Told } from "./client";
+import type { Figure } from "./benchmarks";
+import { all, get, type Told } from "./client";
 import { isMissing } from "./jobs";
 import { listen } from "./live";
 import type { Dataset, Model, Page, Version } from "./studio";
@@ -82,7 +83,19 @@ export type Comparison = { versions: Version[]; rows: { what: string; values: un
 export function useComparison(of: string[]) {
   return useQuery({
     queryKey: ["models", "compare", ...of],
-    queryFn: ({ signal }) => get<Comparison>(`/versions/compare${spelled({})}?${of.map((one) => `of=${one}`).join("&")}`, {}, signal),
+    queryFn: ({ signal }) => get<Comparison>(`/versions/compare?${of.map((one) => `of=${one}`).join("&")}`, {}, signal),
     enabled: of.length > 1,
+  });
+}
+
+export type Run = Omit<Told["RunTold"], "seen"> & { seen: ({ engine: string; metrics: Record<string, Figure>; ratio: number[] | null } | null)[] };
+
+/** What was measured of them in one run. */
+export function useTogether(of: string[]) {
+  return useQuery({
+    queryKey: ["models", "together", ...of],
+    queryFn: ({ signal }) => get<{ runs: Run[] }>(`/benchmarks/together?${of.map((one) => `of=${one}`).join("&")}`, {}, signal),
+    enabled: of.length > 1,
+    retry: again,
   });
 }

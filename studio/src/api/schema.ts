@@ -14,13 +14,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Login
+         * Log in by password
          * @description Log in by password: a session as a cookie for browsers, which is also told as text to be sent as a bearer
          *     token.
          */
         post: operations["login_api_edge_login_post"];
         /**
-         * Logout
+         * End this session
          * @description End this session.
          */
         delete: operations["logout_api_edge_login_delete"];
@@ -37,7 +37,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Account
+         * Who the caller is, and what they may do
          * @description Who the caller is, and what they may do.
          */
         get: operations["account_api_edge_account_get"];
@@ -58,7 +58,7 @@ export interface paths {
         };
         get?: never;
         /**
-         * Change Password
+         * Choose another password
          * @description Choose another password. Every other session of the user ends.
          */
         put: operations["change_password_api_edge_account_password_put"];
@@ -77,13 +77,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Tokens
+         * The caller's tokens
          * @description The caller's tokens; all of the tenant for who may change users.
          */
         get: operations["tokens_api_edge_tokens_get"];
         put?: never;
         /**
-         * Make Token
+         * Make a token
          * @description Make a token. Its text is told here and never again. It may no more than who makes it, and a token's own tokens
          *     do not outlive it.
          *
@@ -107,7 +107,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Revoke Token
+         * Revoke a token of one's own
          * @description Revoke a token of one's own; anybody's for who may change users.
          *
          *     Takes the permission tokens.write.
@@ -126,7 +126,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Tenant
+         * The caller's tenant
          * @description The caller's tenant.
          *
          *     Takes the permission tenant.read.
@@ -148,7 +148,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Users
+         * The tenant's users
          * @description The tenant's users.
          *
          *     Takes the permission users.read.
@@ -156,7 +156,7 @@ export interface paths {
         get: operations["users_api_edge_users_get"];
         put?: never;
         /**
-         * Make
+         * Make a user, who may no more than the caller
          * @description Make a user, who may no more than the caller. The one-time password is told here and never again.
          *
          *     Takes the permission users.write.
@@ -176,7 +176,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One user
          * @description One user.
          *
          *     Takes the permission users.read.
@@ -188,7 +188,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change
+         * Give a user other roles, shut one out, or let one in again
          * @description Give a user other roles, shut one out, or let one in again. The last active owner stays. Neither before nor
          *     afterwards may the user more than the caller.
          *
@@ -207,7 +207,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Reset Password
+         * A new one-time password for a user who may no more than the caller, told once
          * @description A new one-time password for a user who may no more than the caller, told once; every session of theirs ends.
          *
          *     Takes the permission users.write.
@@ -227,14 +227,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Provider
+         * The provider at which users of the tenant log in
          * @description The provider at which users of the tenant log in.
          *
          *     Takes the permission tenant.read.
          */
         get: operations["provider_api_edge_tenant_provider_get"];
         /**
-         * Set Provider
+         * Name the provider
          * @description Name the provider. Whom it lets in, and with which roles, is its word from then on: roles that may no more than
          *     the caller.
          *
@@ -243,7 +243,7 @@ export interface paths {
         put: operations["set_provider_api_edge_tenant_provider_put"];
         post?: never;
         /**
-         * Remove Provider
+         * Remove the provider
          * @description Remove the provider: its users have no way to log in any more. Sessions and tokens they have hold on.
          *
          *     Takes the permission tenant.write.
@@ -262,7 +262,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Begin
+         * Go to the tenant's provider to log in there, and then to ``page``
          * @description Go to the tenant's provider to log in there, and then to ``page``.
          */
         get: operations["begin_api_edge_login_provider_get"];
@@ -282,7 +282,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Callback
+         * Where the provider sends the browser back to
          * @description Where the provider sends the browser back to. A browser whose user is not let in is shown the page for logging
          *     in, which says so.
          */
@@ -303,7 +303,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Log
+         * The log, newest first
          * @description The log, newest first.
          *
          *     Takes the permission audit.read.
@@ -325,7 +325,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Head
+         * The log's head as it is now, signed
          * @description The log's head as it is now, signed.
          *
          *     Takes the permission audit.read.
@@ -347,7 +347,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Export
+         * The whole log, oldest first, one JSON line each
          * @description The whole log, oldest first, one JSON line each; `edgewright audit verify` holds it against its signed heads.
          *
          *     Takes the permission audit.read.
@@ -369,7 +369,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Bundle List
+         * The tenant's bundles, newest first
          * @description The tenant's bundles, newest first; `name`: those of that name.
          *
          *     Takes the permission bundles.read.
@@ -377,7 +377,7 @@ export interface paths {
         get: operations["bundle_list_api_edge_bundles_get"];
         put?: never;
         /**
-         * Upload
+         * Upload a packed bundle (`edgewright bundle pack`)
          * @description Upload a packed bundle (`edgewright bundle pack`): the body is its file, of at most 2 GiB. It is verified, and
          *     nothing of it is kept unless it holds. The same bundle again is answered with 200.
          *
@@ -398,7 +398,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One bundle
          * @description One bundle.
          *
          *     Takes the permission bundles.read.
@@ -407,7 +407,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Remove
+         * Remove a bundle that no rollout needs and that devices may not run
          * @description Remove a bundle that no rollout needs and that devices may not run. (A development tenant's is withdrawn.)
          *
          *     Takes the permission bundles.write.
@@ -426,7 +426,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Download
+         * The bundle's single file
          * @description The bundle's single file.
          *
          *     Takes the permission bundles.read.
@@ -448,7 +448,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Updates
+         * The tenant's update metadata
          * @description The tenant's update metadata: versions, when they end, who signs, what waits, and what a person has to do.
          *
          *     Takes the permission bundles.read.
@@ -470,14 +470,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Root
+         * The newest root metadata, as devices take it
          * @description The newest root metadata, as devices take it.
          *
          *     Takes the permission bundles.read.
          */
         get: operations["root_api_edge_updates_root_get"];
         /**
-         * Put Root
+         * Begin the tenant's update metadata, or rotate its keys
          * @description Begin the tenant's update metadata, or rotate its keys: a root that enough keys of the one before it and of
          *     its own have signed, with signed targets where it is the first or changes the release keys.
          *
@@ -499,7 +499,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show Proposal
+         * What the key-holder is to sign
          * @description What the key-holder is to sign: the published targets and all bundles that wait.
          *
          *     Takes the permission bundles.read.
@@ -522,7 +522,7 @@ export interface paths {
         };
         get?: never;
         /**
-         * Put Targets
+         * Targets that a key-holder signed
          * @description Targets that a key-holder signed. They are published once enough have; what they do not name waits on.
          *
          *     Takes the permission rollouts.write.
@@ -543,7 +543,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Devices
+         * The tenant's devices, by name
          * @description The tenant's devices, by name.
          *
          *     Takes the permission devices.read.
@@ -565,7 +565,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One device, with all that is known of it
          * @description One device, with all that is known of it.
          *
          *     Takes the permission devices.read.
@@ -577,7 +577,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change
+         * Give a device another group, labels, configuration or rules of what it tells
          * @description Give a device another group, labels, configuration or rules of what it tells. It hears of it at once. What is
          *     said here comes before what is said of its group.
          *
@@ -596,7 +596,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Revoke
+         * Let a device in no more
          * @description Let a device in no more. Its connections end within a second; what it runs goes on. Its name is not given
          *     again.
          *
@@ -619,7 +619,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Collect
+         * Ask a device for its log or a bundle of diagnostics
          * @description Ask a device for its log or a bundle of diagnostics; what it sends is found among its uploads.
          *
          *     Takes the permission devices.write.
@@ -639,7 +639,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Events
+         * What happened on a device, the newest first
          * @description What happened on a device, the newest first.
          *
          *     Takes the permission devices.read.
@@ -661,7 +661,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Uploads
+         * What a device sent when it was asked
          * @description What a device sent when it was asked: the last five of each kind.
          *
          *     Takes the permission devices.read.
@@ -683,7 +683,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Upload
+         * The bytes of an upload
          * @description The bytes of an upload.
          *
          *     Takes the permission devices.read.
@@ -705,7 +705,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Groups
+         * The groups that devices are in or will be, with their numbers, by name
          * @description The groups that devices are in or will be, with their numbers, by name.
          *
          *     Takes the permission devices.read.
@@ -727,7 +727,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * A group, with what its devices are told
          * @description A group, with what its devices are told.
          *
          *     Takes the permission devices.read.
@@ -739,7 +739,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change
+         * Give all devices of a group, and those that join it later, another configuration or rules of what they tell
          * @description Give all devices of a group, and those that join it later, another configuration or rules of what they tell. They
          *     hear of it at once. What a device has of its own comes before it.
          *
@@ -756,7 +756,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Enrolments
+         * Tokens and authorised keys, used ones too
          * @description Tokens and authorised keys, used ones too.
          *
          *     Takes the permission devices.read.
@@ -764,7 +764,7 @@ export interface paths {
         get: operations["enrolments_api_edge_enrolments_get"];
         put?: never;
         /**
-         * Make
+         * Let a device in
          * @description Let a device in: make a one-time token, which is shown here and never again, or authorise a key. A token for the
          *     name of a device that is there lets another machine take its place.
          *
@@ -788,8 +788,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Withdraw
-         * @description Withdraw one: it lets nobody in from now on. Who came in by it stays.
+         * Withdraw a token or key
+         * @description Withdraw a token or key: it lets nobody in from now on. Who came in by it stays.
          *
          *     Takes the permission devices.write.
          */
@@ -807,7 +807,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Fleet
+         * What the fleet saw, or one group of it
          * @description What the fleet saw, or one group of it. It is a minute behind what its devices told.
          *
          *     Takes the permission telemetry.read.
@@ -829,7 +829,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Of Device
+         * What one device saw
          * @description What one device saw.
          *
          *     Takes the permission telemetry.read.
@@ -851,7 +851,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Rollouts
+         * The tenant's rollouts, newest first
          * @description The tenant's rollouts, newest first.
          *
          *     Takes the permission rollouts.read.
@@ -859,7 +859,7 @@ export interface paths {
         get: operations["rollouts_api_edge_rollouts_get"];
         put?: never;
         /**
-         * Make
+         * Make a rollout
          * @description Make a rollout: its members are drawn now. It goes on by itself once it is approved and its bundles are
          *     signed.
          *
@@ -880,7 +880,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One rollout
          * @description One rollout: where it is, its members by wave and state, the gate's last look.
          *
          *     Takes the permission rollouts.read.
@@ -902,8 +902,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Members
-         * @description Its devices, by name.
+         * A rollout's devices, by name
+         * @description A rollout's devices, by name.
          *
          *     Takes the permission rollouts.read.
          */
@@ -924,7 +924,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Decisions Of
+         * What was decided about it, newest first
          * @description What was decided about it, newest first.
          *
          *     Takes the permission rollouts.read.
@@ -946,7 +946,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Decisions
+         * What was decided about any rollout, newest first
          * @description What was decided about any rollout, newest first.
          *
          *     Takes the permission rollouts.read.
@@ -970,8 +970,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Approve
-         * @description Agree to it: somebody else than its author.
+         * Agree to a rollout
+         * @description Agree to a rollout: somebody else than its author.
          *
          *     Takes the permission rollouts.write.
          */
@@ -992,7 +992,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Pause
+         * Switch no more devices until it is resumed
          * @description Switch no more devices until it is resumed.
          *
          *     Takes the permission rollouts.control.
@@ -1014,7 +1014,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Resume
+         * Go on after a pause
          * @description Go on after a pause; what was soaking soaks anew.
          *
          *     Takes the permission rollouts.control.
@@ -1036,7 +1036,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Advance
+         * Go to the next wave without waiting for the gate
          * @description Go to the next wave without waiting for the gate.
          *
          *     Takes the permission rollouts.control.
@@ -1058,8 +1058,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Abort
-         * @description End it; ``mode`` says what becomes of devices that have it.
+         * End a rollout
+         * @description End a rollout; ``mode`` says what becomes of devices that have it.
          *
          *     Takes the permission rollouts.control.
          */
@@ -1080,8 +1080,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancel
-         * @description Give it up before it has begun.
+         * Give a rollout up before it has begun
+         * @description Give a rollout up before it has begun.
          *
          *     Takes the permission rollouts.control.
          */
@@ -1100,7 +1100,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Alerts
+         * Alerts, newest first
          * @description Alerts, newest first.
          *
          *     Takes the permission alerts.read.
@@ -1122,14 +1122,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Rules
+         * The tenant's rules as they hold
          * @description The tenant's rules as they hold.
          *
          *     Takes the permission alerts.read.
          */
         get: operations["rules_api_edge_alerts_rules_get"];
         /**
-         * Change Rules
+         * Change the rules
          * @description Change the rules. Kinds that are not named have their usual ones again.
          *
          *     Takes the permission alerts.write.
@@ -1152,7 +1152,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Test Mail
+         * Write a test message to the addresses in the rules, soon
          * @description Write a test message to the addresses in the rules, soon; its delivery tells how that goes. One at a time.
          *
          *     Takes the permission alerts.write.
@@ -1172,7 +1172,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Deliveries
+         * Messages of the last week, by webhooks and mail, newest first
          * @description Messages of the last week, by webhooks and mail, newest first.
          *
          *     Takes the permission alerts.read.
@@ -1196,7 +1196,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Acknowledge
+         * Say that one has seen to it
          * @description Say that one has seen to it. It stays open as long as its cause lasts.
          *
          *     Takes the permission alerts.write.
@@ -1216,7 +1216,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Hooks
+         * The tenant's webhooks
          * @description The tenant's webhooks.
          *
          *     Takes the permission alerts.read.
@@ -1224,7 +1224,7 @@ export interface paths {
         get: operations["hooks_api_edge_webhooks_get"];
         put?: never;
         /**
-         * Make
+         * Make a webhook
          * @description Make a webhook. The secret that its messages are signed with is told here and never again.
          *
          *     Takes the permission alerts.write.
@@ -1247,7 +1247,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Remove
+         * Remove a webhook, and what waits for it
          * @description Remove a webhook, and what waits for it.
          *
          *     Takes the permission alerts.write.
@@ -1256,7 +1256,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change
+         * Change what a webhook is told
          * @description Change what a webhook is told. Messages that wait for it are still sent.
          *
          *     Takes the permission alerts.write.
@@ -1274,7 +1274,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Test
+         * Post a test message soon, once
          * @description Post a test message soon, once; the delivery tells how that goes. One at a time.
          *
          *     Takes the permission alerts.write.
@@ -1294,8 +1294,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Deliveries
-         * @description Its messages of the last week, newest first.
+         * A webhook's messages of the last week, newest first
+         * @description A webhook's messages of the last week, newest first.
          *
          *     Takes the permission alerts.read.
          */
@@ -1316,7 +1316,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Device Health
+         * A device's health with its components
          * @description A device's health with its components.
          *
          *     Takes the permission devices.read.
@@ -1338,7 +1338,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Fleet Health
+         * How many devices are ok, warn and bad
          * @description How many devices are ok, warn and bad: in all, by group, and by component.
          *
          *     Takes the permission devices.read.
@@ -1360,7 +1360,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Events
+         * What happened after a number
          * @description What happened after a number. With `Accept: text/event-stream` (as an EventSource asks) a stream that goes on;
          *     without `after` or `Last-Event-ID` it begins now. Otherwise one page, from the oldest that is kept.
          *
@@ -1383,7 +1383,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Jobs
+         * The tenant's optimization jobs, newest first
          * @description The tenant's optimization jobs, newest first.
          *
          *     Takes the permission jobs.read.
@@ -1391,7 +1391,7 @@ export interface paths {
         get: operations["jobs_api_edge_optimization_jobs_get"];
         put?: never;
         /**
-         * Make
+         * Start a search
          * @description Start a search. It waits until a worker that can do it has room.
          *
          *     Takes the permission jobs.write.
@@ -1413,7 +1413,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make Batch
+         * Start the same search for several versions and targets
          * @description Start the same search for several versions and targets: all of them, or none.
          *
          *     Takes the permission jobs.write.
@@ -1433,7 +1433,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One job
          * @description One job: where it is, and what came of it.
          *
          *     Takes the permission jobs.read.
@@ -1457,8 +1457,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancel
-         * @description Stop it. One that runs ends within moments; with `keep` it hands back the best so far.
+         * Stop a job
+         * @description Stop a job. One that runs ends within moments; with `keep` it hands back the best so far.
          *
          *     Takes the permission jobs.write.
          */
@@ -1479,8 +1479,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Retry
-         * @description Queue it again. What it measured before is not measured again.
+         * Queue a job again
+         * @description Queue a job again. What it measured before is not measured again.
          *
          *     Takes the permission jobs.write.
          */
@@ -1499,8 +1499,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Candidates
-         * @description All it measured so far, in that order. While it runs the figures are those of the search; at its end, the
+         * All that a job measured so far, in that order
+         * @description All that a job measured so far, in that order. While it runs the figures are those of the search; at its end, the
          *     report's.
          *
          *     Takes the permission jobs.read.
@@ -1522,8 +1522,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Report
-         * @description Its report.json.
+         * A job's report.json
+         * @description A job's report.json.
          *
          *     Takes the permission jobs.read.
          */
@@ -1544,8 +1544,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Report Page
-         * @description Its report as a page.
+         * A job's report as a page
+         * @description A job's report as a page.
          *
          *     Takes the permission jobs.read.
          */
@@ -1566,7 +1566,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Workers
+         * Processes that do jobs, with those of yours that they have, and those whose searches they help
          * @description Processes that do jobs, with those of yours that they have, and those whose searches they help.
          *
          *     Takes the permission jobs.read.
@@ -1588,7 +1588,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Model List
+         * The tenant's models, newest first, each with its newest version
          * @description The tenant's models, newest first, each with its newest version; `search`: those with that in their name.
          *
          *     Takes the permission models.read.
@@ -1596,7 +1596,7 @@ export interface paths {
         get: operations["model_list_api_edge_models_get"];
         put?: never;
         /**
-         * Make
+         * A model, which has no version yet
          * @description A model, which has no version yet: upload one.
          *
          *     Takes the permission models.write.
@@ -1616,7 +1616,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One model
          * @description One model.
          *
          *     Takes the permission models.read.
@@ -1625,8 +1625,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Remove
-         * @description Remove a model with all its versions. Bundles that were made of it stay.
+         * Remove a model with all its versions, which no job still needs
+         * @description Remove a model with all its versions, which no job still needs. Bundles that were made of it stay.
          *
          *     Takes the permission models.write.
          */
@@ -1634,8 +1634,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change
-         * @description Another name or description.
+         * Give a model another name or description
+         * @description Give a model another name or description.
          *
          *     Takes the permission models.write.
          */
@@ -1650,8 +1650,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Versions
-         * @description Its versions, newest first.
+         * A model's versions, newest first
+         * @description A model's versions, newest first.
          *
          *     Takes the permission models.read.
          */
@@ -1672,7 +1672,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Compare
+         * Two to eight versions side by side, of one model or of several
          * @description Two to eight versions side by side, of one model or of several.
          *
          *     Takes the permission models.read.
@@ -1694,7 +1694,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One version
          * @description One version.
          *
          *     Takes the permission models.read.
@@ -1703,8 +1703,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Remove
-         * @description Remove a version. Bundles that were made of it stay.
+         * Remove a version that no job still needs
+         * @description Remove a version that no job still needs. Bundles that were made of it stay.
          *
          *     Takes the permission models.write.
          */
@@ -1712,7 +1712,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change
+         * Take it a step further, retire it, or write a note
          * @description Take it a step further, retire it, or write a note.
          *
          *     Takes the permission models.write.
@@ -1728,7 +1728,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lineage
+         * What it was made of, and what was made of it
          * @description What it was made of, and what was made of it.
          *
          *     Takes the permission models.read.
@@ -1750,8 +1750,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Graph
-         * @description Its layers with their sizes and costs.
+         * A version's layers with their sizes and costs
+         * @description A version's layers with their sizes and costs.
          *
          *     Takes the permission models.read.
          */
@@ -1772,7 +1772,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * File
+         * The file as it was uploaded
          * @description The file as it was uploaded.
          *
          *     Takes the permission models.read.
@@ -1794,7 +1794,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Dataset List
+         * The tenant's data sets, newest first
          * @description The tenant's data sets, newest first.
          *
          *     Takes the permission models.read.
@@ -1816,7 +1816,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One data set
          * @description One data set.
          *
          *     Takes the permission models.read.
@@ -1825,8 +1825,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Remove
-         * @description Remove a data set.
+         * Remove a data set that no job still needs
+         * @description Remove a data set that no job still needs.
          *
          *     Takes the permission models.write.
          */
@@ -1834,8 +1834,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change
-         * @description Another name.
+         * Give a data set another name
+         * @description Give a data set another name.
          *
          *     Takes the permission models.write.
          */
@@ -1850,7 +1850,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * File
+         * The file as it was uploaded
          * @description The file as it was uploaded.
          *
          *     Takes the permission models.read.
@@ -1872,7 +1872,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Upload List
+         * Files on their way, newest first
          * @description Files on their way, newest first.
          *
          *     Takes the permission models.read.
@@ -1880,9 +1880,9 @@ export interface paths {
         get: operations["upload_list_api_edge_uploads_get"];
         put?: never;
         /**
-         * Begin
-         * @description Begin an upload (tus: creation). Then send the bytes to its `Location`, in as many requests as you like; what
-         *     came before a request broke off is kept, and HEAD tells where to go on.
+         * Begin an upload, as tus has it (creation)
+         * @description Begin an upload, as tus has it (creation). Then send the bytes to its `Location`, in as many requests as you
+         *     like; what came before a request broke off is kept, and HEAD tells where to go on.
          *
          *     Takes the permission models.write.
          */
@@ -1901,8 +1901,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
-         * @description How far it is, and what it has become.
+         * How far an upload is, and what it has become
+         * @description How far an upload is, and what it has become.
          *
          *     Takes the permission models.read.
          */
@@ -1910,8 +1910,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Give Up
-         * @description Give it up; what came of it is removed. (A version or data set that it has become stays.)
+         * Give an upload up
+         * @description Give an upload up; what came of it is removed. (A version or data set that it has become stays.)
          *
          *     Takes the permission models.write.
          */
@@ -1919,8 +1919,9 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * More
-         * @description The next bytes. With the last one it becomes a version or a data set (`result`), which is then checked.
+         * The next bytes of an upload
+         * @description The next bytes of an upload. With the last one it becomes a version or a data set (`result`), which is then
+         *     checked.
          *
          *     Takes the permission models.write.
          */
@@ -1935,15 +1936,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Profile List
-         * @description The tenant's own, newest first; with the first page the templates that ship, the hub's own machine among them.
+         * The tenant's own profiles, newest first
+         * @description The tenant's own profiles, newest first; with the first page the templates that ship, the hub's own machine among
+         *     them.
          *
          *     Takes the permission models.read.
          */
         get: operations["profile_list_api_edge_device_profiles_get"];
         put?: never;
         /**
-         * Make
+         * A device class of the tenant's own
          * @description A device class of the tenant's own: written down, detected, or as an enrolled device tells it.
          *
          *     Takes the permission models.write.
@@ -1963,8 +1965,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
-         * @description One of them: a template by its name, one's own by its id or its name.
+         * One profile
+         * @description One profile: a template by its name, one's own by its id or its name.
          *
          *     Takes the permission models.read.
          */
@@ -1972,7 +1974,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Remove
+         * Remove one of the tenant's own
          * @description Remove one of the tenant's own.
          *
          *     Takes the permission models.write.
@@ -1981,8 +1983,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change
-         * @description Other figures, another name. What was told of models on it is told anew.
+         * Give a profile other figures or another name
+         * @description Give a profile other figures or another name. What was told of models on it is told anew.
          *
          *     Takes the permission models.write.
          */
@@ -1997,7 +1999,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Matrix
+         * Which device classes the version fits, how fast it may be there and what to try first
          * @description Which device classes the version fits, how fast it may be there and what to try first. Predicted by the same code
          *     as `edgewright advise`, nothing is measured. The first time it takes some seconds.
          *
@@ -2020,7 +2022,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Plan
+         * The tenant's limits, which the hub's operator sets, and how much there is
          * @description The tenant's limits, which the hub's operator sets, and how much there is.
          *
          *     Takes the permission tenant.read.
@@ -2042,15 +2044,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Services
+         * What the tenant's people should know
          * @description What the tenant's people should know.
          *
          *     Takes the permission tenant.read.
          */
         get: operations["services_api_edge_services_get"];
         /**
-         * Write
-         * @description Write it anew.
+         * Write the page of services anew
+         * @description Write the page of services anew.
          *
          *     Takes the permission tenant.write.
          */
@@ -2070,7 +2072,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Fleet Map
+         * The whole fleet, a letter a device
          * @description The whole fleet, a letter a device.
          *
          *     Takes the permission devices.read.
@@ -2092,7 +2094,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Artifacts
+         * The tenant's artifacts, newest first
          * @description The tenant's artifacts, newest first.
          *
          *     Takes the permission bundles.read.
@@ -2100,7 +2102,7 @@ export interface paths {
         get: operations["artifacts_api_edge_artifacts_get"];
         put?: never;
         /**
-         * Add
+         * Make an artifact
          * @description Make an artifact: of a bundle as `edgewright export` makes it, the bundle verified first. What is there already
          *     is answered with 200 and kept for as long as is asked now.
          *
@@ -2121,7 +2123,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Catalogue
+         * What can be made
          * @description What can be made: what each needs, what of it was verified, and how large the platform lets it be. The same as
          *     `edgewright export --list`.
          *
@@ -2144,7 +2146,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One artifact
          * @description One artifact.
          *
          *     Takes the permission bundles.read.
@@ -2153,8 +2155,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Remove
-         * @description Remove it before it expires; its links end with it.
+         * Remove an artifact before it expires
+         * @description Remove an artifact before it expires; its links end with it.
          *
          *     Takes the permission bundles.write.
          */
@@ -2174,7 +2176,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Link
+         * An address from which anybody can download it for a while, without a credential
          * @description An address from which anybody can download it for a while, without a credential. It cannot be taken back, but by
          *     removing the artifact.
          *
@@ -2195,8 +2197,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Download
-         * @description The file. By a credential, or by a link as `POST /api/edge/artifacts/{artifact}/link` makes them.
+         * An artifact's file
+         * @description An artifact's file. By a credential, or by a link as `POST /api/edge/artifacts/{artifact}/link` makes them.
          *
          *     Takes the permission bundles.read.
          */
@@ -2217,7 +2219,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Benchmarks
+         * The tenant's benchmarks, newest first
          * @description The tenant's benchmarks, newest first.
          *
          *     Takes the permission benchmarks.read.
@@ -2225,13 +2227,35 @@ export interface paths {
         get: operations["benchmarks_api_edge_benchmarks_get"];
         put?: never;
         /**
-         * Make
+         * Measure versions and bundles side by side
          * @description Measure versions and bundles side by side: on a worker of the hub, on devices, or both. What is measured at one
          *     place is one interleaved run there, so that its ratios hold whatever else the machine does.
          *
          *     Takes the permission benchmarks.write.
          */
         post: operations["make_api_edge_benchmarks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/edge/benchmarks/together": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was measured of two to eight versions in one run
+         * @description What was measured of two to eight versions in one run: by benchmarks, and by the searches they were kept from.
+         *
+         *     Takes the permission benchmarks.read.
+         */
+        get: operations["side_by_side_api_edge_benchmarks_together_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2246,7 +2270,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
+         * One benchmark, with what was measured until now
          * @description One benchmark, with what was measured until now.
          *
          *     Takes the permission benchmarks.read.
@@ -2255,8 +2279,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Remove
-         * @description Remove it from the history.
+         * Remove a benchmark from the history
+         * @description Remove a benchmark from the history.
          *
          *     Takes the permission benchmarks.write.
          */
@@ -2276,8 +2300,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancel
-         * @description Stop it wherever it still runs or waits; what was measured stays.
+         * Stop a benchmark wherever it still runs or waits
+         * @description Stop a benchmark wherever it still runs or waits; what was measured stays.
          *
          *     Takes the permission benchmarks.write.
          */
@@ -2298,7 +2322,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Keep
+         * Keep what a job found as a new version of its model
          * @description Keep what a job found as a new version of its model: with the version it was made of as its parent, checked like
          *     one that was uploaded. What was kept before is answered with 200.
          *
@@ -2319,15 +2343,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
-         * @description The newest one: where it is, and what was measured last.
+         * The newest measurement of a version's layers
+         * @description The newest measurement of a version's layers: where it is, and what was measured last.
          *
          *     Takes the permission jobs.read.
          */
         get: operations["show_api_edge_versions__version__profile_get"];
         put?: never;
         /**
-         * Make
+         * Measure the layers of this version
          * @description Measure the layers of this version: how long each takes, on the machine of the worker that takes it, and, on a
          *     dataset, how much the answers lose with it alone in INT8. The last one that was done is kept until this one is.
          *
@@ -2350,8 +2374,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancel
-         * @description Stop it. What an earlier one measured stays.
+         * Stop the measurement
+         * @description Stop the measurement. What an earlier one measured stays.
          *
          *     Takes the permission jobs.write.
          */
@@ -5189,6 +5213,29 @@ export interface components {
             least: "info" | "warning" | "critical";
         };
         /**
+         * RunTold
+         * @description A run that measured several of the versions asked for: a ``benchmark``, or the ``search`` that one of them was
+         *     kept from, by ``id``. ``place``: the device, machine or target; ``seen``: in the order in which they were asked for,
+         *     null for one that it had not.
+         */
+        RunTold: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "benchmark" | "search";
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Place */
+            place: string;
+            /** Made */
+            made: string;
+            /** Seen */
+            seen: (components["schemas"]["SeenTold"] | null)[];
+        };
+        /**
          * SearchLimits
          * @description Upper limits; MB are 10^6 bytes; ``max_accuracy_drop`` is in points, without it 95% of the baseline is kept.
          */
@@ -5234,6 +5281,21 @@ export interface components {
              * @default 0
              */
             accuracy: number;
+        };
+        /**
+         * SeenTold
+         * @description One version in a run. ``metrics`` by name as in a report or benchmark; ``ratio``: its latency over the first
+         *     one's, with the ends of its 95% interval, where the run took it so.
+         */
+        SeenTold: {
+            /** Engine */
+            engine: string;
+            /** Metrics */
+            metrics: {
+                [key: string]: unknown;
+            };
+            /** Ratio */
+            ratio: number[] | null;
         };
         /**
          * SeriesTold
@@ -5354,6 +5416,63 @@ export interface components {
             by: string;
             /** Changed */
             changed: string | null;
+        };
+        /**
+         * Together
+         * @description Versions as they were measured side by side; ``runs``: that with most of them first, of each place the latest.
+         * @example {
+         *       "runs": [
+         *         {
+         *           "id": "bmk_01jd7x3w9q4e5r6t7y8a9b0c1d",
+         *           "kind": "benchmark",
+         *           "made": "2026-11-22T09:30:00.000Z",
+         *           "name": "",
+         *           "place": "bench-2",
+         *           "seen": [
+         *             {
+         *               "engine": "tflite",
+         *               "metrics": {
+         *                 "latency_ms": {
+         *                   "high": 0.082,
+         *                   "kind": "measured",
+         *                   "low": 0.08,
+         *                   "n": 5200,
+         *                   "unit": "ms",
+         *                   "value": 0.081
+         *                 }
+         *               },
+         *               "ratio": [
+         *                 1,
+         *                 1,
+         *                 1
+         *               ]
+         *             },
+         *             {
+         *               "engine": "onnxruntime",
+         *               "metrics": {
+         *                 "latency_ms": {
+         *                   "high": 0.082,
+         *                   "kind": "measured",
+         *                   "low": 0.08,
+         *                   "n": 5200,
+         *                   "unit": "ms",
+         *                   "value": 0.081
+         *                 }
+         *               },
+         *               "ratio": [
+         *                 2,
+         *                 1.9,
+         *                 2.1
+         *               ]
+         *             }
+         *           ]
+         *         }
+         *       ]
+         *     }
+         */
+        Together: {
+            /** Runs */
+            runs: components["schemas"]["RunTold"][];
         };
         /**
          * TokenMade
@@ -10899,6 +11018,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BenchmarkWhole"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    side_by_side_api_edge_benchmarks_together_get: {
+        parameters: {
+            query: {
+                of: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Together"];
                 };
             };
             400: components["responses"]["bad-request"];

@@ -39,7 +39,11 @@ export const models = {
   compareWord: "Compare",
   compareTitle: "Side by side",
   differs: "What differs first",
-  same: "The same",
+  ofFile: "Of their files",
+  runs: {
+    benchmark: (place: string) => `Benchmark on ${place || "a worker of the hub"}`,
+    search: (target: string) => `The search for ${target === "host" ? "the worker's machine" : target}`,
+  },
   lineage: "Made of",
   imported: "as it was uploaded",
   by: "By",

@@ -42,11 +42,34 @@ def test_from_an_upload_to_a_bundle(jobs, uploads):
     assert north.post(f"{PATH}/{job['id']}/version", {}, 200)["id"] == kept["id"], "once"
     lineage = north.get(f"/api/edge/versions/{version['id']}/lineage")
     assert [one["id"] for one in lineage["after"]] == [kept["id"]]
+    (run,) = north.get("/api/edge/benchmarks/together", params={"of": [kept["id"], version["id"]]})["runs"]
+    assert (run["kind"], run["id"], run["place"]) == ("search", job["id"], profile["id"])
+    best, began = (one["metrics"] for one in run["seen"])
+    assert best["size_bytes"]["value"] < began["size_bytes"]["value"] and best["latency_ms"]["kind"] == "predicted"
+    assert began["accuracy"]["value"] - best["accuracy"]["value"] == pytest.approx(best["accuracy_drop"]["value"])
+    jobs.hub.south.ask("GET", "/api/edge/benchmarks/together", 404, params={"of": [kept["id"], version["id"]]})
     jobs.hub.south.post(f"{PATH}/{job['id']}/version", {}, 404)
     again = jobs.make(version=kept["id"], dataset=data["id"])
     assert "no bundle" in north.post(f"{PATH}/{again['id']}/version", {}, 409)["detail"]
     assert north.get(f"/api/edge/versions/{version['id']}")["stage"] == "optimized"
     jobs.make(who=jobs.hub.south, version=version["id"], dataset=data["id"], status=404)
+
+
+def test_what_a_job_still_needs_is_not_removed(jobs, uploads):
+    north, version = jobs.north, uploads.version()
+    data = uploads.upload((DIGITS / "digits.npz").read_bytes(), filename="digits.npz", dataset="digits")
+    other = uploads.version(name="other")
+    job = jobs.make(version=version["id"], dataset=data["id"])
+    measured = north.post("/api/edge/benchmarks", {"subjects": [other["id"]]})
+    paths = [f"versions/{version['id']}", f"models/{version['model']}", f"datasets/{data['id']}"]
+    for path in paths:
+        told = north.ask("DELETE", f"/api/edge/{path}", 409).json()["detail"]
+        assert job["id"] in told and "cancel that" in told
+    assert measured["id"] in north.ask("DELETE", f"/api/edge/versions/{other['id']}", 409).json()["detail"]
+    north.post(f"{PATH}/{job['id']}/cancel", {}, 200)
+    for path in paths:
+        north.ask("DELETE", f"/api/edge/{path}", 204)
+    assert "no" in north.post(f"{PATH}/{job['id']}/retry", {}, 404)["detail"]
 
 
 def test_a_plan_limits_the_jobs_of_a_day(jobs, uploads, clock):

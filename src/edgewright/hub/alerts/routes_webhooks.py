@@ -105,7 +105,7 @@ def test(webhook: Id, caller: Writes) -> DeliveryTold:
 
 @router.get("/{webhook}/deliveries", response_model=Page[DeliveryTold])
 def deliveries(webhook: Id, caller: Reads, page: PageQuery) -> Response:
-    """Its messages of the last week, newest first."""
+    """A webhook's messages of the last week, newest first."""
     with caller.read() as session:
         row = session.find(Webhook, webhook)
         return paged(session, DeliveryTold, Delivery.id, page, Delivery.channel == row.id, newest_first=True)

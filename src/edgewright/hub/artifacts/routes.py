@@ -106,7 +106,7 @@ def download(
     until: Annotated[int, Query(ge=0, le=_MOST_S, description="of a link")] = 0,
     key: Annotated[str | None, Query(max_length=200, description="of a link: it stands for a credential")] = None,
 ) -> StreamingResponse:  # fmt: skip
-    """The file. By a credential, or by a link as `POST /api/edge/artifacts/{artifact}/link` makes them."""
+    """An artifact's file. By a credential, or by a link as `POST /api/edge/artifacts/{artifact}/link` makes them."""
     state = state_of(request)
     if caller is not None:
         with caller.read() as session:
@@ -127,7 +127,7 @@ def download(
 
 @router.delete("/{artifact}", status_code=204)
 def remove(artifact: Id, caller: Writes) -> None:
-    """Remove it before it expires; its links end with it."""
+    """Remove an artifact before it expires; its links end with it."""
     with caller.write() as session:
         row = find(session, artifact, caller.now)
         session.delete(row)

@@ -14,7 +14,7 @@ from edgewright.hub.database import Scoped
 from edgewright.hub.fleet import benchmarks as fleet
 from edgewright.hub.fleet.presence import ONLINE
 from edgewright.hub.fleet.tables import Device, DeviceBenchmark
-from edgewright.hub.jobs.queue import living
+from edgewright.hub.jobs.finding import living
 from edgewright.hub.jobs.rules import Able, measured_again, nobody
 from edgewright.hub.jobs.tables import Job, Worker
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Response
+from fastapi import Query, Response
 from sqlalchemy import delete
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.benchmarks.asking import begin
 from edgewright.hub.benchmarks.finding import places, state_of
 from edgewright.hub.benchmarks.tables import Benchmark
-from edgewright.hub.benchmarks.told import BenchmarkTold, BenchmarkWhole, NewBenchmark
+from edgewright.hub.benchmarks.together import together
+from edgewright.hub.benchmarks.told import BenchmarkTold, BenchmarkWhole, NewBenchmark, Together
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
 from edgewright.hub.fleet import benchmarks as fleet
@@ -19,6 +20,7 @@ from edgewright.hub.fleet.news import news
 from edgewright.hub.fleet.tables import DeviceBenchmark
 from edgewright.hub.jobs.queue import stop
 from edgewright.hub.jobs.tables import Job
+from edgewright.hub.models import find_version
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, answered, fields, read_page
 
@@ -48,6 +50,13 @@ def benchmarks(caller: Reads, page: PageQuery) -> Response:
     return answered(fields(BenchmarkTold, rows, there), following)
 
 
+@router.get("/together")
+def side_by_side(of: Annotated[list[Id], Query(min_length=2, max_length=8)], caller: Reads) -> Together:
+    """What was measured of two to eight versions in one run: by benchmarks, and by the searches they were kept from."""
+    with caller.read() as session:
+        return Together(runs=together(session, [find_version(session, one) for one in of], caller.now))
+
+
 @router.get("/{benchmark}")
 def show(benchmark: Id, caller: Reads) -> BenchmarkWhole:
     """One benchmark, with what was measured until now."""
@@ -57,7 +66,7 @@ def show(benchmark: Id, caller: Reads) -> BenchmarkWhole:
 
 @router.post("/{benchmark}/cancel")
 def cancel(benchmark: Id, caller: Writes) -> BenchmarkWhole:
-    """Stop it wherever it still runs or waits; what was measured stays."""
+    """Stop a benchmark wherever it still runs or waits; what was measured stays."""
     with caller.write() as session:
         row = session.lock(Benchmark, benchmark)
         stopped = fleet.drop(session, row.id, caller.now)
@@ -72,7 +81,7 @@ def cancel(benchmark: Id, caller: Writes) -> BenchmarkWhole:
 
 @router.delete("/{benchmark}", status_code=204)
 def remove(benchmark: Id, caller: Writes) -> None:
-    """Remove it from the history."""
+    """Remove a benchmark from the history."""
     with caller.write() as session:
         row = session.lock(Benchmark, benchmark)
         if state_of(places(session, {row.id: row.job}, caller.now)[row.id]) == "running":

@@ -131,3 +131,49 @@ class BenchmarkWhole(BenchmarkTold):
             ]
         }
     )  # fmt: skip
+
+
+class SeenTold(Answer):
+    """One version in a run. ``metrics`` by name as in a report or benchmark; ``ratio``: its latency over the first
+    one's, with the ends of its 95% interval, where the run took it so."""
+
+    engine: str
+    metrics: dict[str, Any]
+    ratio: list[float] | None
+
+
+class RunTold(Answer):
+    """A run that measured several of the versions asked for: a ``benchmark``, or the ``search`` that one of them was
+    kept from, by ``id``. ``place``: the device, machine or target; ``seen``: in the order in which they were asked for,
+    null for one that it had not."""
+
+    kind: Literal["benchmark", "search"]
+    id: str
+    name: str
+    place: str
+    made: Moment
+    seen: list[SeenTold | None]
+
+
+class Together(Answer):
+    """Versions as they were measured side by side; ``runs``: that with most of them first, of each place the latest."""
+
+    runs: list[RunTold]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "runs": [
+                        {
+                            "kind": "benchmark", "id": _BMK, "name": "", "place": "bench-2", "made": _WHEN,
+                            "seen": [
+                                {"engine": "tflite", "metrics": {"latency_ms": _FIGURE}, "ratio": [1, 1, 1]},
+                                {"engine": "onnxruntime", "metrics": {"latency_ms": _FIGURE}, "ratio": [2, 1.9, 2.1]},
+                            ],
+                        }
+                    ]
+                }
+            ]
+        }
+    )  # fmt: skip

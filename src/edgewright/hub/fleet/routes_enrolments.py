@@ -67,7 +67,7 @@ def enrolments(caller: Reads, page: PageQuery) -> Response:
 
 @router.delete("/{enrolment}")
 def withdraw(enrolment: EnrolmentId, caller: Writes) -> EnrolmentTold:
-    """Withdraw one: it lets nobody in from now on. Who came in by it stays."""
+    """Withdraw a token or key: it lets nobody in from now on. Who came in by it stays."""
     with caller.write() as session:
         row = session.lock(Enrolment, enrolment)
         told = EnrolmentTold.of(row)

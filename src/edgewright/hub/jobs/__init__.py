@@ -4,8 +4,9 @@
 - ``routes``, ``told``: /api/edge/optimization-jobs, /api/edge/workers; ``routes_profiles``,
   ``told_profiles``: /api/edge/versions/ID/profile. They only write rows: a job is queued in the transaction that makes
   it.
-- ``queue``: rows taken, handed back, ended. ``worker``: the process that does jobs; ``beats``: who lives, who is lost;
-  ``durable``: DBOS, which remembers steps and gives a dead worker's workflows to a living one.
+- ``queue``: rows taken, handed back, ended; ``finding``: which there are. ``worker``: the process that does jobs;
+  ``beats``: who lives, who is lost; ``durable``: DBOS, which remembers steps and gives a dead worker's workflows to a
+  living one.
 - ``steps``: one job from its files to its results; ``running``: its child process; ``inside`` of it ``compiling``,
   ``measuring`` and ``profiling`` (``profiled``: what that leaves, and how it is read);
   ``telling``: what it says, as rows and events; ``results``: what it leaves; ``caches``: its measurements elsewhere;

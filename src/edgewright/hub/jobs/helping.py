@@ -17,6 +17,7 @@ from edgewright.core.files import remove, storage
 from edgewright.hub.database import told
 from edgewright.hub.jobs import trials
 from edgewright.hub.jobs.caches import Cache
+from edgewright.hub.jobs.finding import goes_on, needed
 from edgewright.hub.jobs.kinds import INPUT, KINDS
 from edgewright.hub.jobs.rules import Able
 from edgewright.hub.jobs.running import Child, Wanted
@@ -127,10 +128,10 @@ class _Help:
             return ""
         self._next = now + _TURN_S
         helper = self._helper
-        if trials.needed(helper.state, helper.able):
+        if needed(helper.state, helper.able):
             return "drop"
         with helper.state.database.write(self._tenant) as session:
-            if not trials.goes_on(session, self._job):
+            if not goes_on(session, self._job):
                 return "drop"
             if self._has and not trials.has(session, self._job, self._has, helper.worker):
                 return "drop"  # the search is at its end, and measures

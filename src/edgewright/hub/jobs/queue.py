@@ -23,7 +23,7 @@ from edgewright.hub.jobs.rules import (
     Turn,
     turns,
 )
-from edgewright.hub.jobs.tables import Job, Worker
+from edgewright.hub.jobs.tables import Job
 from edgewright.hub.state import State
 from edgewright.hub.web.problems import Problem
 
@@ -169,30 +169,6 @@ def left_behind(state: State, workers: Collection[str], kept: Collection[str] = 
                 hand_back(session, row, state.clock(), died=True)
                 count += 1
     return count
-
-
-def wishes(state: State, worker: str) -> dict[tuple[str, str], str]:
-    """What is wanted of this worker's jobs now: (tenant, job) -> "", "keep" or "drop"."""
-    with state.database.read(EVERY) as session:
-        query = select(Job.tenant, Job.id, Job.stop).where(_of((worker,)))
-        return {(tenant, job): stop for tenant, job, stop in session.execute(query)}
-
-
-def claims(state: State) -> set[tuple[str, int]]:
-    """Those that are held now, by anybody: (job, claim)."""
-    with state.database.read(EVERY) as session:
-        return {(job, claim_) for job, claim_ in session.execute(select(Job.id, Job.claim).where(Job.state.in_(HELD)))}
-
-
-def living(session: Scoped) -> list[Worker]:
-    """Workers that take jobs."""
-    return list(session.scalars(select(Worker).where(Worker.state == "live").order_by(Worker.id)))
-
-
-def count_jobs(session: Scoped, since: datetime) -> int:
-    """For plans: optimizations that the tenant asked for since then."""
-    query = select(func.count()).select_from(Job).where(Job.made >= since, Job.kind == "optimization")
-    return session.scalar(query) or 0
 
 
 def _of(workers: Collection[str]) -> ColumnElement[bool]:

@@ -13,8 +13,9 @@ from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent, Conflict
 from edgewright.hub.jobs import wishes
+from edgewright.hub.jobs.finding import held_by, living
 from edgewright.hub.jobs.inputs import inputs
-from edgewright.hub.jobs.queue import add, begun, living, move, room, stop
+from edgewright.hub.jobs.queue import add, begun, move, room, stop
 from edgewright.hub.jobs.rules import (
     AGAIN,
     QUEUED,
@@ -33,7 +34,7 @@ from edgewright.hub.jobs.told import (
     State,
     WorkerTold,
 )
-from edgewright.hub.jobs.trials import held_by, helped_by
+from edgewright.hub.jobs.trials import helped_by
 from edgewright.hub.objects import objects
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
@@ -91,7 +92,7 @@ def show(job: Id, caller: Reads) -> JobTold:
 
 @router.post("/optimization-jobs/{job}/cancel")
 def cancel(job: Id, body: CancelJob, caller: Writes) -> JobTold:
-    """Stop it. One that runs ends within moments; with `keep` it hands back the best so far."""
+    """Stop a job. One that runs ends within moments; with `keep` it hands back the best so far."""
     with caller.write() as session:
         row = _found(session, job, lock=True)
         if not stop(session, row, body.keep, caller.now):
@@ -102,7 +103,7 @@ def cancel(job: Id, body: CancelJob, caller: Writes) -> JobTold:
 
 @router.post("/optimization-jobs/{job}/retry")
 def retry(job: Id, caller: Writes) -> JobTold:
-    """Queue it again. What it measured before is not measured again."""
+    """Queue a job again. What it measured before is not measured again."""
     with caller.write() as session:
         row = _found(session, job, lock=True)
         if row.state not in AGAIN:
@@ -119,7 +120,7 @@ def retry(job: Id, caller: Writes) -> JobTold:
 
 @router.get("/optimization-jobs/{job}/candidates", response_model=Page[CandidateTold])
 def candidates(job: Id, caller: Reads, page: PageQuery) -> Response:
-    """All it measured so far, in that order. While it runs the figures are those of the search; at its end, the
+    """All that a job measured so far, in that order. While it runs the figures are those of the search; at its end, the
     report's."""
     with caller.read() as session:
         _found(session, job)
@@ -132,7 +133,7 @@ def candidates(job: Id, caller: Reads, page: PageQuery) -> Response:
     responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
 )
 def report(job: Id, caller: Reads) -> StreamingResponse:
-    """Its report.json."""
+    """A job's report.json."""
     return _file(caller, job, "report", "application/json")
 
 
@@ -142,7 +143,7 @@ def report(job: Id, caller: Reads) -> StreamingResponse:
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
 )
 def report_page(job: Id, caller: Reads) -> StreamingResponse:
-    """Its report as a page."""
+    """A job's report as a page."""
     return _file(caller, job, "page", "text/html; charset=utf-8", {"Content-Security-Policy": _PAGE_RULES})
 
 

@@ -10,9 +10,10 @@ from edgewright.hub import models
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent, Conflict
+from edgewright.hub.jobs.finding import living
 from edgewright.hub.jobs.inputs import inputs
 from edgewright.hub.jobs.profiled import STAGES
-from edgewright.hub.jobs.queue import add, living, room, stop
+from edgewright.hub.jobs.queue import add, room, stop
 from edgewright.hub.jobs.rules import OVER, Able, content_key, measured_again, nobody
 from edgewright.hub.jobs.tables import Job, Worker
 from edgewright.hub.jobs.told_profiles import LayerProfile, LayersMeasured, NewLayerProfile
@@ -53,7 +54,7 @@ def make(version: Id, body: NewLayerProfile, caller: Writes) -> LayerProfile:
 
 @router.get("")
 def show(version: Id, caller: Reads) -> LayerProfile:
-    """The newest one: where it is, and what was measured last."""
+    """The newest measurement of a version's layers: where it is, and what was measured last."""
     with caller.read() as session:
         models.find_version(session, version)
         return _told(session, version)
@@ -61,7 +62,7 @@ def show(version: Id, caller: Reads) -> LayerProfile:
 
 @router.post("/cancel")
 def cancel(version: Id, caller: Writes) -> LayerProfile:
-    """Stop it. What an earlier one measured stays."""
+    """Stop the measurement. What an earlier one measured stays."""
     with caller.write() as session:
         models.find_version(session, version)
         newest = _newest(_all(session, version), version)

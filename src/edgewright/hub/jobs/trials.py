@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import delete, func, select
 
 from edgewright.hub.database import EVERY, Scoped
-from edgewright.hub.jobs.rules import HELD, QUEUED, Able
+from edgewright.hub.jobs.finding import by_worker
+from edgewright.hub.jobs.rules import HELD, Able
 from edgewright.hub.jobs.tables import Job, Trial, Worker
 from edgewright.hub.state import State
 
@@ -88,19 +89,7 @@ def has(session: Scoped, job: str, key: str, worker: str) -> bool:
 def helped_by(session: Scoped) -> dict[str, list[str]]:
     """By worker, the jobs whose trials it has."""
     query = select(Trial.worker, Trial.job).where(Trial.state == TAKEN).distinct().order_by(Trial.job)
-    return _listed(session.execute(query))
-
-
-def held_by(session: Scoped) -> dict[str, list[str]]:
-    """By worker, the jobs that it has."""
-    return _listed(session.execute(select(Job.worker, Job.id).where(Job.state.in_(HELD)).order_by(Job.id)))
-
-
-def _listed(pairs: Iterable[Any]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for worker, job in pairs:
-        found.setdefault(str(worker), []).append(job)
-    return found
+    return by_worker(session.execute(query))
 
 
 def give_back(session: Scoped, job: str, worker: str) -> None:
@@ -113,19 +102,6 @@ def forget_trials(session: Scoped) -> None:
     """Remove those of searches that do not run, whose worker died."""
     held = select(Job.id).where(Job.state.in_(HELD))
     session.execute(delete(Trial).where(Trial.job.not_in(held)))
-
-
-def goes_on(session: Scoped, job: str) -> bool:
-    """Whether its search still runs, and nobody wants it stopped."""
-    row = session.get(Job, (session.tenant, job))
-    return row is not None and row.state in HELD and not row.stop
-
-
-def needed(state: State, able: Able) -> bool:
-    """Whether a job waits that this worker can do: jobs come before trials."""
-    with state.database.read(EVERY) as session:
-        waiting = session.execute(select(Job.needs).where(Job.state == QUEUED).limit(_LOOKED_AT)).scalars()
-        return any(not able.lacks(needs) for needs in waiting)
 
 
 def company(state: State, worker: str) -> bool:

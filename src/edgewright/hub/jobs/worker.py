@@ -17,8 +17,9 @@ from edgewright.core.notify import notify
 from edgewright.hub.database import told
 from edgewright.hub.jobs.beats import BEAT_S, Beats
 from edgewright.hub.jobs.caches import forget
+from edgewright.hub.jobs.finding import claims, wishes
 from edgewright.hub.jobs.helping import Helper
-from edgewright.hub.jobs.queue import claim, claims, left_behind, wishes
+from edgewright.hub.jobs.queue import claim, left_behind
 from edgewright.hub.jobs.steps import Runs, Steps
 from edgewright.hub.state import State
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from pkgutil import resolve_name
 
 from sqlalchemy import delete, func, select
 
@@ -10,6 +12,9 @@ from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
 from edgewright.hub.models.rules import stage_after
 from edgewright.hub.models.tables import Dataset, Model, Part, Upload, Version
+
+_USERS = ("edgewright.hub.jobs.finding:check_unused",)
+"""Slices above this one that are asked before something goes, by name, as plans' are that count."""
 
 
 def find_version(session: Scoped, version: str, ready: bool = False) -> Version:
@@ -76,8 +81,15 @@ def stored_bytes(session: Scoped, _: datetime) -> int:
     return sum(int(session.scalar(query) or 0) for query in (coming, *kept))
 
 
+def check_unused(session: Scoped, versions: Collection[str], dataset: str = "") -> None:
+    """Raises Conflict where somebody still works with one of these ``versions``, or with the ``dataset``."""
+    for user in _USERS:
+        resolve_name(user)(session, versions, dataset)
+
+
 def remove_version(session: Scoped, row: Version) -> None:
-    """Without it, the latest of the others is its model's newest."""
+    """Without it, the latest of the others is its model's newest. Raises Conflict."""
+    check_unused(session, [row.id])
     model = session.get(Model, (session.tenant, row.model), with_for_update=True)
     session.delete(row)
     session.flush()

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.models.downloads import OCTETS, download
+from edgewright.hub.models.keeping import check_unused
 from edgewright.hub.models.tables import Dataset
 from edgewright.hub.models.told import DatasetChange, DatasetTold
 from edgewright.hub.web.bodies import Id, Router
@@ -37,7 +38,7 @@ def show(dataset: Id, caller: Reads) -> DatasetTold:
 
 @router.patch("/{dataset}")
 def change(dataset: Id, body: DatasetChange, caller: Writes) -> DatasetTold:
-    """Another name."""
+    """Give a data set another name."""
     with caller.write() as session:
         row = session.lock(Dataset, dataset)
         row.name = body.name
@@ -47,9 +48,10 @@ def change(dataset: Id, body: DatasetChange, caller: Writes) -> DatasetTold:
 
 @router.delete("/{dataset}", status_code=204)
 def remove(dataset: Id, caller: Writes) -> None:
-    """Remove a data set."""
+    """Remove a data set that no job still needs."""
     with caller.write() as session:
         row = session.lock(Dataset, dataset)
+        check_unused(session, (), dataset)
         session.delete(row)
         caller.tell(session, "dataset.removed", dataset, {"name": row.name, "file": row.file})
 

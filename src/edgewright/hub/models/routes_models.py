@@ -12,6 +12,7 @@ from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
+from edgewright.hub.models.keeping import check_unused
 from edgewright.hub.models.tables import Model, Version
 from edgewright.hub.models.told import ModelChange, ModelTold, NewModel, VersionTold
 from edgewright.hub.web.bodies import Id, Router
@@ -56,7 +57,7 @@ def show(model: Id, caller: Reads) -> ModelTold:
 
 @router.patch("/{model}")
 def change(model: Id, body: ModelChange, caller: Writes) -> ModelTold:
-    """Another name or description."""
+    """Give a model another name or description."""
     with caller.write() as session:
         row = session.lock(Model, model)
         if body.name is not None:
@@ -70,9 +71,10 @@ def change(model: Id, body: ModelChange, caller: Writes) -> ModelTold:
 
 @router.delete("/{model}", status_code=204)
 def remove(model: Id, caller: Writes) -> None:
-    """Remove a model with all its versions. Bundles that were made of it stay."""
+    """Remove a model with all its versions, which no job still needs. Bundles that were made of it stay."""
     with caller.write() as session:
         row = session.lock(Model, model)
+        check_unused(session, session.scalars(select(Version.id).where(Version.model == row.id)).all())
         session.execute(delete(Version).where(Version.model == row.id))
         session.delete(row)
         caller.tell(session, "model.removed", model, {"name": row.name})
@@ -80,7 +82,7 @@ def remove(model: Id, caller: Writes) -> None:
 
 @router.get("/{model}/versions", response_model=Page[VersionTold])
 def versions(model: Id, caller: Reads, page: PageQuery) -> Response:
-    """Its versions, newest first."""
+    """A model's versions, newest first."""
     with caller.read() as session:
         session.find(Model, model)
         return paged(session, VersionTold, Version.number, page, Version.model == model, newest_first=True)

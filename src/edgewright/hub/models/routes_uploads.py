@@ -71,8 +71,8 @@ def protocol() -> Response:
 
 @router.post("", status_code=201)
 def begin(response: Response, upload_length: Length, upload_metadata: Metadata, caller: Writes) -> UploadTold:
-    """Begin an upload (tus: creation). Then send the bytes to its `Location`, in as many requests as you like; what
-    came before a request broke off is kept, and HEAD tells where to go on."""
+    """Begin an upload, as tus has it (creation). Then send the bytes to its `Location`, in as many requests as you
+    like; what came before a request broke off is kept, and HEAD tells where to go on."""
     wanted = _wanted(upload_metadata, upload_length)
     kind = "model" if wanted.model else "dataset"
     name = check_file(kind, wanted.filename, wanted.length)
@@ -109,7 +109,7 @@ def upload_list(caller: Reads, page: PageQuery) -> Response:
 
 @router.get("/{upload}")
 def show(upload: Id, caller: Reads) -> UploadTold:
-    """How far it is, and what it has become."""
+    """How far an upload is, and what it has become."""
     with caller.read() as session:
         return UploadTold.of(session.find(Upload, upload))
 
@@ -141,7 +141,8 @@ async def more(
     ],
     caller: Annotated[Caller, may("models.write", streamed=True)],
 ) -> Response:
-    """The next bytes. With the last one it becomes a version or a data set (`result`), which is then checked."""
+    """The next bytes of an upload. With the last one it becomes a version or a data set (`result`), which is then
+    checked."""
 
     def find() -> Upload:
         with caller.read() as session:
@@ -160,7 +161,7 @@ async def more(
 
 @router.delete("/{upload}", status_code=204)
 def give_up(upload: Id, caller: Writes) -> None:
-    """Give it up; what came of it is removed. (A version or data set that it has become stays.)"""
+    """Give an upload up; what came of it is removed. (A version or data set that it has become stays.)"""
     with caller.write() as session:
         row = session.lock(Upload, upload)
         if row.result:

@@ -59,7 +59,7 @@ def change(version: Id, body: VersionChange, caller: Writes) -> VersionTold:
 
 @router.delete("/{version}", status_code=204)
 def remove(version: Id, caller: Writes) -> None:
-    """Remove a version. Bundles that were made of it stay."""
+    """Remove a version that no job still needs. Bundles that were made of it stay."""
     with caller.write() as session:
         row = session.lock(Version, version)
         remove_version(session, row)
@@ -89,7 +89,7 @@ def lineage(version: Id, caller: Reads) -> Lineage:
 
 @router.get("/{version}/graph")
 def graph(version: Id, caller: Reads) -> Layers:
-    """Its layers with their sizes and costs."""
+    """A version's layers with their sizes and costs."""
     with caller.read() as session:
         row = session.find(Version, version)
         check_ready(row)

@@ -15,7 +15,7 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
         "edgewright.hub.models.keeping:stored_bytes", "edgewright.hub.library.bundles:stored_bytes",
         "edgewright.hub.artifacts.keeping:stored_bytes",
     ),
-    "jobs_a_day": ("edgewright.hub.jobs.queue:count_jobs",),
+    "jobs_a_day": ("edgewright.hub.jobs.finding:count_jobs",),
     "benchmarks_a_day": ("edgewright.hub.benchmarks.finding:count",),
 }  # fmt: skip
 """What is limited, and the functions ``(session, since) -> int`` whose sum is what there is. ``since``: when the day

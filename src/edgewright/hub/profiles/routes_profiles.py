@@ -31,7 +31,8 @@ Writes = Annotated[Caller, may("models.write")]
 @router.get("", response_model=Profiles)
 @brief
 def profile_list(caller: Reads, page: PageQuery) -> Response:
-    """The tenant's own, newest first; with the first page the templates that ship, the hub's own machine among them."""
+    """The tenant's own profiles, newest first; with the first page the templates that ship, the hub's own machine among
+    them."""
     with caller.read() as session:
         rows, following = read_page(session, ProfileTold, Profile.id, page, newest_first=True)
     return answered(fields(ProfileTold, rows), following, templates=[] if page.after is not None else _templates())
@@ -63,7 +64,7 @@ def make(body: NewProfile, caller: Writes) -> ProfileTold:
 
 @router.get("/{profile}")
 def show(profile: Ref, caller: Reads) -> ProfileTold:
-    """One of them: a template by its name, one's own by its id or its name."""
+    """One profile: a template by its name, one's own by its id or its name."""
     if profile in names():
         return ProfileTold.shipped(profile)
     with caller.read() as session:
@@ -73,7 +74,7 @@ def show(profile: Ref, caller: Reads) -> ProfileTold:
 
 @router.patch("/{profile}")
 def change(profile: Id, body: ProfileChange, caller: Writes) -> ProfileTold:
-    """Other figures, another name. What was told of models on it is told anew."""
+    """Give a profile other figures or another name. What was told of models on it is told anew."""
     with caller.write() as session:
         row = session.lock(Profile, profile)
         document: dict[str, Any] = dict(row.target)

@@ -63,7 +63,7 @@ def members(
     rollout: Id, caller: Reads, page: PageQuery, state: MemberState | None = None,
     wave: Annotated[int | None, Query(ge=0, le=20)] = None,
 ) -> Response:  # fmt: skip
-    """Its devices, by name."""
+    """A rollout's devices, by name."""
     where = [Member.rollout == rollout]
     where += [] if state is None else [Member.state == state]
     where += [] if wave is None else [Member.wave == wave]
@@ -90,7 +90,7 @@ def decisions(caller: Reads, page: PageQuery) -> Response:
 
 @router.post("/rollouts/{rollout}/approve")
 def approve(rollout: Id, caller: Writes) -> RolloutShown:
-    """Agree to it: somebody else than its author."""
+    """Agree to a rollout: somebody else than its author."""
     return _done(caller, rollout, orders.approve)
 
 
@@ -114,13 +114,13 @@ def advance(rollout: Id, caller: Controls) -> RolloutShown:
 
 @router.post("/rollouts/{rollout}/abort")
 def abort(rollout: Id, body: Abort, caller: Controls) -> RolloutShown:
-    """End it; ``mode`` says what becomes of devices that have it."""
+    """End a rollout; ``mode`` says what becomes of devices that have it."""
     return _ordered(caller, rollout, "abort", body.mode)
 
 
 @router.post("/rollouts/{rollout}/cancel")
 def cancel(rollout: Id, caller: Controls) -> RolloutShown:
-    """Give it up before it has begun."""
+    """Give a rollout up before it has begun."""
     return _ordered(caller, rollout, "cancel")
 
 

@@ -52,7 +52,7 @@ def services(caller: Annotated[Caller, may("tenant.read")]) -> TextTold:
 
 @router.put("")
 def write(body: NewText, caller: Annotated[Caller, may("tenant.write")]) -> TextTold:
-    """Write it anew."""
+    """Write the page of services anew."""
     with caller.write() as session:
         row = session.get(ServicesPage, (session.tenant,), with_for_update=True) or ServicesPage(revision=0)
         if row.revision != body.revision:

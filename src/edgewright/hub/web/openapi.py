@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -42,6 +43,7 @@ _KEY = {
     "schema": {"type": "string", "minLength": 8, "maxLength": 200, "pattern": "^[!-~]+$"},
     "example": "6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa",
 }  # fmt: skip
+_END = re.compile(r"[.:;](?: |$)")
 _VERBS = ("get", "put", "post", "patch", "delete")
 
 
@@ -71,7 +73,10 @@ def _response(status: int, title: str) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], verb: str) -> None:
-    """One operation: the problems it can answer, what it asks for, and the idempotency key."""
+    """One operation: its first sentence as the summary, the problems it can answer, what it asks for, and the
+    idempotency key."""
+    told = " ".join(operation.get("description", "").split())
+    operation["summary"] = _END.split(told, maxsplit=1)[0] or operation["summary"]
     scopes = sorted({scope for one in operation.get("security", ()) for needed in one.values() for scope in needed})
     if scopes:
         operation["description"] = (

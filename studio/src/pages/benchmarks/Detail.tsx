@@ -4,7 +4,7 @@ import { count, value } from "../../lib/format";
 import { Bones } from "../../ui/Bones";
 import { Part } from "../../ui/Panel";
 import { w } from "../../words";
-import { Table } from "../settings/Table";
+import { Table } from "../../ui/Table";
 import { Figures } from "./Figures";
 import { Letter } from "./Key";
 import { fact, letter, there, where } from "./reading";

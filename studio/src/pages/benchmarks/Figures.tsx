@@ -11,7 +11,7 @@ const COMPARED = new Set(["ram_bytes", "size_bytes", "download_bytes", "energy_m
 export function Figures({ result, subjects }: { result: Result; subjects: Whole["subjects"] }) {
   const first = result.subjects[baseline(result)];
   return (
-    <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label={words.figures}>
+    <div className="relative overflow-x-auto goes-on" tabIndex={0} role="region" aria-label={words.figures}>
       <table className="w-full">
         <thead>
           <tr className="text-sm text-mute">

@@ -3,7 +3,7 @@ import { type Benchmark, open } from "../../api/benchmarks";
 import { Tag } from "../../ui/Sign";
 import { When } from "../../ui/When";
 import { w } from "../../words";
-import { Table } from "../settings/Table";
+import { Table } from "../../ui/Table";
 import { called, letter, STATE } from "./reading";
 
 const words = w.benchmarks;

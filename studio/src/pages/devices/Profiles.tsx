@@ -1,7 +1,7 @@
 import { type Profile, ref } from "../../api/profiles";
 import { value } from "../../lib/format";
 import { w } from "../../words";
-import { Table } from "../settings/Table";
+import { Table } from "../../ui/Table";
 import { origin } from "./ProfilePanel";
 import { figure } from "./verdicts";
 

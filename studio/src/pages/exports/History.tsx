@@ -3,7 +3,7 @@ import { bytes } from "../../lib/format";
 import { Tag } from "../../ui/Sign";
 import { When } from "../../ui/When";
 import { w } from "../../words";
-import { Table } from "../settings/Table";
+import { Table } from "../../ui/Table";
 
 const words = w.exports_;
 

@@ -27,7 +27,7 @@ export function DeviceList({ selected, onSelect }: { selected: string; onSelect:
       {list.isPending && <Bones rows={8} height={28} />}
       {list.data && !rows.length && <p className="text-mute">{w.fleet.list.none}</p>}
       {rows.length > 0 && (
-        <div className="relative overflow-x-auto rounded border border-line bg-paper" tabIndex={0} role="region" aria-label={w.fleet.title}>
+        <div className="relative overflow-x-auto goes-on rounded border border-line bg-paper" tabIndex={0} role="region" aria-label={w.fleet.title}>
           <table className="w-full">
             <thead className="text-left text-sm text-mute">
               <tr>{[w.fleet.list.name, w.fleet.list.group, w.fleet.list.state, w.fleet.list.runs, w.fleet.list.update].map((one) => <th key={one} scope="col" className="font-medium px-4 h-9">{one}</th>)}</tr>

@@ -1,28 +1,39 @@
 import { useMay } from "../../api/account";
-import { useComparison } from "../../api/models";
+import { useComparison, useModels, useTogether } from "../../api/models";
+import type { Version } from "../../api/studio";
 import { bytes, count } from "../../lib/format";
 import { Bones } from "../../ui/Bones";
 import { ButtonLink } from "../../ui/Button";
 import { IconButton } from "../../ui/Icon";
+import { Table } from "../../ui/Table";
 import { Trouble } from "../../ui/Trouble";
 import { w } from "../../words";
-import { Table } from "../settings/Table";
+import { Seen } from "./Seen";
 
-/** Versions side by side; what differs comes first. */
+const LEFT_OUT = new Set(["id", "file", "digest", "made", "by", "upload"]);
+const MOST = 60;
+
+/** Versions side by side: what was measured of them in one run, then what differs, then what does not. */
 export function Compare({ of, onClose }: { of: string[]; onClose: () => void }) {
   const told = useComparison(of);
+  const runs = useTogether(of).data?.runs ?? [];
+  const models = useModels();
   const may = useMay();
-  const rows = told.data?.rows.filter((row) => !["id", "file", "digest", "made", "by", "upload"].includes(row.what)) ?? [];
+  const rows = told.data?.rows.filter((row) => !LEFT_OUT.has(row.what)) ?? [];
+  const several = new Set(told.data?.versions.map((one) => one.model)).size > 1;
+  const called = (one: Version) => `${several ? `${models.data?.items.find((it) => it.id === one.model)?.name ?? ""} ` : ""}${w.models.version(one.number)}`;
   return (
     <section aria-label={w.models.compareTitle} className="space-y-2">
       <div className="flex items-center justify-between"><h2 className="text-base">{w.models.compareTitle}</h2><span className="flex items-center gap-3">{may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&${of.map((one) => `subject=${one}`).join("&")}`}>{w.benchmarks.word}</ButtonLink>}<IconButton icon="close" label={w.close} onClick={onClose} /></span></div>
       {told.error && <Trouble error={told.error} />}
       {told.isPending && <Bones rows={6} height={24} />}
       {told.data && (
-        <Table label={w.models.compareTitle} head={[w.models.differs, ...told.data.versions.map((one) => w.models.version(one.number))]}>
-          {rows.slice(0, 60).map((row) => (
+        <Table label={w.models.compareTitle} head={[w.models.differs, ...told.data.versions.map(called)]}>
+          {runs.map((run) => <Seen key={`${run.id} ${run.place}`} run={run} than={called(told.data.versions[0] as Version)} />)}
+          {runs.length > 0 && <tr><th scope="rowgroup" colSpan={of.length + 1} className="text-left px-4 pt-4 pb-1 font-medium">{w.models.ofFile}</th></tr>}
+          {rows.slice(0, MOST).map((row) => (
             <tr key={row.what} className={row.same ? "text-mute" : ""}>
-              <th scope="row" className="text-left font-normal px-4">{called(row.what)}</th>
+              <th scope="row" className="text-left font-normal px-4">{name(row.what)}</th>
               {row.values.map((one, i) => <td key={i} className="num">{shown(row.what, one)}{!row.same && i > 0 && ratio(row.values[0], one)}</td>)}
             </tr>
           ))}
@@ -33,7 +44,7 @@ export function Compare({ of, onClose }: { of: string[]; onClose: () => void }) 
 }
 
 /** What a row is about, in words: facts are about the model, and so are its operators. */
-function called(what: string): string {
+function name(what: string): string {
   const parts = what.split(".");
   const last = parts.at(-1) ?? what;
   if (parts[1] === "operators") return w.models.operators(last);
@@ -46,6 +57,7 @@ function shown(what: string, one: unknown): string {
   if (typeof one === "number") return what.endsWith("bytes") || what === "length" ? bytes(one) : count(one);
   if (one === null || one === undefined || one === "") return "–";
   if (what.startsWith("signature.")) return (one as Tensor[]).map((it) => `${it.name} ${it.dtype} [${it.shape.map((n) => n ?? "?").join(", ")}]`).join("; ");
+  if (what === "stage") return w.models.stages[one as Version["stage"]];
   return typeof one === "string" ? one : JSON.stringify(one);
 }
 

@@ -6,7 +6,7 @@ import { Tag } from "../../ui/Sign";
 import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
-import { Table } from "../settings/Table";
+import { Table } from "../../ui/Table";
 import { READY } from "./stages";
 
 export function Datasets({ onUpload }: { onUpload: () => void }) {

@@ -42,6 +42,7 @@ export function ModelPanel({ id, compare, onCompare, onUpload, onClose }: { id: 
             </li>
           ))}
         </ul>
+        {compare.length > 1 && <div className="xl:hidden"><Button onClick={onClose}>{w.models.compare(compare.length)}</Button></div>}
       </Part>
       {seen && <Whole one={seen} list={list} />}
     </Panel>

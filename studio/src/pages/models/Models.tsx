@@ -11,7 +11,7 @@ import { Tag } from "../../ui/Sign";
 import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
-import { Table } from "../settings/Table";
+import { Table } from "../../ui/Table";
 import { Compare } from "./Compare";
 import { Datasets } from "./Datasets";
 import { ModelPanel } from "./ModelPanel";

@@ -7,7 +7,7 @@ import { Button } from "../../ui/Button";
 import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
-import { Table } from "./Table";
+import { Table } from "../../ui/Table";
 
 const words = w.settings.audit;
 

@@ -6,7 +6,7 @@ import { Bones } from "../../ui/Bones";
 import { Button } from "../../ui/Button";
 import { Trouble } from "../../ui/Trouble";
 import { w } from "../../words";
-import { Table } from "./Table";
+import { Table } from "../../ui/Table";
 
 type Rules = Told["RulesTold"];
 const words = w.settings.rules;

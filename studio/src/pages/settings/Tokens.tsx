@@ -12,7 +12,7 @@ import { Tag } from "../../ui/Sign";
 import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
-import { Table } from "./Table";
+import { Table } from "../../ui/Table";
 
 type Token = Told["TokenTold"];
 const words = w.settings.tokens;

@@ -12,7 +12,7 @@ import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
 import { NewUser } from "./NewUser";
-import { Table } from "./Table";
+import { Table } from "../../ui/Table";
 
 type User = Told["UserTold"];
 const words = w.settings.users;

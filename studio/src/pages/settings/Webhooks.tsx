@@ -10,7 +10,7 @@ import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
 import { ChangeHook, type Hook, NewHook, told } from "./Hook";
-import { Table } from "./Table";
+import { Table } from "../../ui/Table";
 
 const words = w.settings.webhooks;
 const LEVELS: Record<string, Level> = { waiting: "active", delivered: "good", given_up: "bad" };
