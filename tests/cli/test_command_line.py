@@ -273,7 +273,7 @@ def test_progress_fits_one_line_on_a_terminal_and_tells_each_stage_once_elsewher
     line.clear()
     assert capsys.readouterr().err == progress_text(now) + "\n"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((30, 24)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((30, 24)))
     line = ProgressLine()
     line.show(now)
     line.clear()

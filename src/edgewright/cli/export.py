@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"bundle    {made.identity['name']} {made.identity['version']} {made.identity['digest']}")
     if made.limit is not None:
         print(f"limit     {made.limit.size_bytes:,} bytes: {made.limit.what}{'' if made.fits else '; it is TOO LARGE'}")
-    print("verified  " + ("yes, as its README.md says" if made.verified else "no, as its README.md says"))
+    print("verified  " + ("in part, as its README.md says" if made.verified else "no, as its README.md says"))
     return 0
 
 

@@ -2733,7 +2733,8 @@ export interface components {
         };
         /**
          * BundleTold
-         * @description A bundle: ``digest`` of its manifest, ``file`` of its single file. ``released``: devices may run it. ``evidence``
+         * @description A bundle: ``digest`` of its manifest, ``file`` of its single file. ``signer``: the public key that its signature
+         *     was verified with, ``signed_by``: that key's id, as commands tell it. ``released``: devices may run it. ``evidence``
          *     is what it promises and what was measured when it was sealed.
          * @example {
          *       "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
@@ -2752,6 +2753,7 @@ export interface components {
          *       "made": "2026-11-21T09:30:00.000Z",
          *       "name": "digits",
          *       "released": false,
+         *       "signed_by": "39f713d0a644253f04529421b9f51b9b08979d08295959c4f3990ee617f5139f",
          *       "signer": "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
          *       "version": "1.2.0"
          *     }
@@ -2773,6 +2775,8 @@ export interface components {
             engines: string[];
             /** Signer */
             signer: string;
+            /** Signed By */
+            signed_by: string;
             /** Released */
             released: boolean;
             /** Evidence */

@@ -9,7 +9,7 @@ export const exports_ = {
   signerKey: "Save the signer's key",
   signerTold: "The commands trust the key that sealed the bundle, and no other.",
   groups: { take: "As it is", code: "Clients and projects", deploy: "Deployment templates", other: "Other kinds" },
-  verified: "verified",
+  verified: "verified in part",
   unverified: "not verified here",
   verifiedTold: "Verified",
   unverifiedTold: "Not verified",

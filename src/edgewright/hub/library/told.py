@@ -6,19 +6,22 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from edgewright.core.digests import digest_bytes
 from edgewright.hub.web.bodies import Answer, Body, Moment, Told
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _D = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 _F = "9b74c9897bac770ffc029102a200c5de4a2a6c7a4d2f0f7b1a5a0d3f8e6c1b20"
 _K = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+_ID = "39f713d0a644253f04529421b9f51b9b08979d08295959c4f3990ee617f5139f"
 _WHEN = "2026-11-21T09:30:00.000Z"
 _TARGETS = '{"signatures": [], "signed": {"_type": "targets", "version": 2}}'
 _ROOT = '{"signatures": [], "signed": {"_type": "root", "version": 1}}'
 
 
 class BundleTold(Told):
-    """A bundle: ``digest`` of its manifest, ``file`` of its single file. ``released``: devices may run it. ``evidence``
+    """A bundle: ``digest`` of its manifest, ``file`` of its single file. ``signer``: the public key that its signature
+    was verified with, ``signed_by``: that key's id, as commands tell it. ``released``: devices may run it. ``evidence``
     is what it promises and what was measured when it was sealed."""
 
     digest: str
@@ -29,6 +32,7 @@ class BundleTold(Told):
     hardware: list[str]
     engines: list[str]
     signer: str
+    signed_by: str
     released: bool
     evidence: dict[str, Any]
     made: Moment
@@ -38,12 +42,18 @@ class BundleTold(Told):
             "examples": [
                 {
                     "digest": _D, "file": _F, "length": 5_242_880, "name": "digits", "version": "1.2.0",
-                    "hardware": ["raspberry-pi-4"], "engines": ["onnxruntime"], "signer": _K, "released": False,
-                    "evidence": {"target": "raspberry-pi-4", "measured": {}}, "made": _WHEN,
+                    "hardware": ["raspberry-pi-4"], "engines": ["onnxruntime"], "signer": _K,
+                    "signed_by": _ID, "released": False, "evidence": {"target": "raspberry-pi-4", "measured": {}},
+                    "made": _WHEN,
                 }
             ]
         }
     )  # fmt: skip
+
+    @classmethod
+    def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """With its signer's id."""
+        return {**row, "signed_by": digest_bytes(bytes.fromhex(row["signer"]))}
 
 
 class Waiting(Answer):

@@ -16,7 +16,7 @@ export function Chosen({ bundle, list, onChoose }: { bundle: Bundle; list: Bundl
     [words.facts.target, target === "host" ? words.anyTarget : target],
     [words.facts.engines, [...new Set(bundle.engines)].join(", ")],
     [words.facts.size, <span key="s" className="num">{bytes(bundle.length)}</span>],
-    [words.facts.signer, <span key="k" className="num" title={bundle.signer}>{short(bundle.signer)}</span>],
+    [words.facts.signer, <span key="k" className="num" title={bundle.signed_by}>{short(bundle.signed_by)}</span>],
     [words.facts.released, <Tag key="r" level={bundle.released ? "good" : "unknown"}>{bundle.released ? words.released : words.unreleased}</Tag>],
     [words.facts.made, <When key="m" at={bundle.made} />],
   ];
