@@ -19,8 +19,12 @@ WRITES = "edgewright_writes"
 """The execution option of a connection whose transaction may write. Absent: it may."""
 _WAIT_MS = 15_000
 _JSON = json.JSONDecoder().raw_decode
-"""Of text that ``json.dumps`` wrote, with no space around it: ``json.loads`` looks for that first."""
 _THREADS = 48  # more than the web's own threads, so that none waits for a connection while it holds another's lock
+
+
+def read_document(text: str) -> Any:
+    """A document that was written here, with no space around it, which ``json.loads`` would look for first."""
+    return _JSON(text)[0]
 
 
 def make_engine(url: str) -> Engine:
@@ -45,7 +49,7 @@ def _sqlite(url: URL) -> Engine:
     Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
     arguments = {"check_same_thread": False, "timeout": _WAIT_MS / 1000}
     engine = create_engine(
-        url, connect_args=arguments, pool_size=_THREADS, max_overflow=0, json_deserializer=lambda text: _JSON(text)[0]
+        url, connect_args=arguments, pool_size=_THREADS, max_overflow=0, json_deserializer=read_document
     )
 
     @event.listens_for(engine, "connect")

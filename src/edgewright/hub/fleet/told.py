@@ -61,6 +61,7 @@ class DeviceTold(Told):
     )  # fmt: skip
 
     also = ("status", "release")
+    ready = ("labels",)
 
     @classmethod
     def adapt(cls, row: dict[str, Any], since: str) -> dict[str, Any]:

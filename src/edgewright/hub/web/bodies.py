@@ -51,7 +51,7 @@ def spelled_ms(at: int) -> str:
     """The same of whole milliseconds since 1970, as the database keeps a moment: a page has some hundred of them, and a
     datetime in between takes three times as long."""
     minute, rest = divmod(at, 60_000)
-    return f"{_minute(minute)}{rest // 1000:02d}.{rest % 1000:03d}Z"
+    return f"{_minute(minute)}{rest / 1000:06.3f}Z"
 
 
 @lru_cache(4096)
@@ -81,6 +81,8 @@ class Told(Answer):
 
     also: ClassVar[tuple[str, ...]] = ()
     """Columns that ``adapt`` wants to see besides, by name."""
+    ready: ClassVar[tuple[str, ...]] = ()
+    """Columns of documents that ``adapt`` hands on as they are, whatever they are: a list need not read them."""
 
     @classmethod
     def adapt(cls, row: dict[str, Any], *given: Any, **named: Any) -> dict[str, Any]:

@@ -16,21 +16,21 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from operator import itemgetter
+from itertools import repeat
 from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
 from fastapi import Depends, Query, Request, Response
-from sqlalchemy import BigInteger, ColumnElement, bindparam, select, type_coerce
+from sqlalchemy import JSON, BigInteger, ColumnElement, Text, bindparam, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.strict import parse_json
-from edgewright.hub.database import Bound, Instant, Scoped, bound
+from edgewright.hub.database import Bound, Instant, Scoped, bound, read_document
 from edgewright.hub.web import short
 from edgewright.hub.web.bodies import Answer, Told, spelled, spelled_ms
 from edgewright.hub.web.problems import Problem
@@ -91,26 +91,33 @@ def read_page(
 ) -> tuple[list[dict[str, Any]], str | None]:  # fmt: skip
     """The columns that ``told`` takes, of each row, and the cursor of the page after: for lists that look at all rows
     together before they tell them (``fields``)."""
-    whole, begun, names, moments = _statements(told, key, newest_first)
+    whole, begun, names, places, ways = _statements(told, key, newest_first)
     query, values = whole, {"most": wanted.limit + 1}
     if wanted.after is not None:
         if not isinstance(wanted.after, key.type.python_type):
             raise Problem("unfit", "that cursor is of another list; begin again without one")
         query, values = begun, {**values, "after": wanted.after}
     found = session.rows(query, values, *where)
-    rows = [dict(zip(names, row, strict=True)) for row in found[: wanted.limit]]
-    for row in rows:
-        for name in moments:
-            if row[name] is not None:
-                row[name] = spelled_ms(row[name])
+    if not found:
+        return [], None
+    columns: list[Sequence[Any]] = list(zip(*found[: wanted.limit], strict=True))
+    for at, way in ways:
+        columns[at] = [None if one is None else way(one) for one in columns[at]]
+    ordered = [_TO_COME if at is None else columns[at] for at in places]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*ordered, strict=False)]
     return rows, write_cursor(rows[-1][key.key]) if len(found) > wanted.limit else None
 
 
 def fields(told: type[Told], rows: Sequence[dict[str, Any]], *given: Any) -> list[dict[str, Any]]:
     """What is told of each, in the order of the model, and nothing else. The rows are used up."""
-    names = tuple(told.model_fields)
-    pick = itemgetter(*names, names[0])  # of two or more, it gives a tuple
-    return [dict(zip(names, pick(told.adapt(row, *given)), strict=False)) for row in rows]
+    names, aside = told.model_fields.keys(), [name for name in told.also if name not in told.model_fields]
+    found = []
+    for row in rows:
+        one = told.adapt(row, *given)
+        for name in aside:
+            one.pop(name, None)
+        found.append(one if one.keys() == names else {name: one[name] for name in told.model_fields})
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,8 @@ def answered(items: Sequence[dict[str, Any]], following: str | None, **more: Any
     return Response(data, media_type="application/json")
 
 
+_TO_COME = repeat(...)
+"""Of fields that are no columns, until ``adapt`` gives them; it is no JSON."""
 _QUICKLY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
@@ -140,15 +149,34 @@ def _quickly(value: Any) -> Any:
 @cache
 def _statements(
     told: type[Told], key: InstrumentedAttribute[Any], newest_first: bool
-) -> tuple[Bound, Bound, tuple[str, ...], tuple[str, ...]]:
-    """A list from its beginning, and after a key; its columns' names, and of those that are moments."""
-    names = tuple(dict.fromkeys((*told.columns(key.class_), key.key)))
-    columns = [getattr(key.class_, name) for name in names]
-    moments = tuple(one.key for one in columns if isinstance(one.type, Instant))
-    query = select(*(type_coerce(one, BigInteger) if one.key in moments else one for one in columns))
+) -> tuple[Bound, Bound, tuple[str, ...], tuple[int | None, ...], tuple[tuple[int, Callable[[Any], Any]], ...]]:
+    """A list from its beginning, and after a key; the names of a row, which of the columns each is, and the ways in
+    which values of some columns become what is told. The database hands them on as it has them."""
+    taken = list(dict.fromkeys((*told.columns(key.class_), key.key)))
+    names = tuple(dict.fromkeys((*told.model_fields, *taken)))  # in which adapt finds its place for each
+    places = tuple(taken.index(name) if name in taken else None for name in names)
+    columns = [getattr(key.class_, name) for name in taken]
+    ways = list[tuple[int, Callable[[Any], Any]]]()
+    for at, one in enumerate(columns):
+        if isinstance(one.type, Instant):
+            columns[at] = type_coerce(one, BigInteger)
+            ways.append((at, spelled_ms))
+        elif isinstance(one.type, JSON):
+            columns[at] = type_coerce(one, Text)
+            ways.append((at, _as_it_is if one.key in told.ready else _document))
+    query = select(*columns)
     query = query.order_by(key.desc() if newest_first else key).limit(bindparam("most"))
     after = query.where(key < bindparam("after") if newest_first else key > bindparam("after"))
-    return bound(query), bound(after), names, moments
+    return bound(query), bound(after), names, places, tuple(ways)
+
+
+def _document(told: Any) -> Any:
+    """SQLite keeps text; PostgreSQL's driver has read it already."""
+    return read_document(told) if isinstance(told, str) else told
+
+
+def _as_it_is(told: Any) -> Any:
+    return Ready(told) if isinstance(told, str) else told
 
 
 def _plain(value: Any) -> Any:
