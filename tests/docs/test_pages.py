@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ELSEWHERE = {
     "docs/how-to/add-a-target.md": "tests/targets/test_add_a_target.py",
+    "docs/how-to/run-jobs.md": "tests/hub/jobs/test_documented.py",
     "docs/how-to/upload-models.md": "tests/hub/models/test_wire.py",
     "docs/reference/bundle.md": "tests/bundles/test_reference.py",
 }

@@ -7,6 +7,9 @@
             ...
         hub.upload("/bundles", path, signer="...")            # a file, with constant memory
         upload(hub, Path("digits.onnx"), model="mod_...")     # a model or data, part by part; what became of it
+        wait(hub, "/optimization-jobs/job_...", print)        # a job once it is over, hearing of it meanwhile
+        for event in events(hub):                             # what happens, as it happens
+            ...
 
 What the hub refuses is a ``Refusal``: its sentence says what to do, ``status`` is HTTP's.
 """
@@ -16,5 +19,6 @@ from __future__ import annotations
 from edgewright.client.hub import Hub, Refusal, Unreachable
 from edgewright.client.profile import Profile
 from edgewright.client.uploads import upload
+from edgewright.client.watching import events, wait
 
-__all__ = ["Hub", "Profile", "Refusal", "Unreachable", "upload"]
+__all__ = ["Hub", "Profile", "Refusal", "Unreachable", "events", "upload", "wait"]

@@ -22,6 +22,7 @@ _PREFIX = "/api/edge"
 _MOST_BYTES, _PAGE = 64 * 2**20, 200
 _TRIES, _LONGEST_WAIT_S = 4, 20.0
 _TIMEOUT_S = 60.0
+_LINE_BYTES = 2**22
 
 
 class Refusal(EdgewrightError):  # noqa: N818 - reads as what it says
@@ -104,6 +105,22 @@ class Hub(Closing):
         except OSError as error:
             raise InputError(f"cannot read {file}: {error.strerror or error}") from error
 
+    def lines(self, path: str, kind: str, **query: Any) -> Iterator[str]:
+        """The lines there of that media type as they come, on a connection of its own, until the hub ends it."""
+        connection = self._connected()
+        try:
+            connection.request("GET", _target(path, query), headers={**self._credential, "Accept": kind})
+            answer = connection.getresponse()
+            if answer.status >= 300:
+                refused = self._refused(answer, answer.read(_MOST_BYTES))
+                raise refused.refusal if isinstance(refused, _Wait) else refused
+            while line := answer.readline(_LINE_BYTES):
+                yield line.decode("utf-8", "replace").rstrip("\r\n")
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"the hub at {self.profile.url} does not answer: {_reason(error)}") from error
+        finally:
+            connection.close()
+
     def close(self) -> None:
         """End the connection."""
         if self._connection is not None:
@@ -137,9 +154,9 @@ class Hub(Closing):
     def _once(self, method: str, target: str, body: bytes | BinaryIO, headers: Mapping[str, str]) -> bytes:
         connection = self._connection or self._connected()
         self._connection = None  # until its answer was read whole
-        token = {"Authorization": f"Bearer {self.profile.token}"} if self.profile.token else {}
         try:
-            connection.request(method, target, body or None, {**headers, **token, "Accept": "application/json"})
+            headers = {**headers, **self._credential, "Accept": "application/json"}
+            connection.request(method, target, body or None, headers)
             answer = connection.getresponse()
             data = answer.read(_MOST_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
@@ -156,6 +173,10 @@ class Hub(Closing):
         if answer.status >= 300:
             raise self._refused(answer, data)
         return data
+
+    @property
+    def _credential(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.profile.token}"} if self.profile.token else {}
 
     def _refused(self, answer: http.client.HTTPResponse, data: bytes) -> Exception:
         try:

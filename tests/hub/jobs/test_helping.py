@@ -9,6 +9,7 @@ from sqlalchemy import select
 from edgewright.hub.database import EVERY
 from edgewright.hub.jobs import trials
 from edgewright.hub.jobs.fanout import Fanout
+from edgewright.hub.jobs.finding import goes_on
 from edgewright.hub.jobs.queue import claim
 from edgewright.hub.jobs.rules import Able
 from edgewright.hub.jobs.tables import Trial, Worker
@@ -166,7 +167,7 @@ def test_an_offer_takes_the_place_of_the_one_before(jobs, running):
     jobs.north.post(f"{PATH}/{job.id}/cancel", {"keep": False}, 200)
     assert trials.pick(jobs.state, BOTH, "one", ()) is None, "nobody helps what is to stop"
     with jobs.state.database.write(job.tenant) as session:
-        assert not trials.goes_on(session, job.id)
+        assert not goes_on(session, job.id)
         trials.withdraw(session, job.id)
     assert rows(jobs) == []
 
