@@ -78,12 +78,12 @@ def endless(path, key):
 
 @pytest.mark.parametrize("poison", [wrong, nan, greedy, endless])
 def test_signed_poison_ends_in_its_process(state, made, key, tmp_path, monkeypatch, poison):
-    if poison is endless:
-        monkeypatch.setattr(children, "_PROBE_S", 1.0)
     take(state, made.a.path)
     digest = poison(tmp_path / "p.ewb", key)
     with Agent(state, trial=Trial(0.0), options=("--http", "127.0.0.1:0")) as agent:
         agent.start()
+        if poison is endless:
+            monkeypatch.setattr(children, "_PROBE_S", 1.0)
         try:
             now = agent.update(tmp_path / "p.ewb")
             assert now.result == "abandoned" and digest in now.bad and now.reason, now

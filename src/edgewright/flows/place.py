@@ -11,8 +11,9 @@ from edgewright.core.errors import InputError
 from edgewright.core.files import exclusive, read_file, remove, storage, sweep, sync_folder
 from edgewright.core.store import Store
 from edgewright.core.strict import parse_json
-from edgewright.flows.record import SCHEMA
 
+SCHEMA = "edgewright.report/1"
+"""Of ``report.json``."""
 RESULT = ("candidates", "bundle", "readiness.json", "report.html", "report.json")
 """What a run leaves, in the order in which it appears. Without the last, the folder holds no finished run."""
 STORE = ".store"

@@ -19,12 +19,11 @@ from edgewright.core.errors import EdgewrightError
 from edgewright.core.files import write_file, write_folder
 from edgewright.core.model import Model
 from edgewright.flows.outcome import Result
+from edgewright.flows.place import SCHEMA
 from edgewright.graphs.costs import workload
 from edgewright.measurement.conditions import environment
 from edgewright.measurement.profile import by_type, profile
 from edgewright.measurement.subject import open_sizes
-
-SCHEMA = "edgewright.report/1"
 
 
 @dataclass(frozen=True)
@@ -192,4 +191,4 @@ def _command(origin: Origin) -> str:
     return shlex.join(["edgewright", "optimize", origin.model, "--data", origin.data, *origin.arguments])
 
 
-__all__ = ["SCHEMA", "Origin", "document", "encode", "kept", "write_candidates", "write_report"]
+__all__ = ["Origin", "document", "encode", "kept", "write_candidates", "write_report"]

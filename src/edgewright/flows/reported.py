@@ -13,7 +13,7 @@ from edgewright.core.errors import InputError
 from edgewright.core.fields import Fields
 from edgewright.core.files import read_file
 from edgewright.core.strict import parse_json
-from edgewright.flows.record import SCHEMA
+from edgewright.flows.place import SCHEMA
 
 LIMIT_BYTES = 1 << 28
 _MOST_CANDIDATES, _MOST_STEPS, _LONGEST_PATH = 10_000, 64, 4096

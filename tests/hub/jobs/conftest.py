@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -84,6 +85,8 @@ class Jobs:
     """What people do with jobs; ``worker`` starts one."""
 
     version, dataset, broken, checking = PROGRAM.VERSION, PROGRAM.DATASET, PROGRAM.BROKEN, PROGRAM.CHECKING
+    small: ClassVar = {"version": PROGRAM.SMALL, "dataset": PROGRAM.SMALL_DATA, "budget_s": 15}
+    """For tests that want a job to end: a search that is through with everything long before its time is up."""
 
     over, searched = ("done", "infeasible", "failed", "cancelled"), ("done", "infeasible")
     """A search that is over found something or not: on a busy machine a short one may not."""

@@ -59,7 +59,7 @@ def test_what_was_pickled_is_not_read(jobs, until, tmp_path):
         def __reduce__(self):
             return (mark.write_text, ("it ran",))
 
-    job = jobs.make(budget_s=20)
+    job = jobs.make(**jobs.small)
     first = jobs.worker()
     until(lambda: jobs.show(job)["state"] == "running", "it runs")
     first.kill()

@@ -69,7 +69,7 @@ def test_a_round_is_bounded(jobs, rows, until, monkeypatch):
 
 def test_a_worker_forgets_at_its_first_round(jobs, rows, until):
     """The rows of a real job go; the job and its result stay."""
-    job = jobs.make(budget_s=5)
+    job = jobs.make(**jobs.small)
     worker = jobs.worker()
     done = jobs.until(job, *jobs.over)
     until(lambda: rows()["operation_outputs"] == 2, "both steps are remembered")

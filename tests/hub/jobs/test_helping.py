@@ -139,14 +139,14 @@ def take(jobs, job, worker, able=BOTH, machine="one"):
 def test_trials_go_to_whoever_can_do_them_and_computes_alike(jobs, running):
     north, south = running["north"], running["south"]
     offer(jobs, north, spec(1, "openvino"), spec(2))
-    assert trials.pick(jobs.state, BOTH, "another", ()) is None
-    assert trials.pick(jobs.state, Able.of([]), "one", ()) is None
-    assert trials.pick(jobs.state, CPU, "one", {north.id}) is None
-    assert trials.pick(jobs.state, CPU, "one", ()) == (north.tenant, north.id)
+    assert trials.pick(jobs.state, BOTH, lambda: "another", ()) is None
+    assert trials.pick(jobs.state, Able.of([]), lambda: "one", ()) is None
+    assert trials.pick(jobs.state, CPU, lambda: "one", {north.id}) is None
+    assert trials.pick(jobs.state, CPU, lambda: "one", ()) == (north.tenant, north.id)
     assert take(jobs, north, "wrk_b", CPU) == "2" and take(jobs, north, "wrk_b", CPU) is None
     assert take(jobs, north, "wrk_c", machine="another") is None
     offer(jobs, south, spec(3))
-    assert trials.pick(jobs.state, BOTH, "one", ()) == (south.tenant, south.id), "nobody helps that one yet"
+    assert trials.pick(jobs.state, BOTH, lambda: "one", ()) == (south.tenant, south.id), "nobody helps that one yet"
     assert take(jobs, north, "wrk_c") == "1"
 
 
@@ -165,7 +165,7 @@ def test_an_offer_takes_the_place_of_the_one_before(jobs, running):
         session.get(Worker, "wrk_b").state = "lost"
     assert sorted(offer(jobs, job, spec(1), spec(4))) == [("1", "open"), ("2", "done"), ("4", "open")]
     jobs.north.post(f"{PATH}/{job.id}/cancel", {"keep": False}, 200)
-    assert trials.pick(jobs.state, BOTH, "one", ()) is None, "nobody helps what is to stop"
+    assert trials.pick(jobs.state, BOTH, lambda: "one", ()) is None, "nobody helps what is to stop"
     with jobs.state.database.write(job.tenant) as session:
         assert not goes_on(session, job.id)
         trials.withdraw(session, job.id)
@@ -174,7 +174,7 @@ def test_an_offer_takes_the_place_of_the_one_before(jobs, running):
 
 def test_what_a_child_says_that_is_no_offer_is_passed_over(jobs, running):
     job, told = running["north"], []
-    fanout = Fanout(jobs.state, job.tenant, job.id, "wrk_a", "one", SimpleNamespace(fetch=lambda: None))
+    fanout = Fanout(jobs.state, job.tenant, job.id, "wrk_a", lambda: "one", SimpleNamespace(fetch=lambda: None))
     child = SimpleNamespace(tell=told.append)
     for odd in ("x", [1], [{}], [spec(1) | {"more": 1}], [spec(1) | {"steps": "x"}], [spec("\0")],
                 [spec("y" * 20_000)], [spec(number) for number in range(33)]):  # fmt: skip

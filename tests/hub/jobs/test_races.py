@@ -9,9 +9,10 @@ import pytest
 
 from edgewright.hub import models
 from edgewright.hub.jobs.inputs import Uploaded, provide
+from edgewright.testing.beside import beside
 
 PATH = "/api/edge/optimization-jobs"
-DIGITS = Path(__file__).parents[3] / "examples" / "digits"
+write_small = beside(Path(__file__).parent / "program.py").write_small
 
 
 class Meeting:
@@ -56,7 +57,7 @@ def test_two_that_ask_for_a_profile_at_once_start_one(jobs, uploads, both):
     assert "already" in refused.json()["detail"] and jobs.north.get(at)["job"] == made.json()["job"]
 
 
-def test_two_that_keep_what_a_job_found_at_once_keep_one_version(jobs, uploads, both, monkeypatch):
+def test_two_that_keep_what_a_job_found_at_once_keep_one_version(jobs, uploads, both, tmp_path, monkeypatch):
     meet, bring = Meeting(), models.bring
 
     def meets(*given):
@@ -64,10 +65,11 @@ def test_two_that_keep_what_a_job_found_at_once_keep_one_version(jobs, uploads, 
         return bring(*given)
 
     jobs.state._parts.pop("jobs.inputs")
-    version = uploads.upload((DIGITS / "digits.onnx").read_bytes(), filename="digits.onnx", model=uploads.model())
-    data = uploads.upload((DIGITS / "digits.npz").read_bytes(), filename="digits.npz", dataset="digits")
+    write_small(tmp_path / "small.onnx", tmp_path / "small.npz")
+    version = uploads.upload((tmp_path / "small.onnx").read_bytes(), filename="small.onnx", model=uploads.model())
+    data = uploads.upload((tmp_path / "small.npz").read_bytes(), filename="small.npz", dataset="small")
     worker = jobs.worker(EDGEWRIGHT_TEST_REAL="1")
-    job = jobs.make(version=version["id"], dataset=data["id"], budget_s=60)
+    job = jobs.make(version=version["id"], dataset=data["id"], budget_s=15)
     assert jobs.until(job, *jobs.over)["state"] == "done", worker.log.read_text()
     monkeypatch.setattr(models, "bring", meets)
     found, made = both(f"{PATH}/{job['id']}/version", {})

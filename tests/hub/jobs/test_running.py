@@ -6,7 +6,7 @@ PATH = "/api/edge/optimization-jobs"
 
 
 def test_a_job_is_done_and_its_bundle_waits_for_its_signature(jobs):
-    job = jobs.make(budget_s=60)
+    job = jobs.make(**jobs.small)
     assert job["state"] == "queued" and "no worker is running" in job["reason"]
     jobs.worker()
     done = jobs.until(job, "done", "failed", "infeasible")

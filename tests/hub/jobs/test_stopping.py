@@ -48,11 +48,12 @@ def test_one_that_waits_is_cancelled_at_once(jobs):
 
 @ONCE
 def test_a_limit_that_nothing_keeps_is_told_with_what_to_do(jobs):
-    job = jobs.make(limits={"max_size_mb": 0.0001}, budget_s=5)
+    job = jobs.make(**jobs.small, limits={"max_size_mb": 0.0001})
     jobs.worker()
     told = jobs.until(job, "done", "infeasible", "failed")
-    assert told["state"] == "infeasible" and "size_bytes <= 100 B" in told["reason"] and "loosen" in told["reason"]
-    assert told["result"]["bundle"] is None and told["result"]["nearest"]
+    assert told["state"] == "infeasible", told
+    assert "size_bytes <= 100 B" in told["reason"] and "loosen" in told["reason"], told
+    assert told["result"]["bundle"] is None and told["result"]["nearest"], told
     assert jobs.north.get(f"{PATH}/{job['id']}/report")["best"] is None
 
 

@@ -82,7 +82,7 @@ def test_a_worker_that_dies_between_the_queue_and_its_work_leaves_nothing_behind
     from edgewright.hub.jobs.queue import claim
     from edgewright.hub.jobs.rules import Able
 
-    job = jobs.make(budget_s=5)
+    job = jobs.make(**jobs.small)
     first = jobs.worker()
     first.process.send_signal(signal.SIGSTOP)
     jobs.until(job, "queued", "running")
@@ -101,7 +101,7 @@ def test_a_job_that_ends_its_workers_fails(jobs, until):
     from edgewright.hub.database import EVERY
     from edgewright.hub.jobs.tables import Job
 
-    job = jobs.make(budget_s=20)
+    job = jobs.make(**jobs.small)
     with jobs.state.database.write(EVERY) as session:
         session.execute(update(Job).values(deaths=2))
     first = jobs.worker()
@@ -142,7 +142,7 @@ def test_the_database_falls_while_a_job_ends(jobs, until, request):
     if not jobs.url.startswith("postgresql"):
         pytest.skip("SQLite has no server that falls")
     server = request.getfixturevalue("postgres")
-    job = jobs.make(budget_s=8)
+    job = jobs.make(**jobs.small)
     first = jobs.worker()
     until(some(jobs, job, 1), "a candidate")
     second = jobs.worker()
@@ -158,7 +158,7 @@ def test_the_database_falls_while_a_job_ends(jobs, until, request):
     ids = measured(jobs)
     assert len(ids) == len(set(ids)) and done["attempts"] == 1, "it ended where it was"
     assert first.process.poll() is None and second.process.poll() is None
-    more = [jobs.make(budget_s=5, seed=seed) for seed in (1, 2)]
+    more = [jobs.make(**jobs.small, seed=seed) for seed in (1, 2)]
     for one in more:
         assert jobs.until(one, *jobs.over)["state"] in jobs.searched
     assert jobs.events(job)[-1]["data"]["state"] == done["state"]

@@ -6,7 +6,7 @@
   it.
 - ``queue``: rows taken, handed back, ended; ``finding``: which there are. ``worker``: the process that does jobs;
   ``beats``: who lives, who is lost; ``durable``: DBOS, which remembers steps and gives a dead worker's workflows to a
-  living one.
+  living one; ``machine``: how it computes.
 - ``steps``: one job from its files to its results; ``running``: its child process; ``inside`` of it ``compiling``,
   ``measuring`` and ``profiling`` (``profiled``: what that leaves, and how it is read);
   ``telling``: what it says, as rows and events; ``results``: what it leaves; ``caches``: its measurements elsewhere;

@@ -5,6 +5,7 @@ are not comparable."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,7 +25,9 @@ _PARTS = {"steps": list, "engine": str, "options": dict}
 class Fanout:
     """Of one job that ``worker`` has. ``machine``: how it computes."""
 
-    def __init__(self, state: State, tenant: str, job: str, worker: str, machine: str, cache: Cache) -> None:
+    def __init__(
+        self, state: State, tenant: str, job: str, worker: str, machine: Callable[[], str], cache: Cache
+    ) -> None:
         self._state, self._tenant, self._job, self._worker = state, tenant, job, worker
         self._machine, self._cache = machine, cache
         self._wanted: dict[str, dict[str, Any]] | None = None
@@ -73,9 +76,10 @@ class Fanout:
 
     def _offer(self, wanted: dict[str, dict[str, Any]]) -> None:
         """What is wanted, as rows; where nothing is any more, whoever has some lets go."""
+        machine = self._machine() if wanted else ""
         with self._state.database.write(self._tenant) as session:
             if wanted:
-                trials.offer(session, self._job, self._machine, wanted)
+                trials.offer(session, self._job, machine, wanted)
             else:
                 trials.withdraw(session, self._job)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ class Helper:
     state: State
     worker: str
     able: Able
-    machine: str
+    machine: Callable[[], str]
     runs: Runs
     memory: int
     space: Space
@@ -137,7 +138,7 @@ class _Help:
                 return "drop"  # the search is at its end, and measures
             found = None
             if self._ready and not self._has:
-                found = trials.take(session, self._job, helper.worker, helper.able, helper.machine)
+                found = trials.take(session, self._job, helper.worker, helper.able, helper.machine())
             if found is not None:
                 self._has = found.key
                 self.child.tell({"judge": found.key, "spec": found.spec})

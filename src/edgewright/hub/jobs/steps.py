@@ -96,7 +96,7 @@ class Steps:
     """Of one worker."""
 
     def __init__(
-        self, state: State, worker: str, able: Able, runs: Runs, memory_bytes: int, machine: str
+        self, state: State, worker: str, able: Able, runs: Runs, memory_bytes: int, machine: Callable[[], str]
     ) -> None:  # fmt: skip
         self._state, self._worker, self._able, self._runs, self._memory = state, worker, able, runs, memory_bytes
         self._machine = machine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -45,15 +45,15 @@ def withdraw(session: Scoped, job: str) -> None:
     session.execute(delete(Trial).where(Trial.job == job))
 
 
-def pick(state: State, able: Able, machine: str, but: Collection[str]) -> tuple[str, str] | None:
+def pick(state: State, able: Able, machine: Callable[[], str], but: Collection[str]) -> tuple[str, str] | None:
     """The job that this worker can help now, ``but`` these: tenant and id. The one with the fewest helpers."""
     with state.database.read(EVERY) as session:
         runs = (Job.tenant == Trial.tenant) & (Job.id == Trial.job) & Job.state.in_(HELD) & (Job.stop == "")
-        waiting = select(Trial.tenant, Trial.job, Trial.spec).join(Job, runs)
-        waiting = waiting.where(Trial.state == OPEN, Trial.machine == machine)
+        waiting = select(Trial.tenant, Trial.job, Trial.spec, Trial.machine).join(Job, runs)
+        waiting = waiting.where(Trial.state == OPEN).order_by(Trial.number).limit(_LOOKED_AT)
         found = {
-            (tenant, job) for tenant, job, spec in session.execute(waiting.order_by(Trial.number).limit(_LOOKED_AT))
-            if job not in but and spec["engine"] in able.engines
+            (tenant, job) for tenant, job, spec, computes in session.execute(waiting)
+            if job not in but and spec["engine"] in able.engines and computes == machine()
         }  # fmt: skip
         if not found:
             return None

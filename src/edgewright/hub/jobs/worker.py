@@ -19,6 +19,7 @@ from edgewright.hub.jobs.beats import BEAT_S, Beats
 from edgewright.hub.jobs.caches import forget
 from edgewright.hub.jobs.finding import claims, wishes
 from edgewright.hub.jobs.helping import Helper
+from edgewright.hub.jobs.machine import machine
 from edgewright.hub.jobs.queue import claim, left_behind
 from edgewright.hub.jobs.steps import Runs, Steps
 from edgewright.hub.state import State
@@ -46,7 +47,6 @@ def work(state: State, slots: int, over: threading.Event, ready: Callable[[str],
 
 class _Worker(Closing):
     def __init__(self, state: State, slots: int) -> None:
-        from edgewright.flows.answers import arithmetic
         from edgewright.hub.jobs.durable import Durable
 
         self._state = state
@@ -61,7 +61,6 @@ class _Worker(Closing):
         self._orphans: dict[str, float] = {}
         self._forget = 0.0
         memory = max(int(0.9 * self._beats.memory_bytes) // slots, _FEWEST_BYTES)
-        machine = arithmetic()
         self._steps = Steps(state, self.id, self._beats.able, self._runs, memory, machine)
         self._helper = Helper(state, self.id, self._beats.able, machine, self._runs, memory, self._steps.space, set())
         self._durable = Durable(state, self.id, self._steps.work, self._steps.end, self._runs.end)
