@@ -39,7 +39,7 @@ export const models = {
   compareWord: "Compare",
   compareTitle: "Side by side",
   differs: "What differs first",
-  ofFile: "Of their files",
+  ofFile: "Their files, what differs first",
   runs: {
     benchmark: (place: string) => `Benchmark on ${place || "a worker of the hub"}`,
     search: (target: string) => `The search for ${target === "host" ? "the worker's machine" : target}`,

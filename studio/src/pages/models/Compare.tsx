@@ -28,12 +28,12 @@ export function Compare({ of, onClose }: { of: string[]; onClose: () => void }) 
       {told.error && <Trouble error={told.error} />}
       {told.isPending && <Bones rows={6} height={24} />}
       {told.data && (
-        <Table label={w.models.compareTitle} head={[w.models.differs, ...told.data.versions.map(called)]}>
+        <Table label={w.models.compareTitle} head={[runs.length ? "" : w.models.differs, ...told.data.versions.map(called)]}>
           {runs.map((run) => <Seen key={`${run.id} ${run.place}`} run={run} than={called(told.data.versions[0] as Version)} />)}
           {runs.length > 0 && <tr><th scope="rowgroup" colSpan={of.length + 1} className="text-left px-4 pt-4 pb-1 font-medium">{w.models.ofFile}</th></tr>}
           {rows.slice(0, MOST).map((row) => (
             <tr key={row.what} className={row.same ? "text-mute" : ""}>
-              <th scope="row" className="text-left font-normal px-4">{name(row.what)}</th>
+              <th scope="row" className="text-left font-normal px-4 py-2 align-top">{name(row.what)}</th>
               {row.values.map((one, i) => <td key={i} className="num">{shown(row.what, one)}{!row.same && i > 0 && ratio(row.values[0], one)}</td>)}
             </tr>
           ))}

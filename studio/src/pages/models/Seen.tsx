@@ -19,15 +19,15 @@ export function Seen({ run, than }: { run: Run; than: string }) {
       </tr>
       {names.map((name) => (
         <tr key={name}>
-          <th scope="row" className="text-left font-normal px-4">{metric(name)}</th>
+          <th scope="row" className="text-left font-normal px-4 py-2 align-top">{metric(name)}</th>
           {run.seen.map((one, i) => {
             const figure = one?.metrics[name];
             const told = name === "latency_ms" && i > 0 && one?.ratio ? verdict(one.ratio, than) : null;
             return (
               <td key={i} title={figure && about(figure)}>
-                {figure ? <span className={`num ${figure.kind === "measured" ? "" : "italic"}`}>{shown(figure.value, figure.unit)}</span> : "–"}
+                {figure ? <span className={`num whitespace-nowrap ${figure.kind === "measured" ? "" : "italic"}`}>{shown(figure.value, figure.unit)}</span> : "–"}
                 {figure && figure.kind !== "measured" && <span className="text-sm text-mute"> {w.kinds[figure.kind]}</span>}
-                {figure && interval(figure) && <span className="num text-sm text-mute"> {interval(figure)}</span>}
+                {figure && interval(figure) && <span className="num text-sm text-mute whitespace-nowrap max-md:block"> {interval(figure)}</span>}
                 {told && <span className="block text-sm text-mute">{told.told}</span>}
               </td>
             );
