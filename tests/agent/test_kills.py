@@ -54,7 +54,7 @@ def test_at_every_point_of_an_update(device, made, mode):
 @pytest.mark.parametrize("mode", ["kill", "synced", "drawn"])
 def test_again_and_again_at_random(device, made, mode):
     rng, kills = random.Random(mode), 0
-    while kills < 80:
+    while kills < 40:
         state = device()
         kills += lives(state, made, [rng.randrange(1, 150) for _ in range(rng.randrange(1, 6))], mode, seed=kills)
         now = take(state, made.b.path)

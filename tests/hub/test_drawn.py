@@ -18,11 +18,11 @@ _LEFT_OUT = {
 
 
 @pytest.mark.parametrize(
-    ("url", "role"),
-    [("sqlite", None), ("sqlite", "viewer"), ("sqlite", "owner"), ("postgresql", "owner")],
+    ("url", "role", "examples"),
+    [("sqlite", None, 4), ("sqlite", "viewer", 4), ("sqlite", "owner", 12), ("postgresql", "owner", 6)],
     indirect=["url"],
 )
-def test_no_request_fails_the_hub(hub, role):
+def test_no_request_fails_the_hub(hub, role, examples):
     assert role is None or role in ROLES
     schema = schemathesis.openapi.from_asgi("/openapi.json", hub.app)
     headers = {} if role is None else {"Authorization": f"Bearer {hub.user('drawer', role).token}"}
@@ -35,7 +35,7 @@ def test_no_request_fails_the_hub(hub, role):
         )
 
         @hypothesis.given(case=strategy)
-        @hypothesis.settings(max_examples=12, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+        @hypothesis.settings(max_examples=examples, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
         def ask(case):
             nonlocal seen
             answer = case.call(headers=headers)

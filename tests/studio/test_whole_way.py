@@ -48,6 +48,8 @@ def test_from_an_upload_to_a_device(hub, visit):
     # Candidates appear while it searches, before anybody asks for the page anew.
     page.get_by_text(re.compile(r"^[3-9] candidates measured|^[1-9]\d+ candidates measured")).wait_for()
     keep.click()
+    over = hub.site.wait(lambda api: (job := api.get("/optimization-jobs")["items"][0])["ended"] and job, 180.0)
+    assert over["state"] == "done", over
     page.get_by_role("button", name="Release it").wait_for()
 
     page.get_by_role("button", name="Keep as a version").click()

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+_SOON_S = 0.02
+"""By then Python has left what passed an exception over."""
+
 
 class Interrupts:
     """Ctrl-C and SIGTERM as KeyboardInterrupt while the block lasts.
 
     Inside ``finishing`` (the result is being written) a first one is heard and nothing else: what is being written is
-    what it asks for. Any further one raises.
+    what it asks for. Any further one raises. One that comes while an object is being finalized, where Python passes
+    exceptions over, is raised after it.
     """
 
     def __init__(self) -> None:
         self.heard = 0
         self._finishing = False
         self._before: dict[int, Any] = {}
+        self._ignored = sys.unraisablehook
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._hear)
+            self._ignored, sys.unraisablehook = sys.unraisablehook, self._again
         return self
 
     def __exit__(
@@ -33,6 +40,8 @@ class Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._before:
+            sys.unraisablehook = self._ignored
 
     @contextmanager
     def finishing(self) -> Iterator[None]:
@@ -47,3 +56,12 @@ class Interrupts:
         self.heard += 1
         if self.heard > 1 or not self._finishing:
             raise KeyboardInterrupt
+
+    def _again(self, told: sys.UnraisableHookArgs) -> None:
+        if told.exc_type is KeyboardInterrupt:
+            self.heard -= 1
+            again = threading.Timer(_SOON_S, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+            again.daemon = True
+            again.start()
+        else:
+            self._ignored(told)

@@ -82,11 +82,10 @@ class Result:
 
     @property
     def binding(self) -> Clause | None:
-        """The constraint that binds: the best one's tightest, or the broken one of the nearest."""
-        if self.best is not None:
-            return self.best.binding
-        close = self.nearest
-        return close[0].binding if close else None
+        """The constraint that binds: the best one's tightest, or the broken one of the nearest. Where there was time
+        for nothing else, the original's."""
+        close = [self.best] if self.best is not None else self.nearest or [self.baseline]
+        return close[0].binding
 
     def report(self, path: str | Path) -> Path:
         """Write the page to ``path``, and the same as JSON beside it when ``path`` ends in ``.json``."""

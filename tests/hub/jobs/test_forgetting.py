@@ -40,7 +40,7 @@ def test_workflows_that_are_over_are_forgotten_and_others_are_not(jobs, rows, un
         assert job != "job_slow" or go.wait(60)
         return {"how": "done"}
 
-    with Durable(jobs.state, "wrk_a", work, lambda *_: None, over.append) as made:
+    with Durable(jobs.state, "wrk_a", work, lambda *_: None, lambda job, _: over.append(job)) as made:
         for number in range(3):
             made.start("ten_a", "job_fast", number)
         until(lambda: len(over) == 3, "three are over")
@@ -59,7 +59,9 @@ def test_workflows_that_are_over_are_forgotten_and_others_are_not(jobs, rows, un
 def test_a_round_is_bounded(jobs, rows, until, monkeypatch):
     monkeypatch.setattr(durable, "_AT_ONCE", 2)
     over = []
-    with Durable(jobs.state, "wrk_a", lambda *_: {"how": "done"}, lambda *_: None, over.append) as made:
+    with Durable(
+        jobs.state, "wrk_a", lambda *_: {"how": "done"}, lambda *_: None, lambda job, _: over.append(job)
+    ) as made:
         for number in range(5):
             made.start("ten_a", "job_fast", number)
         until(lambda: len(over) == 5, "all are over")

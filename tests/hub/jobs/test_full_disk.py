@@ -108,7 +108,7 @@ class TestDurable:
         system = importlib.import_module("dbos._sys_db")
         waits = system.retriable_sqlite_exception
         monkeypatch.setattr(system, "retriable_sqlite_exception", lambda error: (tried.set(), waits(error))[1])
-        with Durable(hub.state, "wrk_a", work, lambda *_: did.append("end"), lambda _: did.append("over")) as durable:
+        with Durable(hub.state, "wrk_a", work, lambda *_: did.append("end"), lambda *_: did.append("over")) as durable:
             durable.start("ten_a", "job_a", 1)
             assert begun.wait(60)
             fill_up(data, fill)

@@ -27,6 +27,12 @@ def judged(*folders):
     return [[word.split()[1] for word in words if word.startswith(who)] for who in ("search", "helper")]
 
 
+def spared(*folders):
+    """What helpers judged and the search did not."""
+    search, helper = judged(*set(folders))
+    return set(helper) - set(search)
+
+
 def rows(jobs):
     with jobs.state.database.read(EVERY) as session:
         return session.scalars(select(Trial).order_by(Trial.number)).all()
@@ -49,12 +55,12 @@ def test_a_second_worker_judges_what_the_search_tries_next(jobs, until, bucket, 
     jobs.worker(folder=where, **how)
     until(lambda: jobs.show(job)["progress"]["helped"] >= 2, "the second does trials")
     tried = jobs.show(job)["progress"]["tried"]
-    until(lambda: jobs.show(job)["progress"]["tried"] >= tried + 2, "the search comes to them")
+    until(lambda: jobs.show(job)["progress"]["tried"] >= tried + 2 and spared(jobs.folder, where), "it comes to them")
     keep(jobs, job)
     done = jobs.until(job, *jobs.over)
     assert done["state"] in jobs.searched and done["attempts"] == 1, done
     search, helper = judged(*{jobs.folder, where})
-    assert set(helper) - set(search), "what one judged, the other does not"
+    assert spared(jobs.folder, where), "what one judged, the other does not"
     assert len(search) == len(set(search)) and len(helper) == len(set(helper))
     assert rows(jobs) == [] and done["progress"]["helpers"] == 0
     until(lambda: not list((where / "jobs").glob("*/*.wrk_*")), "nothing of it is left behind")

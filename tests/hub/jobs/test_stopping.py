@@ -48,7 +48,7 @@ def test_one_that_waits_is_cancelled_at_once(jobs):
 
 @ONCE
 def test_a_limit_that_nothing_keeps_is_told_with_what_to_do(jobs):
-    job = jobs.make(**jobs.small, limits={"max_size_mb": 0.0001})
+    job = jobs.make(**jobs.small | {"budget_s": 90}, limits={"max_size_mb": 0.0001})
     jobs.worker()
     told = jobs.until(job, "done", "infeasible", "failed")
     assert told["state"] == "infeasible", told

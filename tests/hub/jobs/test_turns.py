@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from edgewright.hub.database import EVERY
 from edgewright.hub.jobs.beats import BEAT_S, DEAD_S, Watch
 from edgewright.hub.jobs.queue import claim
+from edgewright.hub.jobs.results import why
 from edgewright.hub.jobs.rules import Able, Turn, content_key, nobody, turns
+from edgewright.hub.jobs.steps import Runs
 from edgewright.hub.jobs.tables import Worker
 
 PATH = "/api/edge/optimization-jobs"
@@ -151,3 +153,30 @@ def test_measurements_that_nobody_came_back_for_go_after_a_week(jobs, clock):
             os.utime(one, (long_ago, long_ago))
     forget(jobs.state)
     assert [folder.exists() for folder in folders] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"stopped": "", "nearest": ["a"], "binding": None}, "nothing kept every limit; loosen one"),
+        ({"stopped": "the budget was spent", "nearest": [], "binding": None}, "to measure the original alone"),
+    ],
+)
+def test_why_nothing_was_found_is_told_with_what_to_do(result, words):
+    told = why(result)
+    assert words in told and told.endswith("more time")
+
+
+def test_the_end_of_an_earlier_claim_does_not_end_a_later_one():
+    """A workflow may write down its end while the job runs here again: nobody else may be given its place then."""
+    runs = Runs(1)
+    first = runs.begin("job_a", 1)
+    assert first and runs.of("job_a", 1) is first and runs.of("job_a", 2) is None
+    assert runs.begin("job_a", 2) is None, "the earlier one has not let go yet"
+    runs.end("job_a", 1)
+    second = runs.begin("job_a", 2)
+    assert second and second is not first
+    runs.end("job_a", 1)
+    assert runs.of("job_a", 2) is second and runs.begin("job_b") is None
+    runs.end("job_a", 2)
+    assert not runs.all()

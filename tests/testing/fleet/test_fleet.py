@@ -28,6 +28,7 @@ def test_all_connect_and_take_a_bundle_from_metadata_to_committed(with_fleet, bu
             for device in fleet.devices:
                 device.teller.observe()
             await fleet.until(lambda: fleet.counts.acknowledged >= 10, PATIENCE_S)
+            await fleet.until(lambda: all(told[-1].state == "idle" for told in server.heard.values()), PATIENCE_S)
         for statuses in server.heard.values():
             last = statuses[-1]
             assert (last.state, last.result, last.good, last.rollout) == ("idle", "committed", bundle.digest, "r1")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -25,17 +28,30 @@ def migrate(engine: Engine) -> None:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             _check_role(connection)
-        configuration = Config()
-        configuration.set_main_option("script_location", "edgewright.hub.database:migrations")
+        found = MigrationContext.configure(connection).get_current_heads()
+        if set(found) == set(_scripts().get_heads()):
+            return
+        _check_known(found)
+        configuration = _configuration()
         configuration.attributes["connection"] = connection
-        _check_known(connection, ScriptDirectory.from_config(configuration))
         command.upgrade(configuration, "heads")
 
 
-def _check_known(connection: Connection, scripts: ScriptDirectory) -> None:
-    for revision in MigrationContext.configure(connection).get_current_heads():
+def _configuration() -> Config:
+    made = Config()
+    made.set_main_option("script_location", "edgewright.hub.database:migrations")
+    return made
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_configuration())
+
+
+def _check_known(found: Sequence[str]) -> None:
+    for revision in found:
         try:
-            scripts.get_revision(revision)
+            _scripts().get_revision(revision)
         except CommandError as error:
             raise StorageError(
                 f"the database is at {revision!r}, which this release does not know; start the newer release again"

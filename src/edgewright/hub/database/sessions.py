@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, event, func, select
 from sqlalchemy import Row as Row_
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from edgewright.core.closing import Closing
 from edgewright.core.errors import StorageError
@@ -100,7 +102,8 @@ class Database(Closing):
             yield session
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is in use, as soon as it is given back."""
+        event.listen(self.engine, "checkin", _close)
         self.engine.dispose()
 
     def _engine_of(self, tenant: str, writes: bool) -> Engine:
@@ -124,6 +127,10 @@ class Database(Closing):
             yield
         finally:
             lock.release()
+
+
+def _close(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.close()
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ _AT_ONCE = 1000
 _LOG = logging.getLogger("edgewright.hub")
 Work = Callable[[str, str, int], dict[str, Any]]
 End = Callable[[str, str, int, dict[str, Any]], None]
-Over = Callable[[str], None]
+Over = Callable[[str, int], None]
 _does: tuple[Work, End, Over] | None = None
 """What the steps do in this process; DBOS is one to a process, too."""
 
@@ -99,7 +99,7 @@ def _job(tenant: str, job: str, claim: int) -> None:
     try:
         _end(tenant, job, claim, _work(tenant, job, claim))
     finally:
-        _does[2](job)
+        _does[2](job, claim)
 
 
 class Durable(Closing):
@@ -149,7 +149,7 @@ class Durable(Closing):
                 DBOS.start_workflow(_job, tenant, job, claim)
         except Exception:
             if _does is not None:
-                _does[2](job)
+                _does[2](job, claim)
             raise
 
     def close(self) -> None:

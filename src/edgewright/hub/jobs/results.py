@@ -69,7 +69,7 @@ def settle(state: State, tenant: str, job: str, claim: int, worker: str, left: M
         found = row.result["best"] is not None
         if found:
             inputs(state).optimized(session, row.version)
-        move(session, row, "done" if found else "infeasible", now, "" if found else _why(row.result))
+        move(session, row, "done" if found else "infeasible", now, "" if found else why(row.result))
         tell(session, HUB, "job.ended", job, now, {"state": row.state, "bundle": row.result["bundle"]})
     return True
 
@@ -93,9 +93,11 @@ def settle_measured(
     return True
 
 
-def _why(result: Mapping[str, Any]) -> str:
+def why(result: Mapping[str, Any]) -> str:
     """What stood in the way, and what to do."""
     bound = result["binding"]
+    if result["stopped"] and not result["nearest"]:
+        return "there was time to measure the original alone, and it does not keep every limit; give it more time"
     if bound is None or bound["value"] is None:
         return "nothing kept every limit; loosen one, or give it more time"
     sign_ = "<=" if bound["sense"] == "max" else ">="

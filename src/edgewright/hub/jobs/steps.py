@@ -38,8 +38,9 @@ _PATIENCE_S = 600.0
 
 @dataclass
 class Run:
-    """A job that this worker has, or one that it ``helps``. ``wanted``: see ``running``."""
+    """A job that this worker has by this ``claim``, or one that it ``helps``. ``wanted``: see ``running``."""
 
+    claim: int = 0
     wanted: Wanted = ""
     lost: bool = False
     helps: bool = False
@@ -54,22 +55,25 @@ class Runs:
     _now: dict[str, Run] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, job: str, helps: bool = False) -> Run | None:
-        """Room for this job, None where there is none. ``helps``: another worker has it, and it is only helped."""
+    def begin(self, job: str, claim: int = 0, helps: bool = False) -> Run | None:
+        """Room for this job, None where there is none, or an earlier claim's run of it is not over. ``helps``: another
+        worker has it, and it is only helped."""
         with self._lock:
             if job in self._now or len(self._now) >= self.slots or self.leaving:
                 return None
-            return self._now.setdefault(job, Run(helps=helps))
+            return self._now.setdefault(job, Run(claim, helps=helps))
 
-    def of(self, job: str) -> Run | None:
+    def of(self, job: str, claim: int) -> Run | None:
         """What was begun."""
         with self._lock:
-            return self._now.get(job)
+            run = self._now.get(job)
+            return run if run is not None and run.claim == claim else None
 
-    def end(self, job: str) -> None:
-        """It is over."""
+    def end(self, job: str, claim: int = 0) -> None:
+        """It is over. Not so the run of a later claim: an end may be heard late."""
         with self._lock:
-            self._now.pop(job, None)
+            if job in self._now and self._now[job].claim == claim:
+                del self._now[job]
 
     def all(self) -> dict[str, Run]:
         """Now."""
@@ -104,7 +108,7 @@ class Steps:
 
     def work(self, tenant: str, job: str, claim: int) -> dict[str, Any]:
         """Do it. What came of it, as JSON: ``how`` is done, failed, cancelled, left or lost."""
-        run = self._runs.of(job) or self._runs.begin(job) or self._instead_of_help(job)
+        run = self._runs.of(job, claim) or self._runs.begin(job, claim) or self._instead_of_help(job, claim)
         if run is None:
             return {"how": "full"}
         try:
@@ -126,21 +130,21 @@ class Steps:
             _LOG.error("job %s failed", job, exc_info=error)
             return {"how": "failed", "reason": "the hub could not do this; its log tells more. Retry the job"}
 
-    def _instead_of_help(self, job: str) -> Run | None:
+    def _instead_of_help(self, job: str, claim: int) -> Run | None:
         """A job that comes of itself, from a worker that died, takes the place of help."""
         until = time.monotonic() + _ROOM_S
         while self._runs.make_room() and time.monotonic() < until:
-            if run := self._runs.begin(job):
+            if run := self._runs.begin(job, claim):
                 return run
             time.sleep(0.05)
-        return self._runs.begin(job)
+        return self._runs.begin(job, claim)
 
     def end(self, tenant: str, job: str, claim: int, left: dict[str, Any]) -> None:
         """Write down what came of it."""
         try:
             self._patiently(lambda: self._settle(tenant, job, claim, left))
         finally:
-            self._runs.end(job)
+            self._runs.end(job, claim)
 
     def _work(self, tenant: str, job: str, claim: int, run: Run) -> dict[str, Any]:
         row = self._patiently(lambda: self._take(tenant, job, claim))
@@ -160,7 +164,8 @@ class Steps:
         self._patiently(cache.fetch)
         _free(out)
         ended = self._child(tenant, job, claim, run, row, folder, cache, request)
-        remove(folder / "input")
+        if ended.how != "lost":  # whoever has it now may have laid its own there
+            remove(folder / "input")
         if ended.how == "done":
             return {"how": "done"} | self._patiently(lambda: kind.collect(self._state, tenant, out))
         if ended.family == DiskFull.__name__ or (ended.how in ("error", "died") and self.space.none()):

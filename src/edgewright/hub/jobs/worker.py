@@ -108,11 +108,11 @@ class _Worker(Closing):
         return not self._lost and len(self._runs.all()) < self._runs.slots and self._steps.space.enough()
 
     def _begin(self, tenant: str, job: str, claim_: int) -> None:
-        self._runs.begin(job)
+        self._runs.begin(job, claim_)
         try:
             self._durable.start(tenant, job, claim_)
         except Exception:
-            self._runs.end(job)
+            self._runs.end(job, claim_)
             raise
 
     def _obey(self) -> None:
