@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from edgewright.hub.accounts.people import make_tenant
 from edgewright.hub.app import make_app
-from edgewright.hub.database import Database
+from edgewright.hub.database import EVERY, Database
 from edgewright.hub.database.migrating import migrate
+from edgewright.hub.database.rows import TENANT, Base
 from edgewright.hub.fleet.desired import assign
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.listener import Listener
@@ -72,9 +73,10 @@ class Clock:
     """A clock that goes on when it is told to. It begins yesterday morning: what TLS holds certificates against is the
     clock of the machine."""
 
+    begins = (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=30, second=0, microsecond=0)
+
     def __init__(self):
-        yesterday = datetime.now(UTC) - timedelta(days=1)
-        self.now = yesterday.replace(hour=9, minute=30, second=0, microsecond=0)
+        self.now = self.begins
 
     def __call__(self):
         return self.now
@@ -96,13 +98,19 @@ def _fast(self):
     vars(self).update(vars(FAST))
 
 
+def quick(state, clock):
+    """It, with passwords that are cheap to check and no limit on how often one may ask."""
+    rates = {"rates": Rates(1e6, 1e6), "tries": Rates(1e6, 1e6)}
+    return replace(state, private_webhooks=True, clock=clock, passwords=FAST, **rates)
+
+
 @pytest.fixture
-def state(url, tmp_path, clock, monkeypatch):
+def state(request, url, tmp_path, clock, monkeypatch):
     monkeypatch.setattr(Passwords, "__init__", _fast)
+    if "hub" in request.fixturenames:
+        shutil.copytree(request.getfixturevalue("inhabited").keys, tmp_path / "data" / "keys")
     with open_state(tmp_path / "data", url) as made:
-        yield replace(
-            made, private_webhooks=True, clock=clock, passwords=FAST, rates=Rates(1e6, 1e6), tries=Rates(1e6, 1e6)
-        )
+        yield quick(made, clock)
 
 
 class Someone:
@@ -128,17 +136,22 @@ class Someone:
 
 
 class Hub:
-    """A hub with the tenants ``north`` and ``south``; ``owner`` of each."""
+    """A hub with the tenants ``north`` and ``south``; ``owner`` of each. ``like``: another one, whose tenants these
+    are."""
 
-    def __init__(self, state):
+    def __init__(self, state, like=None):
         self.state = state
         self.app = make_app(state)
-        self.tenants, self.first = {}, {}
-        for name in ("north", "south"):
-            self.tenants[name], self.first[name] = make_tenant(state, name, "owner")
         self.nobody = Someone(self.app)
-        self.north = self.log_in("north", "owner", self.first["north"])
-        self.south = self.log_in("south", "owner", self.first["south"])
+        self.tenants, self.first = ({}, {}) if like is None else (dict(like.tenants), dict(like.first))
+        for name in ("north", "south"):
+            if like is None:
+                self.tenants[name], self.first[name] = make_tenant(state, name, "owner")
+                setattr(self, name, self.log_in(name, "owner", self.first[name]))
+            else:
+                known = getattr(like, name)
+                setattr(self, name, Someone(self.app, known.token))
+                getattr(self, name).id = known.id
 
     def log_in(self, tenant, name, one_time):
         body = {"tenant": tenant, "name": name, "password": one_time}
@@ -161,9 +174,32 @@ class Hub:
         return self.log_in(of, name, made["password"])
 
 
+@pytest.fixture(scope="session")
+def inhabited(tables, tmp_path_factory):
+    """A hub whose owners have logged in, its ``keys`` and its ``rows``, to be copied: a login for each test of each
+    tenant takes minutes."""
+    folder = tmp_path_factory.mktemp("inhabited")
+    shutil.copy(tables, folder / "hub.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Passwords, "__init__", _fast)
+        with open_state(folder / "data", f"sqlite:///{folder}/hub.db") as state:
+            made = Hub(quick(state, Clock()))
+            with state.database.engine.connect() as connection:
+                made.rows = {
+                    table: [dict(row) for row in connection.execute(table.select()).mappings()]
+                    for table in Base.metadata.sorted_tables
+                }
+    made.keys = folder / "data" / "keys"
+    return made
+
+
 @pytest.fixture
-def hub(state):
-    return Hub(state)
+def hub(state, inhabited):
+    with state.database.engine.execution_options(**{TENANT: EVERY}).begin() as connection:
+        for table, rows in inhabited.rows.items():
+            if rows:
+                connection.execute(table.insert(), rows)
+    return Hub(state, inhabited)
 
 
 class Fleet:

@@ -7,7 +7,7 @@ import pytest
 from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import literal_column, select
+from sqlalchemy import literal_column, select, true
 
 from edgewright.hub.accounts.tables import User
 from edgewright.hub.alerts.tables import Alert
@@ -144,6 +144,17 @@ def test_a_bound_statement_sees_its_tenant_alone(hub):
 def test_a_statement_that_names_no_mapped_class_is_not_bound(shape):
     with pytest.raises(Unscoped):
         bound(shape)
+
+
+@pytest.mark.parametrize(
+    ("columns", "has"), [((User.name, User.id), True), ((User.name, User.roles), False), ((User.made,), False)]
+)
+def test_values_that_the_driver_has_as_they_are_are_taken_from_it(hub, columns, has):
+    """And only those: the rows are the same."""
+    one = bound(select(*columns).order_by(User.name).limit(5))
+    assert (one.plain is not None) is has
+    with hub.state.database.read(hub.tenants["north"]) as session:
+        assert [tuple(row) for row in session.rows(one, {})] == [tuple(row) for row in session.rows(one, {}, true())]
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2500, 1, 1)))

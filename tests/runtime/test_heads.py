@@ -125,21 +125,22 @@ NAMES = ["..%2F..%2Fetc%2Fpasswd", "%2e%2e", "a%00b", "%ff", "%F0%9F%92%A9", "m%
          "m/versions/1%20", "m/versions/+1", "m/versions/%2B1", "m/versions/..", "m/versions/1%00"]  # fmt: skip
 
 
-@pytest.fixture
-def started(tmp_path):
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
     from edgewright.formats import save
     from edgewright.runtime.addresses import Address
     from edgewright.runtime.loading.opening import Settings
     from edgewright.runtime.server import Server, serving
     from edgewright.testing.build import Build
 
+    place = tmp_path_factory.mktemp("started")
     build = Build()
     build.output(build.node("Identity", build.input("x", ["n"])), ["n"])
-    save(build.model(), tmp_path / "made")
-    (tmp_path / "models").mkdir()
-    (tmp_path / "made" / "model.onnx").rename(tmp_path / "models" / "m.onnx")
-    (tmp_path / "secret.onnx").write_bytes((tmp_path / "models" / "m.onnx").read_bytes())
-    server = Server(Settings(tmp_path / "models"), [Address(port=0)])
+    save(build.model(), place / "made")
+    (place / "models").mkdir()
+    (place / "made" / "model.onnx").rename(place / "models" / "m.onnx")
+    (place / "secret.onnx").write_bytes((place / "models" / "m.onnx").read_bytes())
+    server = Server(Settings(place / "models"), [Address(port=0)])
     thread = serving(server)
     yield server
     server.stop()

@@ -65,17 +65,17 @@ class Bent:
     """Routes that say something else than they should: ``before`` bends a body, ``after`` a reply."""
 
     def __init__(self, routes, before=None, after=None):
-        self._routes, self._before, self._after = routes, before, after
+        self._routes, self.before, self.after = routes, before, after
 
     def __call__(self, head, body, answer):
         def bent(reply):
-            if self._after is not None:
+            if self.after is not None:
                 status, more, parts = split(reply)
-                reply = self._after(head.target, status, more, b"".join(parts))
+                reply = self.after(head.target, status, more, b"".join(parts))
             answer(reply)
 
-        if self._before is not None and head.target.endswith("/infer"):
-            head, body = self._before(head, bytes(body))
+        if self.before is not None and head.target.endswith("/infer"):
+            head, body = self.before(head, bytes(body))
         self._routes(head, body, bent)
 
 
@@ -86,7 +86,7 @@ def server(folder, before=None, after=None):
     made._routes.of = lambda peer: bent
     thread = serving(made)
     try:
-        yield str(made.addresses[0])
+        yield str(made.addresses[0]), bent
     finally:
         made.stop()
         thread.join(LONG)
@@ -95,8 +95,15 @@ def server(folder, before=None, after=None):
 
 @pytest.fixture(scope="module")
 def ours(folder):
-    with server(folder) as url:
+    with server(folder) as (url, _):
         yield url
+
+
+@pytest.fixture(scope="module")
+def another(folder):
+    """Where a server listens, and what bends it."""
+    with server(folder) as (url, bent):
+        yield url, bent
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
@@ -275,14 +282,15 @@ BENT = {
 
 
 @pytest.mark.parametrize("name", sorted(BENT))
-def test_a_server_that_is_bent_in_one_place_fails_there(folder, name):
+def test_a_server_that_is_bent_in_one_place_fails_there(another, name):
     how, must_fail = BENT[name]
-    with server(folder, **how) as url:
-        extensions = [check.group for check in CHECKS.values()]
-        for check in must_fail:
-            case = Case(Target.parse(url), "one", extensions, 3.0)
-            (result,) = run(case, check)
-            assert result.outcome == "failed" and result.why, f"{check} did not see it: {result}"
+    url, bent = another
+    bent.before, bent.after = how.get("before"), how.get("after")
+    extensions = [check.group for check in CHECKS.values()]
+    for check in must_fail:
+        case = Case(Target.parse(url), "one", extensions, 3.0)
+        (result,) = run(case, check)
+        assert result.outcome == "failed" and result.why, f"{check} did not see it: {result}"
 
 
 @contextmanager
@@ -412,7 +420,7 @@ def test_the_program_tells_by_its_exit_status(ours, folder, tmp_path, capsys):
     assert told["server"]["name"] == "edgewright" and {r["outcome"] for r in told["results"]} == {"passed"}
     assert "2 passed, 0 failed, 0 skipped" in capsys.readouterr().out
     assert main([ours, "--only", "model.ready"]) == 0, "the first of the index"
-    with server(folder, after=reply("/health/live", 503)) as url:
+    with server(folder, after=reply("/health/live", 503)) as (url, _):
         assert main([url, "--model", "one", "--only", "health.*"]) == 1
         out = capsys.readouterr().out
         assert "FAIL  health.live" in out and "[OIP REST, Server Live]" in out

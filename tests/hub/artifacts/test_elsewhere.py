@@ -1,5 +1,6 @@
 """Artifacts, uploads and reports where the objects lie in a store that speaks S3."""
 
+import shutil
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -12,9 +13,9 @@ PATH = "/api/edge/artifacts"
 
 
 @pytest.fixture
-def url(tmp_path):
+def url(tmp_path, tables):
     """What lies in the store does not hang on the database: these run on SQLite."""
-    return f"sqlite:///{tmp_path}/hub.db"
+    return f"sqlite:///{shutil.copy(tables, tmp_path / 'hub.db')}"
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The store of objects: a folder, and an S3 server of another make (moto) that the tests start."""
 
 import os
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,9 +27,9 @@ def place(request):
 
 
 @pytest.fixture
-def url(tmp_path):
+def url(tmp_path, tables):
     """What lies in the store does not hang on the database: these run on SQLite."""
-    return f"sqlite:///{tmp_path}/hub.db"
+    return f"sqlite:///{shutil.copy(tables, tmp_path / 'hub.db')}"
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Select, String, bindparam
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 from sqlalchemy.orm.attributes import get_history
 from sqlalchemy.sql.base import ExecutableOption
@@ -17,6 +19,7 @@ from edgewright.hub.errors import Unscoped
 
 _BOUND = "bound_tenant"
 _THERE = bindparam(_BOUND, type_=String())
+_SQLITE = sqlite.dialect()
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,18 @@ class Bound:
 
     statement: Select[Any]
     hub: bool
+
+    @cached_property
+    def plain(self) -> tuple[str, Callable[[Mapping[str, Any]], Any]] | None:
+        """It in SQLite's words, and what takes its values from a mapping in their order; None where values become
+        something else on their way there or back."""
+        made = self.statement.compile(dialect=_SQLITE)
+        back = [one.type.result_processor(_SQLITE, None) for one in self.statement.selected_columns]
+        names = made.positiontup
+        if any(back) or made._bind_processors or made._post_compile_expanded_state or not names or len(names) < 2:
+            return None
+        own, places = made.params, itemgetter(*names)
+        return str(made), lambda given: places({**own, **given})
 
 
 def bound(statement: Select[Any]) -> Bound:

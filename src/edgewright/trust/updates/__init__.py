@@ -31,6 +31,7 @@ A device (``folder`` of its own, mode 0700)::
 Errors are TrustError (``Expired`` where only time is the matter), InputError, StorageError. Times are aware datetimes.
 """
 
+import edgewright.trust.updates.signers  # noqa: F401 - before whatever imports python-tuf
 from edgewright.trust.updates.ceremony import Keys, RoleKeys, propose_root, review_root, sign_root
 from edgewright.trust.updates.client import Fetch, Releases, begin, begun, clock_floor, refresh
 from edgewright.trust.updates.download import Read, fetch_bundle, verify_bundle
