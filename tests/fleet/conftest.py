@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ TESTS = Path(__file__).parents[1]
 
 
 HUB, NET = beside(TESTS / "hub/conftest.py"), beside(TESTS / "agent/net/conftest.py")
-fleet, hub, state, postgres = HUB.fleet, HUB.hub, HUB.state, HUB.postgres
+fleet, hub, state, tables = HUB.fleet, HUB.hub, HUB.state, HUB.tables
 
 
 @pytest.fixture
@@ -42,16 +43,32 @@ def postgres_servers():
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/data/hub.db"
+def url(tmp_path, tables):
+    (tmp_path / "data").mkdir()
+    return f"sqlite:///{shutil.copy(tables, tmp_path / 'data' / 'hub.db')}"
+
+
+@pytest.fixture
+def with_tables():
+    """``with_tables(url)``: a database that has them."""
+    return HUB.with_tables
+
+
+def _now():
+    made = HUB.Clock()
+    made.now = datetime.now(UTC)
+    return made
 
 
 @pytest.fixture
 def clock():
     """The hub's; it begins now, because OpenSSL has a clock of its own."""
-    made = HUB.Clock()
-    made.now = datetime.now(UTC)
-    return made
+    return _now()
+
+
+@pytest.fixture(scope="session")
+def inhabited(tables, tmp_path_factory):
+    return HUB.inhabit(tables, tmp_path_factory.mktemp("inhabited"), _now())
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ def server(postgres_servers):
 
 
 @pytest.fixture
-def url(server):
-    return server.make()
+def url(server, with_tables):
+    return with_tables(server.make())
 
 
 def test_a_database_that_falls_in_the_middle_of_a_wave(plant, made, server):

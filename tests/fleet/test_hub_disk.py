@@ -1,5 +1,6 @@
 """The hub's disk is full: devices serve on and keep what was not taken; afterwards everything goes on."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -20,8 +21,8 @@ def disk(tmp_path):
 
 
 @pytest.fixture
-def url(disk):
-    return f"sqlite:///{disk}/hub.db"
+def url(disk, tables):
+    return f"sqlite:///{shutil.copy(tables, disk / 'hub.db')}"
 
 
 def fill(disk):

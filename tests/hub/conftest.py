@@ -29,12 +29,17 @@ HERE = Path(__file__).parent
 PASSWORD = "four unrelated words here"
 
 
+def with_tables(url):
+    database = Database(url)
+    migrate(database.engine)
+    database.close()
+    return url
+
+
 @pytest.fixture(scope="session")
 def postgres():
     with beside(HERE / "postgres.py").server() as server:
-        database = Database(server.make())
-        migrate(database.engine)
-        database.close()
+        with_tables(server.make())
         yield server
 
 
@@ -50,9 +55,7 @@ def empty_url(request, tmp_path):
 def tables(tmp_path_factory):
     """A SQLite file with its tables and nothing in them, to be copied: making them anew for each test takes minutes."""
     path = tmp_path_factory.mktemp("tables") / "hub.db"
-    database = Database(f"sqlite:///{path}")
-    migrate(database.engine)
-    database.close()
+    with_tables(f"sqlite:///{path}")
     return path
 
 
@@ -174,16 +177,14 @@ class Hub:
         return self.log_in(of, name, made["password"])
 
 
-@pytest.fixture(scope="session")
-def inhabited(tables, tmp_path_factory):
+def inhabit(tables, folder, clock):
     """A hub whose owners have logged in, its ``keys`` and its ``rows``, to be copied: a login for each test of each
     tenant takes minutes."""
-    folder = tmp_path_factory.mktemp("inhabited")
     shutil.copy(tables, folder / "hub.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Passwords, "__init__", _fast)
         with open_state(folder / "data", f"sqlite:///{folder}/hub.db") as state:
-            made = Hub(quick(state, Clock()))
+            made = Hub(quick(state, clock))
             with state.database.engine.connect() as connection:
                 made.rows = {
                     table: [dict(row) for row in connection.execute(table.select()).mappings()]
@@ -191,6 +192,11 @@ def inhabited(tables, tmp_path_factory):
                 }
     made.keys = folder / "data" / "keys"
     return made
+
+
+@pytest.fixture(scope="session")
+def inhabited(tables, tmp_path_factory):
+    return inhabit(tables, tmp_path_factory.mktemp("inhabited"), Clock())
 
 
 @pytest.fixture
