@@ -128,18 +128,23 @@ class Bench(Closing):
         )  # fmt: skip
         return metrics
 
+    def test_original(self) -> None:
+        """The baseline's accuracy on the held-out test split, and its clauses anew; once."""
+        answers, known = self.answers, self.answers.evaluations
+        if "test" in known:
+            return
+        held = evaluate(answers.opened, answers.splits.test, answers.choice, subject=answers.source.digest)
+        known["test"], base, same = held, self._base(), compare(held, held)
+        if self._limits is not None:  # a limit that is a share of the baseline means the baseline on these samples
+            self.constraints = self._limits(same.baseline, held.choice.metric.higher_is_better)
+        self.baseline = judge(replace(base, metrics={**base.metrics, **accuracy_metrics(same)}), self.constraints)
+        self.accuracies[base.id] = same
+        self._hold(base.id, held)
+
     def test(self, candidate: Candidate) -> Candidate:
         """The candidate with its accuracy on the held-out test split, and its clauses anew."""
-        answers, known = self.answers, self.answers.evaluations
-        if "test" not in known:
-            held = evaluate(answers.opened, answers.splits.test, answers.choice, subject=answers.source.digest)
-            known["test"], base, same = held, self._base(), compare(held, held)
-            if self._limits is not None:  # a limit that is a share of the baseline means the baseline on these samples
-                self.constraints = self._limits(same.baseline, held.choice.metric.higher_is_better)
-            self.baseline = judge(replace(base, metrics={**base.metrics, **accuracy_metrics(same)}), self.constraints)
-            self.accuracies[base.id] = same
-            self._hold(base.id, held)
-        parts = []
+        self.test_original()
+        answers, known, parts = self.answers, self.answers.evaluations, []
         with open_session(candidate.model, candidate.engine, candidate.options) as session:
             for split in (answers.splits.search, answers.splits.test):
                 found = evaluate(session, split, answers.choice, subject=candidate.model.digest,
