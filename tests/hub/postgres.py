@@ -13,15 +13,22 @@ import pytest
 ROLE = "edgewright"
 EMPTY = """
 DO $$
+DECLARE
+  one text;
 BEGIN
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid();
   SET LOCAL lock_timeout = '2s';
   SET LOCAL session_replication_role = replica;  -- no trigger keeps what is append-only
-  EXECUTE 'TRUNCATE ' || (
-    SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables
+  FOR one IN SELECT quote_ident(tablename) FROM pg_tables
     WHERE schemaname = 'public' AND tablename NOT LIKE 'alembic%'
-  ) || ' RESTART IDENTITY CASCADE';
+  LOOP  -- truncating all that is empty already would take a tenth of a second
+    EXECUTE 'DELETE FROM ' || one;
+  END LOOP;
+  FOR one IN SELECT quote_ident(sequencename) FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL
+  LOOP
+    EXECUTE 'ALTER SEQUENCE ' || one || ' RESTART';
+  END LOOP;
   DROP SCHEMA IF EXISTS edgewright_jobs CASCADE;
 END $$
 """
@@ -60,7 +67,9 @@ class Server:
         import pg8000.dbapi
 
         with contextlib.closing(
-            pg8000.dbapi.connect("super", unix_sock=f"{self.folder}/.s.PGSQL.5432", database=database)
+            pg8000.dbapi.connect(
+                "super", unix_sock=f"{self.folder}/.s.PGSQL.5432", database=database, ssl_context=False
+            )
         ) as connection:
             connection.autocommit = True
             cursor = connection.cursor()

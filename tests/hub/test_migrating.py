@@ -31,6 +31,12 @@ def test_the_tables_are_those_of_the_code(database):
         assert compare_metadata(context, METADATA) == []
 
 
+def test_tables_that_are_there_are_left_alone(database, monkeypatch):
+    migrate(database.engine)
+    monkeypatch.delattr(command, "upgrade")
+    migrate(database.engine)
+
+
 def test_many_that_start_at_once_make_them_once(database, empty_url):
     failed, gate = [], threading.Barrier(4)
 

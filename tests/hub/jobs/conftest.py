@@ -21,12 +21,12 @@ PATH = "/api/edge/optimization-jobs"
 PROGRAM = beside(HERE / "program.py")
 
 
-def until(seen, what, seconds=120.0):
-    """Wait for something that another process does."""
+def until(seen, what, seconds=120.0, every_s=0.15):
+    """Wait for something that another process does; ``what``, or what that says by then, where it does not."""
     end = time.monotonic() + seconds
     while not (found := seen()):
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
+        assert time.monotonic() < end, what() if callable(what) else what
+        time.sleep(every_s)  # a look takes 10 ms of a core that the other process needs
     return found
 
 
@@ -115,8 +115,7 @@ class Jobs:
             told = self.show(job, who)
             return told if told["state"] in states else None
 
-        logs = "".join(worker.log.read_text() for worker in self.workers)
-        return until(seen, f"{self.show(job, who)}\n{logs}", seconds)
+        return until(seen, lambda: [self.show(job, who), *(worker.log.read_text() for worker in self.workers)], seconds)
 
     def candidates(self, job):
         return self.north.get(f"{PATH}/{job['id']}/candidates?limit=200")["items"]

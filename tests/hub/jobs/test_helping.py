@@ -76,7 +76,7 @@ def test_a_helper_that_is_killed_is_not_waited_for(jobs, until):
     def has():
         return [row for row in rows(jobs) if row.worker == helper.id and row.state == "taken"]
 
-    until(has, "it has a trial")
+    until(has, "it has a trial", every_s=0.01)
     helper.kill()
     until(lambda: not has(), "it is taken from it, or not wanted any more")
     tried = jobs.show(job)["progress"]["tried"]

@@ -116,7 +116,8 @@ def _dialled(query: Mapping[str, Any]) -> dict[str, Any]:
     known = {"host", "port", "sslmode", "sslrootcert"}
     if strange := sorted(set(query) - known):
         raise InputError(f"the database's URL has {strange[0][:40]!r}; known are: {', '.join(sorted(known))}")
-    arguments: dict[str, Any] = {"application_name": "edgewright"}
+    # Without a word about TLS the driver asks for it, and reads all of the machine's authorities for each connection.
+    arguments: dict[str, Any] = {"application_name": "edgewright", "ssl_context": False}
     if "host" in query:
         arguments["unix_sock"] = f"{query['host']}/.s.PGSQL.{query.get('port', '5432')}"
     mode = query.get("sslmode", "disable")

@@ -1,4 +1,4 @@
-"""In the child processes of the tests' workers: writes down what is measured, and can be told to be slow."""
+"""In the child processes of the tests' workers: writes down what is measured; finalists are measured for 2 s."""
 
 import os
 import sys
@@ -6,7 +6,10 @@ import sys
 if "edgewright.hub.jobs.inside" in sys.orig_argv:
     from pathlib import Path
 
+    from edgewright.flows import compile as compiling
     from edgewright.flows.bench import Bench
+
+    compiling._MOST_FINALS_S = 0.0
 
     _keep = Bench._keep
     _log = (Path(os.environ["HOME"]).parent / "measured").open("a", buffering=1)  # before it is shut in
