@@ -99,7 +99,7 @@ def test_whoever_asks_meanwhile_gets_the_same_map(clock):
 
 
 def test_the_thirtysixth_wave_has_a_letter():
-    told = overlay([Block("", ("a", "b"), "oo")], {"a": (35, "staged", False)})
+    told = overlay([Block("", ("a", "b"), "oo")], [("a", 35, "staged", False)])
     assert told == [("g.", "z.")]
 
 

@@ -74,6 +74,20 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0 after SIGINT or SIGTERM."""
     from edgewright.core.errors import InputError
+
+    if arguments.development and arguments.new_tenant is None:
+        raise InputError("--development is about a new tenant; give --new-tenant, too")
+    if not 1 <= arguments.workers <= 64:
+        raise InputError(f"--workers is 1 to 64, not {arguments.workers}")
+    if not (arguments.role is not None) <= arguments.jobs <= 64:
+        raise InputError(f"--jobs is {int(arguments.role is not None)} to 64, not {arguments.jobs}")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    works = arguments.role == "worker" and not arguments.unit
+    return _work(arguments) if works else _serve(arguments)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    """The hub, until SIGINT or SIGTERM, or what is done once to its folder."""
     from edgewright.hub.accounts import people
     from edgewright.hub.alerts import mail
     from edgewright.hub.objects import objects
@@ -83,19 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
     from edgewright.hub.state import open_state
     from edgewright.hub.workers import inherited, supervise
 
-    if arguments.development and arguments.new_tenant is None:
-        raise InputError("--development is about a new tenant; give --new-tenant, too")
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     addresses = [Address.parse(text) for text in (arguments.listen, arguments.device_listen)]
-    if not 1 <= arguments.workers <= 64:
-        raise InputError(f"--workers is 1 to 64, not {arguments.workers}")
-    if not (arguments.role is not None) <= arguments.jobs <= 64:
-        raise InputError(f"--jobs is {int(arguments.role is not None)} to 64, not {arguments.jobs}")
     if arguments.unit:
         print(_unit(arguments.data, arguments.workers), end="")
         return 0
-    if arguments.role == "worker":
-        return _work(arguments)
     given = inherited()
     once = any(
         one is not None for one in (arguments.new_tenant, arguments.new_password, arguments.mail, arguments.plan)

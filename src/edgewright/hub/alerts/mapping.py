@@ -6,15 +6,16 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 from edgewright.hub.alerts.health import Health, Known, health
 from edgewright.hub.state import State
 
-FRESH_S, SHARE = 3.0, 0.05
+FRESH_S, SHARE = 3.0, 0.03
 """A map is drawn anew after so many seconds, and of a large fleet so seldom that it takes no more than this share of a
 core, however many ask."""
 LETTERS = {"ok": "o", "warn": "w", "bad": "b"}
@@ -24,6 +25,8 @@ STATES = {
     "reverting": "r", "reverted": "v", "released": "l",
 }  # fmt: skip
 """Letters of a member's states; the capital letter is that of one that is held back for comparison."""
+_LETTERS = (STATES, {state: letter.upper() for state, letter in STATES.items()})
+_WAVES = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
@@ -95,18 +98,13 @@ def letter(found: Health) -> str:
     return LETTERS[found.level]
 
 
-def overlay(blocks: Sequence[Block], members: Mapping[str, tuple[int, str, bool]]) -> list[tuple[str, str]]:
+def overlay(blocks: Sequence[Block], members: Iterable[Sequence[Any]]) -> list[tuple[str, str]]:
     """For each block the state of its devices in a rollout, and their wave in base 36 ("." for one that is not in it).
-    ``members``: wave, state and whether it is a control, by device."""
+    ``members``: device, wave, state and whether it is a control."""
+    known = {name: (_LETTERS[control].get(state, "q"), _WAVES[wave]) for name, wave, state, control in members}
+    none = (NONE, NONE)
     told = []
     for block in blocks:
-        ones = [members.get(name) for name in block.devices]
-        states = "".join(NONE if one is None else _spelled(one[1], one[2]) for one in ones)
-        waves = "".join(NONE if one is None else "0123456789abcdefghijklmnopqrstuvwxyz"[one[0]] for one in ones)
-        told.append((states, waves))
+        states, waves = zip(*[known.get(name, none) for name in block.devices], strict=True)
+        told.append(("".join(states), "".join(waves)))
     return told
-
-
-def _spelled(state: str, control: bool) -> str:
-    made = STATES.get(state, "q")
-    return made.upper() if control else made

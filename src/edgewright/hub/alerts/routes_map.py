@@ -7,13 +7,13 @@ from typing import Annotated, Self
 
 from fastapi import Query
 from pydantic import ConfigDict
-from sqlalchemy import select
+from sqlalchemy import Integer, String, bindparam, select, type_coerce
 
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.alerts import look
 from edgewright.hub.alerts.mapping import Block, Map, draw, maps, overlay
 from edgewright.hub.alerts.routes_health import silent_after
-from edgewright.hub.database import Scoped
+from edgewright.hub.database import Scoped, bound
 from edgewright.hub.rollouts.tables import Member, Rollout
 from edgewright.hub.web.bodies import Answer, Id, Moment, Router
 
@@ -21,6 +21,13 @@ router = Router(prefix="/api/edge", tags=["health"])
 Reads = Annotated[Caller, may("devices.read")]
 Layout = Annotated[str, Query(max_length=16, pattern="^[0-9a-f]*$", description="of the map that is known already")]
 Over = Annotated[Id | None, Query(description="a rollout, whose members' states are told besides")]
+
+
+_MEMBERS = bound(
+    select(Member.device, Member.wave, Member.state, type_coerce(Member.control, Integer)).where(
+        Member.rollout == bindparam("rollout", type_=String())
+    )
+)
 
 
 class BlockTold(Answer):
@@ -77,9 +84,7 @@ def fleet_map(caller: Reads, layout: Layout = "", rollout: Over = None) -> MapTo
         over = [("", "")] * len(drawn.blocks)
         if rollout is not None:
             session.find(Rollout, rollout)
-            query = select(Member.device, Member.wave, Member.state, Member.control).where(Member.rollout == rollout)
-            members = {name: (wave, state, control) for name, wave, state, control in session.execute(query)}
-            over = overlay(drawn.blocks, members)
+            over = overlay(drawn.blocks, session.rows(_MEMBERS, {"rollout": rollout}))
     return MapTold.of(drawn, layout, over)
 
 

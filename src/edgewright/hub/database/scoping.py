@@ -27,7 +27,7 @@ class Bound:
     """A SELECT that was bound to whichever tenant asks before it was ever run, and need not be looked at in each run:
     ``Scoped.rows`` runs it. Made by ``bound`` alone."""
 
-    statement: Select[Any]
+    statement: Select[*tuple[Any, ...]]
     hub: bool
 
     @cached_property
@@ -43,7 +43,7 @@ class Bound:
         return str(made), lambda given: places({**own, **given})
 
 
-def bound(statement: Select[Any]) -> Bound:
+def bound(statement: Select[*tuple[Any, ...]]) -> Bound:
     """A SELECT of columns, for a tenant to be named later. Raises Unscoped for one that cannot be bound to it."""
     made = statement.options(
         with_loader_criteria(TenantRow, lambda kind: kind.tenant == _THERE, include_aliases=True),
