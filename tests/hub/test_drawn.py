@@ -19,7 +19,7 @@ _LEFT_OUT = {
 
 @pytest.mark.parametrize(
     ("url", "role", "examples"),
-    [("sqlite", None, 4), ("sqlite", "viewer", 4), ("sqlite", "owner", 12), ("postgresql", "owner", 6)],
+    [("sqlite", None, 2), ("sqlite", "viewer", 3), ("sqlite", "owner", 8), ("postgresql", "owner", 5)],
     indirect=["url"],
 )
 def test_no_request_fails_the_hub(hub, role, examples):

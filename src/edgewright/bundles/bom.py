@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -66,7 +67,7 @@ def runtime_libraries(engines: Iterable[str]) -> dict[str, metadata.Distribution
     Engines that are no distribution here (a third party's, a device's own) bring nothing.
     """
     found: dict[str, metadata.Distribution] = {}
-    makers = metadata.packages_distributions()  # onnxruntime may come as onnxruntime-gpu
+    makers = _makers()  # onnxruntime may come as onnxruntime-gpu
     waiting = ["edgewright", "numpy", "cryptography"]
     waiting += [_normal(maker) for name in engines for maker in makers.get(name, [name])[:1]]
     while waiting:
@@ -93,6 +94,12 @@ def licences(distribution: metadata.Distribution) -> list[dict[str, Any]]:
         return []
     named = {"id": _SPDX[stated]} if stated in _SPDX else {"name": stated}
     return [{"license": {**named, "acknowledgement": "declared"}}]
+
+
+@cache
+def _makers() -> Mapping[str, list[str]]:
+    """By module, the distributions that bring it. Reads a list of files of each that is installed."""
+    return metadata.packages_distributions()
 
 
 def _needs(name: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from edgewright.hub.database import EVERY
-from edgewright.hub.jobs import trials
+from edgewright.hub.jobs import fanout, trials
 from edgewright.hub.jobs.fanout import Fanout
 from edgewright.hub.jobs.finding import goes_on
 from edgewright.hub.jobs.queue import claim
@@ -21,16 +21,16 @@ CPU, BOTH = Able.of(["onnxruntime"]), Able.of(["onnxruntime", "openvino"])
 
 
 def judged(*folders):
-    """What was judged, in the order in which it was: by the search, and by helpers."""
+    """What was judged: by the search, by helpers, and by neither any more, for it was known when it was asked for."""
     words = [word for folder in folders for log in (folder / "jobs").glob("*/judged")
              for word in log.read_text().splitlines()]  # fmt: skip
-    return [[word.split()[1] for word in words if word.startswith(who)] for who in ("search", "helper")]
+    return [[word.split()[1] for word in words if word.startswith(who)] for who in ("search", "helper", "known")]
 
 
 def spared(*folders):
-    """What helpers judged and the search did not."""
-    search, helper = judged(*set(folders))
-    return set(helper) - set(search)
+    """What a helper judged, and the search had from it when its turn came."""
+    search, helper, known = judged(*set(folders))
+    return set(helper) & set(known) - set(search)
 
 
 def rows(jobs):
@@ -54,12 +54,11 @@ def test_a_second_worker_judges_what_the_search_tries_next(jobs, until, bucket, 
     jobs.until(job, "running")
     jobs.worker(folder=where, **how)
     until(lambda: jobs.show(job)["progress"]["helped"] >= 2, "the second does trials")
-    tried = jobs.show(job)["progress"]["tried"]
-    until(lambda: jobs.show(job)["progress"]["tried"] >= tried + 2 and spared(jobs.folder, where), "it comes to them")
+    until(lambda: spared(jobs.folder, where), "it comes to them")
     keep(jobs, job)
     done = jobs.until(job, *jobs.over)
     assert done["state"] in jobs.searched and done["attempts"] == 1, done
-    search, helper = judged(*{jobs.folder, where})
+    search, helper, _ = judged(*{jobs.folder, where})
     assert spared(jobs.folder, where), "what one judged, the other does not"
     assert len(search) == len(set(search)) and len(helper) == len(set(helper))
     assert rows(jobs) == [] and done["progress"]["helpers"] == 0
@@ -180,19 +179,40 @@ def test_an_offer_takes_the_place_of_the_one_before(jobs, running):
 
 def test_what_a_child_says_that_is_no_offer_is_passed_over(jobs, running):
     job, told = running["north"], []
-    fanout = Fanout(jobs.state, job.tenant, job.id, "wrk_a", lambda: "one", SimpleNamespace(fetch=lambda: None))
+    made = Fanout(jobs.state, job.tenant, job.id, "wrk_a", lambda: "one", SimpleNamespace(fetch=lambda: None))
     child = SimpleNamespace(tell=told.append)
     for odd in ("x", [1], [{}], [spec(1) | {"more": 1}], [spec(1) | {"steps": "x"}], [spec("\0")],
                 [spec("y" * 20_000)], [spec(number) for number in range(33)]):  # fmt: skip
-        fanout.hear({"ahead": odd})
-        fanout.turn(child)
+        made.hear({"ahead": odd})
+        made.turn(child)
     assert rows(jobs) == [] and told == []
-    fanout.hear({"ahead": [spec(1), spec(2)]})
-    fanout.turn(child)
+    made.hear({"ahead": [spec(1), spec(2)]})
+    made.turn(child)
     (first, second), (line,) = rows(jobs), told
     assert (first.spec, second.spec) == (spec(1), spec(2)) and line == {"taken": [], "done": []}
-    fanout.close()
+    made.close()
     assert rows(jobs) == []
+
+
+def test_where_nobody_is_left_to_help_nothing_is_offered_and_nothing_waited_for(jobs, running, monkeypatch):
+    """The one that had a trial died: the search is told once that nobody has it."""
+    for name in ("_TURN_S", "_COMPANY_S"):
+        monkeypatch.setattr(fanout, name, -1.0)
+    job, told = running["north"], []
+    child = SimpleNamespace(tell=told.append)
+    made = Fanout(jobs.state, job.tenant, job.id, "wrk_a", lambda: "one", SimpleNamespace(fetch=lambda: None))
+    made.hear({"ahead": [spec(1)]})
+    made.turn(child)
+    (row,) = rows(jobs)
+    assert take(jobs, job, "wrk_b", CPU) == row.key
+    made.turn(child)
+    with jobs.state.database.write(EVERY) as session:
+        for name in "bc":
+            session.get(Worker, f"wrk_{name}").state = "lost"
+    made.turn(child)
+    made.turn(child)
+    assert told == [{"taken": held, "done": []} for held in ([], [row.key], [])] and rows(jobs) == []
+    assert made.told() == {"helpers": 0, "helped": 0}
 
 
 def test_helpers_are_told_to_their_own_tenant_alone(jobs, running):

@@ -142,10 +142,9 @@ def test_the_database_falls_while_a_job_ends(jobs, until, request):
     if not jobs.url.startswith("postgresql"):
         pytest.skip("SQLite has no server that falls")
     server = request.getfixturevalue("postgres")
+    first, second = jobs.worker(), jobs.worker()
     job = jobs.make(**jobs.small)
-    first = jobs.worker()
     until(some(jobs, job, 1), "a candidate")
-    second = jobs.worker()
     server.stop()
     try:
         until(lambda: list((jobs.folder / "jobs").glob("*/*/out/report.json")), "the search ends")

@@ -18,6 +18,9 @@ from edgewright.hub import models
 from edgewright.hub.models import checking
 from edgewright.hub.models.tables import Dataset, Version
 
+ONCE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+"""What a child says of a file does not depend on the database."""
+
 
 def zipped(files, **how):
     made = io.BytesIO()
@@ -61,6 +64,7 @@ def test_weights_beside_a_model_come_along_in_a_zip(uploads, make, tmp_path):
     assert load(path).digest == found["digest"] and (placed / "weights.bin").stat().st_size == 600 * 3 * 4
 
 
+@ONCE
 def test_a_scikit_learn_model_is_turned_into_onnx(uploads, tmp_path):
     sklearn = pytest.importorskip("sklearn.linear_model")
     skops = pytest.importorskip("skops.io")
@@ -73,6 +77,7 @@ def test_a_scikit_learn_model_is_turned_into_onnx(uploads, tmp_path):
     assert load(path).format == "onnx"
 
 
+@ONCE
 def test_a_pytorch_program_is_turned_into_onnx(uploads, tmp_path):
     torch = pytest.importorskip("torch")
     program = torch.export.export(torch.nn.Linear(4, 3).eval(), (torch.zeros(2, 4),))
@@ -82,6 +87,7 @@ def test_a_pytorch_program_is_turned_into_onnx(uploads, tmp_path):
     assert found["facts"]["parameters"] == 15
 
 
+@ONCE
 @pytest.mark.parametrize(
     ("filename", "data", "says"),
     [

@@ -46,13 +46,16 @@ class Fanout:
     def turn(self, child: Child) -> None:
         """Offer what is wanted, fetch what was done, and tell the child which are taken and which are done."""
         now = time.monotonic()
-        if self._wanted is None or now < self._next or not self._accompanied(now):
+        if self._wanted is None or now < self._next:
             return
         self._next = now + _TURN_S
+        wanted = self._wanted if self._accompanied(now) else {}
+        if not wanted and not self._offered:
+            return
         try:
-            if self._offered != self._wanted or now > self._again:
-                self._offer(self._wanted)
-                self._offered, self._again = self._wanted, now + _AGAIN_S
+            if self._offered != wanted or now > self._again:
+                self._offer(wanted)
+                self._offered, self._again = wanted, now + _AGAIN_S
             with self._state.database.read(self._tenant) as session:
                 rows = trials.of(session, self._job)
             taken = {row.key: row.worker for row in rows if row.state == trials.TAKEN}
