@@ -211,7 +211,7 @@ def test_a_hostile_message_is_made_plain() -> None:
         (["namespaces", "landlock", "seccomp"], []),
         (["landlock", "seccomp"], []),
         (["seccomp"], ["files"]),
-        (["namespaces", "landlock"], ["other programs"]),
+        (["namespaces", "landlock"], ["the network", "other programs"]),
         ([], ["files", "the network", "other programs"]),
     ],
 )

@@ -4,11 +4,11 @@ import socket
 import threading
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.hub.accounts.tables import Tenant
-from edgewright.hub.database import EVERY, Database
+from edgewright.hub.database import EVERY, SILENCE, Database
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
@@ -66,3 +66,31 @@ def test_a_server_that_ends_it_under_many_threads_is_no_fault_of_theirs(url):
         for thread in threads:
             thread.join()
     assert odd == [], odd
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_server_that_falls_silent_is_given_up_within_half_a_minute(url):
+    """Its host is gone, and nothing says so. By itself a connection waits for hours then."""
+    told = make_url(url)
+    with socket.create_server(("127.0.0.1", 0)) as front, socket.socket(socket.AF_UNIX) as back:
+        back.connect(f"{told.query['host']}/.s.PGSQL.5432")
+
+        def between(one, other):
+            while data := one.recv(65536):
+                other.sendall(data)
+
+        def serve():
+            taken, _ = front.accept()
+            with taken:
+                threading.Thread(target=between, args=(back, taken), daemon=True).start()
+                between(taken, back)
+
+        served = threading.Thread(target=serve)
+        served.start()
+        over_tcp = told.set(host="127.0.0.1", port=front.getsockname()[1], query={})
+        with Database(over_tcp.render_as_string(hide_password=False)) as database, database.read(EVERY) as session:
+            held = session.connection().connection.dbapi_connection._usock
+            found = {name: held.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in SILENCE}
+            assert found == SILENCE and held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        served.join(60)
+    assert SILENCE["TCP_KEEPIDLE"] + SILENCE["TCP_KEEPINTVL"] * SILENCE["TCP_KEEPCNT"] <= 30

@@ -63,5 +63,9 @@ class DiskFull(StorageError):  # noqa: N818 - reads as what it says
     """The disk is full, or what may be used of it: the same goes on once there is room."""
 
 
+class Unavailable(StorageError):  # noqa: N818 - reads as what it says
+    """Held by another, or not answering: the same goes on in a moment."""
+
+
 class Refused(EdgewrightError):  # noqa: N818 - reads as what it says
     """Raised inside a pass's ``rewrite`` to decline with a reason; the base turns it into a result."""

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from edgewright.core.errors import DiskFull, InputError, StorageError
+from edgewright.core.errors import DiskFull, InputError, StorageError, Unavailable
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run again",
@@ -95,8 +95,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             raise OSError(errno.ENOTDIR, "not a folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep_beside(folder)
-        with _claim(folder, "part", folder=True) as (_, part):
-            part.chmod(0o755)
+        with _claim(folder, "part", folder=True) as (handle, part):
+            os.fchmod(handle, 0o755)
             for name, data in names.items():
                 write_file(part / name, data)
             _put(part, folder)
@@ -276,7 +276,8 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
 
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` for one run; the lock dies with the process. Raises StorageError when another run has it."""
+    """Hold ``folder`` for one run; the lock dies with the process. Raises StorageError, and Unavailable when another
+    run has it."""
     path = folder / ".lock"
     with storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -286,9 +287,7 @@ def exclusive(folder: Path) -> Iterator[None]:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 os.close(handle)
-                raise StorageError(
-                    f"{folder} is in use by another run; wait for it or choose another folder"
-                ) from error
+                raise Unavailable(f"{folder} is in use by another run; wait for it or choose another folder") from error
             except OSError:
                 os.close(handle)
                 raise

@@ -4,11 +4,13 @@ Three layers of the Linux kernel, each applied where the kernel has it and repor
 
 - ``namespaces``: an own user, network and IPC namespace (unshare(2)); no interface is up in it, and root is nobody.
 - ``landlock``: files may be read below ``readable`` and written below ``writable``, nowhere else (landlock(7)).
-- ``seccomp``: a filter that refuses sockets, new programs, new processes, tracing, changed modes and owners, and the
-  newer ways around such refusals (seccomp(2)). Refused calls fail with EPERM, so that libraries degrade and go on.
+- ``seccomp``: a filter that refuses sockets (which also lie in files, outside of every namespace and of Landlock), new
+  programs, new processes, tracing, changed modes and owners, and the newer ways around such refusals (seccomp(2)).
+  Refused calls fail with EPERM, so that libraries degrade and go on.
 
 What this cannot do: hide how long things take, stop a process from filling ``writable`` (limits bound each file), or
-protect from a bug in the kernel itself.
+protect from a bug in the kernel itself. A process that may start programs may also signal others of its user, where
+the kernel is older than 6.12.
 """
 
 from __future__ import annotations
@@ -46,6 +48,12 @@ _REFUSED = {
     "fsetxattr": (190, 7), "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
     "utimensat": (280, 88), "utimes": (235, -1), "utime": (132, -1), "futimesat": (261, -1),
 }  # fmt: skip
+_OF_PROGRAMS = frozenset((
+    "execve", "execveat", "fork", "vfork", "kill", "tkill", "pidfd_send_signal", "setpriority", "sched_setaffinity",
+    "fchmod",
+))  # fmt: skip
+"""What a process needs that starts programs, ends them, gives them their places, and writes down what comes of it; the
+mode of a file that it may open is its own."""
 # architecture -> (AUDIT_ARCH, column above, clone, clone3, tgkill, prlimit64)
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0, 56, 435, 234, 302), "aarch64": (0xC00000B7, 1, 220, 435, 131, 261)}
 
@@ -60,8 +68,8 @@ def die_with_parent(parent: int) -> None:
 def confine(readable: Iterable[Path], writable: Iterable[Path], programs: bool = False) -> list[str]:
     """Shut this process in for good; the names of the layers now in force. Call it before any thread is started.
 
-    With ``programs`` it may start those that lie below ``readable``, which are shut in as it is: there is no seccomp
-    layer then."""
+    With ``programs`` it may start those that lie below ``readable``, which are shut in as it is: the seccomp layer
+    leaves open what that takes."""
     libc = _libc()
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     layers = []
@@ -71,7 +79,7 @@ def confine(readable: Iterable[Path], writable: Iterable[Path], programs: bool =
     libc.capset(struct.pack("=Ii", 0x20080522, 0), bytes(24))
     if _landlock(libc, readable, writable, programs):
         layers.append("landlock")
-    if not programs and _seccomp(libc):
+    if _seccomp(libc, programs):
         layers.append("seccomp")
     return layers
 
@@ -82,7 +90,7 @@ def lacking(layers: Iterable[str], programs: bool = False) -> list[str]:
     have = set(layers)
     holes = {
         "files": not have & {"landlock"},
-        "the network": not have & {"namespaces", "seccomp"},
+        "the network": not have & {"seccomp"},
         "other programs": not programs and not have & {"seccomp"},
     }
     return [what for what, is_open in holes.items() if is_open]
@@ -122,18 +130,18 @@ def _landlock(libc: ctypes.CDLL, readable: Iterable[Path], writable: Iterable[Pa
         os.close(ruleset)
 
 
-def _seccomp(libc: ctypes.CDLL) -> bool:
+def _seccomp(libc: ctypes.CDLL, programs: bool) -> bool:
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
         return False
-    program = _filter(machine, os.getpid())
+    program = _filter(machine, os.getpid(), programs)
     buffer = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: the number of instructions, padding, where they are.
     descriptor = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
     return bool(libc.prctl(_PR_SET_SECCOMP, 2, descriptor, 0, 0) == 0)
 
 
-def _filter(machine: str, process: int) -> bytes:
+def _filter(machine: str, process: int, programs: bool) -> bytes:
     """A classic BPF program over ``struct seccomp_data`` (nr at 0, arch at 4, the first argument's low half at 16)."""
     arch, column, clone, clone3, tgkill, prlimit = _ARCHITECTURES[machine]
     load, equal, at_least, has_bits, answer = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -152,12 +160,15 @@ def _filter(machine: str, process: int) -> bytes:
     parts = [
         step(load, 4), step(equal, arch, 1, 0), step(answer, end),  # another architecture's call numbers: end it
         step(load, 0), step(at_least, 0x40000000, 0, 1), step(answer, refuse),  # x32's numbers on x86_64
-        step(equal, clone3, 0, 1), step(answer, unknown),  # its flags lie in memory; the C library falls back to clone
-        *only_if(clone, has_bits, _CLONE_THREAD),  # threads yes, processes no
-        *only_if(tgkill, equal, process),  # abort() signals itself
-        *only_if(prlimit, equal, 0),  # getrlimit() of the C library
     ]  # fmt: skip
-    for numbers in _REFUSED.values():
-        if numbers[column] >= 0:
+    if not programs:
+        parts += [
+            step(equal, clone3, 0, 1), step(answer, unknown),  # flags in memory; the C library falls back to clone
+            *only_if(clone, has_bits, _CLONE_THREAD),  # threads yes, processes no
+            *only_if(tgkill, equal, process),  # abort() signals itself
+        ]  # fmt: skip
+    parts += only_if(prlimit, equal, 0)  # getrlimit() of the C library
+    for name, numbers in _REFUSED.items():
+        if numbers[column] >= 0 and not (programs and name in _OF_PROGRAMS):
             parts += [step(equal, numbers[column], 0, 1), step(answer, refuse)]
     return b"".join([*parts, step(answer, permit)])

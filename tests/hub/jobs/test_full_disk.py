@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 import pytest
 
 from edgewright.hub.jobs.durable import Durable
+from edgewright.hub.jobs.running import Ended
 from edgewright.hub.jobs.space import Space
 
 PATH = "/api/edge/optimization-jobs"
@@ -157,13 +158,19 @@ def test_who_ran_out_of_room_waits_for_more_or_a_minute(tmp_path, small_disk, fi
     now = [0.0]
     with small_disk(tmp_path / "small", 8) as disk:
         space = Space(disk, lambda: now[0])
-        assert space.enough() and not space.none()
+        assert space.enough() and not space.ended(Ended("died")) and space.ended(Ended("error", family="DiskFull"))
         fill(disk)
-        assert space.none() and "free some space" in space.ran_out()
+        assert space.ended(Ended("died")) and not space.ended(Ended("done")) and "free some space" in space.ran_out()
         assert not space.enough()
         now[0] += 61
         assert space.enough(), "what is needed may be less by now"
         space.ran_out()
         assert not space.enough()
         (disk / "ballast").unlink()
-        assert space.enough() and not space.none()
+        assert space.enough() and not space.ended(Ended("died"))
+
+
+def test_a_child_s_word_for_a_full_disk_is_held_against_what_is_free(tmp_path, monkeypatch):
+    """Its worker would do no job of anybody's for a while."""
+    monkeypatch.setattr(Space, "_usage", lambda _: (2**40, 2**39))
+    assert not Space(tmp_path).ended(Ended("error", family="DiskFull"))

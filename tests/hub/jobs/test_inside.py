@@ -16,6 +16,8 @@ tries = {
     "the worker's environment": read(f"/proc/{sys.argv[2]}/environ"),
     "the worker's memory": read(f"/proc/{sys.argv[2]}/mem"),
     "the network": lambda: socket.create_connection(("127.0.0.1", int(sys.argv[3])), 5),
+    "a socket in a file": lambda: socket.socket(socket.AF_UNIX).connect(sys.argv[4]),
+    "the modes of files of others": lambda: os.chmod(sys.argv[1], 0o777),
     "shared memory": lambda: open("/dev/shm/edgewright-evil", "w"),
     **{f"the disk {path}": read(path) for path in disks},
 }
@@ -43,8 +45,11 @@ def test_it_and_what_it_starts_reach_its_folder_and_nothing_of_others(tmp_path):
     (tmp_path / "own").mkdir()
     private = tmp_path / "private"
     private.write_text("secret")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        words = [sys.executable, "-c", OUTER, INNER, private, str(os.getpid()), str(server.getsockname()[1])]
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
+        local.bind(str(tmp_path / "local"))
+        local.listen()
+        words = [sys.executable, "-c", OUTER, INNER, private, str(os.getpid()), str(server.getsockname()[1]),
+                 tmp_path / "local"]  # fmt: skip
         told = subprocess.run(words, cwd=tmp_path / "own", capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     if {"files", "the network"} & set(told.stdout.split("\n")):

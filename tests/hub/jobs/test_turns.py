@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from edgewright.hub.database import EVERY
 from edgewright.hub.jobs.beats import BEAT_S, DEAD_S, Watch
+from edgewright.hub.jobs.caches import forget
+from edgewright.hub.jobs.finding import needed
 from edgewright.hub.jobs.queue import claim
 from edgewright.hub.jobs.results import why
 from edgewright.hub.jobs.rules import Able, Turn, content_key, nobody, turns
@@ -66,6 +68,23 @@ def test_two_jobs_of_one_content_take_turns(jobs):
     taken = claim(jobs.state, "wrk_a", CPU)[1]
     assert taken == second["id"]
     assert claim(jobs.state, "wrk_a", CPU) is None and jobs.show(first)["state"] == "queued"
+
+
+def test_nobody_makes_room_for_a_job_that_waits_for_another_of_its_content(jobs):
+    """Who helps would let go for it, and begin again, as long as that one lasts."""
+    jobs.make()
+    claim(jobs.state, "wrk_a", CPU)
+    jobs.make(name="other")
+    assert not needed(jobs.state, BOTH)
+    jobs.make(seed=1)
+    assert needed(jobs.state, CPU) and not needed(jobs.state, Able.of([]))
+
+
+def test_jobs_that_nobody_here_can_do_hold_up_no_other(jobs):
+    for seed in range(120):
+        jobs.make(engines=["openvino"], seed=seed, priority=1)
+    plain = jobs.make()
+    assert claim(jobs.state, "wrk_a", CPU)[1] == plain["id"] and claim(jobs.state, "wrk_a", CPU) is None
 
 
 def test_workers_show_ones_own_jobs_alone(jobs, clock):
@@ -138,7 +157,6 @@ class TestWatch:
 def test_measurements_that_nobody_came_back_for_go_after_a_week(jobs, clock):
     import os
 
-    from edgewright.hub.jobs.caches import forget
     from edgewright.hub.jobs.tables import Job
 
     kept = jobs.make()
@@ -180,3 +198,15 @@ def test_the_end_of_an_earlier_claim_does_not_end_a_later_one():
     assert runs.of("job_a", 2) is second and runs.begin("job_b") is None
     runs.end("job_a", 2)
     assert not runs.all()
+
+
+def test_what_a_helper_had_for_itself_goes_with_it(jobs, clock):
+    """Copies of a model and its data, which may be large."""
+    alive, killed = "wrk_" + "a" * 26, "wrk_" + "b" * 26
+    with jobs.state.database.write(EVERY) as session:
+        session.add(worker_row(alive, ["onnxruntime"], clock()))
+    place = jobs.folder / "jobs" / ("ten_" + "a" * 26)
+    for name in ("content", f"content.{alive}", f"content.{killed}"):
+        (place / name / "input").mkdir(parents=True)
+    forget(jobs.state)
+    assert sorted(one.name for one in place.iterdir()) == ["content", f"content.{alive}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 import ssl
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from edgewright.hub.database.rows import TENANT
 WRITES = "edgewright_writes"
 """The execution option of a connection whose transaction may write. Absent: it may."""
 _WAIT_MS = 15_000
+SILENCE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
+"""In s, s, times and ms: see tcp(7)."""
 _JSON = json.JSONDecoder().raw_decode
 _THREADS = 48  # more than the web's own threads, so that none waits for a connection while it holds another's lock
 
@@ -99,6 +102,10 @@ def _postgresql(url: URL) -> Engine:
         plain, connect_args=arguments, pool_size=_THREADS, max_overflow=0, pool_pre_ping=True, pool_recycle=1800
     )
 
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _: Any) -> None:
+        notice_silence(connection._usock)  # the driver has no public name for it
+
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         options = connection.get_execution_options()
@@ -109,6 +116,16 @@ def _postgresql(url: URL) -> Engine:
         connection.exec_driver_sql("SELECT set_config('edgewright.tenant', %s, true)", (options.get(TENANT, ""),))
 
     return engine
+
+
+def notice_silence(connection: socket.socket) -> None:
+    """Have the kernel give it up within some 25 s of its other end's silence; by itself that takes hours, in which
+    whoever waits for an answer waits."""
+    if connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in SILENCE.items():
+            if (option := getattr(socket, name, None)) is not None:  # not everywhere
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _dialled(query: Mapping[str, Any]) -> dict[str, Any]:

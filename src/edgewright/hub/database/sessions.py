@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from edgewright.core.closing import Closing
-from edgewright.core.errors import StorageError
+from edgewright.core.errors import Unavailable
 from edgewright.hub.database.engines import WRITES, make_engine
 from edgewright.hub.database.rows import EVERY, TENANT
 from edgewright.hub.database.scoping import Bound, scope, stamp, values
@@ -129,7 +129,7 @@ class Database(Closing):
             yield
             return
         if not lock.acquire(timeout=_WAIT_S):
-            raise StorageError("the database is busy; try again in a moment")
+            raise Unavailable("the database is busy; try again in a moment")
         try:
             yield
         finally:

@@ -19,7 +19,7 @@ from edgewright.flows.place import STORE
 from edgewright.hub.database import EVERY
 from edgewright.hub.errors import Absent
 from edgewright.hub.jobs.rules import HELD, QUEUED
-from edgewright.hub.jobs.tables import Job, Saved
+from edgewright.hub.jobs.tables import Job, Saved, Worker
 from edgewright.hub.jobs.trials import forget_trials
 from edgewright.hub.objects import expect, object_name, objects, work_folder
 from edgewright.hub.state import State
@@ -32,13 +32,16 @@ _PIECE_BYTES = 256 * 2**20
 
 def forget(state: State) -> None:
     """Remove measurements that nobody came back for in a week: folders of this machine, rows of saved ones (the sweep
-    of the store removes what they named)."""
+    of the store removes what they named); and at once what a worker that is gone had for itself."""
     now = state.clock()
     with state.database.read(EVERY) as session:
         wanted = set(session.execute(select(Job.tenant, Job.content).where(Job.state.in_((QUEUED, *HELD)))).all())
+        lives = set(session.scalars(select(Worker.id).where(Worker.state.in_(("live", "leaving")))))
     for folder in (state.folder / "jobs").glob("ten_*/*"):
         used = max(one.stat().st_mtime for one in (folder, *folder.glob("out"), *folder.glob("out/.store")))
-        if folder.is_dir() and (folder.parent.name, folder.name) not in wanted and now.timestamp() - used > _KEPT_S:
+        idle = (folder.parent.name, folder.name) not in wanted and now.timestamp() - used > _KEPT_S
+        helper = folder.suffix.removeprefix(".")
+        if folder.is_dir() and (helper not in lives if helper else idle):
             remove(folder)
     with state.database.write(EVERY) as session:
         session.execute(delete(Saved).where(Saved.made < now - timedelta(seconds=_KEPT_S)))

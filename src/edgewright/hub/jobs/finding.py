@@ -7,14 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 
 from edgewright.hub.database import EVERY, Scoped
 from edgewright.hub.errors import Conflict
 from edgewright.hub.jobs.rules import HELD, OVER, QUEUED, Able
 from edgewright.hub.jobs.tables import Job, Worker
 from edgewright.hub.state import State
-
-_LOOKED_AT = 200
 
 
 def wishes(state: State, worker: str) -> dict[tuple[str, str], str]:
@@ -62,9 +61,11 @@ def goes_on(session: Scoped, job: str) -> bool:
 
 def needed(state: State, able: Able) -> bool:
     """Whether a job waits that this worker can do: jobs come before trials."""
+    other = aliased(Job)  # of the same content: it waits until that one is over, for they share a folder
+    same = (other.tenant == Job.tenant) & (other.content == Job.content) & other.state.in_(HELD)
+    waiting = select(Job.needs).where(Job.state == QUEUED, ~select(other.id).where(same).exists()).distinct()
     with state.database.read(EVERY) as session:
-        waiting = session.execute(select(Job.needs).where(Job.state == QUEUED).limit(_LOOKED_AT)).scalars()
-        return any(not able.lacks(needs) for needs in waiting)
+        return any(not able.lacks(needs) for needs in session.scalars(waiting))
 
 
 def check_unused(session: Scoped, versions: Collection[str], dataset: str = "") -> None:

@@ -84,7 +84,7 @@ class Helper:
             help_ = _Help(self, tenant, job, run, cache)
             help_.child = Child(folder, self.memory, help_.said, help_.turn, _MOST_S, lambda: not run.lost)
             ended = help_.child.run(request)
-            if ended.family == DiskFull.__name__ or (ended.how in ("error", "died") and self.space.none()):
+            if self.space.ended(ended):
                 raise DiskFull(ended.told)
             if ended.how in ("died", "error"):
                 self.unfit.add(job)

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import Self
 
 from edgewright.core.closing import Closing
+from edgewright.core.files import reason
 
 PARENT = "EDGEWRIGHT_PARENT"
 """In its environment: the process with which it ends."""
-_SOON_S, _LONGEST_S, _END_S = 20.0, 60.0, 45.0
+_SOON_S, _SHORTEST_S, _LONGEST_S, _END_S = 20.0, 1.0, 60.0, 45.0
 _LOG = logging.getLogger("edgewright.hub")
 
 
@@ -53,19 +54,26 @@ class Keeper(Closing):
         self._new.set()
 
     def _run(self) -> None:
-        pause = 1.0
+        pause = _SHORTEST_S
         while not self._over.is_set():
             began = time.monotonic()
             self._new.clear()
-            # By this thread: the kernel ends the worker when the thread that started it is gone.
-            with subprocess.Popen(self._words, env=self._environment, stdout=subprocess.DEVNULL) as process:
-                while process.poll() is None and not self._new.is_set() and not self._over.wait(0.2):
-                    pass
-                self._end(process)
+            try:  # by this thread: the kernel ends the worker when the thread that started it is gone
+                ended = f"ended ({self._followed()})"
+            except OSError as error:  # no memory or no process was left for it
+                ended = f"cannot be started ({reason(error)})"
             if not self._over.is_set() and not self._new.is_set():
-                _LOG.error("the worker beside this hub ended (%s); it is started again", process.returncode)
-                pause = min(2 * pause, _LONGEST_S) if time.monotonic() - began < _SOON_S else 1.0
+                _LOG.error("the worker beside this hub %s; it is started again", ended)
+                pause = min(2 * pause, _LONGEST_S) if time.monotonic() - began < _SOON_S else _SHORTEST_S
                 self._over.wait(pause)
+
+    def _followed(self) -> int:
+        """Start it and stay until it has ended, or is to; with which status."""
+        with subprocess.Popen(self._words, env=self._environment, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None and not self._new.is_set() and not self._over.wait(0.2):
+                pass
+            self._end(process)
+        return process.returncode
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is None:

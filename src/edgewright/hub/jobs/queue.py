@@ -23,12 +23,12 @@ from edgewright.hub.jobs.rules import (
     Turn,
     turns,
 )
-from edgewright.hub.jobs.tables import Job
+from edgewright.hub.jobs.tables import Job, Worker
 from edgewright.hub.state import State
 from edgewright.hub.web.problems import Problem
 
-_LOOKED_AT = 100
-"""Waiting jobs of a tenant among which one is looked for that a worker can do."""
+CLAIMS = "claims"
+"""The turn of those who begin a job, or clear away what one left."""
 
 
 def add(
@@ -96,16 +96,31 @@ def claim(state: State, worker: str, able: Able) -> tuple[str, str, int] | None:
     now = state.clock()
     for tenant in _order(state):
         with state.database.write(tenant) as session:
-            waiting = select(Job).where(Job.state == QUEUED).order_by(Job.priority.desc(), Job.id)
-            rows = session.scalars(waiting.limit(_LOOKED_AT).with_for_update(skip_locked=True)).all()
-            busy = set(session.scalars(select(Job.content).where(Job.state.in_(HELD))))  # they share a folder
-            job = next((row for row in rows if row.content not in busy and not able.lacks(row.needs)), None)
+            job = _next(session, able)
             if job is None:
                 continue
             job.claim, job.worker, job.began = job.claim + 1, worker, now
             move(session, job, RUNNING, now)
             return tenant, job.id, job.claim
     return None
+
+
+def _next(session: Scoped, able: Able) -> Job | None:
+    """The first that waits which ``able`` can do, locked; of one content, one at a time."""
+    session.take_turn(CLAIMS)
+    busy = contents(session)
+    waiting = select(Job.id, Job.content, Job.needs).where(Job.state == QUEUED)  # at most MOST_WAITING
+    for id_, content, needs in session.execute(waiting.order_by(Job.priority.desc(), Job.id)):
+        if content not in busy and not able.lacks(needs):
+            row = session.get(Job, (session.tenant, id_), with_for_update=True, populate_existing=True)
+            if row is not None and row.state == QUEUED:  # nobody cancelled it meanwhile
+                return row
+    return None
+
+
+def contents(session: Scoped) -> set[str]:
+    """What is worked at now: jobs of one content share a folder. Take the turn ``CLAIMS`` first."""
+    return set(session.scalars(select(Job.content).where(Job.state.in_(HELD))))
 
 
 def _order(state: State) -> list[str]:
@@ -138,6 +153,16 @@ def take(session: Scoped, job: str, claim_: int, worker: str) -> Job | None:
         row.worker = worker
     row.attempts += 1
     return row
+
+
+def adopt(session: Scoped, job: str, claim_: int, worker: str) -> None:
+    """At the end of the work: a claim whose worker died when all but the end was done is this worker's now."""
+    row = session.get(Job, (session.tenant, job), with_for_update=True, populate_existing=True)
+    if row is not None and row.claim == claim_ and row.state in HELD and row.worker not in (None, worker):
+        had = session.get(Worker, row.worker)
+        if had is None or had.state in ("lost", "gone"):
+            row.worker = worker
+            session.flush()
 
 
 def hand_back(session: Scoped, job: Job, now: datetime, died: bool = False, why: str = "") -> None:

@@ -18,11 +18,12 @@ from edgewright.core.strict import parse_json
 from edgewright.hub.accounts.audit import HUB, tell
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
+from edgewright.hub.jobs.found import found
 from edgewright.hub.jobs.inputs import inputs
 from edgewright.hub.jobs.keys import job_key
 from edgewright.hub.jobs.queue import held, move
 from edgewright.hub.jobs.tables import Job, Saved, Worker
-from edgewright.hub.jobs.telling import enter
+from edgewright.hub.jobs.telling import enter, sound_candidate
 from edgewright.hub.library import bundles
 from edgewright.hub.library.bundles import Arrived
 from edgewright.hub.objects import expect, object_name, objects, work_folder
@@ -30,7 +31,6 @@ from edgewright.hub.state import State
 from edgewright.trust import sign
 
 _REPORT_BYTES, _FILE_BYTES = 2**26, 2**31
-_SAME = ("best", "pareto", "nearest", "binding", "stopped", "elapsed_s", "first_feasible_s", "constraints")
 _SHOWN = ("id", "recipe", "engine", "feasible", "metrics")
 
 
@@ -38,38 +38,34 @@ def collect(state: State, tenant: str, out: Path) -> dict[str, Any]:
     """Store what the run in ``out`` left; the job's result as JSON, with ``files`` and the digest of its bundle. Done
     twice it is the same. Raises StorageError, TrustError, InputError."""
     report = parse_json(read_file(out / "report.json", _REPORT_BYTES), _REPORT_BYTES)
-    files = {}
+    result, files = found(report), {}
     for which, name in (("report", "report.json"), ("page", "report.html")):
         files[which] = _stored(state, tenant, out / name)
-    notes = [str(note) for note in (*report["notes"], *report["data"]["notes"])]
-    result: dict[str, Any] = {name: report[name] for name in _SAME}
-    bundle = None
-    if report["best"] is not None:
+    if result["best"] is not None:
         try:
-            bundle = _bundle(state, tenant, out / "bundle")
+            result["bundle"] = _bundle(state, tenant, out / "bundle")
         except Conflict as error:
-            notes.append(f"its bundle did not enter the library: {error}")
-    return {"result": result | {"bundle": bundle, "notes": notes}, "files": files}
+            result["notes"].append(f"its bundle did not enter the library: {error}")
+    return {"result": result, "files": files}
 
 
 def settle(state: State, tenant: str, job: str, claim: int, worker: str, left: Mapping[str, Any]) -> bool:
     """End the job with what ``collect`` found; False where it is another's by now."""
-    now = state.clock()
+    now, entries = state.clock(), _entries(state, tenant, left["files"]["report"])
     with state.database.write(tenant) as session:
         row = held(session, job, claim, worker)
         if row is None:
             return False
-        entries = _entries(state, tenant, left["files"]["report"])
         enter(session, job, entries)
         row.report, row.page, row.result = left["files"]["report"], left["files"]["page"], dict(left["result"])
         best = entries.get(str(row.result["best"]))
         if best is not None:
-            row.progress = row.progress | {"best": {name: best[name] for name in _SHOWN}}
+            row.progress = row.progress | {"best": {name: best.get(name) for name in _SHOWN}}
         _forget_caches(session, row)
-        found = row.result["best"] is not None
-        if found:
+        won = row.result["best"] is not None
+        if won:
             inputs(state).optimized(session, row.version)
-        move(session, row, "done" if found else "infeasible", now, "" if found else why(row.result))
+        move(session, row, "done" if won else "infeasible", now, "" if won else why(row.result))
         tell(session, HUB, "job.ended", job, now, {"state": row.state, "bundle": row.result["bundle"]})
     return True
 
@@ -108,7 +104,7 @@ def why(result: Mapping[str, Any]) -> str:
 def _entries(state: State, tenant: str, place: str) -> dict[str, dict[str, Any]]:
     digest, _, length = place.partition("/")
     data = objects(state).read(tenant, f"reports/{digest}", 0, int(length))
-    return {str(entry["id"]): entry for entry in parse_json(data, _REPORT_BYTES)["candidates"]}
+    return {one["id"]: one for one in parse_json(data, _REPORT_BYTES)["candidates"] if sound_candidate(one)}
 
 
 def _stored(state: State, tenant: str, path: Path) -> str:

@@ -26,7 +26,7 @@ Wanted = Literal["", "keep", "drop", "leave"]
 """What is wanted of a job that runs: that it goes on; that it hands back the best so far; that it ends; that it ends
 because this worker does."""
 _TURN_S, _TELL_S, _PING_S = 0.2, 0.05, 1.0
-_LINE_BYTES = 2**20
+_LINE_BYTES, _UNHEARD_BYTES = 2**20, 2**20
 _KEEPING_S = 180.0
 """How long stopping and keeping may take: finalists, gates, the report."""
 _TAIL = 4096
@@ -87,9 +87,10 @@ class Child:
                 _end(child)
 
     def tell(self, line: Mapping[str, Any]) -> None:
-        """Something that the child hears soon."""
+        """Something that the child hears soon; one that does not listen misses it."""
         with self._telling:
-            self._tells += json.dumps(line, allow_nan=False).encode() + b"\n"
+            if len(self._tells) < _UNHEARD_BYTES:
+                self._tells += json.dumps(line, allow_nan=False).encode() + b"\n"
 
     def _follow(self, child: subprocess.Popen[bytes], listening: Any) -> Ended:
         held, noise, last = bytearray(), bytearray(), Ended("died")
@@ -167,6 +168,8 @@ class Child:
         if wanted == "leave":
             return Ended("left")
         if now > self._deadline and self._kept is None:
+            if not self._ready:  # it has nothing to keep, and would hear nothing
+                return Ended("late")
             self._late = True
             wanted = "keep"
         if wanted == "keep" and self._kept is None and self._ready:  # before that a signal would just end it

@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from edgewright.core.errors import DiskFull
+from edgewright.hub.jobs.running import Ended
+
 _MORE_BYTES, _MORE_SHARE = 64 * 2**20, 0.02
 """So much more room is worth trying with, the lesser of the two."""
 _AGAIN_S = 60.0
 """Tried again anyway: what was needed may be less by now."""
-_NONE_BYTES = 2**20
+_NONE_BYTES, _LITTLE_BYTES = 2**20, 2 * 2**30
 
 
 class Space:
@@ -22,9 +25,13 @@ class Space:
         self._folder, self._clock = folder, clock
         self._short: tuple[int, float] | None = None
 
-    def none(self) -> bool:
-        """Whether nothing fits any more: then whatever a process died of says nothing about its job."""
-        return self._usage()[1] < _NONE_BYTES
+    def ended(self, child: Ended) -> bool:
+        """Whether a child ended for want of room. Where nothing fits any more, whatever it died of says nothing about
+        its job; its own word counts where what it had, and what is gone by now, may have been all there was."""
+        free = self._usage()[1]
+        return child.how in ("error", "died") and (
+            free < _NONE_BYTES or (child.family == DiskFull.__name__ and free < _LITTLE_BYTES)
+        )
 
     def ran_out(self) -> str:
         """A job needed more than there is. Why it waits, and what to do."""

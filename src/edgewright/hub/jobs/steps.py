@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from edgewright.core.errors import DiskFull, EdgewrightError, StorageError
+from edgewright.core.errors import DiskFull, EdgewrightError, StorageError, Unavailable
 from edgewright.core.files import exclusive, family, reason, remove, storage
 from edgewright.hub.database import no_room, told
 from edgewright.hub.errors import Absent
 from edgewright.hub.jobs.caches import Cache
 from edgewright.hub.jobs.fanout import Fanout
 from edgewright.hub.jobs.kinds import KINDS
-from edgewright.hub.jobs.queue import hand_back, held, move, take
+from edgewright.hub.jobs.queue import CLAIMS, adopt, contents, hand_back, held, move, take
 from edgewright.hub.jobs.rules import MOST_DEATHS, Able
 from edgewright.hub.jobs.running import Child, Ended, Wanted
 from edgewright.hub.jobs.space import Space
@@ -32,6 +32,7 @@ from edgewright.hub.state import State
 T = TypeVar("T")
 _LOG = logging.getLogger("edgewright.hub")
 _FREE_S, _ROOM_S = 30.0, 5.0
+_FAULT = "the hub could not do this; its log tells more. Retry the job"
 _PATIENCE_S = 600.0
 """How long a database may be gone before a job that is done is handed back."""
 
@@ -113,7 +114,7 @@ class Steps:
             return {"how": "full"}
         try:
             return self._work(tenant, job, claim, run)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, Unavailable) as error:
             _LOG.warning("job %s: %s", job, told(error))
             return {"how": "left"}
         except DiskFull as error:
@@ -128,7 +129,7 @@ class Steps:
             return {"how": "failed", "reason": f"the worker's folder cannot be used: {reason(error)}; retry the job"}
         except Exception as error:  # noqa: BLE001 - a fault of ours: the log has all of it, the job its end
             _LOG.error("job %s failed", job, exc_info=error)
-            return {"how": "failed", "reason": "the hub could not do this; its log tells more. Retry the job"}
+            return {"how": "failed", "reason": _FAULT}
 
     def _instead_of_help(self, job: str, claim: int) -> Run | None:
         """A job that comes of itself, from a worker that died, takes the place of help."""
@@ -140,9 +141,15 @@ class Steps:
         return self._runs.begin(job, claim)
 
     def end(self, tenant: str, job: str, claim: int, left: dict[str, Any]) -> None:
-        """Write down what came of it."""
+        """Write down what came of it; where that cannot be, it failed: done again it would come to the same."""
         try:
             self._patiently(lambda: self._settle(tenant, job, claim, left))
+        except Exception as error:
+            if _passes(error):
+                raise
+            _LOG.error("what came of job %s cannot be written down", job, exc_info=error)
+            failed = {"how": "failed", "reason": _FAULT}
+            self._patiently(lambda: self._settle(tenant, job, claim, failed))
         finally:
             self._runs.end(job, claim)
 
@@ -168,7 +175,7 @@ class Steps:
             remove(folder / "input")
         if ended.how == "done":
             return {"how": "done"} | self._patiently(lambda: kind.collect(self._state, tenant, out))
-        if ended.family == DiskFull.__name__ or (ended.how in ("error", "died") and self.space.none()):
+        if self.space.ended(ended):
             return self._no_room(job, ended.told)
         return _told(ended, row)
 
@@ -209,7 +216,10 @@ class Steps:
                 fanout.close()
         teller.tell(now=True)
         if ended.how == "left":
-            cache.save(now=True)
+            try:
+                cache.save(now=True)
+            except (SQLAlchemyError, StorageError) as error:
+                _LOG.warning("job %s: its last measurements were not saved, and are again: %s", job, error)
         return Ended("lost") if run.lost or teller.lost else ended
 
     def _take(self, tenant: str, job: str, claim: int) -> Job | None:
@@ -227,8 +237,9 @@ class Steps:
     def _settle(self, tenant: str, job: str, claim: int, left: dict[str, Any]) -> None:
         how, now = left["how"], self._state.clock()
         if how == "done":
-            with self._state.database.read(tenant) as session:
+            with self._state.database.write(tenant) as session:
                 kind = KINDS[session.find(Job, job).kind]
+                adopt(session, job, claim, self._worker)
             if kind.settle(self._state, tenant, job, claim, self._worker, left):
                 self._tidy(tenant, job)
             return
@@ -243,35 +254,46 @@ class Steps:
                 move(session, row, how, now, left["reason"])
 
     def _tidy(self, tenant: str, job: str) -> None:
-        """A job that is done goes on from nothing any more."""
-        with self._state.database.read(tenant) as session:
+        """A job that is done goes on from nothing any more. Another of the same content may begin at any moment."""
+        with self._state.database.write(tenant) as session:
+            session.take_turn(CLAIMS)
             row = session.find(Job, job)
-        if row.state == "done":
-            remove(self._state.folder / "jobs" / tenant / row.content)
+            if row.state != "done" or row.content in contents(session):
+                return
+            folder = self._state.folder / "jobs" / tenant / row.content
+            aside = folder.with_name(f"{folder.name}.{self._worker}")
+            with storage(folder):
+                remove(aside)
+                if folder.is_dir():
+                    folder.replace(aside)
+        remove(aside)
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        """``work``, again and again while the database does not answer and this worker stays; without end while its
-        disk is full, for then nothing could be handed back either."""
+        """``work``, again and again while the database or the store does not answer and this worker stays; without end
+        while its disk is full, for then nothing could be handed back either."""
         until = time.monotonic() + _PATIENCE_S
         while True:
             try:
                 return work()
-            except SQLAlchemyError as error:
-                if self._runs.leaving or (time.monotonic() > until and not no_room(error)):
+            except (SQLAlchemyError, Unavailable) as error:
+                if not _passes(error) or self._runs.leaving or (time.monotonic() > until and not no_room(error)):
                     raise
                 time.sleep(1.0)
 
 
+def _passes(error: BaseException) -> bool:
+    """Whether it is a fault of the database or the store that may be over in a moment; one of values is not."""
+    return isinstance(error, SQLAlchemyError | Unavailable) and not isinstance(error, DataError | IntegrityError)
+
+
 def _free(out: Path) -> None:
-    """Wait until the child of a worker that hung has ended. Raises StorageError."""
+    """Wait until the child of a worker that hung has ended. Raises Unavailable, StorageError."""
     until = time.monotonic() + _FREE_S
     while True:
         try:
             with exclusive(out):
                 return
-        except DiskFull:
-            raise
-        except StorageError:
+        except Unavailable:
             if time.monotonic() > until:
                 raise
             time.sleep(0.25)

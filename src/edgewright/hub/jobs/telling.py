@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +19,7 @@ from edgewright.hub.jobs.queue import held
 from edgewright.hub.jobs.tables import Candidate
 from edgewright.hub.state import State
 
-_PROGRESS_S = 0.3
+_PROGRESS_S, _CANDIDATE_S = 0.3, 0.05
 _AGAIN_S = 1.0
 _MOST, _ENTRY_BYTES = 2000, 2**18
 _ID = re.compile("[0-9a-f]{12}")
@@ -34,7 +34,7 @@ class Teller:
         self._claim, self._worker = claim, worker
         self._progress: dict[str, Any] | None = None
         self._candidates: dict[str, dict[str, Any]] = {}
-        self._next = 0.0
+        self._told = self._next = 0.0
         self.lost = False
         self.measured = 0
         """Candidates that were told in this run."""
@@ -44,17 +44,17 @@ class Teller:
         progress, entry = line.get("progress"), line.get("candidate")
         if isinstance(progress, dict) and _sound(progress):
             self._progress = progress
-        if isinstance(entry, dict) and _ID.fullmatch(str(entry.get("id"))) and _sound(entry):
+        if sound_candidate(entry):
             self._candidates[entry["id"]] = entry
             self.measured += 1
-            self.tell(now=True)
+            self.tell(now=time.monotonic() - self._told > _CANDIDATE_S)
 
     def tell(self, now: bool = False) -> None:
         """Write what is due (``now``: all there is)."""
         clock = time.monotonic()
         if (clock < self._next and not now) or (self._progress is None and not self._candidates):
             return
-        self._next = clock + _PROGRESS_S
+        self._told, self._next = clock, clock + _PROGRESS_S
         try:
             with self._state.database.write(self._tenant) as session:
                 self._write(session)
@@ -98,6 +98,16 @@ def enter(session: Scoped, job: str, entries: dict[str, dict[str, Any]]) -> list
         changed.append(row)
     session.flush()
     return changed
+
+
+def sound_candidate(entry: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether it can be a row: it was told by a process that read strangers' files."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(id_ := entry.get("id"), str)
+        and bool(_ID.fullmatch(id_))
+        and _sound(entry)
+    )
 
 
 def _sound(value: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from edgewright.core.errors import StorageError
+from edgewright.core.errors import Unavailable
 from edgewright.core.files import scratch, storage
 from edgewright.hub.errors import TooMany
 from edgewright.hub.library.bundles import Arrived
@@ -55,7 +55,7 @@ class Turns:
     def verification(self) -> Iterator[None]:
         """Raises StorageError when no turn comes in time."""
         if not self._verifying.acquire(timeout=240):
-            raise StorageError("other bundles are being verified; try again in a moment")
+            raise Unavailable("other bundles are being verified; try again in a moment")
         try:
             yield
         finally:

@@ -20,8 +20,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from edgewright.core.errors import InputError, StorageError
-from edgewright.core.files import storage, sync_folder
+from edgewright.core.errors import DiskFull, InputError, StorageError, Unavailable
+from edgewright.core.files import family, storage, sync_folder
 from edgewright.hub.errors import Absent
 from edgewright.hub.ids import is_id
 from edgewright.hub.state import State
@@ -170,4 +170,6 @@ def _told() -> Iterator[None]:
     except FileNotFoundError as error:
         raise Absent("there are no such bytes in the store") from error
     except (BaseError, OSError) as error:
-        raise StorageError("the store of objects does not answer; try again in a moment") from error
+        if isinstance(error, OSError) and family(error) is DiskFull:
+            raise DiskFull("the disk of the store of objects is full; free some space there") from error
+        raise Unavailable("the store of objects does not answer; try again in a moment") from error
