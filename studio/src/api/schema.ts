@@ -1037,7 +1037,7 @@ export interface paths {
         put?: never;
         /**
          * Go to the next wave without waiting for the gate
-         * @description Go to the next wave without waiting for the gate.
+         * @description Go to the next wave without waiting for the gate. With ``wave``, from that one alone: 409 where it has gone on.
          *
          *     Takes the permission rollouts.control.
          */
@@ -8284,7 +8284,10 @@ export interface operations {
     };
     advance_api_edge_rollouts__rollout__advance_post: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description where the caller saw it, the first is 0 */
+                wave?: number | null;
+            };
             header?: {
                 /**
                  * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day

@@ -17,7 +17,8 @@ const client: QueryClient = new QueryClient({
       if (error instanceof Problem && error.status === 401) client.setQueryData(["account"], null);
     },
   }),
-  defaultOptions: { queries: { retry: again, retryDelay: 800, staleTime: 2_000, refetchOnWindowFocus: true }, mutations: { retry: false } },
+  // Whoever is offline is told so at once: an order that waits unseen for the network would surprise.
+  defaultOptions: { queries: { networkMode: "always", refetchOnReconnect: true, retry: again, retryDelay: 800, staleTime: 2_000, refetchOnWindowFocus: true }, mutations: { networkMode: "always", retry: false } },
 });
 
 export function App() {

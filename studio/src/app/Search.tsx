@@ -3,12 +3,13 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { get, type Page, type Told } from "../api/client";
 import { Icon } from "../ui/Icon";
+import { useModels } from "../api/models";
 import { w } from "../words";
 import { PAGES } from "./pages";
 
 type Hit = { kind: string; name: string; more: string; href: string };
 
-/** One box over everything: pages, devices and rollouts by a part of their name. */
+/** One box: pages, devices, models and rollouts by a part of their name. */
 export function Search({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
@@ -68,6 +69,7 @@ function useHits(text: string): Hit[] {
     placeholderData: (before) => before,
   });
   const rollouts = useQuery({ queryKey: ["rollouts", "list"], queryFn: ({ signal }) => get<Page<Told["RolloutTold"]>>("/rollouts", {}, signal) });
+  const models = useModels();
   return useMemo(() => {
     const fits = (name: string) => name.toLowerCase().includes(text.toLowerCase());
     const found: Hit[] = PAGES.filter((one) => fits(one.name)).map((one) => ({ kind: w.shell.searchPages, name: one.name, more: "", href: one.path }));
@@ -76,11 +78,14 @@ function useHits(text: string): Hit[] {
         found.push({ kind: w.shell.searchRollouts, name: one.name, more: w.fleet.rolloutStates[one.state as keyof typeof w.fleet.rolloutStates], href: `/fleet?rollout=${one.id}` });
       }
     }
+    for (const one of models.data?.items ?? []) {
+      if (text && fits(one.name)) found.push({ kind: w.shell.searchModels, name: one.name, more: one.newest ? w.models.version(one.newest.number) : "", href: `/models?model=${one.id}` });
+    }
     if (text.length > 1) {
       for (const one of devices.data?.items ?? []) {
         if (fits(one.name)) found.push({ kind: w.shell.searchDevices, name: one.name, more: one.group, href: `/fleet?device=${one.name}` });
       }
     }
     return found.slice(0, 14);
-  }, [text, devices.data, rollouts.data]);
+  }, [text, devices.data, rollouts.data, models.data]);
 }

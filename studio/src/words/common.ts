@@ -46,7 +46,7 @@ export const shell = {
   },
   menu: "Menu",
   search: "Search",
-  searchAll: "Search devices, rollouts, groups, models",
+  searchAll: "Search devices, models, rollouts, pages",
   searchHint: "Type a name. Arrow keys choose, Enter opens.",
   searchNothing: (text: string) => `Nothing is called “${text}”.`,
   searchPages: "Pages",

@@ -57,7 +57,9 @@ def test_orders_are_carried_out_at_once_and_told_in_the_log(hub, north, clock):
     clock.go_on(seconds=1)
     assert hub.north.post(path(made, "resume"), None, 200)["state"] == "wave"
     clock.go_on(seconds=1)
-    assert hub.north.post(path(made, "advance"), None, 200)["wave"] == 1
+    late = hub.north.post(path(made, "advance?wave=1"), None, 409)
+    assert "gone on to wave 1" in late["detail"], "whoever saw another wave meant that one"
+    assert hub.north.post(path(made, "advance?wave=0"), None, 200)["wave"] == 1
     clock.go_on(seconds=1)
     told = hub.north.post(path(made, "abort"), {"mode": "hold"}, 200)
     assert told["state"] == "halted"

@@ -12,6 +12,7 @@ from edgewright.flows.release.policy import OnHalt
 from edgewright.flows.release.rows import MemberState, OrderKind, RolloutState
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Conflict
 from edgewright.hub.rollouts import orders
 from edgewright.hub.rollouts.around import around
 from edgewright.hub.rollouts.making import Wish
@@ -107,9 +108,18 @@ def resume(rollout: Id, caller: Controls) -> RolloutShown:
 
 
 @router.post("/rollouts/{rollout}/advance")
-def advance(rollout: Id, caller: Controls) -> RolloutShown:
-    """Go to the next wave without waiting for the gate."""
-    return _ordered(caller, rollout, "advance")
+def advance(
+    rollout: Id, caller: Controls,
+    wave: Annotated[int | None, Query(ge=0, le=99, description="where the caller saw it, the first is 0")] = None,
+) -> RolloutShown:  # fmt: skip
+    """Go to the next wave without waiting for the gate; with ``wave``, from that one alone (else 409)."""
+
+    def order(session: Scoped, caller: Caller, row: Rollout) -> None:
+        if wave is not None and row.wave != wave:
+            raise Conflict(f"the rollout has gone on to wave {row.wave + 1}; look at it again")
+        orders.order(session, caller, row, kind="advance")
+
+    return _done(caller, rollout, order)
 
 
 @router.post("/rollouts/{rollout}/abort")

@@ -11,7 +11,7 @@ import { w } from "../../words";
 import { Ask } from "./Ask";
 import { CandidatePanel } from "./CandidatePanel";
 import { useDraft } from "./draft";
-import { type Axis, AXES, binding, choose, feasible, FIGURES, front, shown } from "./figures";
+import { type Axis, AXES, binding, choose, feasible, FIGURES, front, known, shown } from "./figures";
 import { Prefer } from "./Prefer";
 import { Progress } from "./Progress";
 import { Strip } from "./Strip";
@@ -50,27 +50,28 @@ export default function Accelerator() {
   const everyone = baseline ? [...candidates, baseline] : candidates;
   const seen = everyone.find((one) => one.id === (pointed || chosen || scene.best)) ?? null;
   const fit = candidates.filter((one) => feasible(one, draft.limits)).length;
+  const plotTold = w.studio.plotTold(candidates.length, fit, known(candidates, "latency"));
 
   return (
     <Page title={w.studio.title} told={w.studio.question} action={<JobChoice id={asked === "new" ? "new" : id} list={jobs.data?.items ?? []} onChoose={(next) => go(`/accelerator-studio?job=${next}`)} />}>
       {jobs.error && !jobs.data && <div className="mb-4"><Trouble error={jobs.error} again={() => void jobs.refetch()} /></div>}
       <div className="grid gap-4 items-start grid-cols-1 lg:grid-cols-[280px_minmax(0,1fr)] xl:grid-cols-[280px_minmax(0,1fr)_360px]">
         <section aria-label={w.studio.limits} className="rounded border border-line bg-paper p-4 order-2 lg:order-none">
-          <Ask key={id} job={job.data} draft={draft} candidates={candidates} onLimits={setLimits} onStarted={(made) => setJob(made.id, true)} />
+          <Ask key={job.data?.id ?? ""} job={job.data} draft={draft} candidates={candidates} onLimits={setLimits} onStarted={(made) => setJob(made.id, true)} />
         </section>
         <div className="space-y-4 min-w-0">
           {job.data && <section aria-label={w.studio.jobs} className="rounded border border-line bg-paper p-4"><Progress job={job.data} /></section>}
           {job.error && <Trouble error={job.error} again={() => void job.refetch()} />}
           <section aria-label={w.studio.plot} className="rounded border border-line bg-paper">
             <div className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-2 border-b border-line">
-              <h2 className="text-base mr-auto">{w.studio.plot} <span className="text-mute font-normal">{candidates.length > 0 && w.studio.plotTold(candidates.length, fit)}</span></h2>
+              <h2 className="text-base mr-auto">{w.studio.plot} <span className="text-mute font-normal">{candidates.length > 0 && plotTold}</span></h2>
               <AxisChoice label={w.studio.acrossBy} value={across as Axis} onChange={setAcross} />
               <AxisChoice label={w.studio.upBy} value={up as Axis} onChange={setUp} />
             </div>
             <div className="relative h-[420px]">
               {everyone.length > 0 ? (
                 <Suspense fallback={<div className="p-4"><Bones rows={5} height={60} /></div>}>
-                  <Plot scene={scene} label={w.studio.plotTold(candidates.length, fit)} onPoint={setPointed} onChoose={setChosen} />
+                  <Plot scene={scene} label={plotTold} onPoint={setPointed} onChoose={setChosen} />
                 </Suspense>
               ) : <div className="absolute inset-0 grid place-items-center p-6 text-center"><Waiting running={Boolean(job.data && !job.error)} /></div>}
             </div>

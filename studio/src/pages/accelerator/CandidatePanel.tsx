@@ -8,9 +8,14 @@ import { Metrics } from "./Metrics";
 
 /** A candidate in plain words: what was done to the model, what that won and cost, which limits it keeps. */
 export function CandidatePanel({ one, baseline, report, best }: { one: Candidate; baseline: Candidate | null; report: Report | undefined; best: boolean }) {
+  // What was measured is not held against what was predicted; two predictions make one.
   const ratio = (metric: string) => {
-    const [mine, theirs] = [one.metrics[metric]?.value, baseline?.metrics[metric]?.value];
-    return mine && theirs && one.id !== baseline?.id ? theirs / mine : null;
+    const [mine, theirs] = [one.metrics[metric], baseline?.metrics[metric]];
+    return mine?.value && theirs?.value && mine.kind === theirs.kind && one.id !== baseline?.id ? theirs.value / mine.value : null;
+  };
+  const said = (metric: string, told: string) => {
+    const kind = one.metrics[metric]?.kind;
+    return kind && kind !== "measured" ? `${told}, ${w.kinds[kind]}` : told;
   };
   const [faster, smaller, drop] = [ratio("latency_ms"), ratio("size_bytes"), one.metrics.accuracy_drop];
   const title = one.recipe.map((step) => w.recipes.passes[step.pass] ?? step.pass).join(" + ") || w.recipes.original;
@@ -24,8 +29,8 @@ export function CandidatePanel({ one, baseline, report, best }: { one: Candidate
       </div>
       {(faster !== null || smaller !== null) && (
         <ul className="grid grid-cols-3 gap-px bg-line border border-line rounded overflow-hidden text-center">
-          {faster !== null && <Win n={`${value(faster)}×`} told={w.studio.fasterWord} level={faster > 1.02 ? "good" : faster < 0.98 ? "bad" : "unknown"} />}
-          {smaller !== null && <Win n={`${value(smaller)}×`} told={w.studio.smallerWord} level={smaller > 1.02 ? "good" : smaller < 0.98 ? "bad" : "unknown"} />}
+          {faster !== null && <Win n={`${value(faster)}×`} told={said("latency_ms", w.studio.fasterWord)} level={faster > 1.02 ? "good" : faster < 0.98 ? "bad" : "unknown"} />}
+          {smaller !== null && <Win n={`${value(smaller)}×`} told={said("size_bytes", w.studio.smallerWord)} level={smaller > 1.02 ? "good" : smaller < 0.98 ? "bad" : "unknown"} />}
           {drop && <Win n={value(drop.value)} told={w.studio.lostWord} level={drop.value <= 0 ? "good" : drop.value > 1 ? "attention" : "unknown"} />}
         </ul>
       )}

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import type { Candidate, Limits } from "../../api/studio";
 import { value } from "../../lib/format";
 import { w } from "../../words";
@@ -8,6 +9,7 @@ const STEPS = 200;
 /** A limit as a slider over what was measured: each candidate is a tick, those within it stand out. */
 export function Limit({ axis, limits, candidates, onChange }: { axis: Axis; limits: Limits; candidates: Candidate[]; onChange: (limits: Limits) => void }) {
   const key = FIGURES[axis].limit as keyof typeof w.studio.limit;
+  const [typed, setTyped] = useState<string | null>(null); // half a number is no limit yet
   const limit = limits[key];
   const values = candidates.flatMap((one) => figure(one, axis) ?? []);
   const [low, high] = range(axis, values, limit);
@@ -32,8 +34,9 @@ export function Limit({ axis, limits, candidates, onChange }: { axis: Axis; limi
           <span className="flex items-center gap-1.5">
             <span className="text-mute">≤</span>
             <input
-              type="number" step="any" min={0} aria-label={`${w.studio.limit[key]} (${w.studio.units[key]})`} value={limit}
-              onChange={(e) => { const n = Number(e.target.value); if (n > 0 || axis === "accuracy") set(n); }} className="num h-7 w-20 rounded border border-line bg-paper px-2 text-right"
+              type="number" step="any" min={0} aria-label={`${w.studio.limit[key]} (${w.studio.units[key]})`} value={typed ?? limit}
+              onChange={(e) => { const n = e.target.valueAsNumber; setTyped(e.target.value); if (n > 0 || (axis === "accuracy" && n === 0)) set(n); }} onBlur={() => setTyped(null)}
+              className="num h-7 w-20 rounded border border-line bg-paper px-2 text-right"
             />
             <span className="text-mute w-10">{w.studio.units[key]}</span>
           </span>

@@ -22,7 +22,7 @@ export function Metrics({ one, baseline }: { one: Candidate; baseline: Candidate
                 {mine.kind !== "measured" && <span className="text-sm text-mute"> {w.kinds[mine.kind]}</span>}
                 {spread(mine) && <span className="num text-sm text-mute block">{spread(mine)}</span>}
               </td>
-              <td className="num text-right text-mute pl-3 whitespace-nowrap">{theirs ? told(theirs) : ""}</td>
+              <td className={`num text-right text-mute pl-3 whitespace-nowrap ${theirs && theirs.kind !== "measured" ? "italic" : ""}`} title={theirs && about(theirs)}>{theirs ? told(theirs) : ""}</td>
             </tr>
           );
         })}

@@ -1,4 +1,4 @@
-import type { Candidate, Limits, Preference } from "../../api/studio";
+import type { Candidate, Limits, Measured, Preference } from "../../api/studio";
 import { value } from "../../lib/format";
 
 export type Axis = "latency" | "size" | "memory" | "accuracy";
@@ -18,6 +18,12 @@ export const AXES = Object.keys(FIGURES) as Axis[];
 export function figure(one: Candidate, axis: Axis): number | null {
   const found = one.metrics[FIGURES[axis].metric];
   return found ? found.value * FIGURES[axis].scale : null;
+}
+
+/** How the figures of these candidates are known: as the one that is known least. */
+export function known(candidates: Candidate[], axis: Axis): Measured["kind"] {
+  const kinds = candidates.map((one) => one.metrics[FIGURES[axis].metric]?.kind);
+  return kinds.includes("predicted") ? "predicted" : kinds.includes("estimated") ? "estimated" : "measured";
 }
 
 export function shown(axis: Axis, n: number): string {

@@ -2,7 +2,7 @@ import type { Candidate, Limits } from "../../api/studio";
 import { value } from "../../lib/format";
 import type { tokens } from "../../lib/theme";
 import { w } from "../../words";
-import { type Axis, type Binding, feasible, figure, FIGURES } from "./figures";
+import { type Axis, type Binding, feasible, figure, FIGURES, known } from "./figures";
 
 export type Scene = {
   candidates: Candidate[]; baseline: Candidate | null; front: string[]; best: string; chosen: string; limits: Limits; across: Axis; up: Axis; binding: Binding | null;
@@ -45,11 +45,12 @@ export function options(scene: Scene, colours: Colours) {
   function axis(of: Axis, turned: boolean) {
     const values = [...scene.candidates, ...(scene.baseline ? [scene.baseline] : [])].flatMap((one) => figure(one, of) ?? []);
     const limit = limits[FIGURES[of].limit];
-    const known = limit === undefined ? values : [...values, limit];
-    const [low, high] = [Math.min(...known), Math.max(...known)];
+    const all = limit === undefined ? values : [...values, limit];
+    const [low, high] = [Math.min(...all), Math.max(...all)];
+    const kind = known(scene.candidates, of);
     const log = of !== "accuracy" && low > 0 && high / low > 3;
     return {
-      type: log ? ("log" as const) : ("value" as const), logBase: 10, name: `${w.studio.axes[of]} (${FIGURES[of].unit})`, nameLocation: turned ? ("end" as const) : ("middle" as const), nameGap: turned ? 12 : 26,
+      type: log ? ("log" as const) : ("value" as const), logBase: 10, name: `${w.studio.axes[of]} (${FIGURES[of].unit}${kind === "measured" ? "" : `, ${w.kinds[kind]}`})`, nameLocation: turned ? ("end" as const) : ("middle" as const), nameGap: turned ? 12 : 26,
       nameTextStyle: { color: colours.mute, fontSize: 11, align: turned ? ("left" as const) : ("center" as const), padding: turned ? [0, 0, 0, -38] : 0 },
       min: log ? nice(low / 1.25, -1) : Math.floor(Math.min(low, 0)), max: log ? nice(high * 1.2, 1) : high * 1.08 || 1,
       axisLine: { show: !turned, lineStyle: { color: colours.line } }, axisTick: { show: false }, splitLine: { lineStyle: { color: colours.line, opacity: 0.7 } },

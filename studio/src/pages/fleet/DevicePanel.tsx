@@ -53,7 +53,8 @@ function Body({ it, name }: { it: Told["DeviceWhole"]; name: string }) {
       ]} />
       <Part title={w.fleet.panel.health}>
         {it.revoked && <p className="text-mute">{w.fleet.panel.revoked}</p>}
-        {!health.data && !it.revoked && <Bones rows={4} height={20} />}
+        {health.error && !health.data && <Trouble error={health.error} again={() => void health.refetch()} />}
+        {!health.data && !health.error && !it.revoked && <Bones rows={4} height={20} />}
         <ul className="space-y-1.5">
           {health.data?.components.map((one) => (
             <li key={one.name} className="grid grid-cols-[10px_102px_1fr] gap-x-3 items-baseline">
@@ -66,6 +67,7 @@ function Body({ it, name }: { it: Told["DeviceWhole"]; name: string }) {
       </Part>
       <Latency name={name} />
       <Part title={w.fleet.panel.timeline}>
+        {events.error && !events.data && <Trouble error={events.error} again={() => void events.refetch()} />}
         {events.data && !events.data.items.length && <p className="text-mute">{w.fleet.panel.noTimeline}</p>}
         <Timeline events={events.data?.items ?? []} />
       </Part>

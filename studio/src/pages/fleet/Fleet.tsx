@@ -69,7 +69,7 @@ export default function Fleet() {
           </div>
           <div className="mb-4"><Legend blocks={blocks} by={colour} /></div>
           {view === "list" ? <DeviceList selected={device} onSelect={setDevice} />
-            : <FleetMap blocks={blocks} by={colour} wave={wave} selected={device} onSelect={setDevice} />}
+            : <FleetMap blocks={blocks} by={colour} wave={colour === "rollout" ? wave : ""} selected={device} onSelect={setDevice} />}
         </>
       )}
       {enrol && <Enrol onClose={() => setEnrol("")} />}

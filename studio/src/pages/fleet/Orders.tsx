@@ -17,7 +17,7 @@ const ALLOWED: Record<string, Kind[]> = {
 
 /** What can be done with a rollout in its state; each is asked for with what it touches. */
 export function Orders({ rollout }: { rollout: RolloutWhole }) {
-  const [asked, setAsked] = useState<Kind | null>(null);
+  const [asked, setAsked] = useState<{ kind: Kind; wave: number; state: string } | null>(null);
   const may = useMay();
   const client = useQueryClient();
   const kinds = (ALLOWED[rollout.state] ?? []).filter((kind) => may(kind === "approve" ? "rollouts.write" : "rollouts.control"));
@@ -26,17 +26,20 @@ export function Orders({ rollout }: { rollout: RolloutWhole }) {
   const last = rollout.wave + 1 >= rollout.waves.length;
   const label = (kind: Kind) => (kind === "advance" ? (last ? w.fleet.actions.finish : w.fleet.actions.advance(rollout.wave + 2)) : w.fleet.actions[kind]);
   const work = async (kind: Kind) => {
-    await send("POST", `/rollouts/${rollout.id}/${kind}`, kind === "abort" ? { mode: "revert exposed" } : undefined);
+    const order = kind === "advance" ? `advance?wave=${rollout.wave}` : kind;
+    await send("POST", `/rollouts/${rollout.id}/${order}`, kind === "abort" ? { mode: "revert exposed" } : undefined);
     await client.invalidateQueries({ queryKey: ["rollouts"] });
   };
-  const sure = asked && w.fleet.actions.sure[asked];
+  // What was asked about one wave is no answer about the next: the rollout goes on while somebody thinks.
+  const now = asked && asked.wave === rollout.wave && asked.state === rollout.state ? asked.kind : null;
+  const sure = now && w.fleet.actions.sure[now];
   return (
     <div className="flex flex-wrap gap-2">
       {kinds.map((kind) => (
-        <Button key={kind} kind={kind === "abort" ? "danger" : kind === "resume" || kind === "approve" ? "primary" : "plain"} onClick={() => setAsked(kind)}>{label(kind)}</Button>
+        <Button key={kind} kind={kind === "abort" ? "danger" : kind === "resume" || kind === "approve" ? "primary" : "plain"} onClick={() => setAsked({ kind, wave: rollout.wave, state: rollout.state })}>{label(kind)}</Button>
       ))}
-      {asked && sure && (
-        <Sure title={sure.title} told={sure.told(count(asked === "advance" ? rollout.devices : running))} action={label(asked)} danger={asked === "abort"} onClose={() => setAsked(null)} work={() => work(asked)} />
+      {now && sure && (
+        <Sure title={sure.title} told={sure.told(count(now === "advance" ? rollout.devices : running))} action={label(now)} danger={now === "abort"} onClose={() => setAsked(null)} work={() => work(now)} />
       )}
     </div>
   );

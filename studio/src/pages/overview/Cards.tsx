@@ -18,13 +18,16 @@ function More({ href }: { href: string }) {
 }
 
 /** What is going on: rollouts with their waves, jobs with what they have found. */
-export function UnderWay({ rollouts, jobs }: { rollouts: Rollout[]; jobs: Job[] }) {
-  const live = jobs.filter((one) => one.state === "running" || one.state === "queued" || one.state === "stopping");
+export function UnderWay({ rollouts, jobs, error }: { rollouts: Rollout[] | undefined; jobs: Job[] | undefined; error: Error | null }) {
+  const known = rollouts && jobs;
+  const live = (jobs ?? []).filter((one) => one.state === "running" || one.state === "queued" || one.state === "stopping");
   return (
     <Card title={w.overview.running} action={<More href="/fleet?by=rollout" />}>
       <div className="p-4 space-y-5">
-        {!rollouts.length && !live.length && <p className="text-mute">{w.overview.nothingRunning}</p>}
-        {rollouts.slice(0, 3).map((one) => <OneRollout key={one.id} id={one.id} />)}
+        {error && !known && <Trouble error={error} />}
+        {!error && !known && <Bones rows={2} height={28} />}
+        {known && !rollouts.length && !live.length && <p className="text-mute">{w.overview.nothingRunning}</p>}
+        {(rollouts ?? []).slice(0, 3).map((one) => <OneRollout key={one.id} id={one.id} />)}
         {live.slice(0, 3).map((one) => (
           <p key={one.id}><Link href={`/accelerator-studio?job=${one.id}`} className="hover:underline"><Tag level="active">{one.wish.name || one.id}</Tag></Link> <span className="text-mute">{w.studio.states[one.state]} · {w.studio.progress.tried(one.progress?.tried ?? 0)}</span></p>
         ))}
@@ -73,12 +76,13 @@ export function OpenAlerts({ alerts, error }: { alerts: Alert[] | undefined; err
   );
 }
 
-export function LastDecisions({ decisions, rollouts }: { decisions: Decision[] | undefined; rollouts: Rollout[] }) {
+export function LastDecisions({ decisions, error, rollouts }: { decisions: Decision[] | undefined; error: Error | null; rollouts: Rollout[] }) {
   const name = (id: string) => rollouts.find((one) => one.id === id)?.name ?? id;
   return (
     <Card title={w.overview.lastDecisions}>
       <div className="p-4">
-        {!decisions && <Bones rows={3} height={36} />}
+        {error && !decisions && <Trouble error={error} />}
+        {!decisions && !error && <Bones rows={3} height={36} />}
         {decisions && !decisions.length && <p className="text-mute">{w.overview.noDecisions}</p>}
         {decisions && decisions.length > 0 && (
           <Decisions list={decisions.slice(0, 6)} named={(id) => <><Link href={`/fleet?rollout=${id}`} className="text-accent underline decoration-line underline-offset-2 hover:decoration-accent">{name(id)}</Link> </>} />

@@ -28,9 +28,9 @@ export default function Overview() {
       <div className="space-y-4">
         {empty ? <Start /> : <Figures map={map.data} error={map.error} />}
         <div className="grid gap-4 grid-cols-1 lg:grid-cols-2">
-          <UnderWay rollouts={running} jobs={jobs.data?.items ?? []} />
+          <UnderWay rollouts={rollouts.data && running} jobs={jobs.data?.items} error={rollouts.error ?? jobs.error} />
           <OpenAlerts alerts={alerts.data} error={alerts.error} />
-          <LastDecisions decisions={decisions.data?.items} rollouts={rollouts.data?.items ?? []} />
+          <LastDecisions decisions={decisions.data?.items} error={decisions.error} rollouts={rollouts.data?.items ?? []} />
           <Sites map={map.data} />
         </div>
       </div>

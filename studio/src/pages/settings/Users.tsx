@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useMay } from "../../api/account";
 import { all, send, type Told } from "../../api/client";
@@ -26,11 +26,13 @@ export function Users() {
   const [reset, setReset] = useState<User | null>(null);
   const [made, setMade] = useState("");
   const again = () => client.invalidateQueries({ queryKey: ["users"] });
+  const letIn = useMutation({ mutationFn: (one: User) => send("PATCH", `/users/${one.id}`, { active: true }), onSuccess: again });
   const writes = may("users.write");
   return (
     <div className="space-y-4 max-w-5xl">
       {writes && <Button kind="primary" onClick={() => setAdding(true)}>{words.add}</Button>}
       {users.error && <Trouble error={users.error} again={() => void users.refetch()} />}
+      {letIn.error && <Trouble error={letIn.error} />}
       {users.isPending && <Bones rows={3} />}
       {users.data && (
         <Table label={w.settings.tabs.users} head={[words.name, words.roles, words.state, words.made, ""]}>
@@ -42,7 +44,7 @@ export function Users() {
               <td className="text-mute"><When at={one.made} /></td>
               <td className="text-right whitespace-nowrap">
                 {writes && !one.provider && <Button kind="quiet" onClick={() => setReset(one)}>{words.reset}</Button>}
-                {writes && <Button kind="quiet" onClick={() => (one.active ? setOut(one) : void send("PATCH", `/users/${one.id}`, { active: true }).then(again))}>{one.active ? words.shutOut : words.letIn}</Button>}
+                {writes && <Button kind="quiet" onClick={() => (one.active ? setOut(one) : letIn.mutate(one))}>{one.active ? words.shutOut : words.letIn}</Button>}
               </td>
             </tr>
           ))}
