@@ -1,5 +1,7 @@
 """Logging in, users, roles, tokens: as somebody meets them at the API, on both databases."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select, text
 
@@ -126,6 +128,14 @@ def test_a_cookie_is_a_session_for_pages_of_ours_only(hub):
     ):  # fmt: skip
         hub.nobody.ask("POST", "/api/edge/tokens", status, json={"name": "t"}, headers=headers | more)
     assert login(hub, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+
+
+def test_behind_a_proxy_that_ends_tls_pages_of_the_public_address_are_ours(hub):
+    public = type(hub)(replace(hub.state, public_url="https://hub.example"), hub)
+    answer = login(public, headers={"Origin": "https://hub.example", "Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == 201 and "Secure" in answer.headers["set-cookie"]
+    assert login(public, headers={"Origin": "https://other.example"}).status_code == 403
+    assert login(hub, headers={"Origin": "https://hub.example"}).status_code == 403
 
 
 def token(someone, **body):

@@ -1,8 +1,11 @@
 """Logging in at a real OpenID provider that the tests start, and every ID token that must not let in."""
 
+import contextlib
 import re
+import socket
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +13,7 @@ import httpx2
 import pytest
 
 from edgewright.core.errors import InputError, TrustError
+from edgewright.hub.accounts import oidc
 from edgewright.hub.accounts.claims import Asked, check_page, check_url, read_claims
 
 START = """
@@ -206,3 +210,26 @@ def test_a_provider_is_asked_over_tls(url):
     with pytest.raises(InputError):
         check_url(url, loopback=False)
     assert check_url("http://localhost:1/", loopback=True)
+
+
+def test_a_provider_that_never_comes_to_an_end_is_given_up(hub, monkeypatch):
+    """It sends a byte of its head from time to time: each read is soon over, and all of them never are."""
+    over = threading.Event()
+    monkeypatch.setattr(oidc, "_TIMEOUT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip():
+            taken, _ = server.accept()
+            with taken, contextlib.suppress(OSError):
+                taken.sendall(b"HTTP/1.1 200 OK\r\nx-long: ")
+                while not over.wait(0.05):
+                    taken.sendall(b"x")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(InputError, match="did not answer within"):
+                oidc.discover(hub.state, f"http://127.0.0.1:{server.getsockname()[1]}")
+        finally:
+            over.set()
+            thread.join(60)

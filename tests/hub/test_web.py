@@ -3,6 +3,7 @@
 import json
 import threading
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -220,3 +221,52 @@ def test_ids_sort_by_time_and_are_told_apart():
 
 def test_the_document_is_json(hub):
     assert json.dumps(hub.nobody.get("/openapi.json"))
+
+
+class Endless:
+    """A body without an end; how much of it was read."""
+
+    def __init__(self):
+        self.read = 0
+
+    async def __call__(self):
+        self.read += 2**16
+        return {"type": "http.request", "body": b"[" * 2**16, "more_body": True}
+
+
+def ask(hub, method, path, headers, body):
+    """The status of an ASGI request whose body is as ``body`` gives it."""
+    told = []
+
+    async def send(message):
+        told.append(message)
+
+    scope = {
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+        "scheme": "http",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in {"host": "hub", **headers}.items()],
+        "client": ("127.0.0.1", 1), "server": ("hub", 80), "http_version": "1.1", "asgi": {"version": "3.0"},
+    }  # fmt: skip
+    anyio.run(hub.app, scope, body, send)
+    return next(one["status"] for one in told if one["type"] == "http.response.start")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "/api/edge/uploads/upl_" + "1" * 26), ("PUT", "/api/edge/updates/targets"), ("POST", "/api/edge/users"),
+     ("POST", "/api/edge/bundles"), ("PATCH", "/api/edge/uploads/upl_" + "1" * 26)],
+)  # fmt: skip
+def test_nothing_is_read_of_whoever_is_not_let_in(hub, method, path):
+    body = Endless()
+    assert ask(hub, method, path, KEY, body) == 401 and body.read == 0
+    body, viewer = Endless(), hub.user("looks", "viewer").token
+    assert ask(hub, method, path, {"Authorization": f"Bearer {viewer}"}, body) == 403 and body.read == 0
+
+
+def test_a_body_without_an_end_is_bounded_where_a_route_reads_none(hub):
+    body = Endless()
+    headers = KEY | {"Authorization": f"Bearer {hub.north.token}"}
+    assert ask(hub, "DELETE", "/api/edge/uploads/upl_" + "1" * 26, headers, body) == 413 and body.read < 2**21
+    body = Endless()
+    assert ask(hub, "POST", "/api/edge/login", {"Content-Type": "application/json"}, body) == 413
+    assert body.read <= 2**17, "nobody is known there yet"

@@ -46,10 +46,10 @@ ROUTERS = (
     routes_map.router, routes_artifacts.router, routes_benchmarks.router, routes_keeping.router, routes_layers.router,
 )  # fmt: skip
 BODIES: dict[str, int] = {
-    routes_bundles.PREFIX: MOST_BYTES, f"{routes_bundles.PREFIX}/": BODY_BYTES, routes_updates.PREFIX: 12 * 2**20,
-    f"{routes_uploads.PREFIX}/": 0,
+    f"POST {routes_bundles.PREFIX}": MOST_BYTES, f"POST {routes_bundles.PREFIX}/": BODY_BYTES,
+    f"PUT {routes_updates.PREFIX}/": 12 * 2**20, f"PATCH {routes_uploads.PREFIX}/": 0, "POST /api/edge/login": 2**14,
 }  # fmt: skip
-"""Path prefixes whose bodies may be longer than a mebibyte, with their limits in bytes (0: the route counts itself)."""
+"""Bodies that may be longer than a mebibyte, or not nearly so long, in bytes (0: the route counts itself)."""
 
 
 def make_app(state: State) -> ASGIApp:

@@ -115,8 +115,11 @@ def test_a_plan_limits_the_benchmarks_of_a_day(hub, bundle, clock):
 
     set_plan(hub.state, "north", "benchmarks_a_day=1")
     body = {"subjects": [bundle.digest]}
-    hub.north.post(PATH, body)
+    made = hub.north.post(PATH, body)
     assert "benchmarks a day" in hub.north.post(PATH, body, 429)["detail"]
+    hub.north.post(f"{PATH}/{made['id']}/cancel", {}, 200)
+    hub.north.ask("DELETE", f"{PATH}/{made['id']}", 204)
+    hub.north.post(PATH, body, 429)
     clock.go_on(days=1)
     hub.log_in_again("north").post(PATH, body)
 

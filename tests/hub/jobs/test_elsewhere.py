@@ -61,7 +61,7 @@ def test_what_was_pickled_is_not_read(jobs, until, tmp_path):
 
     job = jobs.make(**jobs.small)
     first = jobs.worker()
-    until(lambda: jobs.show(job)["state"] == "running", "it runs")
+    until(lambda: jobs.candidates(job), "its workflow runs")
     first.kill()
     with closing(sqlite3.connect(jobs.folder / "jobs.db")) as connection, connection:
         told = base64.b64encode(pickle.dumps({"args": (Evil(), "b", 1), "kwargs": {}})).decode()

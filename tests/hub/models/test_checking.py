@@ -3,6 +3,7 @@
 import io
 import zipfile
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -15,8 +16,9 @@ from edgewright.core.child import ChildLost
 from edgewright.core.digests import digest_bytes
 from edgewright.core.errors import StorageError
 from edgewright.hub import models
-from edgewright.hub.models import checking
+from edgewright.hub.models import checking, reading
 from edgewright.hub.models.tables import Dataset, Version
+from edgewright.hub.plans import set_plan
 
 ONCE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 """What a child says of a file does not depend on the database."""
@@ -270,6 +272,38 @@ def test_what_fails_three_times_is_given_up(uploads, make, monkeypatch, clock):
         clock.go_on(seconds=61)
     found = uploads.result(place)
     assert found["state"] == "refused" and "three times" in found["reason"]
+
+
+def test_what_ends_the_checker_itself_is_given_up_too(uploads, make, monkeypatch, clock):
+    """Whatever it is: other files are checked after it, in the same process."""
+
+    def broken(*_, **__):
+        raise RecursionError("a hostile answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checking, "run_child", broken)
+        place = uploads.begin(make.npz(), filename="d.npz", dataset="d").headers["Location"]
+        uploads.send(place, make.npz(), 0)
+        for _ in range(3):
+            uploads.check()
+            clock.go_on(seconds=61)
+    found = uploads.result(place)
+    assert found["state"] == "refused" and "three times" in found["reason"]
+    assert uploads.version(make.onnx(width=16))["state"] == "ready"
+
+
+def test_an_archive_may_take_a_part_of_the_disk_s_room(monkeypatch):
+    monkeypatch.setattr(reading.shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**20))
+    assert reading._room() == 2**20
+    monkeypatch.setattr(reading.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**60))
+    assert reading._room() == reading.MOST_UNPACKED
+
+
+def test_what_it_unpacks_to_is_bounded_by_the_plan(uploads, make):
+    proto = make.onnx(width=600)
+    data = zipped({"a.onnx": proto.SerializeToString()})
+    set_plan(uploads.state, "north", f"storage_bytes={len(data) + 100}")
+    assert "larger unpacked" in uploads.refusal(data, filename="net.zip", model=uploads.model())
 
 
 def test_a_child_that_dies_refuses_the_file(uploads, make, monkeypatch):

@@ -20,9 +20,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 from fastapi import Request, Security, WebSocket
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
@@ -46,6 +47,7 @@ Told = TypeVar("Told", bound=BaseModel)
 _BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="an API token, or a session's text")
 _COOKIE = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="session", description="set by logging in")
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_CALLER = "edgewright.caller"
 
 
 @dataclass(frozen=True)
@@ -115,29 +117,34 @@ def may(permission: str = "", *, with_one_time_password: bool = False, streamed:
     if permission and permission not in PERMISSIONS:
         raise InputError(f"{permission!r} is no permission; add it to accounts.rules")
 
-    async def caller(
-        request: Request,
-        scopes: SecurityScopes,
-        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-        cookie: Annotated[str | None, Security(_COOKIE)],
-    ) -> Caller | None:
+    async def first(request: Request) -> Caller | None:
+        """Who calls, before anything of the body is read: ``StrictRoute`` asks for it."""
         if unless and unless in request.query_params:
             return None
-        shown = bearer.credentials if bearer is not None else cookie
-        if bearer is None and cookie and request.method not in _SAFE:
+        shown = _bearer(request)
+        if not shown and (shown := request.cookies.get(COOKIE, "")) and request.method not in _SAFE:
             check_same_site(request)
         state = state_of(request)
-        once = await _once(request, streamed)
         memo = state.part("accounts.memo", Memo)
         known = memo.get(shown) if shown and request.method in _SAFE else None
         if known is None or known.until <= state.clock():
             seen = CHANGES.seen
-            found = await run_in_threadpool(authenticate, state, shown or "", actor_of(request), once)
-            memo.keep(found.shown, replace(found, once=None), seen)
+            found = await run_in_threadpool(authenticate, state, shown, actor_of(request))
+            memo.keep(found.shown, found, seen)
         else:
             found = _asking(known, request)
-        _let_in(found, scopes.scopes, with_one_time_password)
+        _let_in(found, scopes, with_one_time_password)
+        request.scope[_CALLER] = found
         return found
+
+    async def caller(
+        request: Request,
+        _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],  # for the document
+        __: Annotated[str | None, Security(_COOKIE)],
+    ) -> Caller | None:
+        found: Caller | None = request.scope.get(_CALLER) or await first(request)
+        once = None if found is None else await _once(request, streamed)
+        return found if found is None or once is None else replace(found, once=Once(once[0], found.credential, once[1]))
 
     def at_once(request: Request, _: short.Query) -> Caller | None:
         memo: Memo = state_of(request).part("accounts.memo", Memo)
@@ -148,6 +155,7 @@ def may(permission: str = "", *, with_one_time_password: bool = False, streamed:
         return _asking(known, request)
 
     scopes = [permission] if permission else []
+    caller.first = first  # type: ignore[attr-defined]
     if not unless:
         caller.at_once = at_once  # type: ignore[attr-defined]
     return Security(caller, scopes=scopes)
@@ -167,11 +175,15 @@ def _shown(request: Request) -> str:
     return bearer[7:] if bearer.startswith("Bearer ") else ""
 
 
+def _bearer(request: HTTPConnection) -> str:
+    header = request.headers.get("authorization", "")
+    return header[7:].strip() if header[:7].lower() == "bearer " else ""
+
+
 async def socket_caller(websocket: WebSocket, permission: str) -> Caller:
     """Who opens a websocket, by cookie or ``Authorization`` as everywhere. A browser lets any page open one with our
     cookie: where a cookie came, the page must be ours. Raises Unknown, Forbidden, Problem, TooMany."""
-    header = websocket.headers.get("authorization", "")
-    bearer = header[7:].strip() if header[:7].lower() == "bearer " else ""
+    bearer = _bearer(websocket)
     if not bearer:
         check_same_site(websocket)
     state: State = websocket.state.hub
@@ -191,7 +203,7 @@ def _let_in(found: Caller, scopes: Sequence[str], with_one_time_password: bool =
             raise Forbidden(f"you may not {PERMISSIONS[scope]}: that takes {scope}")
 
 
-def authenticate(state: State, shown: str, actor: Actor, once: tuple[str, str] | None = None) -> Caller:
+def authenticate(state: State, shown: str, actor: Actor) -> Caller:
     """The caller whose credential this is. Raises Unknown, in the same words whatever is wrong with it."""
     credential = Credential.parse(shown)
     if credential is None or credential.kind not in ("tok", "log"):
@@ -213,9 +225,8 @@ def authenticate(state: State, shown: str, actor: Actor, once: tuple[str, str] |
     name = f"{user.name} ({row.name})" if isinstance(row, Token) else user.name
     who = Actor("token" if token else "user", row.id if token else user.id, name, user.id, actor.network, actor.request)
     allowed = granted(user.roles, row.scopes if isinstance(row, Token) else None)
-    key = None if once is None else Once(once[0], row.id, once[1])
     change = user.password_until is not None and not token
-    return Caller(state, credential.tenant, user.id, row.id, allowed, who, row.until, change, key, shown)
+    return Caller(state, credential.tenant, user.id, row.id, allowed, who, row.until, change, shown=shown)
 
 
 def actor_of(request: HTTPConnection) -> Actor:
@@ -227,12 +238,15 @@ def actor_of(request: HTTPConnection) -> Actor:
 def check_same_site(request: HTTPConnection) -> None:
     """A cookie comes along with whatever page asks for it: what changes something must be asked by a page of ours.
 
-    ``Sec-Fetch-Site`` (Fetch Metadata) where the browser sends it, else ``Origin``. Raises Forbidden.
+    ``Sec-Fetch-Site`` (Fetch Metadata) where the browser sends it, else ``Origin``. A proxy that ends TLS changes the
+    scheme, so the hub's own public address counts as well. Raises Forbidden.
     """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     scheme = {"ws": "http", "wss": "https"}.get(request.url.scheme, request.url.scheme)
-    ours = origin in (None, f"{scheme}://{request.headers.get('host', '')}")
+    state: State = request.state.hub
+    public = urlsplit(state.public_url)
+    ours = origin in (None, f"{scheme}://{request.headers.get('host', '')}", f"{public.scheme}://{public.netloc}")
     if (site is not None and site not in ("same-origin", "none")) or not ours:
         raise Forbidden("this request came from a page of another site")
 

@@ -6,10 +6,12 @@ use.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
 import secrets
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -31,6 +33,7 @@ from edgewright.hub.errors import Forbidden, Unknown
 from edgewright.hub.ids import new_id
 from edgewright.hub.secrets import Credential
 from edgewright.hub.state import State
+from edgewright.hub.turns import Turns
 
 WAIT = timedelta(minutes=10)
 _LIMIT = 1 << 20
@@ -52,7 +55,8 @@ def begin(state: State, tenant: str, page: str, back: str) -> Begun:
         provider = session.scalars(select(Provider)).one_or_none()
     if provider is None:
         raise Unknown("there is no provider to log in at; use a password")
-    told = discover(state, provider.issuer)
+    with _turn(state, tenant):
+        told = discover(state, provider.issuer)
     credential, cookie = Credential.new("att", tenant), secrets.token_urlsafe(32)
     verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
     sealed = state.safe.seal(json.dumps({"verifier": verifier, "nonce": nonce, "back": back}), credential.id)
@@ -98,11 +102,12 @@ def finish(state: State, shown: str, cookie: str, code: str, issuer: str | None)
     if issuer not in (None, provider.issuer):
         raise TrustError("the answer is of another provider")  # RFC 9207
     kept = json.loads(state.safe.open(attempt.secrets, credential.id))
-    told = discover(state, provider.issuer)
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": kept["back"]}
     client = (provider.client, state.safe.open(provider.secret, "provider"))
-    answer = _fetch(told["token_endpoint"], form | {"code_verifier": kept["verifier"]}, client)
-    claims = _claims(answer.get("id_token"), _fetch(told["jwks_uri"]))
+    with _turn(state, credential.tenant):
+        told = discover(state, provider.issuer)
+        answer = _fetch(told["token_endpoint"], form | {"code_verifier": kept["verifier"]}, client)
+        claims = _claims(answer.get("id_token"), _fetch(told["jwks_uri"]))
     asked = Asked(provider.issuer, provider.client, kept["nonce"])
     who = read_claims(claims, asked, now, provider.claim, provider.roles)
     return Finished(credential.tenant, provider.issuer, who, attempt.page)
@@ -132,6 +137,11 @@ def admit(state: State, session: Scoped, issuer: str, who: Identity) -> tuple[Us
     return user, True
 
 
+def _turn(state: State, tenant: str) -> AbstractContextManager[None]:
+    """To speak with a provider: one that is slow is waited for by some threads, and of one tenant's by fewer."""
+    return state.part("accounts.providers", lambda: Turns(8, 0, 4)).turn(tenant, "others are logging in just now")
+
+
 def discover(state: State, issuer: str) -> dict[str, str]:
     """The provider's endpoints (OpenID Connect Discovery 1.0, 4). Raises InputError."""
     loopback = not state.public_url  # a hub that others reach asks nothing of its own machine in plain text
@@ -157,16 +167,10 @@ def _fetch(url: str, form: dict[str, str] | None = None, client: tuple[str, str]
         pair = ":".join(quote(part, safe="") for part in client)
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     try:
-        with httpx2.Client(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as asking:
-            method = "GET" if form is None else "POST"
-            with asking.stream(method, url, data=form, headers=headers) as answer:
-                body = b""
-                for part in answer.iter_bytes():
-                    body += part
-                    if len(body) > _LIMIT:
-                        raise InputError("the provider's answer is too long")
-                status = answer.status_code
+        status, body = asyncio.run(_asked(url, form, headers))
         value = parse_json(body, _LIMIT)
+    except TimeoutError as error:
+        raise InputError(f"the provider did not answer within {_TIMEOUT_S:.0f} s") from error
     except httpx2.HTTPError as error:
         raise InputError(f"the provider cannot be reached: {type(error).__name__}") from error
     except ValueError as error:
@@ -174,6 +178,23 @@ def _fetch(url: str, form: dict[str, str] | None = None, client: tuple[str, str]
     if status != 200 or not isinstance(value, dict):
         raise InputError(f"the provider refused with status {status}")
     return value
+
+
+async def _asked(url: str, form: dict[str, str] | None, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Its status and body, within one time in all: a provider that sends a byte from time to time holds a thread no
+    longer than one that sends none."""
+    method = "GET" if form is None else "POST"
+    async with (
+        asyncio.timeout(_TIMEOUT_S),
+        httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as asking,
+        asking.stream(method, url, data=form, headers=headers) as answer,
+    ):
+        body = b""
+        async for part in answer.aiter_bytes():
+            body += part
+            if len(body) > _LIMIT:
+                raise InputError("the provider's answer is too long")
+        return answer.status_code, body
 
 
 def _bound(credential: Credential, cookie: str) -> str:

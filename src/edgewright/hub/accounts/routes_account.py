@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from pydantic import ConfigDict, Field, SecretStr
@@ -61,10 +62,15 @@ def login(body: Password, request: Request, response: Response) -> LoggedIn:
     return LoggedIn(user=user.id, session=credential.text, until=until, must_change=user.password_until is not None)
 
 
+def is_secure(request: Request) -> bool:
+    """Whether browsers reach this hub by https, where a proxy ends that, too."""
+    return "https" in (request.url.scheme, urlsplit(state_of(request).public_url).scheme)
+
+
 def set_cookie(request: Request, response: Response, credential: Credential) -> None:
     """The session as a cookie that scripts do not see and other sites do not bring along."""
     seconds = int(SESSION.total_seconds())
-    secure = request.url.scheme == "https"
+    secure = is_secure(request)
     response.set_cookie(
         COOKIE, credential.text, seconds, path="/", secure=secure, httponly=True, samesite="lax"
     )  # lax: who comes back from the provider's page is logged in; what changes something checks where it came from

@@ -14,7 +14,7 @@ from edgewright.hub.accounts import oidc
 from edgewright.hub.accounts.access import Caller, actor_of, may
 from edgewright.hub.accounts.audit import Actor, tell
 from edgewright.hub.accounts.claims import check_mapping, check_page, check_url
-from edgewright.hub.accounts.routes_account import set_cookie
+from edgewright.hub.accounts.routes_account import is_secure, set_cookie
 from edgewright.hub.accounts.rules import check_reach
 from edgewright.hub.accounts.signin import find_tenant, open_login
 from edgewright.hub.accounts.tables import Provider
@@ -111,7 +111,7 @@ def begin(
     answer = RedirectResponse(begun.url, 303)
     # Lax: the provider's page sends the browser back here by a link.
     answer.set_cookie(
-        _COOKIE, begun.cookie, int(oidc.WAIT.total_seconds()), path=_PATH, secure=request.url.scheme == "https",
+        _COOKIE, begun.cookie, int(oidc.WAIT.total_seconds()), path=_PATH, secure=is_secure(request),
         httponly=True, samesite="lax",
     )  # fmt: skip
     return answer

@@ -93,7 +93,8 @@ def allowed(address: Address, private: bool) -> bool:
         return False
     if any(plain in network for network in _PRIVATE if network.version == plain.version):
         return private
-    return plain.is_global and not plain.is_multicast and not plain.is_reserved
+    site = isinstance(plain, ipaddress.IPv6Address) and plain.is_site_local
+    return plain.is_global and not plain.is_multicast and not plain.is_reserved and not site
 
 
 def _plain(address: Address) -> Address:

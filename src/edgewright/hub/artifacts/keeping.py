@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select
 from edgewright.hub.artifacts.tables import Artifact
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent
+from edgewright.hub.library.tables import Bundle
 
 KIND = "artifacts"
 """Of objects that artifacts alone have."""
@@ -37,9 +38,10 @@ def forget(session: Scoped, now: datetime) -> None:
 
 
 def stored_bytes(session: Scoped, _: datetime) -> int:
-    """For ``plans``: what is kept for artifacts alone."""
-    own = select(func.sum(Artifact.length)).where(Artifact.object.startswith(f"{KIND}/"))
-    return int(session.scalar(own) or 0)
+    """For ``plans``: what is kept for artifacts alone: a bundle's own file once the library has it no more."""
+    there = select(Bundle.file).where(Artifact.object == "bundles/" + Bundle.file).exists()
+    own = Artifact.object.startswith(f"{KIND}/") | (Artifact.object.startswith("bundles/") & ~there)
+    return int(session.scalar(select(func.sum(Artifact.length)).where(own)) or 0)
 
 
 def named(session: Scoped, name: str | None = None) -> set[str]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgewright.core.errors import StorageError
 from edgewright.core.files import scratch, storage
 from edgewright.exports.making import zipped
 from edgewright.hub import library
@@ -22,9 +20,10 @@ from edgewright.hub.jobs.tables import Job
 from edgewright.hub.library.tables import Bundle
 from edgewright.hub.objects import expect, object_name, objects, work_folder
 from edgewright.hub.state import State
+from edgewright.hub.turns import Turns
 from edgewright.trust import PublicKey
 
-_AT_ONCE, _WAIT_S = 2, 120.0  # each child may hold a bundle in memory
+_AT_ONCE = 2  # each child may hold a bundle in memory
 _REPORT_BYTES = 2**26
 
 
@@ -49,13 +48,9 @@ def make(state: State, tenant: str, kind: dict[str, Any], bundle: str, job: str)
         row = library.find(session, bundle)
     if kind["kind"] == BUNDLE:
         return _whole(state, tenant, row)
-    turn = state.part("artifacts.exporting", lambda: threading.BoundedSemaphore(_AT_ONCE))
-    if not turn.acquire(timeout=_WAIT_S):
-        raise StorageError("other exports are being made; try again in a moment")
-    try:
+    turns = state.part("artifacts.exporting", lambda: Turns(_AT_ONCE, 6, 3))
+    with turns.turn(tenant, "other exports are being made"):
         return _exported(state, tenant, kind, row)
-    finally:
-        turn.release()
 
 
 def _exported(state: State, tenant: str, kind: dict[str, Any], row: Bundle) -> Made:

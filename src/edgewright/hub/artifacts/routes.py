@@ -14,7 +14,7 @@ from edgewright.hub import library, plans
 from edgewright.hub.accounts.access import Caller, actor_of, may
 from edgewright.hub.accounts.audit import Actor, tell
 from edgewright.hub.artifacts.keeping import KIND, find, same
-from edgewright.hub.artifacts.kinds import kind_of, kinds
+from edgewright.hub.artifacts.kinds import BUNDLE, kind_of, kinds
 from edgewright.hub.artifacts.links import check_link, link_end, link_key, moment
 from edgewright.hub.artifacts.making import Made, make
 from edgewright.hub.artifacts.tables import Artifact
@@ -67,6 +67,8 @@ def add(body: NewArtifact, response: Response, caller: Writes) -> ArtifactTold:
     with caller.read() as session:
         _check_source(session, of)
         there = same(session, body.kind, of, __version__, caller.now) is not None
+        if not there:  # before anything is stored; again with its length once that is known
+            plans.check(session, caller.now, "storage_bytes", 0 if body.kind == BUNDLE else 1)
     made = None if there else make(caller.state, caller.tenant, kind, *of)
     with caller.write() as session:
         row, new = _entered(caller, session, body, of, made)

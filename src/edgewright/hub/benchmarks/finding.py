@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer
 
-from edgewright.hub.benchmarks.tables import Benchmark
+from edgewright.hub.accounts.tables import Entry
 from edgewright.hub.database import Scoped
 from edgewright.hub.fleet import benchmarks as fleet
 from edgewright.hub.fleet.presence import ONLINE
@@ -59,8 +59,9 @@ def state_of(parts: Iterable[dict[str, Any]]) -> str:
 
 
 def count(session: Scoped, since: datetime) -> int:
-    """For plans: benchmarks that the tenant asked for since then."""
-    return session.scalar(select(func.count()).select_from(Benchmark).where(Benchmark.made >= since)) or 0
+    """For plans: benchmarks that the tenant asked for since then, those that were removed from the history, too."""
+    asked = select(func.count()).select_from(Entry).where(Entry.action == "benchmark.made", Entry.at >= since)
+    return session.scalar(asked) or 0
 
 
 def _silent(session: Scoped, parts: Iterable[DeviceBenchmark], now: datetime) -> set[str]:

@@ -132,6 +132,8 @@ class Maker(Closing):
                     self._make(*taken)
             except (EdgewrightError, SQLAlchemyError, OSError) as error:
                 _LOG.warning("deltas cannot be made now: %s", error)  # ``sweep`` starts again
+            except Exception as error:  # noqa: BLE001 - no memory, say: it is the only one that makes them
+                _LOG.error("deltas cannot be made now", exc_info=error)
             with self._lock:
                 if not self._again or self._closed:
                     self._thread = None

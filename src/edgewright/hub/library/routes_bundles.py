@@ -105,6 +105,8 @@ def _take_in(caller: Caller, arrived: Arrived, signer: str) -> tuple[BundleTold,
     with turns(state).verification():
         facts = bundles.inspect(state, caller.tenant, arrived, key)
     if facts is not None:
+        with caller.read() as session:
+            plans.check(session, caller.now, "storage_bytes", arrived.length)
         bundles.keep(state, caller.tenant, arrived)
     with caller.write() as session:
         if facts is None:

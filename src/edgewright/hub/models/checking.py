@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -24,7 +24,9 @@ from edgewright.core.child import ChildError, run_child
 from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError, InputError, StorageError
 from edgewright.core.files import scratch, storage
+from edgewright.hub import plans
 from edgewright.hub.database import EVERY
+from edgewright.hub.errors import Spent
 from edgewright.hub.events import emit
 from edgewright.hub.models.answers import data_facts, model_facts
 from edgewright.hub.models.keeping import drop_upload
@@ -38,6 +40,7 @@ _SAY_S = 15.0
 _TRIES = 3
 _TIMEOUT_S = 900.0
 _MEMORY_BASE, _MEMORY_EACH = 6 * 2**30, 12  # address space: libraries map far more than they use
+_GIVEN_UP = "the hub could not check it three times over; its log says why. Upload it again"
 _KINDS: tuple[Any, ...] = (Version, Dataset)
 _LOG = logging.getLogger("edgewright.hub")
 
@@ -96,6 +99,8 @@ class Checker(Closing):
                         self._check(work)
             except (EdgewrightError, SQLAlchemyError, OSError) as error:
                 _LOG.warning("uploads cannot be checked now: %s", error)  # ``resume`` starts again
+            except Exception as error:  # noqa: BLE001 - no thread, no memory: it is the only one that checks
+                _LOG.error("uploads cannot be checked now", exc_info=error)
             with self._lock:
                 if not self._again or self._closed:
                     self._thread = None
@@ -132,17 +137,22 @@ class Checker(Closing):
             holding.join()
 
     def _check(self, work: _Work) -> None:
+        if work.row.tries > _TRIES:  # it ended this process, or what was to write down that it is refused
+            self._refuse(work, _GIVEN_UP)
+            return
         try:
             with scratch("check", work_folder(self._state)) as folder:
                 self._read(work, folder)
         except InputError as error:
             self._refuse(work, str(error))
-        except (EdgewrightError, OSError) as error:
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
             if self._closed:  # nobody's fault: the next hub begins anew
                 self._set(work, tries=work.row.tries - 1, until=self._state.clock())
             elif work.row.tries >= _TRIES:
                 _LOG.error("%s cannot be checked: %s", work.row.id, error)
-                self._refuse(work, "the hub could not check it three times over; its log says why. Upload it again")
+                self._refuse(work, _GIVEN_UP)
             else:
                 _LOG.warning("%s cannot be checked, and is tried again: %s", work.row.id, error)
                 raise
@@ -165,6 +175,7 @@ class Checker(Closing):
             return
         found = model_facts(self._asked("read_model", path, kept, file), inner)
         files = dict[str, list[object]]()
+        self._check_room(row, [place.stat().st_size for place in found.files.values()])
         for name, place in found.files.items():
             part, digest = (kept, file) if place == path else (place, _sha256(place))
             files[name] = [digest, part.stat().st_size]
@@ -180,6 +191,15 @@ class Checker(Closing):
             work, file, facts=found.facts, format=found.format, digest=found.digest, signature=found.signature,
             files=files, graph=layers, stage=stage_after(row.stage, "validated"),
         )  # fmt: skip
+
+    def _check_room(self, row: Version | Dataset, sizes: Iterable[int]) -> None:
+        """What is kept may be more than what was uploaded. Raises InputError."""
+        more = max(sum(sizes) - row.length, 0)
+        try:
+            with self._state.database.read(row.tenant) as session:
+                plans.check(session, self._state.clock(), "storage_bytes", more)
+        except Spent as spent:
+            raise InputError(f"it is {more:,} bytes larger unpacked: {spent}") from spent
 
     def _asked(self, function: str, path: Path, kept: Path, file: str, **more: object) -> object:
         """What the child makes of the file, which must be the same afterwards. Raises InputError."""

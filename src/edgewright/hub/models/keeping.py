@@ -76,9 +76,11 @@ def count_models(session: Scoped, _: datetime) -> int:
 
 def stored_bytes(session: Scoped, _: datetime) -> int:
     """For ``plans``: what versions and data sets keep, and what uploads have announced."""
-    coming = select(func.sum(Upload.length)).where(Upload.result == "")
-    kept = (select(func.sum(Version.length)), select(func.sum(Dataset.length)))
-    return sum(int(session.scalar(query) or 0) for query in (coming, *kept))
+    known = (select(func.sum(Upload.length)).where(Upload.result == ""), select(func.sum(Dataset.length)))
+    total = sum(int(session.scalar(query) or 0) for query in known)
+    for file, length, files in session.execute(select(Version.file, Version.length, Version.files)):
+        total += sum(size for digest, size in files.values() if digest != file) + length
+    return total
 
 
 def check_unused(session: Scoped, versions: Collection[str], dataset: str = "") -> None:

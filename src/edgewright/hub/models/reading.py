@@ -5,6 +5,7 @@ checked like a stranger's (``answers``): a hostile file may have taken it over.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def read_model(argument: Mapping[str, str]) -> dict[str, Any]:
 def _as_onnx(path: Path) -> Path:
     """The ONNX file in, or of, what was uploaded."""
     if path.suffix == ".zip":
-        unpack(path, Path("in"), MOST_UNPACKED)
+        unpack(path, Path("in"), _room())
         models = sorted(Path("in").rglob("*.onnx"))
         if len(models) != 1:
             raise InputError(f"the archive holds {len(models)} .onnx files; zip one, with its data files beside it")
@@ -138,4 +139,9 @@ def unpack_data(argument: Mapping[str, str]) -> None:
     """In the child: an archive of images into the folder ``images`` beside it."""
     folder = Path("images")
     folder.mkdir()
-    unpack(Path(argument["path"]), folder, MOST_UNPACKED)
+    unpack(Path(argument["path"]), folder, _room())
+
+
+def _room() -> int:
+    """What an archive may unpack to (B): the disk is also the hub's, and what is unpacked is stored besides."""
+    return min(MOST_UNPACKED, shutil.disk_usage(".").free // 3)

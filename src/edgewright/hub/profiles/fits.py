@@ -5,7 +5,6 @@ The graph is a stranger's: it is read in a child process that is shut off, for a
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from sqlalchemy import select
 
 from edgewright.core.child import ChildError, run_child
 from edgewright.core.digests import canonical_json, digest_json
-from edgewright.core.errors import InputError, StorageError
+from edgewright.core.errors import InputError
 from edgewright.core.files import scratch
 from edgewright.core.strict import texts
 from edgewright.hub import models
@@ -22,6 +21,7 @@ from edgewright.hub.objects import work_folder
 from edgewright.hub.profiles.tables import Fit
 from edgewright.hub.profiles.told import FitTold
 from edgewright.hub.state import State
+from edgewright.hub.turns import Turns
 
 _TIMEOUT_S = 240.0
 _WAIT_S = 120.0
@@ -48,15 +48,15 @@ def _known(rows: Any) -> dict[str, Any]:
 
 
 def _computed(state: State, tenant: str, version: str, targets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    turn = state.part("profiles.advising", lambda: threading.BoundedSemaphore(_ADVISING))
-    if not turn.acquire(timeout=_WAIT_S):
-        raise StorageError("other models are being looked at; try again in a moment")
-    try:
+    turns = state.part("profiles.advising", lambda: Turns(_ADVISING, 10, 6))
+    with turns.turn(tenant, "other models are being looked at"):
+        with state.database.read(tenant) as session:  # somebody may have asked for the same before
+            known = _known(session.scalars(select(Fit).where(Fit.version == version)).all())
+        if known.keys() >= targets.keys():
+            return known
         with scratch("advice", work_folder(state)) as folder:
             path = models.place_model(state, tenant, version, folder)
             found = _asked(folder, path, targets)
-    finally:
-        turn.release()
     now = state.clock()
     with state.database.write(tenant) as session:
         for digest, told in found.items():

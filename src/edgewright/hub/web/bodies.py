@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, StringConstraints
 from sqlalchemy import inspect
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import Match
 from starlette.types import Scope
 
@@ -19,6 +20,7 @@ from edgewright.hub.web.problems import Problem
 from edgewright.hub.web.short import short_way
 
 _FIRST = date(1970, 1, 1).toordinal()
+_ASIDE_BYTES = 1 << 16
 _JSON_BYTES = 1 << 24  # the shell bounds the bodies of each path
 
 
@@ -113,23 +115,31 @@ class _StrictRequest(Request):
         """The body, read the one way every parser would read it. Raises Problem."""
         if not hasattr(self, "_json"):
             try:
-                self._json = parse_json(await self.body(), _JSON_BYTES)
+                body = await self.body()
+                if len(body) > _ASIDE_BYTES:  # a mebibyte may take 150 ms, in which nobody would be answered
+                    self._json = await run_in_threadpool(parse_json, body, _JSON_BYTES)
+                else:
+                    self._json = parse_json(body, _JSON_BYTES)
             except ValueError as error:
                 raise Problem("bad-request", f"the body cannot be used: {error}") from error
         return self._json
 
 
 class StrictRoute(APIRoute):
-    """A route whose JSON is parsed strictly, and whose lists take the short way. Every router of the hub has it as its
-    ``route_class``."""
+    """A route whose JSON is parsed strictly, and whose lists take the short way. Whoever is not let in is told so
+    before anything of a body is read. Every router of the hub has it as its ``route_class``."""
 
     def get_route_handler(self) -> Any:
-        """FastAPI's handler, with our request; before it, the short way of lists."""
+        """FastAPI's handler, with our request; before it, the short way of lists, and dependencies that come
+        ``first``."""
         handle, short = super().get_route_handler(), None if self.dependencies else short_way(self.endpoint)
+        first = [one for one in (getattr(part.call, "first", None) for part in self.dependant.dependencies) if one]
 
         async def strictly(request: Request) -> Response:
             if short is not None and (answer := short(request)) is not None:
                 return answer if isinstance(answer, Response) else await answer
+            for one in first:
+                await one(request)
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strictly

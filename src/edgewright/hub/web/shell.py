@@ -28,8 +28,8 @@ _LOG = logging.getLogger("edgewright.hub")
 
 
 class Shell:
-    """Wrap ``app``. ``bodies``: path prefixes whose bodies may have more bytes than BODY_BYTES (0: no limit here);
-    ``given``: what every request's ``state`` has."""
+    """Wrap ``app``. ``bodies``: how many bytes a body may have (0: no limit here) where "METHOD PATH" begins so, in
+    place of BODY_BYTES; ``given``: what every request's ``state`` has."""
 
     def __init__(
         self, app: ASGIApp, bodies: Mapping[str, int] | None = None, given: Mapping[str, Any] | None = None
@@ -44,7 +44,7 @@ class Shell:
             scope["state"]["request_id"] = new_id("req")
             await self._app(scope, receive, send)
             return
-        call = _Call(scope, receive, send, self._limit(scope["path"]))
+        call = _Call(scope, receive, send, self._limit(f"{scope['method']} {scope['path']}"))
         try:
             call.check_length()
             await self._app(scope, call.receive, call.send)
@@ -55,8 +55,8 @@ class Shell:
             if not call.over:
                 await call.fail("failed", "the hub could not do this; its log tells more under the request's id")
 
-    def _limit(self, path: str) -> int:
-        return next((limit for prefix, limit in self._bodies if path.startswith(prefix)), BODY_BYTES)
+    def _limit(self, asked: str) -> int:
+        return next((limit for begin, limit in self._bodies if asked.startswith(begin)), BODY_BYTES)
 
 
 class _Call:

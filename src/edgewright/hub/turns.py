@@ -1,0 +1,43 @@
+"""Turns: work that takes long, some of it at once in one process. Whoever waits for a turn holds one of the threads
+that all requests share: so few may wait, and of one tenant fewer; the others are told to come again."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+from edgewright.core.errors import Unavailable
+
+_WAIT_S = 120.0
+
+
+class Turns:
+    """``at_once`` have one, ``waiting`` more may wait; ``of_one`` tenant at most so many of both."""
+
+    def __init__(self, at_once: int, waiting: int, of_one: int) -> None:
+        self._most, self._of_one = at_once + waiting, of_one
+        self._free = threading.BoundedSemaphore(at_once)
+        self._now = Counter[str]()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def turn(self, tenant: str, busy: str) -> Iterator[None]:
+        """Raises Unavailable, saying that the process is ``busy``."""
+        refused = Unavailable(f"{busy}; try again in a moment")
+        with self._lock:
+            if self._now[tenant] >= self._of_one or self._now.total() >= self._most:
+                raise refused
+            self._now[tenant] += 1
+        try:
+            if not self._free.acquire(timeout=_WAIT_S):
+                raise refused
+            try:
+                yield
+            finally:
+                self._free.release()
+        finally:
+            with self._lock:
+                self._now[tenant] -= 1
+                self._now += Counter()  # forgets those at zero
