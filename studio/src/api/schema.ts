@@ -1037,7 +1037,7 @@ export interface paths {
         put?: never;
         /**
          * Go to the next wave without waiting for the gate
-         * @description Go to the next wave without waiting for the gate. With ``wave``, from that one alone: 409 where it has gone on.
+         * @description Go to the next wave without waiting for the gate; with ``wave``, from that one alone (else 409).
          *
          *     Takes the permission rollouts.control.
          */
