@@ -32,8 +32,8 @@ export function send<T>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: strin
   return ask<T>(method, path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
 }
 
-/** Go to an address of the hub that leads elsewhere. Where it leads nowhere, the reason is thrown and this page stays. */
-export async function leave(path: string, query: Query): Promise<void> {
+/** Go to an address of the hub that leads elsewhere, or open it beside this page. Where it leads nowhere, the reason is thrown. */
+export async function leave(path: string, query: Query, beside: boolean): Promise<void> {
   const address = BASE + path + spelled(query);
   let answer: Response;
   try {
@@ -42,7 +42,8 @@ export async function leave(path: string, query: Query): Promise<void> {
     throw new Problem(0, "unreachable", "", "");
   }
   if (answer.type !== "opaqueredirect") throw problem(answer.status, await answer.json().catch(() => null));
-  window.location.assign(address);
+  if (beside) window.open(address);
+  else window.location.assign(address);
 }
 
 /** All pages of a list, at most `most` rows. */

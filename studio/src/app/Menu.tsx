@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
-import { useAccount, useLogout } from "../api/account";
+import { logout, useAccount } from "../api/account";
 import { chooseTheme, type Theme, useTheme } from "../lib/theme";
 import { Segments } from "../ui/Field";
 import { Icon } from "../ui/Icon";
@@ -8,8 +8,7 @@ import { w } from "../words";
 
 /** One's own account: who one is, how it looks, the way out. */
 export function Menu() {
-  const { data: account } = useAccount();
-  const logout = useLogout();
+  const account = useAccount();
   const theme = useTheme();
   const [open, setOpen] = useState(false);
   const ref = useRef<HTMLDivElement>(null);
