@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
+import { useRollouts } from "../api/fleet";
 import { get, type Page, type Told } from "../api/client";
 import { Icon } from "../ui/Icon";
 import { w } from "../words";
@@ -67,7 +68,7 @@ function useHits(text: string): Hit[] {
     enabled: text.length > 1,
     placeholderData: (before) => before,
   });
-  const rollouts = useQuery({ queryKey: ["rollouts", "list"], queryFn: ({ signal }) => get<Page<Told["RolloutTold"]>>("/rollouts", {}, signal) });
+  const rollouts = useRollouts();
   return useMemo(() => {
     const fits = (name: string) => name.toLowerCase().includes(text.toLowerCase());
     const found: Hit[] = PAGES.filter((one) => fits(one.name)).map((one) => ({ kind: w.shell.searchPages, name: one.name, more: "", href: one.path }));

@@ -1,6 +1,8 @@
 export const models = {
   title: "Models",
   question: "Which version is where, and which is best?",
+  search: "Search models by name",
+  cut: (n: string) => `These are ${n} of them. Search for the others by name.`,
   upload: "Upload a model",
   uploadDataset: "Upload data",
   datasets: "Datasets",
