@@ -75,7 +75,7 @@ export function UploadDialog({ kind, of = "", onClose }: { kind: "model" | "data
   };
   const done = sent ? bytes(sent.sent) : "0 B";
   return (
-    <Dialog title={kind === "model" ? words.title : words.titleData} onClose={() => onClose()}>
+    <Dialog title={kind === "model" ? words.title : words.titleData} onClose={() => onClose()} keeps={file !== null}>
       <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); void start(); }}>
         <label
           onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); take(event.dataTransfer.files[0]); }}
