@@ -41,6 +41,28 @@ def test_what_is_being_typed_outlives_the_session(visit):
     page.get_by_role("button", name="Keep").wait_for()
 
 
+def test_a_window_that_is_open_waits_below_the_login_and_nothing_is_asked_meanwhile(visit):
+    visitor = visit()
+    page = visitor.open("/settings/users")
+    page.get_by_role("button", name="Add a user").click()
+    window = page.get_by_role("dialog", name="Add a user")
+    window.get_by_label("Name", exact=True).fill("cleo")
+    visitor.context.clear_cookies()
+    window.get_by_role("button", name="Add a user").click()
+    over = page.get_by_role("dialog", name="Log in")
+    over.get_by_text("Your session ended").wait_for()
+    page.wait_for_timeout(500)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(6_000)
+    assert asked == []
+    log_in(over, "plant")
+    over.wait_for(state="detached")
+    expect(window.get_by_label("Name", exact=True)).to_have_value("cleo")
+    window.get_by_role("button", name="Add a user").click()
+    page.get_by_text("shown here and never again").wait_for()
+
+
 def test_nobody_else_sees_what_was_there(visit):
     page, over = half_written(visit())
     page.evaluate("window.kept = true")
