@@ -107,6 +107,21 @@ def test_a_client_is_built_downloaded_and_handed_on(visit, made, hub):
     expect(page.get_by_role("button", name="Build python", exact=True).first).to_be_visible()
 
 
+def test_a_build_that_fails_late_moves_nobody(visit, made):
+    page, held = visit().open("/sdk-export"), []
+    page.route(
+        "**/api/edge/artifacts",
+        lambda route: held.append(route) if route.request.method == "POST" else route.continue_(),
+    )
+    page.get_by_role("button", name="Build python", exact=True).first.click()
+    page.get_by_role("link", name="Fleet").click()
+    page.get_by_role("application").wait_for()
+    with page.expect_response("**/api/edge/artifacts"):
+        held[0].fulfill(status=500)
+    page.wait_for_timeout(500)
+    assert page.url.endswith("/edge-ai/fleet")
+
+
 def test_the_signers_key_is_the_one_that_verifies_it(visit, made):
     page = visit().open("/sdk-export")
     with page.expect_download() as coming:

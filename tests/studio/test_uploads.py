@@ -4,24 +4,100 @@ import numpy as np
 import pytest
 
 pytest.importorskip("edgewright.hub.models", reason="this hub keeps no models")
+CHUNK = 32 * 2**20
 
 
-def test_an_upload_goes_on_after_a_cut(visit, tmp_path):
+@pytest.fixture
+def file(tmp_path):
+    """A data set that takes two requests, of 49 MB."""
     path = tmp_path / "parts.npz"
-    np.savez(path, image=np.zeros((12_000, 1024), np.float32), labels=np.arange(12_000) % 5)  # two requests, 49 MB
-    page, asked = visit().open("/models?tab=datasets&upload=dataset"), []
+    np.savez(path, image=np.zeros((12_000, 1024), np.float32), labels=np.arange(12_000) % 5)
+    return path
+
+
+def upload(page, file):
+    page.locator("dialog input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Upload", exact=True).click()
+
+
+def listen(page, answer):
+    """Requests of the upload after the first, as (method, offset); ``answer(route, requests)`` may answer them."""
+    asked = []
 
     def pass_on(route):
         asked.append((route.request.method, route.request.headers.get("upload-offset")))
-        cut = [method for method, _ in asked].count("PATCH") == 2 and asked[-1][0] == "PATCH"
-        route.abort("connectionreset") if cut else route.continue_()
+        if len(asked) == 1 or not answer(route, asked):
+            route.continue_()
 
     page.route("**/api/edge/uploads/*", pass_on)
-    page.locator("dialog input[type=file]").set_input_files(path)
-    page.get_by_role("button", name="Upload", exact=True).click()
+    return asked
+
+
+def test_an_upload_goes_on_after_a_cut_and_asks_again_where_the_hub_does_not_say_how_far_it_came(visit, file):
+    page = visit().open("/models?tab=datasets&upload=dataset")
+    troubles = {2: "cut", 3: 503, 4: 429}
+
+    def answer(route, asked):
+        trouble = troubles.get(len(asked))
+        if trouble == "cut":
+            route.abort("connectionreset")
+        elif trouble:
+            route.fulfill(status=trouble)
+        return trouble
+
+    asked = listen(page, answer)
+    upload(page, file)
+    page.get_by_text("The hub takes no more for a moment (it answered 503).").wait_for()
     page.locator("dialog").wait_for(state="detached")
-    assert [method for method, _ in asked] == ["PATCH", "PATCH", "HEAD", "PATCH"]
-    assert asked[1][1] == asked[3][1] == str(32 * 2**20)
+    assert [method for method, _ in asked] == ["PATCH", "PATCH", "HEAD", "HEAD", "HEAD", "PATCH"]
+    assert asked[1][1] == asked[-1][1] == str(CHUNK)
     page.get_by_role("cell", name="ready").wait_for()
     page.get_by_role("cell", name="12,000").wait_for()
     page.get_by_role("cell", name="5 classes").wait_for()
+
+
+def test_an_upload_goes_on_as_soon_as_the_line_is_back(visit, file):
+    page = visit().open("/models?tab=datasets&upload=dataset")
+    gone = [True]
+    asked = listen(page, lambda route, _: gone[0] and (route.abort("internetdisconnected") or True))
+    upload(page, file)
+    page.get_by_text("The line was cut.").wait_for()
+    while len(asked) < 5:  # the next try would be four seconds from here
+        page.wait_for_timeout(50)
+    gone.clear()
+    gone.append(False)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_timeout(1_000)
+    assert [method for method, _ in asked] == ["PATCH", "PATCH", "HEAD", "HEAD", "HEAD", "HEAD", "PATCH"]
+    page.locator("dialog").wait_for(state="detached")
+
+
+def test_an_upload_that_stopped_says_what_is_kept_and_goes_on_when_it_is_told_to(visit, file):
+    page = visit().open("/models?tab=datasets&upload=dataset")
+    asked = listen(page, lambda route, asked: len(asked) < 4 and (route.fulfill(status=401) or True))
+    upload(page, file)
+    told = page.get_by_role("alert")
+    told.get_by_text("Your session ended.").wait_for()
+    told.get_by_text("are on the hub and stay there for a week").wait_for()
+    page.get_by_role("button", name="Go on").click()
+    told.get_by_text("Your session ended.").wait_for()
+    page.get_by_role("button", name="Go on").click()
+    page.locator("dialog").wait_for(state="detached")
+    assert [method for method, _ in asked] == ["PATCH", "PATCH", "HEAD", "HEAD", "PATCH"]
+
+
+def test_who_goes_elsewhere_during_an_upload_stays_there(visit, file):
+    page = visit().open("/fleet")
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("radio", name="Datasets").click()
+    page.get_by_role("button", name="Upload data", exact=True).first.click()
+    asked = listen(page, lambda route, asked: True)
+    upload(page, file)
+    while len(asked) < 2:
+        page.wait_for_timeout(50)
+    with page.expect_event("requestfailed"):
+        page.go_back()
+    page.get_by_role("application").wait_for()
+    page.wait_for_timeout(500)
+    assert page.url.endswith("/edge-ai/fleet")
+    assert len(asked) == 2

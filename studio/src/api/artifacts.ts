@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { all, get, send, type Page, type Told } from "./client";
+import { all, get, send, type Told, whole } from "./client";
 
 export type Artifact = Told["ArtifactTold"];
 export type Kind = Told["KindTold"];
@@ -14,7 +14,7 @@ export function useKinds() {
 }
 
 export function useArtifacts() {
-  return useQuery({ queryKey: ["artifacts", "list"], queryFn: ({ signal }) => get<Page<Artifact>>("/artifacts", { limit: 200 }, signal), refetchInterval: 15_000 });
+  return useQuery({ queryKey: ["artifacts", "list"], queryFn: ({ signal }) => whole<Artifact>("/artifacts", {}, signal), refetchInterval: 15_000 });
 }
 
 export function build(kind: Kind, bundle: string, job: string): Promise<Artifact> {

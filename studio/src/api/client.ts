@@ -32,8 +32,8 @@ export function send<T>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: strin
   return ask<T>(method, path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
 }
 
-/** Go to an address of the hub that leads elsewhere. Where it leads nowhere, the reason is thrown and this page stays. */
-export async function leave(path: string, query: Query): Promise<void> {
+/** Go to an address of the hub that leads elsewhere, or open it beside this page. Where it leads nowhere, the reason is thrown. */
+export async function leave(path: string, query: Query, beside: boolean): Promise<void> {
   const address = BASE + path + spelled(query);
   let answer: Response;
   try {
@@ -42,19 +42,30 @@ export async function leave(path: string, query: Query): Promise<void> {
     throw new Problem(0, "unreachable", "", "");
   }
   if (answer.type !== "opaqueredirect") throw problem(answer.status, await answer.json().catch(() => null));
-  window.location.assign(address);
+  if (beside) window.open(address);
+  else window.location.assign(address);
 }
 
-/** All pages of a list, at most `most` rows. */
-export async function all<T>(path: string, query: Query = {}, most = 1000): Promise<T[]> {
-  const found: T[] = [];
-  let cursor: string | null | undefined = null;
+/** All pages of a list, from the query's cursor on, as one; at most `most` rows: `next` is there where there are more. */
+export async function whole<T>(path: string, query: Query = {}, signal?: AbortSignal, most = 1000): Promise<Page<T>> {
+  const items: T[] = [];
+  let next = typeof query.cursor === "string" ? query.cursor : null;
   do {
-    const page: Page<T> = await get<Page<T>>(path, { limit: 200, ...query, cursor });
-    found.push(...page.items);
-    cursor = page.next;
-  } while (cursor && found.length < most);
-  return found;
+    const page: Page<T> = await get<Page<T>>(path, { limit: 200, ...query, cursor: next }, signal);
+    items.push(...page.items);
+    next = page.next ?? null;
+  } while (next && items.length < most);
+  return { items, next };
+}
+
+/** The rows alone. */
+export async function all<T>(path: string, query: Query = {}, most = 1000): Promise<T[]> {
+  return (await whole<T>(path, query, undefined, most)).items;
+}
+
+/** How often a list is asked for: a long one is several requests. */
+export function often(list: Page<unknown> | undefined, everyMs: number): number {
+  return list && list.items.length > 200 ? 6 * everyMs : everyMs;
 }
 
 async function ask<T>(method: string, path: string, init: RequestInit): Promise<T> {

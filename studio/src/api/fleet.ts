@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { get, type Page, type Told } from "./client";
+import { get, often, type Page, type Told, whole } from "./client";
 
 export type Rollout = Told["RolloutTold"];
 export type RolloutWhole = Told["RolloutShown"];
@@ -32,8 +32,8 @@ export function useMap(rollout: string, everyMs: number) {
 export function useRollouts() {
   return useQuery({
     queryKey: ["rollouts", "list"],
-    queryFn: ({ signal }) => get<Page<Rollout>>("/rollouts", {}, signal),
-    refetchInterval: 5_000,
+    queryFn: ({ signal }) => whole<Rollout>("/rollouts", {}, signal),
+    refetchInterval: (query) => often(query.state.data, 5_000),
   });
 }
 

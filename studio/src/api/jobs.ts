@@ -1,8 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { all, get, Problem } from "./client";
+import { all, get, often, Problem, whole } from "./client";
 import { listen } from "./live";
-import { type Candidate, type Job, OVER, type Page, type Report } from "./studio";
+import { type Candidate, type Job, OVER, type Report } from "./studio";
 
 /** Whether an error says that this hub has no such API: it is older than the pages' contract. */
 export function isMissing(error: unknown): boolean {
@@ -12,8 +12,8 @@ export function isMissing(error: unknown): boolean {
 export function useJobs() {
   return useQuery({
     queryKey: ["jobs", "list"],
-    queryFn: ({ signal }) => get<Page<Job>>("/optimization-jobs", {}, signal),
-    refetchInterval: (query) => (query.state.error ? false : 5_000),
+    queryFn: ({ signal }) => whole<Job>("/optimization-jobs", {}, signal),
+    refetchInterval: (query) => (query.state.error ? false : often(query.state.data, 5_000)),
     retry: (n, error) => n < 1 && !isMissing(error),
   });
 }

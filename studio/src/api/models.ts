@@ -1,21 +1,26 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import type { Figure } from "./benchmarks";
-import { all, get, type Told } from "./client";
+import { all, get, type Told, whole } from "./client";
 import { isMissing } from "./jobs";
 import { listen } from "./live";
-import type { Dataset, Model, Page, Version } from "./studio";
+import type { Dataset, Model, Version } from "./studio";
 
 const again = (n: number, error: unknown) => n < 1 && !isMissing(error);
 
 export function useModels(search = "") {
   return useQuery({
     queryKey: ["models", "list", search],
-    queryFn: ({ signal }) => get<Page<Model>>("/models", { search, limit: 100 }, signal),
+    queryFn: ({ signal }) => whole<Model>("/models", { search }, signal),
     retry: again,
     placeholderData: (before) => before,
     refetchInterval: (query) => (query.state.data?.items.some((one) => one.newest?.state === "checking") ? 1_000 : query.state.error ? false : 15_000),
   });
+}
+
+/** One that a link names, wherever it is in the list. */
+export function useModel(id: string) {
+  return useQuery({ queryKey: ["models", "one", id], queryFn: ({ signal }) => get<Model>(`/models/${id}`, {}, signal), enabled: id !== "", retry: again });
 }
 
 export function useVersions(model: string) {

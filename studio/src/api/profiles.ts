@@ -1,5 +1,5 @@
 import { useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
-import { get, Problem, type Told } from "./client";
+import { get, Problem, type Told, whole } from "./client";
 
 export type Profile = Omit<Told["ProfileTold"], "target"> & { target: Document };
 export type Fit = Told["FitTold"];
@@ -18,7 +18,8 @@ export function useProfiles() {
     queryKey: ["profiles", "all"],
     queryFn: async ({ signal }) => {
       const first = await get<Profiles>("/device-profiles", { limit: 200 }, signal);
-      return { own: first.items, templates: first.templates };
+      const more = first.next ? await whole<Profile>("/device-profiles", { limit: 200, cursor: first.next }, signal) : { items: [] };
+      return { own: [...first.items, ...more.items], templates: first.templates };
     },
     staleTime: 15_000,
   });

@@ -1,5 +1,6 @@
-import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { Router } from "wouter";
+import { doubt } from "../api/account";
 import { Problem } from "../api/client";
 import { heard } from "../api/live";
 import { Guard } from "./Guard";
@@ -14,9 +15,10 @@ const client: QueryClient = new QueryClient({
     onSuccess: () => heard(true),
     onError: (error) => {
       heard(!(error instanceof Problem) || error.status !== 0);
-      if (error instanceof Problem && error.status === 401) client.setQueryData(["account"], null);
+      doubt(client, error);
     },
   }),
+  mutationCache: new MutationCache({ onError: (error) => doubt(client, error) }),
   // Whoever is offline is told so at once: an order that waits unseen for the network would surprise.
   defaultOptions: { queries: { networkMode: "always", refetchOnReconnect: true, retry: again, retryDelay: 800, staleTime: 2_000, refetchOnWindowFocus: true }, mutations: { networkMode: "always", retry: false } },
 });

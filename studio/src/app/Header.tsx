@@ -11,10 +11,11 @@ import { Menu } from "./Menu";
 import { Search } from "./Search";
 
 export function Header({ onMenu }: { onMenu: () => void }) {
-  const { data: account } = useAccount();
+  const account = useAccount();
   const [searching, setSearching] = useState(false);
   useEffect(() => {
     const key = (event: KeyboardEvent) => {
+      if (document.querySelector("dialog[open]")) return;
       const typing = event.target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
       if ((event.key === "k" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !typing)) {
         event.preventDefault();

@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
-import { useAccount, useLogout } from "../api/account";
+import { logout, useAccount } from "../api/account";
 import { chooseTheme, type Theme, useTheme } from "../lib/theme";
 import { Segments } from "../ui/Field";
 import { Icon } from "../ui/Icon";
@@ -10,8 +10,8 @@ import { w } from "../words";
 
 /** One's own account: who one is, how it looks, the way out. */
 export function Menu() {
-  const { data: account } = useAccount();
-  const logout = useMutation({ mutationFn: useLogout() });
+  const account = useAccount();
+  const leave = useMutation({ mutationFn: logout });
   const theme = useTheme();
   const [open, setOpen] = useState(false);
   const ref = useRef<HTMLDivElement>(null);
@@ -50,10 +50,10 @@ export function Menu() {
             />
           </div>
           <a href="/edge-ai/licences.txt" target="_blank" rel="noreferrer" className="block text-mute hover:underline">{w.shell.licences}</a>
-          {logout.error && <Trouble error={logout.error} />}
+          {leave.error && <Trouble error={leave.error} />}
           <div className="flex justify-between border-t border-line pt-3">
             <Link href="/settings/account" onClick={() => setOpen(false)} className="text-accent hover:underline">{w.shell.account}</Link>
-            <button type="button" className="text-accent hover:underline" disabled={logout.isPending} onClick={() => logout.mutate()}>{w.shell.logout}</button>
+            <button type="button" className="text-accent hover:underline" disabled={leave.isPending} onClick={() => leave.mutate()}>{w.shell.logout}</button>
           </div>
         </div>
       )}

@@ -1,9 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
-import { get, type Page, type Told } from "../api/client";
-import { Icon } from "../ui/Icon";
+import { useRollouts } from "../api/fleet";
 import { useModels } from "../api/models";
+import { get, type Page, type Told } from "../api/client";
+import { besideCloses, giveBack } from "../ui/focus";
+import { Icon } from "../ui/Icon";
 import { w } from "../words";
 import { PAGES } from "./pages";
 
@@ -16,8 +18,14 @@ export function Search({ onClose }: { onClose: () => void }) {
   const [, go] = useLocation();
   const ref = useRef<HTMLDialogElement>(null);
   const hits = useHits(text.trim());
-  useEffect(() => {
-    if (!ref.current?.open) ref.current?.showModal();
+  useLayoutEffect(() => {
+    const dialog = ref.current;
+    const opener = document.activeElement;
+    dialog?.showModal();
+    return () => {
+      dialog?.close();
+      giveBack(opener);
+    };
   }, []);
   useEffect(() => setAt(0), [text]);
   const open = (hit: Hit | undefined) => {
@@ -34,7 +42,7 @@ export function Search({ onClose }: { onClose: () => void }) {
   };
   return (
     <dialog
-      ref={ref} aria-label={w.shell.searchAll} onCancel={onClose} onMouseDown={(event) => event.target === ref.current && onClose()}
+      ref={ref} aria-label={w.shell.searchAll} onCancel={onClose} onMouseDown={(event) => besideCloses(event, onClose)}
       className="m-auto mt-[10vh] w-[calc(100vw-32px)] max-w-xl rounded border border-line bg-paper p-0 backdrop:bg-black/40"
     >
       <div className="flex items-center gap-3 px-4 h-12 border-b border-line text-mute">
@@ -68,7 +76,7 @@ function useHits(text: string): Hit[] {
     enabled: text.length > 1,
     placeholderData: (before) => before,
   });
-  const rollouts = useQuery({ queryKey: ["rollouts", "list"], queryFn: ({ signal }) => get<Page<Told["RolloutTold"]>>("/rollouts", {}, signal) });
+  const rollouts = useRollouts();
   const models = useModels();
   return useMemo(() => {
     const fits = (name: string) => name.toLowerCase().includes(text.toLowerCase());

@@ -1,20 +1,31 @@
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 import { w } from "../words";
+import { besideCloses, giveBack } from "./focus";
 import { IconButton } from "./Icon";
 
-/** A window over the page: Escape and a click beside it close it, the focus stays in it. */
-export function Dialog({ title, onClose, children, wide = false }: { title: string; onClose: () => void; children: React.ReactNode; wide?: boolean }) {
+/**
+ * A window over the page: Escape and a press beside it close it, the focus stays in it and goes back after it. A press
+ * beside it does nothing once something was typed in it, or where it `keeps` something that is not shown again.
+ */
+export function Dialog({ title, onClose, children, wide = false, keeps = false }: { title: string; onClose: () => void; children: React.ReactNode; wide?: boolean; keeps?: boolean }) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  const typed = useRef(false);
+  useLayoutEffect(() => {
     const dialog = ref.current;
-    if (dialog && !dialog.open) dialog.showModal();
-    return () => dialog?.close();
+    const opener = document.activeElement;
+    dialog?.showModal();
+    dialog?.querySelector<HTMLElement>("[data-first]")?.focus(); // React focuses it too early, before the dialog is shown
+    return () => {
+      dialog?.close();
+      giveBack(opener);
+    };
   }, []);
   return (
     <dialog
       ref={ref} aria-label={title}
       onCancel={(event) => { event.preventDefault(); onClose(); }}
-      onMouseDown={(event) => { if (event.target === ref.current) onClose(); }}
+      onInput={() => { typed.current = true; }}
+      onMouseDown={(event) => { if (!keeps && !typed.current) besideCloses(event, onClose); }}
       className={`m-auto mt-[12vh] w-[calc(100vw-32px)] ${wide ? "max-w-3xl" : "max-w-md"} max-h-[80vh] rounded border border-line bg-paper p-0 backdrop:bg-black/40`}
     >
       <div className="p-5">

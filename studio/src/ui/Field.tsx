@@ -9,7 +9,7 @@ export function Field({ label, hint, ...rest }: Common & React.InputHTMLAttribut
   return (
     <div className="space-y-1">
       <label htmlFor={id} className="block text-sm font-medium">{label}</label>
-      <input id={id} aria-describedby={hint ? `${id}-hint` : undefined} {...rest} className={BOX} />
+      <input id={id} aria-describedby={hint ? `${id}-hint` : undefined} data-first={rest.autoFocus} {...rest} className={BOX} />
       {hint && <p id={`${id}-hint`} className="text-sm text-mute">{hint}</p>}
     </div>
   );

@@ -1,10 +1,12 @@
-import { useEffect } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 import { w } from "../words";
+import { giveBack } from "./focus";
 import { IconButton } from "./Icon";
 
 /**
  * The thing that is selected, at the right; over the page where the window is narrow. Escape closes it. `keeps`: it is
- * always there on wide windows, so that what stands beside it does not move when something is chosen.
+ * always there on wide windows, so that what stands beside it does not move when something is chosen. Over the page it
+ * takes the focus; once closed it gives it back.
  */
 export function Panel({ title, above, onClose, children, keeps = false }: { title: string; above?: React.ReactNode; onClose?: (() => void) | undefined; children: React.ReactNode; keeps?: boolean }) {
   useEffect(() => {
@@ -15,11 +17,23 @@ export function Panel({ title, above, onClose, children, keeps = false }: { titl
     window.addEventListener("keydown", key);
     return () => window.removeEventListener("keydown", key);
   }, [onClose]);
+  const ref = useRef<HTMLElement>(null);
+  const open = onClose !== undefined;
+  useLayoutEffect(() => {
+    if (!open) return;
+    const panel = ref.current;
+    const opener = document.activeElement;
+    if (window.matchMedia("(width < 80rem)").matches) panel?.focus();
+    return () => {
+      const at = document.activeElement;
+      if (at === document.body || panel?.contains(at)) giveBack(opener);
+    };
+  }, [open]);
   const place = keeps && !onClose
     ? "hidden xl:block xl:sticky xl:top-0 xl:h-[calc(100dvh-48px)]"
     : "fixed inset-x-0 bottom-0 top-24 rounded-t z-30 md:left-auto md:top-12 md:w-[420px] md:rounded-none xl:sticky xl:top-0 xl:h-[calc(100dvh-48px)] xl:z-0";
   return (
-    <aside aria-label={title} className={`${place} shrink-0 w-full xl:w-[400px] border-t md:border-t-0 md:border-l border-line bg-paper overflow-y-auto`}>
+    <aside ref={ref} tabIndex={-1} aria-label={title} className={`${place} outline-none shrink-0 w-full xl:w-[400px] border-t md:border-t-0 md:border-l border-line bg-paper overflow-y-auto`}>
       <div className="sticky top-0 bg-paper z-10 px-5 pt-4 pb-3 flex items-start justify-between gap-3 border-b border-line">
         <div className="min-w-0">
           {above && <div className="text-sm text-mute">{above}</div>}

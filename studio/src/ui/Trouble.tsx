@@ -3,6 +3,13 @@ import { w } from "../words";
 import { Button } from "./Button";
 import { Sign } from "./Sign";
 
+/** What went wrong, by who knows more of it than its answer says. */
+export class Said extends Error {
+  constructor(readonly happened: string, readonly kept: string, readonly todo: string) {
+    super(happened);
+  }
+}
+
 /** An error as people need it: what happened, what was kept, what to do. */
 export function Trouble({ error, again }: { error: unknown; again?: () => void }) {
   const told = explain(error);
@@ -24,13 +31,16 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
 }
 
 function explain(error: unknown): { happened: string; kept: string; todo: string; id: string; where: Problem["where"] } {
+  if (error instanceof Said) return { happened: error.happened, kept: error.kept, todo: error.todo, id: "", where: [] };
   if (!(error instanceof Problem)) {
     return { happened: String(error), kept: w.problem.notDone, todo: "", id: "", where: [] };
   }
   if (error.status === 0) return { ...w.problem.unreachable, id: "", where: [] };
   const todo = error.status === 429 || error.status === 503 ? w.problem.wait : error.status >= 500 ? w.problem.hub : "";
   const id = error.status >= 500 ? error.instance.split(":").pop() ?? "" : "";
-  const detail = error.detail || error.title;
-  const happened = detail.charAt(0).toUpperCase() + detail.slice(1) + (/[.?]$/.test(detail) ? "" : ".");
-  return { happened, kept: w.problem.notDone, todo, id, where: error.where };
+  return { happened: sentence(error.detail || error.title), kept: w.problem.notDone, todo, id, where: error.where };
+}
+
+export function sentence(told: string): string {
+  return told.charAt(0).toUpperCase() + told.slice(1) + (/[.?]$/.test(told) ? "" : ".");
 }

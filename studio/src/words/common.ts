@@ -80,6 +80,8 @@ export const login = {
   provider: "Log in with your organisation",
   noRole: "Your organisation knows you, and gives you no role here. Ask an owner of the tenant.",
   notLetIn: "Your organisation did not let you in, or it took too long. Try again.",
+  ended: (name: string, tenant: string) => `Your session ended. Log in again as ${name} of ${tenant}: the page below is as you left it, with what you typed.`,
+  beside: "This opens beside the page. Come back here when you are in.",
   first: "First start? The hub printed the one-time password of its owner.",
   change: {
     title: "Choose a password",

@@ -3,7 +3,8 @@ import { useState } from "react";
 import { useMay } from "../../api/account";
 import { get, send, type Told } from "../../api/client";
 import { useDatasets, useModels } from "../../api/models";
-import type { Candidate, Job, Limits, Page } from "../../api/studio";
+import { useProfiles } from "../../api/profiles";
+import type { Candidate, Job, Limits } from "../../api/studio";
 import { useParam } from "../../lib/url";
 import { Button, ButtonLink } from "../../ui/Button";
 import { Choice, Field } from "../../ui/Field";
@@ -13,14 +14,11 @@ import type { Draft } from "./draft";
 import { AXES } from "./figures";
 import { Limit } from "./Limit";
 
-type Profile = { name: string; title?: string };
-type Profiles = Page<Profile> & { templates?: Profile[] };
-
 /** What is asked for: a version, data, a device, limits, a budget. */
 export function Ask({ job, draft, candidates, onLimits, onStarted }: { job: Job | undefined; draft: Draft; candidates: Candidate[]; onLimits: (limits: Limits) => void; onStarted: (job: Job) => void }) {
   const models = useModels();
   const datasets = useDatasets();
-  const profiles = useQuery({ queryKey: ["profiles"], queryFn: ({ signal }) => get<Profiles>("/device-profiles", {}, signal), retry: false, staleTime: 60_000 });
+  const profiles = useProfiles();
   const may = useMay();
   const client = useQueryClient();
   const [wanted, setVersion] = useParam("version");
@@ -43,7 +41,7 @@ export function Ask({ job, draft, candidates, onLimits, onStarted }: { job: Job 
       onStarted(made);
     },
   });
-  const targets = [...(profiles.data?.items ?? []), ...(profiles.data?.templates ?? [])];
+  const targets = [...(profiles.data?.own ?? []), ...(profiles.data?.templates ?? [])];
   const known = ready.some((one) => one.newest?.id === version);
   const older = useQuery({ queryKey: ["models", "version", version], queryFn: ({ signal }) => get<Told["VersionTold"]>(`/versions/${version}`, {}, signal), enabled: models.isSuccess && !known && version !== "", retry: false });
   const named = older.data && `${models.data?.items.find((one) => one.id === older.data.model)?.name ?? older.data.filename} · ${w.models.version(older.data.number)}`;
@@ -60,7 +58,8 @@ export function Ask({ job, draft, candidates, onLimits, onStarted }: { job: Job 
       </Choice>
       {targets.length ? (
         <Choice label={w.studio.target} value={target} onChange={(e) => setTarget(e.target.value)}>
-          {targets.map((one) => <option key={one.name} value={one.name}>{one.title ?? one.name}</option>)}
+          {!targets.some((one) => one.name === target) && <option value={target}>{target}</option>}
+          {targets.map((one) => <option key={one.name} value={one.name}>{one.title}</option>)}
         </Choice>
       ) : <Field label={w.studio.target} hint={w.studio.targetHint} value={target} onChange={(e) => setTarget(e.target.value)} required />}
       <fieldset className="space-y-3 border-t border-line pt-3">

@@ -1,10 +1,10 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useLocation } from "wouter";
 import { useMay } from "../../api/account";
 import { send, type Told } from "../../api/client";
 import { type Job, OVER } from "../../api/studio";
 import { span } from "../../lib/format";
+import { useGo } from "../../lib/url";
 import { Button, ButtonLink } from "../../ui/Button";
 import { Tag, type Level } from "../../ui/Sign";
 import { Trouble } from "../../ui/Trouble";
@@ -24,7 +24,7 @@ export function Progress({ job }: { job: Job }) {
   const benches = useMay()("benchmarks.write");
   const releases = useMay()("rollouts.write");
   const keeps = useMay()("models.write");
-  const [, go] = useLocation();
+  const go = useGo();
   const kept = useMutation({
     mutationFn: () => send<Told["VersionTold"]>("POST", `/optimization-jobs/${job.id}/version`),
     onSuccess: async (made) => {

@@ -1,8 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useLocation } from "wouter";
 import { all, send, type Told } from "../../api/client";
 import { count, short } from "../../lib/format";
+import { useGo } from "../../lib/url";
 import { Button, ButtonLink } from "../../ui/Button";
 import { Dialog } from "../../ui/Dialog";
 import { Choice, Field } from "../../ui/Field";
@@ -14,7 +14,7 @@ const words = w.studio.releaseTo;
 /** From a finished search to the line: the bundle in waves, to a group. */
 export function Release({ bundle, called, onClose }: { bundle: string; called: string; onClose: () => void }) {
   const client = useQueryClient();
-  const [, go] = useLocation();
+  const go = useGo();
   const groups = useQuery({ queryKey: ["groups"], queryFn: () => all<Told["GroupTold"]>("/groups") });
   const [name, setName] = useState(`${called || "model"}-${short(bundle).slice(0, 6)}`);
   const [group, setGroup] = useState("");

@@ -1,12 +1,12 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
-import { Link, useLocation } from "wouter";
+import { Link } from "wouter";
 import { useMay } from "../../api/account";
 import { useBundles } from "../../api/artifacts";
 import { MOST_SECONDS, MOST_SUBJECTS, useDevices, useGroups, useNamed, type Whole } from "../../api/benchmarks";
 import { Problem, send } from "../../api/client";
 import { span } from "../../lib/format";
-import { useParam, useParams } from "../../lib/url";
+import { useGo, useParam, useParams } from "../../lib/url";
 import { Button } from "../../ui/Button";
 import { Field } from "../../ui/Field";
 import { Card, Page } from "../../ui/Page";
@@ -43,7 +43,7 @@ export function Ask() {
   const named = useNamed(versions);
   const devices = useDevices(names);
   const client = useQueryClient();
-  const [, go] = useLocation();
+  const go = useGo();
   const why = useId();
   const seconds = Math.min(MOST_SECONDS, Math.max(1, Number(time) || 10));
   const subjects = ids.map((id) => {

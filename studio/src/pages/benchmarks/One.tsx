@@ -1,12 +1,12 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { Link, useLocation } from "wouter";
+import { Link } from "wouter";
 import { useMay } from "../../api/account";
 import { open, useBenchmark, type Whole } from "../../api/benchmarks";
 import { isMissing } from "../../api/jobs";
 import { Problem, send } from "../../api/client";
 import { span } from "../../lib/format";
-import { useParam } from "../../lib/url";
+import { useGo, useParam } from "../../lib/url";
 import { Bones, Empty } from "../../ui/Bones";
 import { Button, ButtonLink } from "../../ui/Button";
 import { Segments } from "../../ui/Field";
@@ -87,7 +87,7 @@ function Places({ it }: { it: Whole }) {
 function Actions({ it }: { it: Whole }) {
   const may = useMay()("benchmarks.write");
   const client = useQueryClient();
-  const [, go] = useLocation();
+  const go = useGo();
   const [sure, setSure] = useState<"cancel" | "remove" | "">("");
   if (!may) return null;
   const still = it.places.filter(open).length;

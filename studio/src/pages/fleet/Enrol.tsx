@@ -16,7 +16,7 @@ export function Enrol({ onClose }: { onClose: () => void }) {
   const [device, setDevice] = useState("");
   const make = useMutation({ mutationFn: () => send<Told["EnrolmentMade"]>("POST", "/enrolments", { group, device, hours: 24 }) });
   return (
-    <Dialog title={words.title} onClose={onClose} wide={Boolean(make.data)}>
+    <Dialog title={words.title} onClose={onClose} wide={make.isSuccess} keeps={make.isSuccess}>
       {make.data ? (
         <div className="space-y-4">
           <p className="text-mute">{words.command}</p>

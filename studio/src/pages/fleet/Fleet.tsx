@@ -1,5 +1,5 @@
 import { useMay } from "../../api/account";
-import { BUSY, useMap, useRollouts } from "../../api/fleet";
+import { BUSY, useMap, useRollout, useRollouts } from "../../api/fleet";
 import { count } from "../../lib/format";
 import { useParam } from "../../lib/url";
 import { Bones, Empty } from "../../ui/Bones";
@@ -26,7 +26,10 @@ export default function Fleet() {
   const [enrol, setEnrol] = useParam("enrol");
   const may = useMay();
   const rollouts = useRollouts();
-  const list = rollouts.data?.items ?? [];
+  const known = rollouts.data?.items ?? [];
+  // A link may name a rollout that is further back than the list goes.
+  const older = useRollout(rollouts.data && !known.some((one) => one.id === chosen) ? chosen : "").data;
+  const list = older ? [older, ...known] : known;
   const shown = chosen || (list.find((one) => BUSY.has(one.state)) ?? list[0])?.id || "";
   const busy = BUSY.has(list.find((one) => one.id === shown)?.state ?? "");
   const map = useMap(by === "rollout" ? shown : "", busy ? 2_000 : 6_000);
@@ -47,6 +50,7 @@ export default function Fleet() {
             <span className="sr-only">{w.fleet.rollouts}</span>
             {list.length > 0 && (
               <select value={shown} onChange={(event) => { setChosen(event.target.value); }} className="h-8 max-w-44 sm:max-w-56 rounded border border-line bg-paper px-2">
+                {!list.some((one) => one.id === shown) && <option value={shown}>{shown}</option>}
                 {list.map((one) => <option key={one.id} value={one.id}>{one.name} · {w.fleet.rolloutStates[one.state as keyof typeof w.fleet.rolloutStates]}</option>)}
               </select>
             )}

@@ -1,5 +1,5 @@
 import { useMay } from "../../api/account";
-import { useModels, useVersions } from "../../api/models";
+import { useModel, useVersions } from "../../api/models";
 import type { Version } from "../../api/studio";
 import { bytes, count, short, value } from "../../lib/format";
 import { useParam } from "../../lib/url";
@@ -17,10 +17,9 @@ import { fact, READY, STAGE } from "./stages";
 /** One model: its versions as they came out of one another, and all that is known of the one that is open. */
 export function ModelPanel({ id, compare, onCompare, onUpload, onClose }: { id: string; compare: string[]; onCompare: (of: string[]) => void; onUpload: () => void; onClose: () => void }) {
   const [open, setOpen] = useParam("version");
-  const models = useModels();
   const versions = useVersions(id);
   const may = useMay();
-  const model = models.data?.items.find((one) => one.id === id);
+  const model = useModel(id).data;
   const list = [...(versions.data ?? [])].sort((a, b) => b.number - a.number);
   const seen = list.find((one) => one.id === open) ?? list[0];
   const toggle = (one: string) => onCompare(compare.includes(one) ? compare.filter((it) => it !== one) : [...compare, one].slice(-8));

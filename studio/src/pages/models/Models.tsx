@@ -18,13 +18,17 @@ import { ModelPanel } from "./ModelPanel";
 import { fact, READY, STAGE } from "./stages";
 import { UploadDialog } from "./UploadDialog";
 
+/** More of them than this are searched. */
+const FEW = 12;
+
 export default function Models() {
   const [tab, setTab] = useParam("tab", "models");
   const [chosen, setChosen] = useParam("model");
   const [compare, setCompare] = useParam("compare");
   const [upload, setUpload] = useParam("upload");
   const may = useMay();
-  const models = useModels();
+  const [q, setQ] = useParam("q");
+  const models = useModels(q.trim());
   const list = models.data?.items;
   const versions = compare ? compare.split(",") : [];
   return (
@@ -43,8 +47,11 @@ export default function Models() {
         <div className="space-y-4">
           {versions.length > 1 && <Compare of={versions} onClose={() => setCompare("")} />}
           {!list && !models.error && <Bones rows={6} />}
-          {list && !list.length && <Empty {...w.models.empty}>{may("models.write") && <Button kind="primary" onClick={() => setUpload("model")}>{w.models.upload}</Button>}</Empty>}
+          {(q || (list && list.length > FEW)) && <input type="search" value={q} onChange={(event) => setQ(event.target.value)} placeholder={w.models.search} aria-label={w.models.search} className="h-8 w-64 max-w-full rounded border border-line bg-paper px-2.5 hover:border-mute" />}
+          {list && !list.length && q && <p className="text-mute">{w.shell.searchNothing(q)}</p>}
+          {list && !list.length && !q && <Empty {...w.models.empty}>{may("models.write") && <Button kind="primary" onClick={() => setUpload("model")}>{w.models.upload}</Button>}</Empty>}
           {list && list.length > 0 && <Rows list={list} chosen={chosen} onChoose={setChosen} />}
+          {models.data?.next && <p className="text-mute">{w.models.cut(count(models.data.items.length))}</p>}
         </div>
       )}
       {upload && <UploadDialog kind={upload === "dataset" ? "dataset" : "model"} of={upload === "model" ? chosen : ""} onClose={(made) => { setUpload(""); if (made) setChosen(made); }} />}

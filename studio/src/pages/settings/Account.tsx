@@ -14,7 +14,7 @@ import { w } from "../../words";
 const words = w.settings.account;
 
 export function Account() {
-  const { data: me } = useAccount();
+  const me = useAccount();
   const theme = useTheme();
   const [now, setNow] = useState("");
   const [next, setNext] = useState("");

@@ -24,7 +24,7 @@ export function NewHook({ onClose }: { onClose: () => void }) {
   const [inside, setInside] = useState(false);
   const make = useMutation({ mutationFn: () => send<Told["WebhookMade"]>("POST", "/webhooks", { url, ...wishes, private: inside }) });
   return (
-    <Dialog title={words.add} onClose={onClose}>
+    <Dialog title={words.add} onClose={onClose} keeps={make.isSuccess}>
       {make.data ? <div className="space-y-3"><p>{words.once}</p><Copy text={make.data.secret} /></div> : (
         <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); make.mutate(); }}>
           <Field label={words.url} type="url" value={url} onChange={(e) => setUrl(e.target.value)} required autoFocus />

@@ -55,7 +55,7 @@ function NewToken({ onClose }: { onClose: () => void }) {
   const [days, setDays] = useState(90);
   const make = useMutation({ mutationFn: () => send<Told["TokenMade"]>("POST", "/tokens", { name, days, scopes: [] }) });
   return (
-    <Dialog title={words.add} onClose={onClose}>
+    <Dialog title={words.add} onClose={onClose} keeps={make.isSuccess}>
       {make.data ? <div className="space-y-3"><p>{words.once}</p><Copy text={make.data.token} /></div> : (
         <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); make.mutate(); }}>
           <Field label={words.name} value={name} onChange={(e) => setName(e.target.value)} required autoFocus />

@@ -54,7 +54,7 @@ export function Users() {
       {out && <Sure title={words.shutOut} told={words.shutOutTold(out.name)} action={words.shutOut} danger onClose={() => setOut(null)} work={() => send("PATCH", `/users/${out.id}`, { active: false }).then(again)} />}
       {reset && <Sure title={words.reset} told={words.resetTold(reset.name)} action={words.reset} onClose={() => setReset(null)} work={async () => { setMade((await send<Told["UserMade"]>("POST", `/users/${reset.id}/password`)).password); await again(); }} />}
       {made && (
-        <Dialog title={words.invited} onClose={() => setMade("")}>
+        <Dialog keeps title={words.invited} onClose={() => setMade("")}>
           <div className="space-y-3"><p>{words.made_}</p><Copy text={made} /><p className="text-mute">{words.hand}</p></div>
         </Dialog>
       )}
