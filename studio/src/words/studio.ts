@@ -28,7 +28,7 @@ export const studio = {
   states: { queued: "queued", running: "measuring", stopping: "stopping", done: "done", infeasible: "nothing is feasible", failed: "failed", cancelled: "cancelled" },
   stages: { load: "reading the model", baseline: "measuring the baseline", search: "searching", finalists: "measuring finalists side by side", report: "writing the report", seal: "sealing the bundle" } as Record<string, string>,
   plot: "Candidates",
-  plotTold: (n: number, ok: number, kind: "measured" | "estimated" | "predicted") => kind === "measured" ? `${n} candidates measured, ${ok} feasible.` : `${n} candidates judged, ${ok} feasible; latencies are ${kind}, the device is not here.`,
+  plotTold: (n: number, ok: number, kind: "measured" | "estimated" | "predicted") => kind === "measured" ? `${n === 1 ? "1 candidate" : `${n} candidates`} measured, ${ok} feasible.` : `${n === 1 ? "1 candidate" : `${n} candidates`} judged, ${ok} feasible; latencies are ${kind}, the device is not here.`,
   axes: { latency: "Latency", size: "Size", memory: "Memory", accuracy: "Accuracy" },
   acrossBy: "Across",
   upBy: "Up",

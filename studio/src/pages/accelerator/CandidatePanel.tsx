@@ -1,4 +1,4 @@
-import type { Candidate, Clause, Report } from "../../api/studio";
+import type { Candidate, Clause, Measured, Report } from "../../api/studio";
 import { value } from "../../lib/format";
 import { Copy } from "../../ui/Copy";
 import { Part } from "../../ui/Panel";
@@ -13,10 +13,6 @@ export function CandidatePanel({ one, baseline, report, best }: { one: Candidate
     const [mine, theirs] = [one.metrics[metric], baseline?.metrics[metric]];
     return mine?.value && theirs?.value && mine.kind === theirs.kind && one.id !== baseline?.id ? theirs.value / mine.value : null;
   };
-  const said = (metric: string, told: string) => {
-    const kind = one.metrics[metric]?.kind;
-    return kind && kind !== "measured" ? `${told}, ${w.kinds[kind]}` : told;
-  };
   const [faster, smaller, drop] = [ratio("latency_ms"), ratio("size_bytes"), one.metrics.accuracy_drop];
   const title = one.recipe.map((step) => w.recipes.passes[step.pass] ?? step.pass).join(" + ") || w.recipes.original;
   const gates = report?.readiness?.candidate === one.id ? report.readiness.gates : [];
@@ -29,9 +25,9 @@ export function CandidatePanel({ one, baseline, report, best }: { one: Candidate
       </div>
       {(faster !== null || smaller !== null) && (
         <ul className="grid grid-cols-3 gap-px bg-line border border-line rounded overflow-hidden text-center">
-          {faster !== null && <Win n={`${value(faster)}×`} told={said("latency_ms", w.studio.fasterWord)} level={faster > 1.02 ? "good" : faster < 0.98 ? "bad" : "unknown"} />}
-          {smaller !== null && <Win n={`${value(smaller)}×`} told={said("size_bytes", w.studio.smallerWord)} level={smaller > 1.02 ? "good" : smaller < 0.98 ? "bad" : "unknown"} />}
-          {drop && <Win n={value(drop.value)} told={w.studio.lostWord} level={drop.value <= 0 ? "good" : drop.value > 1 ? "attention" : "unknown"} />}
+          {faster !== null && <Win n={`${value(faster)}×`} told={w.studio.fasterWord} kind={one.metrics.latency_ms?.kind} level={faster > 1.02 ? "good" : faster < 0.98 ? "bad" : "unknown"} />}
+          {smaller !== null && <Win n={`${value(smaller)}×`} told={w.studio.smallerWord} kind={one.metrics.size_bytes?.kind} level={smaller > 1.02 ? "good" : smaller < 0.98 ? "bad" : "unknown"} />}
+          {drop && <Win n={value(drop.value)} told={w.studio.lostWord} kind={drop.kind} level={drop.value <= 0 ? "good" : drop.value > 1 ? "attention" : "unknown"} />}
         </ul>
       )}
       {one.refused?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="bad" label={w.studio.refused} /></span><span>{w.studio.refused}: {why}</span></p>)}
@@ -62,8 +58,14 @@ export function CandidatePanel({ one, baseline, report, best }: { one: Candidate
   );
 }
 
-function Win({ n, told, level }: { n: string; told: string; level: "good" | "bad" | "attention" | "unknown" }) {
-  return <li className="bg-paper py-2"><span className="num text-xl">{n}</span><span className="flex justify-center items-center gap-1.5 text-sm text-mute"><Sign level={level} size={8} />{told}</span></li>;
+function Win({ n, told, kind, level }: { n: string; told: string; kind: Measured["kind"] | undefined; level: "good" | "bad" | "attention" | "unknown" }) {
+  return (
+    <li className="bg-paper py-2">
+      <span className="num text-xl">{n}</span>
+      <span className="flex justify-center items-center gap-1.5 text-sm text-mute"><Sign level={level} size={8} />{told}</span>
+      {kind && kind !== "measured" && <i className="block text-sm text-mute">{w.kinds[kind]}</i>}
+    </li>
+  );
 }
 
 function Kept({ clause }: { clause: Clause }) {
