@@ -30,6 +30,7 @@ from edgewright.hub.profiles import routes_fits, routes_profiles
 from edgewright.hub.rollouts import routes as rollouts
 from edgewright.hub.services import routes as services
 from edgewright.hub.state import State
+from edgewright.hub.web.bodies import Slices
 from edgewright.hub.web.idempotency import Replayed
 from edgewright.hub.web.openapi import describe
 from edgewright.hub.web.problems import add_problems
@@ -60,7 +61,8 @@ def make_app(state: State) -> ASGIApp:
 @cache
 def _built() -> ASGIApp:
     """All routes: made once, whatever states they are asked about."""
-    app = _with_routes()
+    app = _empty()
+    app.router.routes.append(Slices(ROUTERS))
     add_problems(app)
 
     async def replayed(_: Request, error: Exception) -> Response:
@@ -91,11 +93,11 @@ def _document() -> bytes:
 
 def openapi() -> dict[str, Any]:
     """The document of the people's API."""
-    return describe(_with_routes())
-
-
-def _with_routes() -> FastAPI:
-    app = FastAPI(title="Edgewright hub", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = _empty()
     for router in ROUTERS:  # to include one would make all of its routes a second time
         app.router.routes.extend(router.routes)
-    return app
+    return describe(app)
+
+
+def _empty() -> FastAPI:
+    return FastAPI(title="Edgewright hub", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
