@@ -53,7 +53,7 @@ class Turns:
 
     @contextlib.contextmanager
     def verification(self) -> Iterator[None]:
-        """Raises StorageError when no turn comes in time."""
+        """Raises Unavailable when no turn comes in time."""
         if not self._verifying.acquire(timeout=240):
             raise Unavailable("other bundles are being verified; try again in a moment")
         try:
