@@ -11,7 +11,9 @@ from typing import ClassVar
 
 import pytest
 
+from edgewright.hub.database import EVERY
 from edgewright.hub.jobs.inputs import provide
+from edgewright.hub.jobs.tables import Worker as Row
 from edgewright.testing.beside import beside
 
 HERE = Path(__file__).parent
@@ -109,6 +111,16 @@ class Jobs:
     def worker(self, folder=None, **how):
         self.workers.append(Worker(folder or self.folder, self.url, **how))
         return self.workers[-1]
+
+    def register(self, *ids):
+        """Rows of workers that live, and are no processes."""
+        now = self.state.clock()
+        with self.state.database.write(EVERY) as session:
+            for id_ in ids:
+                session.add(
+                    Row(id=id_, host="bench", engines=[], accelerators=[], cores=1, memory_bytes=1, slots=1,
+                        release="0", beat=0, seen=now, state="live", lost=None, made=now)
+                )  # fmt: skip
 
     def until(self, job, *states, seconds=120.0, who=None):
         def seen():

@@ -110,14 +110,9 @@ def spec(number, engine="onnxruntime"):
 
 
 @pytest.fixture
-def running(jobs, clock):
+def running(jobs):
     """A job of each tenant that a worker has, and what its search wants to know."""
-    with jobs.state.database.write(EVERY) as session:
-        for name in "abc":
-            session.add(
-                Worker(id=f"wrk_{name}", host="bench", engines=[], accelerators=[], cores=1, memory_bytes=1, slots=1,
-                       release="0", beat=0, seen=clock(), state="live", lost=None, made=clock())
-            )  # fmt: skip
+    jobs.register("wrk_a", "wrk_b", "wrk_c")
     made = {}
     for name in ("north", "south"):
         jobs.make(getattr(jobs.hub, name))

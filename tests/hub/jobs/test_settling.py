@@ -31,14 +31,9 @@ REPORT = {
 
 
 @pytest.fixture
-def mine(jobs, clock):
+def mine(jobs):
     """A worker's steps, and a job that it has: tenant, id, claim."""
-    with jobs.state.database.write(EVERY) as session:
-        for name in "ab":
-            session.add(
-                Worker(id=f"wrk_{name}", host="bench", engines=[], accelerators=[], cores=1, memory_bytes=1, slots=1,
-                       release="0", beat=0, seen=clock(), state="live", lost=None, made=clock())
-            )  # fmt: skip
+    jobs.register("wrk_a", "wrk_b")
     jobs.make()
     taken = claim(jobs.state, "wrk_a", CPU)
     made = Steps(jobs.state, "wrk_a", CPU, Runs(1), 0, lambda: "one")
