@@ -15,12 +15,15 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.fleet.stage import HUB_CORE, OUR_CORE, Usage, on
 
+from edgewright.core.messages import Status
 from edgewright.hub.ids import new_id
 from edgewright.testing.site import Site
 
@@ -28,33 +31,43 @@ LISTS = ("models", "devices", "audit", "device-profiles")
 
 
 def fill(path: Path, rows: int) -> None:
-    """Rows of a tenant's, as the hub would have written them."""
+    """Rows of a tenant's, as the hub would have written them: models that have a version, devices that have polled."""
     with sqlite3.connect(path) as database:
         (tenant,) = database.execute("SELECT id FROM tenants").fetchone()
         now = int(time.time() * 1000)
-        database.executemany(
-            "INSERT INTO models (tenant, id, name, description, numbers, count, newest, by, made)"
-            " VALUES (?, ?, ?, '', 0, 0, '', 'usr', ?)",
-            ((tenant, new_id("mod", now - i), f"model {i}", now - i) for i in range(rows)),
-        )
-        names = [one[1] for one in database.execute("PRAGMA table_info(devices)")]
-        known = {"tenant": tenant, "revision": 1, "made": now, "changed": now}
-        told = dict.fromkeys(("labels", "facts", "config", "collect", "status"), "{}")
-        facts = list(database.execute("PRAGMA table_info(devices)"))
-        plain = {
-            name: (0 if kind in ("BIGINT", "INTEGER", "DOUBLE", "BOOLEAN") else "")
-            for _, name, kind, null, *_ in facts
-            if null
-        }
-        columns = ", ".join(f'"{name}"' for name in names)
-        marks = ", ".join("?" * len(names))
-        database.executemany(
-            f"INSERT INTO devices ({columns}) VALUES ({marks})",
-            (
-                tuple({**dict.fromkeys(names), **plain, **told, **known, "name": f"device-{i:06d}"}[n] for n in names)
-                for i in range(rows)
-            ),
-        )
+        by = {"tenant": tenant, "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d", "made": now}
+        versions = [new_id("ver", now - i) for i in range(rows)]
+        models = [new_id("mod", now - i) for i in range(rows)]
+        _add(database, "models", by | {"count": 1, "numbers": 1}, (
+            {"id": models[i], "name": f"model {i}", "newest": versions[i], "made": now - i} for i in range(rows)
+        ))  # fmt: skip
+        tensor = {"dtype": "float32", "shape": ["n", 1, 8, 8]}
+        told = {
+            "signature": json.dumps({"inputs": [{"name": "x", **tensor}], "outputs": [{"name": "y", **tensor}]}),
+            "facts": json.dumps({"parameters": 59_210, "macs": 1_204_000, "layers": 14, "opset": 17}),
+            "state": "ready", "stage": "registered", "format": "onnx", "filename": "model.onnx", "files": "{}",
+            "digest": "ab" * 32, "file": "cd" * 32, "length": 238_133, "number": 1, "until": now,
+        }  # fmt: skip
+        _add(database, "versions", by | told, ({"id": versions[i], "model": models[i]} for i in range(rows)))
+        status = Status(current="ab" * 32, good="ab" * 32, clock_s=now / 1000, free_bytes=16 * 2**30).to_json()
+        told = {
+            "tenant": tenant, "revision": 1, "made": now, "current": "ab" * 32, "status": json.dumps(status),
+            "labels": '{"hall": "2"}', "facts": '{"storage_bytes": 34359738368}', "config": "{}", "collect": "{}",
+        }  # fmt: skip
+        _add(database, "devices", told, (
+            {"name": f"device-{i:06d}", "group": f"line-{i % 40}", "seen": now - i, "changed": now - 7 * i}
+            for i in range(rows)
+        ))  # fmt: skip
+
+
+def _add(database: sqlite3.Connection, table: str, all_of_them: dict[str, Any], each: Iterable[dict[str, Any]]) -> None:
+    """What is not said is nothing: 0, "" or null."""
+    columns = {
+        name: None if not needed else 0 if kind in ("BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "FLOAT") else ""
+        for _, name, kind, needed, *_ in database.execute(f"PRAGMA table_info({table})")
+    } | all_of_them
+    names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join(f":{name}" for name in columns)
+    database.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", ({**columns, **one} for one in each))
 
 
 async def ask(address: tuple[str, int], token: str, path: str, end: float) -> tuple[int, list[float]]:

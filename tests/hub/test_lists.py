@@ -9,17 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import literal_column, select, true
 
+from edgewright.hub.accounts.people import make_tenant
 from edgewright.hub.accounts.tables import User
 from edgewright.hub.alerts.tables import Alert
 from edgewright.hub.app import ROUTERS
 from edgewright.hub.database import EVERY, bound
+from edgewright.hub.database.looks import Kept, Look
 from edgewright.hub.errors import Unscoped
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
 from edgewright.hub.models.tables import Dataset, Model, Upload, Version
 from edgewright.hub.web.bodies import spelled, spelled_ms
-from edgewright.hub.web.paging import Page, Ready, answered
+from edgewright.hub.web.paging import Page, answered
 from edgewright.hub.web.rates import Rates
+from edgewright.hub.web.reading import Ready
 from edgewright.hub.web.short import plain, short_way
 
 LISTS = {
@@ -133,11 +136,35 @@ def test_a_bound_statement_sees_its_tenant_alone(hub):
     fill(hub, "north")
     for name, tenant in hub.tenants.items():
         getattr(hub, name).post("/api/edge/users", {"name": f"of {name}", "roles": ["viewer"]})
+        look = hub.state.database.look(tenant)
         with hub.state.database.read(tenant) as session:
-            assert f"of {name}" in {row[0] for row in session.rows(one, {})}
-            assert len(session.rows(one, {})) == 2
-    with hub.state.database.read(EVERY) as session, pytest.raises(Unscoped):
-        session.rows(one, {})
+            for source in (session, look):
+                assert f"of {name}" in {row[0] for row in source.rows(one, {})}
+                assert len(source.rows(one, {})) == len(source.rows(one, {}, true())) == 2
+    with hub.state.database.read(EVERY) as session:
+        for source in (session, hub.state.database.look(EVERY)):
+            with pytest.raises(Unscoped):
+                source.rows(one, {})
+    with pytest.raises(Unscoped):
+        hub.state.database.look("")
+
+
+def test_a_look_waits_for_nobody_and_changes_nothing(state):
+    """Somebody else's look that goes on, and a fault of its connection, send it into a session."""
+    tenant, _ = make_tenant(state, "plant", "anna")
+    database, one = state.database, bound(select(User.name))
+    if not database.embedded:
+        pytest.skip("a server's connection is kept for nobody")
+    kept = Kept(database.engine)
+    look = Look(kept, tenant, lambda: database.read(tenant))
+    assert [row[0] for row in look.rows(one, {})] == ["anna"]
+    assert kept.run("DELETE FROM users", ()) is None and kept.run("SELECT count(*) FROM users", ()) == [(1,)]
+    with kept._lock:
+        assert kept.run("SELECT 1", ()) is None
+        assert [row[0] for row in look.rows(one, {})] == ["anna"]
+    kept._connection.close()
+    assert [row[0] for row in look.rows(one, {})] == ["anna"]
+    kept.close()
 
 
 @pytest.mark.parametrize("shape", [select(literal_column("1")), select(User.__table__.c.name)])

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from edgewright.core.errors import Unavailable
+from edgewright.hub.errors import TooMany
 
-_WAIT_S = 120.0
+_WAIT_S, _RETRY_S = 120.0, 10.0
 
 
 class Turns:
@@ -24,10 +25,12 @@ class Turns:
 
     @contextlib.contextmanager
     def turn(self, tenant: str, busy: str) -> Iterator[None]:
-        """Raises Unavailable, saying that the process is ``busy``."""
+        """Raises TooMany where the tenant has its part, else Unavailable, saying that the process is ``busy``."""
         refused = Unavailable(f"{busy}; try again in a moment")
         with self._lock:
-            if self._now[tenant] >= self._of_one or self._now.total() >= self._most:
+            if self._now[tenant] >= self._of_one:
+                raise TooMany(f"{self._of_one} such requests of yours go on already; wait for one to end", _RETRY_S)
+            if self._now.total() >= self._most:
                 raise refused
             self._now[tenant] += 1
         try:

@@ -271,10 +271,10 @@ def test_other_bodies_below_bundles_are_short(library):
 
 
 def test_a_tenant_has_some_uploads_at_once_and_no_more(library, make):
-    from edgewright.hub.library.uploads import turns
+    from edgewright.hub.library.uploads import receiving
 
     tenant = library.hub.tenants["north"]
-    with turns(library.state).upload(tenant), turns(library.state).upload(tenant), turns(library.state).upload(tenant):
+    with receiving(library.state, tenant), receiving(library.state, tenant), receiving(library.state, tenant):
         answer = library.hub.north.ask("POST", f"/api/edge/bundles?signer={'0' * 64}", 429, content=b"x")
         assert int(answer.headers["Retry-After"]) > 0
         library.upload(make(), who=library.hub.south)

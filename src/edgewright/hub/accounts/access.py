@@ -33,7 +33,7 @@ from edgewright.hub.accounts.audit import Actor, tell
 from edgewright.hub.accounts.memo import CHANGES, Memo
 from edgewright.hub.accounts.rules import PERMISSIONS, granted
 from edgewright.hub.accounts.tables import Login, Token, User
-from edgewright.hub.database import Scoped
+from edgewright.hub.database import Look, Scoped
 from edgewright.hub.errors import Absent, Forbidden, Unknown
 from edgewright.hub.secrets import Credential
 from edgewright.hub.state import State, state_of
@@ -75,6 +75,11 @@ class Caller:
     def read(self) -> contextlib.AbstractContextManager[Scoped]:
         """A reading transaction in the caller's tenant."""
         return self.state.database.read(self.tenant)
+
+    @property
+    def look(self) -> Look:
+        """For one statement in the caller's tenant, without a transaction: see ``Database.look``."""
+        return self.state.database.look(self.tenant)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Scoped]:

@@ -126,8 +126,7 @@ def change_password(body: NewPassword, caller: Here) -> None:
 def tokens(caller: Annotated[Caller, may()], page: PageQuery) -> Response:
     """The caller's tokens; all of the tenant for who may change users."""
     where = [] if "users.write" in caller.may else [Token.user == caller.user]
-    with caller.read() as session:
-        return paged(session, TokenTold, Token.id, page, *where, newest_first=True)
+    return paged(caller.look, TokenTold, Token.id, page, *where, newest_first=True)
 
 
 @router.post("/tokens", status_code=201)

@@ -15,7 +15,8 @@ from edgewright.hub.accounts.audit import lines
 from edgewright.hub.accounts.heads import signed_head
 from edgewright.hub.accounts.tables import Entry
 from edgewright.hub.web.bodies import Answer, Router, Told
-from edgewright.hub.web.paging import Page, PageQuery, Ready, paged
+from edgewright.hub.web.paging import Page, PageQuery, paged
+from edgewright.hub.web.reading import Ready
 from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/audit", tags=["audit"])
@@ -54,8 +55,7 @@ class SignedHead(Answer):
 @brief
 def log(caller: Reads, page: PageQuery) -> Response:
     """The log, newest first."""
-    with caller.read() as session:
-        return paged(session, Line, Entry.number, page, newest_first=True)
+    return paged(caller.look, Line, Entry.number, page, newest_first=True)
 
 
 @router.get("/head")

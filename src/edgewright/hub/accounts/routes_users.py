@@ -33,8 +33,7 @@ def tenant(caller: Annotated[Caller, may("tenant.read")]) -> TenantTold:
 @brief
 def users(caller: Reads, page: PageQuery) -> Response:
     """The tenant's users."""
-    with caller.read() as session:
-        return paged(session, UserTold, User.id, page)
+    return paged(caller.look, UserTold, User.id, page)
 
 
 @router.post("/users", status_code=201)

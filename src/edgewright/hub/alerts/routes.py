@@ -34,8 +34,7 @@ def alerts(
 ) -> Response:
     """Alerts, newest first."""
     where = {"open": [Alert.ended.is_(None)], "resolved": [Alert.ended.is_not(None)]}.get(state, [])
-    with caller.read() as session:
-        return paged(session, AlertTold, Alert.id, page, *where, newest_first=True)
+    return paged(caller.look, AlertTold, Alert.id, page, *where, newest_first=True)
 
 
 @router.get("/rules")
@@ -89,8 +88,7 @@ def test_mail(caller: Writes) -> DeliveryTold:
 @brief
 def deliveries(caller: Reads, page: PageQuery) -> Response:
     """Messages of the last week, by webhooks and mail, newest first."""
-    with caller.read() as session:
-        return paged(session, DeliveryTold, Delivery.id, page, newest_first=True)
+    return paged(caller.look, DeliveryTold, Delivery.id, page, newest_first=True)
 
 
 @router.post("/{alert}/acknowledge")

@@ -35,8 +35,7 @@ _OWNERS = "tenant.write"
 @brief
 def hooks(caller: Reads, page: PageQuery) -> Response:
     """The tenant's webhooks."""
-    with caller.read() as session:
-        return paged(session, WebhookTold, Webhook.id, page)
+    return paged(caller.look, WebhookTold, Webhook.id, page)
 
 
 @router.post("", status_code=201)

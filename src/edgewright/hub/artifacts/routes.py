@@ -44,8 +44,7 @@ def artifacts(
     where = [Artifact.until > caller.now]
     where += [] if bundle is None else [Artifact.bundle == bundle]
     where += [] if kind is None else [Artifact.kind == kind]
-    with caller.read() as session:
-        return paged(session, ArtifactTold, Artifact.id, page, *where, newest_first=True)
+    return paged(caller.look, ArtifactTold, Artifact.id, page, *where, newest_first=True)
 
 
 @router.get("/kinds")

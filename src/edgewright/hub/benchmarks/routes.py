@@ -22,7 +22,8 @@ from edgewright.hub.jobs.queue import stop
 from edgewright.hub.jobs.tables import Job
 from edgewright.hub.models import find_version
 from edgewright.hub.web.bodies import Id, Router
-from edgewright.hub.web.paging import Page, PageQuery, answered, fields, read_page
+from edgewright.hub.web.paging import Page, PageQuery, answered, read_page
+from edgewright.hub.web.reading import fields
 
 router = Router(prefix="/api/edge/benchmarks", tags=["benchmarks"])
 Reads = Annotated[Caller, may("benchmarks.read")]

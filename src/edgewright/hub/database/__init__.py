@@ -15,7 +15,8 @@ What a slice does::
 ``database.read(EVERY)`` and ``write(EVERY)`` are for the hub's own housekeeping over all tenants (rows are then added
 with their tenant given); no request gets one. Statements that are not of the ORM are refused inside a tenant
 (``Unscoped``): they could not be bound to it. A SELECT that is run often is bound once (``bound``) and run with
-``session.rows``, which takes a third of the time. A slice's migration lies in
+``session.rows``, which takes a third of the time; where it is the only one, with ``database.look(tenant).rows``, which
+needs no transaction. A slice's migration lies in
 ``database/migrations/versions/SLICE_NNNN.py``, with the branch label of the slice in its first one, and calls
 ``guards.protect(table)`` for each table of a ``TenantRow``: row-level security holds on PostgreSQL what the ORM
 holds on both. Every unique constraint of a TenantRow begins with its tenant. A ``HubRow`` is the hub's own: all may
@@ -26,11 +27,12 @@ from __future__ import annotations
 
 from edgewright.hub.database.engines import SILENCE, read_document
 from edgewright.hub.database.faults import no_room, told
+from edgewright.hub.database.looks import Look, Rows
 from edgewright.hub.database.rows import EVERY, Base, Document, HubRow, Instant, TenantItself, TenantRow
 from edgewright.hub.database.scoping import Bound, bound
 from edgewright.hub.database.sessions import Database, Scoped
 
 __all__ = [
-    "EVERY", "SILENCE", "Base", "Bound", "Database", "Document", "HubRow", "Instant", "Scoped", "TenantItself",
-    "TenantRow", "bound", "no_room", "read_document", "told",
+    "EVERY", "SILENCE", "Base", "Bound", "Database", "Document", "HubRow", "Instant", "Look", "Rows", "Scoped",
+    "TenantItself", "TenantRow", "bound", "no_room", "read_document", "told",
 ]  # fmt: skip

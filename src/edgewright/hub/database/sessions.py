@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from edgewright.core.closing import Closing
 from edgewright.core.errors import Unavailable
 from edgewright.hub.database.engines import WRITES, make_engine
+from edgewright.hub.database.looks import Kept, Look
 from edgewright.hub.database.rows import EVERY, TENANT
 from edgewright.hub.database.scoping import Bound, scope, stamp, values
 from edgewright.hub.errors import Absent, Unscoped
@@ -91,6 +92,7 @@ class Database(Closing):
         """Whether it runs in this process, and a short look at it waits for nobody."""
         self._engine = lru_cache(1024)(self._engine_of)
         self._writer = threading.Lock() if self.embedded else contextlib.nullcontext()
+        self._kept = Kept(self.engine) if self.embedded else None
 
     @contextlib.contextmanager
     def read(self, tenant: str) -> Iterator[Scoped]:
@@ -108,8 +110,17 @@ class Database(Closing):
         with self._turn(), _answers(), self._session(tenant, writes=True) as session, session.begin():
             yield session
 
+    def look(self, tenant: str) -> Look:
+        """What runs one statement that was bound before, for which nothing else needs to be seen in the same state.
+        Raises Unscoped without a tenant."""
+        if not tenant:
+            raise Unscoped("no tenant was given")
+        return Look(self._kept, tenant, lambda: self.read(tenant))
+
     def close(self) -> None:
         """Close every connection; one that is in use, as soon as it is given back."""
+        if self._kept is not None:
+            self._kept.close()
         event.listen(self.engine, "checkin", _close)
         self.engine.dispose()
 

@@ -60,8 +60,7 @@ def devices(
             where += [Device.seen.is_(None) | (Device.seen <= now - ONLINE), Device.revoked.is_(None)]
         case "revoked":
             where.append(Device.revoked.is_not(None))
-    with caller.read() as session:
-        return paged(session, DeviceTold, Device.name, page, *where, given=(online_since(now),))
+    return paged(caller.look, DeviceTold, Device.name, page, *where, given=(online_since(now),))
 
 
 @router.get("/devices/{device}")

@@ -61,8 +61,7 @@ def make(body: NewEnrolment, caller: Writes) -> EnrolmentMade:
 @brief
 def enrolments(caller: Reads, page: PageQuery) -> Response:
     """Tokens and authorised keys, used ones too."""
-    with caller.read() as session:
-        return paged(session, EnrolmentTold, Enrolment.id, page)
+    return paged(caller.look, EnrolmentTold, Enrolment.id, page)
 
 
 @router.delete("/{enrolment}")

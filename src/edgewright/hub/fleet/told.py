@@ -15,6 +15,7 @@ from edgewright.hub.fleet.words import DeviceName, Digest, Labels
 from edgewright.hub.fleet.words import Group as GroupName
 from edgewright.hub.web.bodies import Answer, Body, Moment, Told, spelled
 
+_OF_STATUS = (("state", "state"), ("good", "good"), ("target_bundle", "target"), ("reason", "reason"))
 _WHEN = "2026-11-21T09:30:00.000Z"
 
 
@@ -67,12 +68,10 @@ class DeviceTold(Told):
     def adapt(cls, row: dict[str, Any], since: str) -> dict[str, Any]:
         """With what its status says, and its release; ``since``: ``online_since``."""
         status, release = row["status"], row["release"] or {}
-        online = row["revoked"] is None and (row["seen"] or "") > since  # moments of one spelling sort as they are
-        row |= {
-            "online": online, "state": status.get("state", ""), "good": status.get("good", ""),
-            "target_bundle": status.get("target", ""), "reason": status.get("reason", ""),
-            "wanted": release.get("bundle", ""),
-        }  # fmt: skip
+        row["online"] = row["revoked"] is None and (row["seen"] or "") > since  # one spelling: they sort as they are
+        for name, key in _OF_STATUS:
+            row[name] = status.get(key, "")
+        row["wanted"] = release.get("bundle", "")
         return row
 
 

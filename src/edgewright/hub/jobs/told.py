@@ -143,12 +143,14 @@ class JobTold(Told):
     model_config = ConfigDict(json_schema_extra={"examples": [_TOLD]})
 
     also = ("needs",)
+    ready = ("wish", "progress", "result")
 
     @classmethod
     def adapt(cls, row: dict[str, Any], live: Collection[Able]) -> dict[str, Any]:
         """``live``: what the workers can, for why it waits."""
         why = nobody(row["needs"], live) if row["state"] == "queued" else ""
-        return {**row, "reason": why or row["reason"]}
+        row["reason"] = why or row["reason"]
+        return row
 
 
 class BatchTold(Answer):
@@ -163,7 +165,7 @@ class CandidateTold(Told):
     number: int
     candidate: dict[str, Any]
 
-    also = ("told",)
+    also = ready = ("told",)
 
     @classmethod
     def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from edgewright.hub.library.files import open_file
 from edgewright.hub.library.proposals import withdraw
 from edgewright.hub.library.tables import Bundle
 from edgewright.hub.library.told import BundleTold, Digest
-from edgewright.hub.library.uploads import received, turns
+from edgewright.hub.library.uploads import received, verifying
 from edgewright.hub.web.bodies import Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
 from edgewright.trust import PublicKey
@@ -58,8 +58,7 @@ async def upload(
 def bundle_list(caller: Reads, page: PageQuery, name: Annotated[str | None, Query(max_length=64)] = None) -> Response:
     """The tenant's bundles, newest first; `name`: those of that name."""
     where = [] if name is None else [Bundle.name == name.replace("\0", "")]
-    with caller.read() as session:
-        return paged(session, BundleTold, Bundle.id, page, *where, newest_first=True)
+    return paged(caller.look, BundleTold, Bundle.id, page, *where, newest_first=True)
 
 
 @router.get("/{digest}")
@@ -102,7 +101,7 @@ def remove(digest: Digest, caller: Writes) -> None:
 def _take_in(caller: Caller, arrived: Arrived, signer: str) -> tuple[BundleTold, bool]:
     """Verified, stored, entered; what it is and whether it is new."""
     state, key = caller.state, PublicKey(bytes.fromhex(signer))
-    with turns(state).verification():
+    with verifying(state, caller.tenant):
         facts = bundles.inspect(state, caller.tenant, arrived, key)
     if facts is not None:
         with caller.read() as session:

@@ -50,10 +50,13 @@ class BundleTold(Told):
         }
     )  # fmt: skip
 
+    ready = ("evidence",)
+
     @classmethod
     def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
         """With its signer's id."""
-        return {**row, "signed_by": digest_bytes(bytes.fromhex(row["signer"]))}
+        row["signed_by"] = digest_bytes(bytes.fromhex(row["signer"]))
+        return row
 
 
 class Waiting(Answer):

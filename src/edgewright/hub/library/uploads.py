@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,65 +13,35 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from edgewright.core.errors import Unavailable
 from edgewright.core.files import scratch, storage
-from edgewright.hub.errors import TooMany
 from edgewright.hub.library.bundles import Arrived
 from edgewright.hub.objects import PIECE_BYTES, work_folder
 from edgewright.hub.state import State
+from edgewright.hub.turns import Turns
 from edgewright.hub.web.problems import Problem
 
 MOST_BYTES = 2 * 2**30
 _AT_ONCE, _OF_ONE = 8, 3
-_VERIFYING = 2  # each child may hold a bundle in memory
-_RETRY_S = 10.0
+_VERIFYING = 2
 
 
-class Turns:
-    """How many uploads one process takes at once, in all and of one tenant, and how many it verifies."""
-
-    def __init__(self) -> None:
-        self._now: dict[str, int] = {}
-        self._lock = threading.Lock()
-        self._verifying = threading.BoundedSemaphore(_VERIFYING)
-
-    @contextlib.contextmanager
-    def upload(self, tenant: str) -> Iterator[None]:
-        """Raises TooMany."""
-        with self._lock:
-            own = self._now.get(tenant, 0)
-            if own >= _OF_ONE or sum(self._now.values()) >= _AT_ONCE:
-                raise TooMany("too many bundles are being uploaded; wait for one to end", _RETRY_S)
-            self._now[tenant] = own + 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._now[tenant] -= 1
-                if not self._now[tenant]:
-                    del self._now[tenant]
-
-    @contextlib.contextmanager
-    def verification(self) -> Iterator[None]:
-        """Raises Unavailable when no turn comes in time."""
-        if not self._verifying.acquire(timeout=240):
-            raise Unavailable("other bundles are being verified; try again in a moment")
-        try:
-            yield
-        finally:
-            self._verifying.release()
+def receiving(state: State, tenant: str) -> AbstractContextManager[None]:
+    """A turn to send a bundle. Raises TooMany, Unavailable."""
+    turns = state.part("library.receiving", lambda: Turns(_AT_ONCE, 0, _OF_ONE))
+    return turns.turn(tenant, "other bundles are being uploaded")
 
 
-def turns(state: State) -> Turns:
-    """Of this process."""
-    return state.part("library.turns", Turns)
+def verifying(state: State, tenant: str) -> AbstractContextManager[None]:
+    """A turn to look at one that was sent: each child may hold a bundle in memory. Raises Unavailable."""
+    turns = state.part("library.verifying", lambda: Turns(_VERIFYING, _AT_ONCE, _AT_ONCE))
+    return turns.turn(tenant, "other bundles are being verified")
 
 
 @contextlib.asynccontextmanager
 async def received(request: Request, state: State, tenant: str) -> AsyncIterator[Arrived]:
     """The request's body in a file of a folder of its own, both gone afterwards. Raises Problem when it is too long or
-    breaks off, TooMany, StorageError."""
-    with turns(state).upload(tenant), contextlib.ExitStack() as stack:
+    breaks off, TooMany, Unavailable, StorageError."""
+    with receiving(state, tenant), contextlib.ExitStack() as stack:
         folder = await run_in_threadpool(stack.enter_context, scratch("upload", work_folder(state)))
         path = folder / "bundle.ewb"
         with storage(path), path.open("wb", buffering=0) as stream:

@@ -25,8 +25,7 @@ Writes = Annotated[Caller, may("models.write")]
 @brief
 def dataset_list(caller: Reads, page: PageQuery) -> Response:
     """The tenant's data sets, newest first."""
-    with caller.read() as session:
-        return paged(session, DatasetTold, Dataset.id, page, newest_first=True)
+    return paged(caller.look, DatasetTold, Dataset.id, page, newest_first=True)
 
 
 @router.get("/{dataset}")

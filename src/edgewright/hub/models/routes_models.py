@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Response
 from sqlalchemy import delete, select
@@ -16,7 +15,7 @@ from edgewright.hub.models.keeping import check_unused
 from edgewright.hub.models.tables import Model, Version
 from edgewright.hub.models.told import ModelChange, ModelTold, NewModel, VersionTold
 from edgewright.hub.web.bodies import Id, Router
-from edgewright.hub.web.paging import Page, PageQuery, Wanted, answered, fields, paged, read_page
+from edgewright.hub.web.paging import Page, PageQuery, paged
 from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge/models", tags=["models"])
@@ -29,10 +28,7 @@ Writes = Annotated[Caller, may("models.write")]
 def model_list(caller: Reads, page: PageQuery, search: Annotated[str | None, Query(max_length=120)] = None) -> Response:
     """The tenant's models, newest first, each with its newest version; `search`: those with that in their name."""
     where = [Model.name.icontains(search.replace("\0", ""), autoescape=True)] if search else []
-    with caller.read() as session:
-        rows, following = read_page(session, ModelTold, Model.id, page, *where, newest_first=True)
-        newest = _newest(session, [row["newest"] for row in rows if row["newest"]])
-    return answered(fields(ModelTold, rows, newest), following)
+    return paged(caller.look, ModelTold, Model.id, page, *where, newest_first=True)
 
 
 @router.post("", status_code=201)
@@ -45,7 +41,7 @@ def make(body: NewModel, caller: Writes) -> ModelTold:
         session.add(row)
         session.flush()
         caller.tell(session, "model.made", row.id, {"name": row.name})
-        return caller.reply(session, ModelTold.of(row, {}), 201)
+        return caller.reply(session, ModelTold.of(row, None), 201)
 
 
 @router.get("/{model}")
@@ -89,15 +85,8 @@ def versions(model: Id, caller: Reads, page: PageQuery) -> Response:
 
 
 def _told(session: Scoped, row: Model) -> ModelTold:
-    return ModelTold.of(row, _newest(session, [row.newest] if row.newest else []))
-
-
-def _newest(session: Scoped, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Versions as they are told, by id, in one statement."""
-    if not ids:
-        return {}
-    rows, _ = read_page(session, VersionTold, Version.id, Wanted(len(ids)), Version.id.in_(ids))
-    return {one["id"]: one for one in fields(VersionTold, rows)}
+    newest = session.get(Version, (session.tenant, row.newest)) if row.newest else None
+    return ModelTold.of(row, None if newest is None else VersionTold.of(newest))
 
 
 def _check_name(session: Scoped, name: str, own: str) -> None:

@@ -103,8 +103,7 @@ def begin(response: Response, upload_length: Length, upload_metadata: Metadata, 
 @brief
 def upload_list(caller: Reads, page: PageQuery) -> Response:
     """Files on their way, newest first."""
-    with caller.read() as session:
-        return paged(session, UploadTold, Upload.id, page, newest_first=True)
+    return paged(caller.look, UploadTold, Upload.id, page, newest_first=True)
 
 
 @router.get("/{upload}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from edgewright.hub.web.bodies import Answer, Body, Id, Moment, Name, Told, Words
+from edgewright.hub.models.tables import Model, Version
+from edgewright.hub.web.bodies import Answer, Beside, Body, Id, Moment, Name, Told, Words
 
 Text = Annotated[Words, StringConstraints(max_length=2000)]
 State = Literal["checking", "ready", "refused"]
@@ -75,10 +75,13 @@ class VersionTold(Told):
         }
     )  # fmt: skip
 
+    ready = ("signature", "facts")
+
     @classmethod
     def adapt(cls, row: dict[str, Any]) -> dict[str, Any]:
         """None for "" where there is none."""
-        return {**row, "parent": row["parent"] or None, "job": row["job"] or None}
+        row["parent"], row["job"] = row["parent"] or None, row["job"] or None
+        return row
 
 
 class VersionChange(Body):
@@ -102,11 +105,12 @@ class ModelTold(Told):
     made: Moment
 
     also = ("count",)
+    beside = (Beside("newest", VersionTold, Version, Version.id == Model.newest),)
 
     @classmethod
-    def adapt(cls, row: dict[str, Any], newest: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-        """``newest``: versions as they are told, by id."""
-        row["versions"], row["newest"] = row["count"], newest.get(row["newest"])
+    def adapt(cls, row: dict[str, Any], *newest: VersionTold | None) -> dict[str, Any]:
+        """``newest``: of one that is told alone; a list has read it."""
+        row["versions"], row["newest"] = row["count"], newest[0] if newest else row["newest"]
         return row
 
 
@@ -176,6 +180,8 @@ class DatasetTold(Told):
             ]
         }
     )  # fmt: skip
+
+    ready = ("reading", "facts")
 
 
 class DatasetChange(Body):

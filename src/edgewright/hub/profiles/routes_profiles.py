@@ -18,7 +18,8 @@ from edgewright.hub.profiles.making import check_free, of_device, read_target
 from edgewright.hub.profiles.tables import Fit, Profile
 from edgewright.hub.profiles.told import NewProfile, ProfileChange, Profiles, ProfileTold, Ref
 from edgewright.hub.web.bodies import Id, Router
-from edgewright.hub.web.paging import PageQuery, Ready, answered, fields, read_page
+from edgewright.hub.web.paging import PageQuery, answered, read_page
+from edgewright.hub.web.reading import Ready, fields
 from edgewright.hub.web.short import brief
 from edgewright.targets import Target, names
 from edgewright.targets.schema import parse, to_document
@@ -33,8 +34,7 @@ Writes = Annotated[Caller, may("models.write")]
 def profile_list(caller: Reads, page: PageQuery) -> Response:
     """The tenant's own profiles, newest first; with the first page the templates that ship, the hub's own machine among
     them."""
-    with caller.read() as session:
-        rows, following = read_page(session, ProfileTold, Profile.id, page, newest_first=True)
+    rows, following = read_page(caller.look, ProfileTold, Profile.id, page, newest_first=True)
     return answered(fields(ProfileTold, rows), following, templates=[] if page.after is not None else _templates())
 
 

@@ -19,7 +19,8 @@ from edgewright.hub.rollouts.making import Wish
 from edgewright.hub.rollouts.tables import Decision, Member, Rollout
 from edgewright.hub.rollouts.told import Abort, DecisionTold, MemberTold, NewRollout, RolloutShown, RolloutTold
 from edgewright.hub.web.bodies import Id, Router
-from edgewright.hub.web.paging import Page, PageQuery, answered, fields, paged, read_page
+from edgewright.hub.web.paging import Page, PageQuery, answered, paged, read_page
+from edgewright.hub.web.reading import fields
 from edgewright.hub.web.short import brief
 
 router = Router(prefix="/api/edge", tags=["rollouts"])
@@ -85,8 +86,7 @@ def decisions_of(rollout: Id, caller: Reads, page: PageQuery) -> Response:
 @brief
 def decisions(caller: Reads, page: PageQuery) -> Response:
     """What was decided about any rollout, newest first."""
-    with caller.read() as session:
-        return paged(session, DecisionTold, Decision.id, page, newest_first=True)
+    return paged(caller.look, DecisionTold, Decision.id, page, newest_first=True)
 
 
 @router.post("/rollouts/{rollout}/approve")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 
 from edgewright.hub.errors import TooMany
 
@@ -39,6 +40,7 @@ class Rates:
             raise TooMany("too many requests; slow down", (cost - left) / self._per_s)
 
 
+@lru_cache(4096)
 def network(host: str) -> str:
     """What counts as one who calls: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer gets."""
     try:
