@@ -291,6 +291,10 @@ def test_a_server_that_is_bent_in_one_place_fails_there(another, name):
         case = Case(Target.parse(url), "one", extensions, 3.0)
         (result,) = run(case, check)
         assert result.outcome == "failed" and result.why, f"{check} did not see it: {result}"
+    if "repository.unload" in must_fail:  # on a busy machine the model is loaded again only after the check has ended
+        bent.before = bent.after = None
+        case = Case(Target.parse(url), "one", extensions, LONG)
+        assert case.post("/v2/repository/models/one/load", {}).status == 200
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from edgewright.hub.web.idempotency import Replayed
 from edgewright.hub.web.openapi import describe
 from edgewright.hub.web.problems import add_problems
 from edgewright.hub.web.shell import BODY_BYTES, Shell
+from edgewright.hub.web.short import Short
 from edgewright.studio import ROOT, Pages
 
 ROUTERS = (
@@ -83,7 +84,7 @@ def _built() -> ASGIApp:
     pages = Pages()
     for path in (ROOT, f"{ROOT}/{{path:path}}"):
         app.router.routes.append(Route(path, pages))
-    return app
+    return Short(app, (route for router in ROUTERS for route in router.routes))
 
 
 @cache

@@ -19,7 +19,6 @@ from starlette.types import Receive, Scope, Send
 from edgewright.core.strict import parse_json
 from edgewright.hub.ids import PATTERN
 from edgewright.hub.web.problems import Problem
-from edgewright.hub.web.short import short_way
 
 _FIRST = date(1970, 1, 1).toordinal()
 _ROUTE = "edgewright.route"
@@ -147,18 +146,15 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose JSON is parsed strictly, and whose lists take the short way. Whoever is not let in is told so
-    before anything of a body is read. Every router of the hub has it as its ``route_class``."""
+    """A route whose JSON is parsed strictly. Whoever is not let in is told so before anything of a body is read. Every
+    router of the hub has it as its ``route_class``."""
 
     def get_route_handler(self) -> Any:
-        """FastAPI's handler, with our request; before it, the short way of lists, and dependencies that come
-        ``first``."""
-        handle, short = super().get_route_handler(), None if self.dependencies else short_way(self.endpoint)
+        """FastAPI's handler, with our request; before it, dependencies that come ``first``."""
+        handle = super().get_route_handler()
         first = [one for one in (getattr(part.call, "first", None) for part in self.dependant.dependencies) if one]
 
         async def strictly(request: Request) -> Response:
-            if short is not None and (answer := short(request)) is not None:
-                return answer if isinstance(answer, Response) else await answer
             for one in first:
                 await one(request)
             return await handle(_StrictRequest(request.scope, request.receive))

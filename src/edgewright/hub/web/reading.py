@@ -38,7 +38,8 @@ class Shape:
                 self._ways.append((at, spelled_ms))
             elif isinstance(one.type, JSON):
                 self.columns[at] = type_coerce(one, Text)
-                self._ways.append((at, _as_it_is if taken[at] in told.ready else _document))
+                seen = _looked_at if taken[at] not in told.model_fields else _document
+                self._ways.append((at, _as_it_is if taken[at] in told.ready else seen))
         for other in told.beside:
             shape, began = Shape(other.told, other.kind, other.key), len(self.columns)
             self.columns += shape.columns
@@ -96,6 +97,15 @@ def statements(told: type[Told], key: InstrumentedAttribute[Any], newest_first: 
 def _document(told: Any) -> Any:
     """SQLite keeps text; PostgreSQL's driver has read it already."""
     return read_document(told) if isinstance(told, str) else told
+
+
+def _looked_at(told: Any) -> Any:
+    """What is told to nobody: a whole number of more than 64 bits in there may come as another one, three times as
+    soon."""
+    try:
+        return orjson.loads(told) if isinstance(told, str) else told
+    except orjson.JSONDecodeError:  # NaN, say
+        return read_document(told)
 
 
 def _as_it_is(told: Any) -> Any:

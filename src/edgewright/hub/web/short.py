@@ -1,10 +1,10 @@
 """The short way of lists: most requests of a page ask for nothing but that page, with a credential that was seen a
-moment ago. FastAPI resolves what a route takes anew in each request, and takes two threads in turn; for those it need
-not.
+moment ago. FastAPI hands a request through a dozen layers, resolves what its route takes anew each time, and takes two
+threads in turn; for those it need not.
 
 A route takes the short way when it answers a ready ``Response``, and each of its parameters has a default or is a
 dependency with ``at_once``: a function of the request and its query that gives the value where it is known without
-waiting, else None. Whatever is not plain goes FastAPI's way, which is complete.
+waiting, else None. Whatever is not plain, and what fails, goes FastAPI's way, which is complete.
 
 A route that is ``brief`` besides takes no thread where the database lies in this process: handing a page of fifty rows
 to a thread and back took as long as the page, for SQLite lets go of the interpreter's lock with each row.
@@ -13,13 +13,17 @@ to a thread and back took as long as the page, for SQLite lets go of the interpr
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from fastapi import Request, Response, params
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 Query = Mapping[str, str]
+Way = Callable[[Request], Response | Awaitable[Response] | None]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Response])
 AtOnce = Callable[[Request, Query], Any]
 PLAIN = frozenset(("limit", "cursor"))
@@ -35,7 +39,32 @@ def brief(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-def short_way(endpoint: Callable[..., Any]) -> Callable[[Request], Response | Awaitable[Response] | None] | None:
+class Short:
+    """``app``, before which the lists among the ``routes`` take the short way."""
+
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        lists = [
+            one for one in routes if isinstance(one, APIRoute) and "GET" in (one.methods or ()) and not one.dependencies
+        ]
+        ways = {one.path: short_way(one.endpoint) for one in lists}
+        self._app, self._ways = app, {path: way for path, way in ways.items() if way is not None}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        way = self._ways.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
+        answer = None if way is None else await _answer(way, Request(scope))
+        await (self._app if answer is None else answer)(scope, receive, send)
+
+
+async def _answer(way: Way, request: Request) -> Response | None:
+    try:
+        answer = way(request)
+        return answer if answer is None or isinstance(answer, Response) else await answer
+    except Exception:  # noqa: BLE001 - the other way meets it again, and tells it
+        return None
+
+
+def short_way(endpoint: Callable[..., Any]) -> Way | None:
     """The short way to ``endpoint``; None where there is none. What it gives for a request is its answer, now or to
     come, or None for one that is not plain; it raises what the dependencies raise."""
     needed, quick = _needed(endpoint), getattr(endpoint, "brief", False)
@@ -44,7 +73,7 @@ def short_way(endpoint: Callable[..., Any]) -> Callable[[Request], Response | Aw
 
     def answer(request: Request) -> Response | Awaitable[Response] | None:
         query = plain(request.scope["query_string"])
-        if query is None or request.scope["method"] != "GET":
+        if query is None:
             return None
         given = {}
         for name, at_once in needed:
