@@ -77,6 +77,19 @@ def test_passwords_cannot_be_tried_for_long(hub, clock):
     assert login(hub).status_code == 201
 
 
+@pytest.mark.parametrize(("name", "tenant"), [("nobody", "north"), ("owner", "nowhere")])
+def test_names_that_are_not_there_pause_like_others(hub, clock, name, tenant):
+    """Else a pause would tell which there are."""
+    for _ in range(5):
+        assert login(hub, name, "wrong", tenant).status_code == 401
+    refused = login(hub, name.upper(), "wrong", tenant)
+    assert refused.status_code == 429 and refused.headers["Retry-After"] == "1"
+    clock.go_on(seconds=1)
+    assert login(hub, name, "wrong", tenant).status_code == 401
+    assert login(hub, name, "wrong", tenant).headers["Retry-After"] == "2"
+    assert login(hub, f"{name}2", "wrong", tenant).status_code == 401
+
+
 @pytest.mark.parametrize("failures, seconds", [(0, 0), (4, 0), (5, 1), (8, 8), (14, 512), (15, 900), (10_000, 900)])
 def test_pauses_grow(failures, seconds):
     assert pause_s(failures) == seconds

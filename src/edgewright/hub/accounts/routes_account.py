@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from edgewright.hub.accounts.access import COOKIE, Caller, actor_of, check_same_site, may
 from edgewright.hub.accounts.rules import check_password, check_scopes
-from edgewright.hub.accounts.signin import SESSION, find_tenant, log_in, set_password
+from edgewright.hub.accounts.signin import SESSION, log_in, set_password
 from edgewright.hub.accounts.tables import Login, Tenant, Token, User
 from edgewright.hub.accounts.told import Account, LoggedIn, NewToken, TokenMade, TokenTold
-from edgewright.hub.errors import Forbidden, Unknown
+from edgewright.hub.errors import Forbidden
 from edgewright.hub.secrets import Credential
 from edgewright.hub.state import state_of
 from edgewright.hub.web.bodies import Body, Id, Name, Router, Words
@@ -55,13 +55,7 @@ def login(body: Password, request: Request, response: Response) -> LoggedIn:
     check_same_site(request)
     state, actor = state_of(request), actor_of(request)
     state.tries.take(actor.network)
-    password = body.password.get_secret_value()
-    try:
-        tenant = find_tenant(state, body.tenant)
-    except Unknown:
-        state.passwords.verify(None, password)  # as long as for a tenant that there is
-        raise
-    credential, user = log_in(state, tenant, body.name, password, actor)
+    credential, user = log_in(state, body.tenant, body.name, body.password.get_secret_value(), actor)
     set_cookie(request, response, credential)
     until = state.clock() + SESSION
     return LoggedIn(user=user.id, session=credential.text, until=until, must_change=user.password_until is not None)

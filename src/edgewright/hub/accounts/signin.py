@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +21,7 @@ from edgewright.hub.state import State
 
 SESSION = timedelta(hours=12)
 ONE_TIME = timedelta(days=3)
+_NOBODIES = 4096
 _WRONG = "the name or the password is wrong, or it is another tenant's"
 
 
@@ -34,20 +37,23 @@ def find_tenant(state: State, name: str) -> str:
 
 
 def log_in(state: State, tenant: str, name: str, password: str, actor: Actor) -> tuple[Credential, User]:
-    """A session for whom this password is right. Raises Unknown, TooMany. Every try is in the audit log."""
-    now = state.clock()
-    with state.database.read(tenant) as session:
-        user = session.scalar(select(User).where(User.name == name.casefold()))
-    if user is not None and user.failed is not None:
-        wait = pause_s(user.failures) - (now - user.failed).total_seconds()
+    """A session for whom this password is right, in the tenant of that name ("": the only one there is). Raises
+    Unknown, TooMany, which nobody can tell from those of names that are not there. A try for one that is there is in
+    the audit log."""
+    now, nobodies, asked = state.clock(), state.part("accounts.nobodies", _Nobodies), (tenant, name.casefold())
+    user = _user(state, *asked)
+    failures, failed = nobodies.get(asked) if user is None else (user.failures, user.failed)
+    if failed is not None:
+        wait = pause_s(failures) - (now - failed).total_seconds()
         if wait > 0:
             raise TooMany("too many wrong passwords for this name; wait", wait)
     usable = user is not None and user.active and (user.password_until is None or user.password_until > now)
     right = state.passwords.verify(user.password if user is not None and usable else None, password)
     if user is None:
+        nobodies.failed(asked, failures + 1, now)
         raise Unknown(_WRONG)
     fresh = state.passwords.hash(password) if right and state.passwords.outdated(user.password or "") else user.password
-    with state.database.write(tenant) as session:
+    with state.database.write(user.tenant) as session:
         user, known = session.lock(User, user.id), user.password
         right = right and user.active and user.password == known  # as it was when it was looked at
         who = Actor("user", user.id, user.name, user.id, actor.network, actor.request)
@@ -63,6 +69,35 @@ def log_in(state: State, tenant: str, name: str, password: str, actor: Actor) ->
     if made is None:
         raise Unknown(_WRONG)
     return made, user
+
+
+def _user(state: State, tenant: str, name: str) -> User | None:
+    try:
+        place = find_tenant(state, tenant)
+    except Unknown:
+        return None
+    with state.database.read(place) as session:
+        return session.scalar(select(User).where(User.name == name))
+
+
+class _Nobodies:
+    """Wrong passwords for names that nobody has, the latest some thousand: a pause comes for them like for any other,
+    so that it does not tell which names there are. From any thread."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], tuple[int, datetime]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, asked: tuple[str, str]) -> tuple[int, datetime | None]:
+        with self._lock:
+            return self._known.get(asked, (0, None))
+
+    def failed(self, asked: tuple[str, str], failures: int, now: datetime) -> None:
+        with self._lock:
+            self._known[asked] = failures, now
+            self._known.move_to_end(asked)
+            if len(self._known) > _NOBODIES:
+                self._known.popitem(last=False)
 
 
 def open_login(state: State, session: Scoped, user: User) -> Credential:
