@@ -5,7 +5,8 @@ import { IconButton } from "./Icon";
 
 /**
  * A window over the page: Escape and a press beside it close it, the focus stays in it and goes back after it. A press
- * beside it does nothing once something was typed in it, or where it `keeps` something that is not shown again.
+ * beside it does nothing once something was typed in it; where it `keeps` something that is not shown again, neither
+ * does Escape (which Chromium, pressed twice, takes for an order: the dialog is shown again then).
  */
 export function Dialog({ title, onClose, children, wide = false, keeps = false }: { title: string; onClose: () => void; children: React.ReactNode; wide?: boolean; keeps?: boolean }) {
   const ref = useRef<HTMLDialogElement>(null);
@@ -23,7 +24,8 @@ export function Dialog({ title, onClose, children, wide = false, keeps = false }
   return (
     <dialog
       ref={ref} aria-label={title}
-      onCancel={(event) => { event.preventDefault(); onClose(); }}
+      onCancel={(event) => { event.preventDefault(); if (!keeps) onClose(); }}
+      onClose={() => { if (keeps) ref.current?.showModal(); }}
       onInput={() => { typed.current = true; }}
       onMouseDown={(event) => { if (!keeps && !typed.current) besideCloses(event, onClose); }}
       className={`m-auto mt-[12vh] w-[calc(100vw-32px)] ${wide ? "max-w-3xl" : "max-w-md"} max-h-[80vh] rounded border border-line bg-paper p-0 backdrop:bg-black/40`}
