@@ -80,6 +80,7 @@ class Entry(Base, TenantRow):
     """
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_tenant_action", "tenant", "action", "at"),)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]
     actor: Mapped[str]
