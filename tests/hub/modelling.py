@@ -37,10 +37,14 @@ class Uploads:
     def __init__(self, hub):
         self.hub, self.state = hub, hub.state
 
+    @staticmethod
+    def metadata(**told):
+        return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
+
     def begin(self, data, status=201, who=None, **metadata):
         length = data if isinstance(data, int) else len(data)
-        told = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in metadata.items())
-        headers = {"Upload-Length": str(length), "Upload-Metadata": told, "Tus-Resumable": "1.0.0"}
+        told = {"Upload-Length": str(length), "Upload-Metadata": self.metadata(**metadata)}
+        headers = {**told, "Tus-Resumable": "1.0.0"}
         return (who or self.hub.north).ask("POST", "/api/edge/uploads", status, headers=headers)
 
     def send(self, place, data, offset, status=204, who=None, kind="application/offset+octet-stream"):

@@ -68,8 +68,7 @@ def _built() -> ASGIApp:
 
     async def replayed(_: Request, error: Exception) -> Response:
         assert isinstance(error, Replayed)  # noqa: S101
-        headers = {"Idempotent-Replayed": "true"}
-        return Response(error.body, error.status, headers, "application/json")
+        return error.response()
 
     app.add_exception_handler(Replayed, replayed)
 

@@ -46,6 +46,17 @@ def test_every_answer_speaks_tus(uploads, place, file):
     assert uploads.send(place, file[:10], 0).headers["Upload-Offset"] == "10"
 
 
+def test_an_upload_that_is_begun_again_with_its_key_is_at_the_same_place(uploads, file):
+    headers = {
+        "Idempotency-Key": "the first of two", "Upload-Length": str(len(file)), "Tus-Resumable": "1.0.0",
+        "Upload-Metadata": uploads.metadata(filename="digits.onnx", model=uploads.model()),
+    }  # fmt: skip
+    once, again = (uploads.hub.north.ask("POST", "/api/edge/uploads", 201, headers=headers) for _ in range(2))
+    assert again.headers["Idempotent-Replayed"] == "true" and again.json() == once.json()
+    for name in ("Location", "Tus-Resumable"):
+        assert again.headers[name] == once.headers[name]
+
+
 def test_what_came_before_a_cut_is_kept(uploads, place, file, hub):
     """The client's line breaks in the middle of a request; another worker goes on."""
     sent, messages = file[:3000], []

@@ -23,6 +23,7 @@ from edgewright.hub.models.tables import Model, Upload
 from edgewright.hub.models.told import NewUpload, UploadTold
 from edgewright.hub.models.uploads import KEPT, free_bytes, receive
 from edgewright.hub.web.bodies import Id, Router, StrictRoute
+from edgewright.hub.web.idempotency import Replayed
 from edgewright.hub.web.paging import Page, PageQuery, paged
 from edgewright.hub.web.problems import Problem
 from edgewright.hub.web.short import brief
@@ -40,7 +41,11 @@ class _TusRoute(StrictRoute):
         handle = super().get_route_handler()
 
         async def spoken(request: Request) -> Response:
-            response: Response = await handle(request)
+            try:
+                response: Response = await handle(request)
+            except Replayed as again:  # of the one request that makes an upload
+                response = again.response()
+                response.headers["Location"] = f"{PREFIX}/{parse_json(again.body, 65536)['id']}"
             response.headers["Tus-Resumable"] = _TUS
             return response
 

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from fastapi import Response
 from sqlalchemy import delete
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -47,6 +48,10 @@ class Replayed(Exception):  # noqa: N818 - not an error: the answer that was giv
 
     def __init__(self, status: int, body: bytes) -> None:
         self.status, self.body = status, body
+
+    def response(self) -> Response:
+        """The answer, marked as one that was given before."""
+        return Response(self.body, self.status, {"Idempotent-Replayed": "true"}, "application/json")
 
 
 @dataclass(frozen=True)
