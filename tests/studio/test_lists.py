@@ -70,3 +70,18 @@ def test_a_select_shows_the_rollout_that_a_link_names(visit):
     visitor.open("/fleet?rollout=rol_2")
     expect(page.get_by_role("combobox", name="Rollouts")).to_have_value("rol_2")
     expect(page.get_by_role("combobox", name="Rollouts").locator("option:checked")).to_have_text("rol_2")
+
+
+def test_a_profile_is_made_of_any_device_by_a_part_of_its_name(visit):
+    page = visit().open("/device-analyzer?tab=profiles")
+    page.get_by_role("button", name="Add a profile").click()
+    page.get_by_role("radio", name="An enrolled device").click()
+    device = page.get_by_role("combobox", name="Device", exact=True)
+    with page.expect_response(lambda answer: "q=ess-07" in answer.url):
+        device.fill("ess-07")
+    offered = page.locator("#devices-found option")
+    expect(offered).to_have_count(1)
+    device.fill(offered.get_attribute("value"))
+    page.get_by_role("dialog").get_by_role("button", name="Add the profile").click()
+    told = page.get_by_role("dialog").get_by_role("alert")
+    expect(told).to_contain_text("The device press-07 has not told what it is yet")

@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useQueries, useQuery } from "@tanstack/react-query";
-import { get, Problem, type Page, type Told } from "./client";
+import { get, Problem, whole, type Page, type Told } from "./client";
 import type { Model, Version } from "./studio";
 
 export type Benchmark = Told["BenchmarkTold"];
@@ -45,19 +45,11 @@ export function useBenchmark(id: string) {
 }
 
 export function useGroups() {
-  return useQuery({ queryKey: ["groups", "first"], queryFn: ({ signal }) => get<Page<Told["GroupTold"]>>("/groups", { limit: 200 }, signal), staleTime: 15_000 });
+  return useQuery({ queryKey: ["groups", "all"], queryFn: ({ signal }) => whole<Told["GroupTold"]>("/groups", {}, signal), staleTime: 15_000 });
 }
 
 export function useWorkers() {
   return useQuery({ queryKey: ["workers"], queryFn: ({ signal }) => get<Page<Told["WorkerTold"]>>("/workers", {}, signal), refetchInterval: 10_000 });
-}
-
-export function useFound(q: string) {
-  return useQuery({
-    queryKey: ["devices", "found", q],
-    queryFn: ({ signal }) => get<Page<Told["DeviceTold"]>>("/devices", { q, limit: 20 }, signal),
-    placeholderData: (before) => before,
-  });
 }
 
 /** Devices by their names; one that is not there is an error of its own. */

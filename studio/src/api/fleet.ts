@@ -68,3 +68,12 @@ function since(): string {
   const hour = Math.floor(Date.now() / 3_600_000) - 47;
   return new Date(hour * 3_600_000).toISOString();
 }
+
+/** The first devices with that in their name. */
+export function useFound(q: string) {
+  return useQuery({
+    queryKey: ["devices", "found", q],
+    queryFn: ({ signal }) => get<Page<Told["DeviceTold"]>>("/devices", { q, limit: 20 }, signal),
+    placeholderData: (before) => before,
+  });
+}

@@ -56,7 +56,7 @@ def of_device(name: str, facts: Mapping[str, Any], like: str, at: datetime) -> T
     says it is, else the nearest) for all that it did not. Raises InputError."""
     told = Facts.from_json(facts)
     if not told.cpus or not told.memory_bytes:
-        raise InputError(f"{name} has not told what it is yet; have it poll once, then import it")
+        raise InputError(f"the device {name} has not told what it is yet; have it poll once, then import it")
     base = template(like or _class_of(told))
     source = f"reported by {name} on {at:%Y-%m-%d}"
     cores = Figure(told.cpus, "cores", source)

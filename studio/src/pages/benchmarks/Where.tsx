@@ -1,6 +1,7 @@
 import { useState } from "react";
-import { useFound, useWorkers } from "../../api/benchmarks";
+import { useWorkers } from "../../api/benchmarks";
 import type { Told } from "../../api/client";
+import { useFound } from "../../api/fleet";
 import { count } from "../../lib/format";
 import { Choice } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";

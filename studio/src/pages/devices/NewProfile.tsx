@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { get, send, type Page, type Told } from "../../api/client";
+import { send } from "../../api/client";
+import { useFound } from "../../api/fleet";
 import type { Profile } from "../../api/profiles";
 import { Button } from "../../ui/Button";
 import { Copy } from "../../ui/Copy";
@@ -19,7 +20,7 @@ export function NewProfile({ templates, onClose }: { templates: Profile[]; onClo
   const [device, setDevice] = useState("");
   const [like, setLike] = useState("");
   const [name, setName] = useState("");
-  const devices = useQuery({ queryKey: ["devices", "names"], queryFn: ({ signal }) => get<Page<Told["DeviceTold"]>>("/devices", { limit: 200 }, signal), enabled: from === "enrolled" });
+  const devices = useFound(device.trim());
   const make = useMutation({
     mutationFn: () => send<Profile>("POST", "/device-profiles", { ...(from === "file" ? { toml } : { device, ...(like ? { like } : {}) }), ...(name ? { name } : {}) }),
     onSuccess: async (made) => {
@@ -47,12 +48,10 @@ export function NewProfile({ templates, onClose }: { templates: Profile[]; onClo
               <textarea value={toml} onChange={(event) => setToml(event.target.value)} rows={8} required spellCheck={false} className="num w-full rounded border border-line bg-paper p-2.5 hover:border-mute" />
             </label>
           </>
-        ) : devices.data && !devices.data.items.length ? <p className="text-mute">{words.noDevices}</p> : (
+        ) : !device && devices.data && !devices.data.items.length ? <p className="text-mute">{words.noDevices}</p> : (
           <div className="grid gap-4 md:grid-cols-2">
-            <Choice label={words.device} value={device} onChange={(event) => setDevice(event.target.value)} required>
-              <option value="" disabled>{words.chooseDevice}</option>
-              {devices.data?.items.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
-            </Choice>
+            <Field label={words.device} hint={words.chooseDevice} value={device} onChange={(event) => setDevice(event.target.value.trim())} list="devices-found" required spellCheck={false} autoComplete="off" />
+            <datalist id="devices-found">{devices.data?.items.map((one) => <option key={one.name} value={one.name} />)}</datalist>
             <Choice label={words.like} value={like} onChange={(event) => setLike(event.target.value)}>
               <option value="">{words.likeNearest}</option>
               {templates.map((one) => <option key={one.name} value={one.name}>{one.title}</option>)}
