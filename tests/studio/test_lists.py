@@ -85,3 +85,14 @@ def test_a_profile_is_made_of_any_device_by_a_part_of_its_name(visit):
     page.get_by_role("dialog").get_by_role("button", name="Add the profile").click()
     told = page.get_by_role("dialog").get_by_role("alert")
     expect(told).to_contain_text("The device press-07 has not told what it is yet")
+
+
+def test_resolved_alerts_beyond_a_page_are_shown_and_the_cut_is_told(visit):
+    visitor = visit()
+    alert = {
+        "kind": "device.silent", "subject": "device/press-01", "severity": "warning", "told": "it is silent", "since": MADE,
+        "resolved": MADE, "acknowledged": None, "acknowledged_by": "", "returns": 0, "state": "resolved", "evidence": {},
+    }  # fmt: skip
+    listed(visitor.page, "alerts", [{"id": f"alr_{n}", "name": "", **alert} for n in range(1_250)])
+    page = visitor.open("/alerts?state=resolved")
+    page.get_by_text("The newest 1,000 are listed").wait_for()

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { all, get, type Page, type Told } from "./client";
+import { all, often, type Told, whole } from "./client";
 
 export type Alert = Told["AlertTold"];
 
@@ -14,8 +14,8 @@ export function useOpenAlerts() {
 export function useResolvedAlerts(enabled: boolean) {
   return useQuery({
     queryKey: ["alerts", "resolved"],
-    queryFn: ({ signal }) => get<Page<Alert>>("/alerts", { state: "resolved", limit: 100 }, signal),
+    queryFn: ({ signal }) => whole<Alert>("/alerts", { state: "resolved" }, signal),
     enabled,
-    refetchInterval: 30_000,
+    refetchInterval: (query) => often(query.state.data, 30_000),
   });
 }

@@ -5,6 +5,7 @@ export const common = {
   close: "Close",
   cancel: "Cancel",
   more: "Show more",
+  newest: (n: string) => `The newest ${n} are listed; older ones open by their links.`,
   copy: "Copy",
   copied: "Copied",
   loading: "Loading",

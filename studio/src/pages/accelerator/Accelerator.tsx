@@ -3,6 +3,7 @@ import { useLocation } from "wouter";
 import { useCandidates, useJob, useJobs, useReport } from "../../api/jobs";
 import { useModels } from "../../api/models";
 import type { Job } from "../../api/studio";
+import { count } from "../../lib/format";
 import { useParam } from "../../lib/url";
 import { Bones } from "../../ui/Bones";
 import { ButtonLink } from "../../ui/Button";
@@ -54,7 +55,7 @@ export default function Accelerator() {
   const plotTold = w.studio.plotTold(candidates.length, fit, known(candidates, "latency"));
 
   return (
-    <Page title={w.studio.title} told={w.studio.question} action={<JobChoice id={asked === "new" ? "new" : id} list={withOne(jobs.data?.items ?? [], job.data)} onChoose={(next) => go(`/accelerator-studio?job=${next}`)} />}>
+    <Page title={w.studio.title} told={w.studio.question} action={<JobChoice id={asked === "new" ? "new" : id} list={withOne(jobs.data?.items ?? [], job.data)} cut={!!jobs.data?.next} onChoose={(next) => go(`/accelerator-studio?job=${next}`)} />}>
       {jobs.error && !jobs.data && <div className="mb-4"><Trouble error={jobs.error} again={() => void jobs.refetch()} /></div>}
       <div className="grid gap-4 items-start grid-cols-1 lg:grid-cols-[280px_minmax(0,1fr)] xl:grid-cols-[280px_minmax(0,1fr)_360px]">
         <section aria-label={w.studio.limits} className="rounded border border-line bg-paper p-4 order-2 lg:order-none">
@@ -114,13 +115,14 @@ function withOne(list: Job[], job: Job | undefined): Job[] {
   return job && !list.some((one) => one.id === job.id) ? [job, ...list] : list;
 }
 
-function JobChoice({ id, list, onChoose }: { id: string; list: Job[]; onChoose: (id: string) => void }) {
+function JobChoice({ id, list, cut, onChoose }: { id: string; list: Job[]; cut: boolean; onChoose: (id: string) => void }) {
   if (!list.length) return null;
   return (
     <select aria-label={w.studio.jobs} value={id} onChange={(e) => onChoose(e.target.value)} className="h-8 max-w-72 rounded border border-line bg-paper px-2">
       <option value="new">{w.studio.newJob}</option>
       {id !== "new" && !list.some((one) => one.id === id) && <option value={id}>{id}</option>}
       {list.map((one) => <option key={one.id} value={one.id}>{one.wish.name || one.target} · {w.studio.states[one.state]} · {new Date(one.made).toLocaleString("en-GB", { dateStyle: "short", timeStyle: "short" })}</option>)}
+      {cut && <option disabled>{w.newest(count(list.length))}</option>}
     </select>
   );
 }

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { type Alert, useOpenAlerts, useResolvedAlerts } from "../../api/alerts";
+import { count } from "../../lib/format";
 import { useParam } from "../../lib/url";
 import { Bones } from "../../ui/Bones";
 import { Segments } from "../../ui/Field";
@@ -33,6 +34,7 @@ export default function Alerts() {
       {list && !list.length && <p className="text-mute max-w-xl">{state === "open" ? w.alerts.nothing : w.alerts.nothingResolved}</p>}
       <div className="space-y-4 max-w-4xl">
         {causes(list ?? []).map((one) => <OneCause key={one.kind} cause={one} chosen={chosen} onChoose={setChosen} />)}
+        {state === "resolved" && resolved.data?.next && <p className="text-mute">{w.newest(count(resolved.data.items.length))}</p>}
       </div>
     </Page>
   );

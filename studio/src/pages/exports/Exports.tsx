@@ -4,6 +4,7 @@ import { useMay } from "../../api/account";
 import { type Artifact, build, type Kind, useArtifacts, useBundles, useKinds } from "../../api/artifacts";
 import { send } from "../../api/client";
 import { useJobs } from "../../api/jobs";
+import { count } from "../../lib/format";
 import { useParam } from "../../lib/url";
 import { Bones, Empty } from "../../ui/Bones";
 import { ButtonLink } from "../../ui/Button";
@@ -70,6 +71,7 @@ export default function Exports() {
         {ready && bundles.data && <Chosen bundle={bundle} list={bundles.data} onChoose={setDigest} />}
         {ready && !may("bundles.write") && <p className="text-mute">{words.mayNot}</p>}
         {ready && <Kinds kinds={kinds.data.items} bundle={bundle} job={job} list={list} chosen={chosen} building={here(building)} allowed={may("bundles.write")} onChoose={setChosen} onBuild={(one) => void make(one)} />}
+        {artifacts.data?.next && <p className="text-mute">{w.newest(count(list.length))}</p>}
         {artifacts.data && (list.length > 0 || ready) && <History list={list} onOpen={(one) => { if (one.bundle && one.bundle !== bundle?.digest) setDigest(one.bundle); setChosen(one.kind); }} />}
       </div>
       {gone && <Sure title={words.remove} told={words.removeTold(gone.filename)} action={words.remove} danger onClose={() => setGone(null)} work={() => send("DELETE", `/artifacts/${gone.id}`).then(() => client.invalidateQueries({ queryKey: ["artifacts", "list"] }))} />}

@@ -52,6 +52,7 @@ export default function Fleet() {
               <select value={shown} onChange={(event) => { setChosen(event.target.value); }} className="h-8 max-w-44 sm:max-w-56 rounded border border-line bg-paper px-2">
                 {!list.some((one) => one.id === shown) && <option value={shown}>{shown}</option>}
                 {list.map((one) => <option key={one.id} value={one.id}>{one.name} · {w.fleet.rolloutStates[one.state as keyof typeof w.fleet.rolloutStates]}</option>)}
+                {rollouts.data?.next && <option disabled>{w.newest(count(known.length))}</option>}
               </select>
             )}
           </label>
