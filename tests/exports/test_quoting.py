@@ -27,6 +27,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
         '\\\\"',
         "${x}",
         "\\(x)",
+        "\\f\f",
         "'''",
         '"""',
         "*/",

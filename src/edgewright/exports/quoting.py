@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 _PLAIN = re.compile(r"[^A-Za-z0-9 _.,:;=+()\[\]-]")
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#|!~&+.-])")
+_ESCAPED = re.compile(r"\\.|\$")
+_KOTLIN = {"$": "\\u0024", "\\f": "\\u000c"}
 _COMMENT = 200
 
 
@@ -55,8 +57,8 @@ def _octal(byte: int) -> str:
 
 
 def kotlin(text: str) -> str:
-    """A string literal of Kotlin, in which a dollar sign begins a template."""
-    return json.dumps(text).replace("$", "\\u0024").replace("\\f", "\\u000c")
+    """A string literal of Kotlin, in which a dollar sign begins a template, and which has no word for a form feed."""
+    return _ESCAPED.sub(lambda found: _KOTLIN.get(found[0], found[0]), json.dumps(text))
 
 
 def swift(text: str) -> str:
