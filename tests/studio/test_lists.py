@@ -90,8 +90,9 @@ def test_a_profile_is_made_of_any_device_by_a_part_of_its_name(visit):
 def test_resolved_alerts_beyond_a_page_are_shown_and_the_cut_is_told(visit):
     visitor = visit()
     alert = {
-        "kind": "device.silent", "subject": "device/press-01", "severity": "warning", "told": "it is silent", "since": MADE,
-        "resolved": MADE, "acknowledged": None, "acknowledged_by": "", "returns": 0, "state": "resolved", "evidence": {},
+        "kind": "device.silent", "subject": "device/press-01", "severity": "warning", "told": "it is silent",
+        "since": MADE, "resolved": MADE, "acknowledged": None, "acknowledged_by": "", "returns": 0,
+        "state": "resolved", "evidence": {},
     }  # fmt: skip
     listed(visitor.page, "alerts", [{"id": f"alr_{n}", "name": "", **alert} for n in range(1_250)])
     page = visitor.open("/alerts?state=resolved")
