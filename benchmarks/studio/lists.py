@@ -11,14 +11,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sqlite3
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
+
+from sqlalchemy import insert, select, text
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.fleet.stage import HUB_CORE, OUR_CORE, Usage, on
@@ -27,48 +29,50 @@ from edgewright.core.messages import Status
 from edgewright.hub.ids import new_id
 from edgewright.testing.site import Site
 
-CONNECTIONS = 32
+CONNECTIONS, BATCH = 32, 5000
 LISTS = ("models", "devices", "audit", "device-profiles")
 
 
-def fill(path: Path, rows: int) -> None:
+def fill(url: str, rows: int) -> None:
     """Rows of a tenant's, as the hub would have written them: models that have a version, devices that have polled."""
-    with sqlite3.connect(path) as database:
-        (tenant,) = database.execute("SELECT id FROM tenants").fetchone()
-        now = int(time.time() * 1000)
+    import edgewright.hub.tables  # noqa: F401 - all of them, for what refers to what
+    from edgewright.hub.accounts.tables import Tenant
+    from edgewright.hub.database import EVERY, Database
+    from edgewright.hub.fleet.tables import Device
+    from edgewright.hub.models.tables import Model, Version
+
+    now = datetime.now(UTC)
+    status = Status(current="ab" * 32, good="ab" * 32, clock_s=now.timestamp(), free_bytes=16 * 2**30).to_json()
+    tensor = {"dtype": "float32", "shape": ["n", 1, 8, 8]}
+    told = {
+        "signature": {"inputs": [{"name": "x", **tensor}], "outputs": [{"name": "y", **tensor}]},
+        "facts": {"parameters": 59_210, "macs": 1_204_000, "layers": 14, "opset": 17},
+        "state": "ready", "format": "onnx", "filename": "model.onnx", "digest": "ab" * 32, "file": "cd" * 32,
+        "length": 238_133, "number": 1, "until": now, "upload": "",
+    }  # fmt: skip
+    with Database(url) as database, database.write(EVERY) as session:
+        connection = session.connection()
+        tenant = connection.scalar(select(Tenant.id))
         by = {"tenant": tenant, "by": "usr_01jd7x3w9q4e5r6t7y8a9b0c1d", "made": now}
-        versions = [new_id("ver", now - i) for i in range(rows)]
-        models = [new_id("mod", now - i) for i in range(rows)]
-        _add(database, "models", by | {"count": 1, "numbers": 1}, (
-            {"id": models[i], "name": f"model {i}", "newest": versions[i], "made": now - i} for i in range(rows)
-        ))  # fmt: skip
-        tensor = {"dtype": "float32", "shape": ["n", 1, 8, 8]}
-        told = {
-            "signature": json.dumps({"inputs": [{"name": "x", **tensor}], "outputs": [{"name": "y", **tensor}]}),
-            "facts": json.dumps({"parameters": 59_210, "macs": 1_204_000, "layers": 14, "opset": 17}),
-            "state": "ready", "stage": "registered", "format": "onnx", "filename": "model.onnx", "files": "{}",
-            "digest": "ab" * 32, "file": "cd" * 32, "length": 238_133, "number": 1, "until": now,
-        }  # fmt: skip
-        _add(database, "versions", by | told, ({"id": versions[i], "model": models[i]} for i in range(rows)))
-        status = Status(current="ab" * 32, good="ab" * 32, clock_s=now / 1000, free_bytes=16 * 2**30).to_json()
-        told = {
-            "tenant": tenant, "revision": 1, "made": now, "current": "ab" * 32, "status": json.dumps(status),
-            "labels": '{"hall": "2"}', "facts": '{"storage_bytes": 34359738368}', "config": "{}", "collect": "{}",
-        }  # fmt: skip
-        _add(database, "devices", told, (
-            {"name": f"device-{i:06d}", "group": f"line-{i % 40}", "seen": now - i, "changed": now - 7 * i}
-            for i in range(rows)
-        ))  # fmt: skip
-
-
-def _add(database: sqlite3.Connection, table: str, all_of_them: dict[str, Any], each: Iterable[dict[str, Any]]) -> None:
-    """What is not said is nothing: 0, "" or null."""
-    columns = {
-        name: None if not needed else 0 if kind in ("BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "FLOAT") else ""
-        for _, name, kind, needed, *_ in database.execute(f"PRAGMA table_info({table})")
-    } | all_of_them
-    names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join(f":{name}" for name in columns)
-    database.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", ({**columns, **one} for one in each))
+        for start in range(0, rows, BATCH):
+            batch = [(i, now - timedelta(milliseconds=i)) for i in range(start, min(start + BATCH, rows))]
+            ids = [(new_id("mod", ms), new_id("ver", ms)) for ms in (int(1e3 * at.timestamp()) for _, at in batch)]
+            named = list(zip(ids, batch, strict=True))
+            connection.execute(insert(Model), [
+                {**by, "id": model, "name": f"model {i}", "newest": version, "count": 1, "numbers": 1, "made": at}
+                for (model, version), (i, at) in named
+            ])  # fmt: skip
+            connection.execute(
+                insert(Version), [{**by, **told, "id": version, "model": model} for model, version in ids]
+            )
+            connection.execute(insert(Device), [
+                {"tenant": tenant, "name": f"device-{i:06d}", "group": f"line-{i % 40}", "revision": 1, "made": now,
+                 "seen": at, "changed": at, "current": "ab" * 32, "status": status, "labels": {"hall": "2"},
+                 "facts": {"storage_bytes": 32 * 2**30}, "config": {}, "collect": {}}
+                for i, at in batch
+            ])  # fmt: skip
+        if not database.embedded:  # as the server does by itself a minute later
+            connection.execute(text("ANALYZE"))
 
 
 async def ask(address: tuple[str, int], tokens: Sequence[str], path: str, end: float) -> tuple[int, list[float]]:
@@ -111,12 +115,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--limit", type=int, default=50)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--database", default="", help="postgresql://USER@HOST/NAME, an empty one (default: SQLite)")
     arguments = parser.parse_args()
+    if arguments.database:
+        os.environ["EDGEWRIGHT_DATABASE"] = arguments.database
     with tempfile.TemporaryDirectory(prefix="ew-lists-") as folder:
         with on(HUB_CORE):
             site = Site(Path(folder) / "site")
         with site, on(OUR_CORE):
-            fill(Path(folder) / "site" / "hub" / "hub.db", arguments.rows)
+            fill(arguments.database or f"sqlite:///{Path(folder) / 'site' / 'hub' / 'hub.db'}", arguments.rows)
             url = urlsplit(site.profile.url)
             address = (url.hostname or "", url.port or 0)
             with site.api() as hub:
