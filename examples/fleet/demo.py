@@ -9,6 +9,7 @@ thread beside each device is its camera.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -138,7 +139,9 @@ def main(bundle: Path) -> int:
     good_end = ended["state"] == "rolled_back" and runs == set()
     if good_end:
         print(f"\nsee it in the studio, as owner of the tenant line, password: {PASSWORD}")
-        print(f"  edgewright hub --data {data} --open")
+        ours = Path(sys.executable).with_name("edgewright")
+        command = "edgewright" if shutil.which("edgewright") or not ours.exists() else os.path.relpath(ours)
+        print(f"  {command} hub --data {data} --open")
     return 0 if good_end else 1
 
 

@@ -20,7 +20,7 @@ from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
 from edgewright.hub.models.tables import Dataset, Model, Upload, Version
 from edgewright.hub.web.bodies import spelled, spelled_ms
-from edgewright.hub.web.paging import Page, answered
+from edgewright.hub.web.paging import Page, answered, write_cursor
 from edgewright.hub.web.rates import Rates
 from edgewright.hub.web.reading import Ready
 from edgewright.hub.web.short import plain, short_way
@@ -118,6 +118,16 @@ def test_each_request_counts_once(hub):
         hub.north.get("/api/edge/devices?limit=1")
     for _ in range(2):
         assert int(hub.north.ask("GET", "/api/edge/devices?limit=1", 429).headers["Retry-After"]) > 1000
+
+
+def test_what_the_short_way_refuses_counts_once(hub):
+    viewer, other = hub.user("eve", "viewer"), write_cursor(7)
+    viewer.get("/api/edge/devices")
+    object.__setattr__(hub.state, "rates", Rates(1e-6, 6.0))
+    for _ in range(3):
+        viewer.ask("GET", "/api/edge/audit", 403)
+        viewer.ask("GET", f"/api/edge/devices?cursor={other}", 422)
+    viewer.ask("GET", "/api/edge/devices", 429)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import socket
 import threading
 
+import pg8000.dbapi
 import pytest
 from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -94,3 +95,18 @@ def test_a_server_that_falls_silent_is_given_up_within_half_a_minute(url):
             assert found == SILENCE and held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         served.join(60)
     assert SILENCE["TCP_KEEPIDLE"] + SILENCE["TCP_KEEPINTVL"] * SILENCE["TCP_KEEPCNT"] <= 30
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_server_that_is_not_there_is_told_as_such(hub, monkeypatch):
+    """By each way, and not as a fault of the hub's."""
+    hub.north.get("/api/edge/models")
+    hub.state.database.engine.dispose()
+    monkeypatch.setattr(hub.state.database.engine.dialect, "connect", lambda *_, **__: nowhere())
+    for method, path, body in (("GET", "/api/edge/models", None), ("POST", "/api/edge/models", {"name": "x"})):
+        answer = hub.north.ask(method, path, 503, **({"json": body} if body else {}))
+        assert "does not answer" in answer.json()["detail"] and answer.headers["Retry-After"] == "5"
+
+
+def nowhere():
+    return pg8000.dbapi.connect("edgewright", unix_sock="/nowhere/.s.PGSQL.5432", ssl_context=False)

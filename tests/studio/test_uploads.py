@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("edgewright.hub.models", reason="this hub keeps no models")
+expect = pytest.importorskip("playwright.sync_api").expect
 CHUNK = 32 * 2**20
 
 
@@ -107,3 +108,27 @@ def test_who_goes_elsewhere_during_an_upload_stays_there(visit, file):
     page.wait_for_timeout(500)
     assert page.url.endswith("/edge-ai/fleet")
     assert len(asked) == 2
+
+
+def test_a_file_that_is_refused_at_the_door_leaves_no_model_behind(visit, tmp_path):
+    (tmp_path / "secret.pkl").write_bytes(b"no model")
+    (tmp_path / "line.onnx").write_bytes(b"no model either")
+    page = visit().open("/models?upload=model")
+    window = page.get_by_role("dialog", name="Upload a model")
+    window.get_by_label("File").set_input_files(tmp_path / "secret.pkl")
+    with page.expect_response(lambda answer: answer.request.method == "DELETE") as removed:
+        window.get_by_role("button", name="Upload", exact=True).click()
+    assert removed.value.status == 204
+    window.get_by_role("alert").wait_for()
+    expect(window.get_by_label("Name", exact=True)).to_have_value("secret")
+    expect(window.get_by_label("Belongs to").get_by_role("option", name="secret")).to_have_count(0)
+    window.get_by_label("File").set_input_files(tmp_path / "line.onnx")
+    window.get_by_label("Name", exact=True).fill("line")
+    window.get_by_role("button", name="Upload", exact=True).click()
+    panel = page.get_by_role("complementary", name="line")
+    panel.wait_for()
+    page.get_by_role("button", name="Upload a model").click()  # another one, whatever is open
+    expect(window.get_by_label("Belongs to")).to_have_value("")
+    window.get_by_role("button", name="Close").click()
+    panel.get_by_role("button", name="Upload a version").click()
+    expect(page.get_by_role("dialog", name="Upload a version of line")).to_be_visible()

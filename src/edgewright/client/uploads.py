@@ -42,7 +42,7 @@ def upload(
                 try:
                     hub.send("PATCH", place, stream.read(PART_BYTES), headers)
                 except Refusal as error:
-                    if error.status not in (409, 503) or fruitless >= _PATIENCE:
+                    if error.status not in (409, 429, 503) or fruitless >= _PATIENCE:
                         raise
                 before, done = done, int(hub.get(place)["offset"])
                 fruitless = 0 if done > before else fruitless + 1

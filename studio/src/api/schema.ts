@@ -6135,7 +6135,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -6205,7 +6205,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -6284,7 +6284,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -6327,7 +6327,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -6437,7 +6437,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -6515,7 +6515,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -6560,7 +6560,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -6634,7 +6634,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -6677,7 +6677,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -6932,7 +6932,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7019,7 +7019,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7159,7 +7159,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7235,7 +7235,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7357,7 +7357,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7402,7 +7402,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7443,7 +7443,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7673,7 +7673,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7756,7 +7756,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7799,7 +7799,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -7966,7 +7966,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8164,7 +8164,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8205,7 +8205,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8246,7 +8246,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8290,7 +8290,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8331,7 +8331,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8376,7 +8376,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8490,7 +8490,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8533,7 +8533,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8610,7 +8610,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8689,7 +8689,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8732,7 +8732,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8771,7 +8771,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -8816,7 +8816,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9049,7 +9049,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9092,7 +9092,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9170,7 +9170,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9215,7 +9215,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9443,7 +9443,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9521,7 +9521,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9560,7 +9560,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9715,7 +9715,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9754,7 +9754,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -9977,7 +9977,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10016,7 +10016,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10138,7 +10138,7 @@ export interface operations {
                 /** @description tus: pairs of a key and a value in base64. `filename`; `model`: id of the model it is a version of, or `dataset`: a name; `reading`: how data are read, as JSON; `sha256`, `parent`, `note` */
                 "upload-metadata": string;
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10212,7 +10212,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10253,7 +10253,7 @@ export interface operations {
                 /** @description the first byte's place in the file */
                 "upload-offset": number;
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10334,7 +10334,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10412,7 +10412,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10451,7 +10451,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10600,7 +10600,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10722,7 +10722,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10842,7 +10842,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -10881,7 +10881,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -11004,7 +11004,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -11117,7 +11117,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -11156,7 +11156,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -11197,7 +11197,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -11282,7 +11282,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;
@@ -11327,7 +11327,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
                  * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
                  */
                 "Idempotency-Key"?: string;

@@ -4,6 +4,7 @@ export const models = {
   search: "Search models by name",
   cut: (n: string) => `These are ${n} of them. Search for the others by name.`,
   upload: "Upload a model",
+  uploadVersion: "Upload a version",
   uploadDataset: "Upload data",
   datasets: "Datasets",
   tabs: { models: "Models", datasets: "Datasets" },
@@ -17,6 +18,7 @@ export const models = {
   upload_: {
     title: "Upload a model",
     titleData: "Upload a dataset",
+    titleVersion: (name: string) => `Upload a version of ${name}`,
     of: "Belongs to",
     newModel: "a new model",
     name: "Name",

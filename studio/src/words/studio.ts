@@ -11,6 +11,7 @@ export const studio = {
   limit: { max_latency_ms: "Latency", max_size_mb: "Size", max_memory_mb: "Memory", max_accuracy_drop: "Accuracy lost" },
   units: { max_latency_ms: "ms", max_size_mb: "MB", max_memory_mb: "MB", max_accuracy_drop: "points" },
   noLimit: "no limit",
+  noDrop: "5% of the original's",
   feasible: (n: number, all: number) => `${n} of ${all} candidates are within it`,
   fewer: "The hub measures with these limits; candidates it has measured already are shown against them at once.",
   budget: "Time budget",
@@ -69,7 +70,8 @@ export const studio = {
   progress: { tried: (n: number) => `${n} tried`, left: (s: string) => `${s} left`, elapsed: (s: string) => `${s} so far`, helped: (now: number, trials: number) => [now && (now === 1 ? "another worker helps" : `${now} other workers help`), trials && `${trials} judged by others`].filter(Boolean).join(", "), best: "best so far" },
   bindingTold: (name: string) => `${name} binds: loosen it to go further.`,
   release: "Release it",
-  keep: "Keep as a version",
+  keep: "Keep the search's choice as a version",
+  other: (best: string) => `The job's bundle holds another one, ${best}: the search's own choice, which is what is kept, benchmarked and released. To get this one, optimize again with the weights as they are now.`,
   releaseTo: {
     told: (digest: string) => `The search's own choice, bundle ${digest}, goes out in waves; a gate stands behind each. It waits for the release key's signature like any other.`,
     name: "Release name", group: "Group", everybody: (n: string) => `all devices (${n})`, inGroup: (name: string, n: string) => `${name} (${n})`,

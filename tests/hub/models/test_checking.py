@@ -154,17 +154,26 @@ def test_a_folder_of_images_comes_in_a_zip(uploads, tmp_path):
     assert list(dataset(path, **reading).classes) == ["cat", "dog"]
 
 
+def objects():
+    """Of an array that could only be unpickled."""
+    data = io.BytesIO()
+    np.savez(data, x=np.array([{}, []], dtype=object))
+    return data.getvalue()
+
+
 @pytest.mark.parametrize(
     ("filename", "data", "says"),
     [
         ("a.npz", b"nothing", "no .npz file"),
         ("a.npz", zipped({"x.npy": b"nothing"}), "not an array"),
+        ("a.npz", objects(), "Python objects"),
         ("a.zip", zipped({"a.txt": b"x"}), "no images"),
         ("a.zip", zipped({"cat/1.png": b"nothing", "dog/1.png": b"x"}), "1.png"),
     ],
 )
 def test_what_is_no_data_is_refused(uploads, filename, data, says):
-    assert says in uploads.refusal(data, filename=filename, dataset="d")
+    told = uploads.refusal(data, filename=filename, dataset="d")
+    assert says in told and str(uploads.state.folder) not in told
 
 
 def test_labels_are_read_as_they_were_named(uploads, make):
@@ -192,12 +201,16 @@ def test_a_child_that_changes_the_file_is_found_out(uploads, make, monkeypatch):
     assert "changed while it was read" in uploads.refusal(proto, filename="m.onnx", model=uploads.model())
 
 
+LONG = {"name": "x" * 2**16, "dtype": "float32", "shape": [1]}
+
+
 @pytest.mark.parametrize(
     "told",
     [
         {}, [], None, {"format": "onnx"},
         {"files": {"../model.onnx": "upload.onnx"}}, {"files": {"model.onnx": "/etc/passwd"}}, {"files": {}},
         {"digest": "x" * 64}, {"signature": {"inputs": [], "outputs": []}}, {"layers": {}}, {"facts": []},
+        {"signature": {"inputs": [LONG], "outputs": [LONG]}},
     ],
 )  # fmt: skip
 def test_whatever_a_child_answers_is_held_against_what_it_may(uploads, make, monkeypatch, told):

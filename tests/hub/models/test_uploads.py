@@ -1,10 +1,11 @@
 """Uploads: any number of requests, cuts in the middle, two at once, other tenants, and what is refused at the door."""
 
 import asyncio
-import json
+from contextlib import ExitStack
 
 import pytest
 
+from edgewright.core.errors import Unavailable
 from edgewright.hub import models
 from edgewright.hub.app import make_app
 from edgewright.hub.models import uploads as module
@@ -209,15 +210,22 @@ def test_a_disk_without_room_is_told_before_it_is_full(uploads, monkeypatch):
     assert "1,000,000,000 bytes left" in refused.json()["detail"] and refused.headers["Retry-After"]
 
 
-def test_too_many_at_once_wait(uploads, place, file, monkeypatch):
-    monkeypatch.setattr(module, "_OF_ONE", 0)
-    assert uploads.send(place, file, 0, status=503).headers["Retry-After"]
-    monkeypatch.undo()
+def test_a_model_that_is_removed_takes_its_uploads_along(uploads, file):
+    model = uploads.model()
+    place = uploads.begin(file, filename="digits.onnx", model=model).headers["Location"]
+    uploads.hub.north.ask("DELETE", f"/api/edge/models/{model}", 204)
+    uploads.hub.north.ask("HEAD", place, 404)
+    uploads.send(place, file, 0, 404)
+
+
+def test_who_uploads_more_at_once_than_may_is_told_to_wait(uploads, place, file):
+    turns = uploads.state.part("models.receiving", module.Receiving)
+    with ExitStack() as held:
+        for _ in range(module._OF_ONE):
+            held.enter_context(turns.turn(uploads.hub.tenants["north"]))
+        assert int(uploads.send(place, file, 0, 429).headers["Retry-After"]) > 0
+        for number in range(module._AT_ONCE - module._OF_ONE):
+            held.enter_context(turns.turn(str(number)))
+        with pytest.raises(Unavailable), turns.turn("another"):
+            pass
     uploads.send(place, file, 0)
-
-
-def test_a_model_that_is_gone_takes_no_version(uploads, place, file, hub):
-    (model,) = hub.north.get("/api/edge/models")["items"]
-    hub.north.ask("DELETE", f"/api/edge/models/{model['id']}", 204)
-    told = uploads.send(place, file, 0, status=404).json()
-    assert json.dumps(model["id"])[1:-1] in told["detail"]

@@ -6,6 +6,7 @@ from edgewright.hub import profiles
 from edgewright.hub.errors import Absent
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.profiles import fits as module
+from edgewright.hub.profiles import routes_profiles
 from edgewright.targets import HOST, names, target
 from edgewright.targets.toml import dump
 
@@ -160,3 +161,12 @@ class TestFits:
         hub.south.ask("GET", f"{path}?profile=low", 404)
         refused = uploads.upload(b"nothing", filename="a.onnx", model=uploads.model("other"))
         hub.north.ask("GET", f"/api/edge/versions/{refused['id']}/fits?profile=low", 409)
+
+
+def test_profiles_are_few_enough_and_short_enough_to_be_listed(hub, monkeypatch):
+    made = hub.north.post(PATH, {"target": document()})
+    long = document("long", notes=["It is told at length. " * 40] * 50)
+    assert "32,768" in hub.north.ask("POST", PATH, 422, json={"target": long}).json()["detail"]
+    hub.north.ask("PATCH", f"{PATH}/{made['id']}", 422, json={"target": long})
+    monkeypatch.setattr(routes_profiles, "MOST", 1)
+    hub.north.ask("POST", PATH, 409, json={"target": document("second")})

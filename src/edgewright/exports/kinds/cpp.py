@@ -48,7 +48,10 @@ def cpp_files(subject: Subject, export: Export, engine: str, formats: Iterable[s
     groups: dict[str, int] = {}
     options = next((v.options for v in subject.bundle.content.variants if v.engine == engine), None)
     if options is not None and options.precision not in ("f32", "auto"):
-        raise InputError(f"the bundle's model runs in {options.precision}; this export runs models in f32 alone")
+        raise InputError(
+            f"the bundle's model runs in {options.precision}; this export runs models in f32 alone: choose one of the "
+            "other kinds, or optimize for another engine"
+        )
     digests = [
         f"    {{{quoting.cpp(name)}, {quoting.cpp(digest_bytes(data))}}}," for name, data in sorted(model.files.items())
     ]

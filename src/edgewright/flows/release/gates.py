@@ -101,7 +101,7 @@ def judge(
     else:
         metric, findings = found[heaviest - 1]
         cause = _told(metric, max(findings, key=lambda f: f.log_e)) if findings else ""
-    action, why = _choose(total, alpha, cause, failing.holds, failing.why, found, overdue)
+    action, why = _choose(total, alpha, cause, failing.holds, failing.why, found, overdue, installs.offered == 0)
     if drifts and action != "halt":
         why = f"{why}; {drifts[0]}"
     evidence = {
@@ -129,7 +129,7 @@ def doubted(verdict: Verdict) -> str:
 
 def _choose(
     total: float, alpha: float, cause: str, holds: bool, why_not: str,
-    found: Sequence[tuple[Metric, tuple[Finding, ...]]], overdue: bool,
+    found: Sequence[tuple[Metric, tuple[Finding, ...]]], overdue: bool, unasked: bool,
 ) -> tuple[Action, str]:  # fmt: skip
     if rejects(total, alpha):
         return "halt", cause
@@ -144,6 +144,8 @@ def _choose(
     if vague and not overdue:
         metric, finding = max(vague, key=lambda pair: (pair[1].high - pair[1].low) / pair[0].margin)
         return "hold", f"too little is known yet of {finding.metric}: {_bounds(metric, finding)}"
+    if unasked:
+        return "advance", "no device has taken the release yet, so nothing speaks against it"
     if not gated:
         return "advance", "installations went well; nothing is known of the model's answers"
     if vague:

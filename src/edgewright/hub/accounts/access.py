@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -47,7 +47,7 @@ Told = TypeVar("Told", bound=BaseModel)
 _BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="an API token, or a session's text")
 _COOKIE = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="session", description="set by logging in")
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_CALLER = "edgewright.caller"
+_CALLER, _COUNTED = "edgewright.caller", "edgewright.counted"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def may(permission: str = "", *, with_one_time_password: bool = False, streamed:
             memo.keep(found.shown, found, seen)
         else:
             found = _asking(known, request)
-        _let_in(found, scopes, with_one_time_password)
+        _let_in(found, scopes, with_one_time_password, request.scope)
         request.scope[_CALLER] = found
         return found
 
@@ -156,7 +156,7 @@ def may(permission: str = "", *, with_one_time_password: bool = False, streamed:
         known = memo.get(_shown(request))
         if known is None or known.until <= known.now:
             return None
-        _let_in(known, scopes, with_one_time_password)
+        _let_in(known, scopes, with_one_time_password, request.scope)
         return _asking(known, request)
 
     scopes = [permission] if permission else []
@@ -194,13 +194,17 @@ async def socket_caller(websocket: WebSocket, permission: str) -> Caller:
     state: State = websocket.state.hub
     shown = bearer or websocket.cookies.get(COOKIE, "")
     found = await run_in_threadpool(authenticate, state, shown, actor_of(websocket))
-    _let_in(found, [permission])
+    _let_in(found, [permission], False, websocket.scope)
     return found
 
 
-def _let_in(found: Caller, scopes: Sequence[str], with_one_time_password: bool = False) -> None:
-    """Raises Forbidden, Problem, TooMany."""
-    found.state.rates.take(found.credential)
+def _let_in(
+    found: Caller, scopes: Sequence[str], with_one_time_password: bool, request: MutableMapping[str, Any]
+) -> None:
+    """Raises Forbidden, Problem, TooMany. A request counts once, whichever ways it goes."""
+    if _COUNTED not in request:
+        found.state.rates.take(found.credential)
+        request[_COUNTED] = True
     if found.must_change and not with_one_time_password:
         raise Problem("password-change-needed", "choose a password: PUT /api/edge/account/password")
     for scope in scopes:

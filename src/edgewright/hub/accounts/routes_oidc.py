@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import Cookie, Query, Request
@@ -23,6 +24,7 @@ from edgewright.hub.state import state_of
 from edgewright.hub.web.bodies import Answer, Body, Moment, Name, Router, Words
 from edgewright.studio import ROOT
 
+_LOG = logging.getLogger("edgewright.hub")
 router = Router(prefix="/api/edge", tags=["provider"])
 _COOKIE = "edgewright_attempt"
 _PATH = "/api/edge/login/provider"
@@ -107,7 +109,11 @@ def begin(
     """Go to the tenant's provider to log in there, and then to ``page``."""
     state = state_of(request)
     state.tries.take(actor_of(request).network)
-    begun = oidc.begin(state, find_tenant(state, tenant), check_page(page), _back(request))
+    try:
+        begun = oidc.begin(state, find_tenant(state, tenant), check_page(page), _back(request))
+    except InputError as error:  # anybody may ask, and is not told what the hub reaches in its own network
+        _LOG.warning("%s nobody can log in at the provider: %s", request.state.request_id, error)
+        raise InputError("the provider cannot be used just now; the hub's log tells why under this request") from error
     answer = RedirectResponse(begun.url, 303)
     # Lax: the provider's page sends the browser back here by a link.
     answer.set_cookie(

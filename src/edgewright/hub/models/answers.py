@@ -39,7 +39,7 @@ def model_facts(value: Any, folder: Path) -> ModelFacts:
         layers = canonical_json(fields.take("layers", list))
         found = ModelFacts(
             fields.text("format")[:_WORD], _digest(fields.text("digest")),
-            checked_signature(fields.named("signature"), "the model").to_json(), files, _bounded(fields.named("facts")),
+            _signature(fields.named("signature")), files, _bounded(fields.named("facts")),
             layers if b"\\u0000" not in layers else b"[]",
         )  # fmt: skip
         fields.end()
@@ -58,6 +58,14 @@ def data_facts(value: Any) -> dict[str, Any]:
         return _bounded(value)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"the data cannot be told of ({error}); save them again") from error
+
+
+def _signature(told: dict[str, Any]) -> dict[str, Any]:
+    """Every list of models tells it, so it has a bound: some hundred tensors."""
+    made = checked_signature(told, "the model").to_json()
+    if len(canonical_json(made)) > _MOST_BYTES:
+        raise ValueError(f"its inputs and outputs take more than {_MOST_BYTES:,} bytes to tell")
+    return made
 
 
 def _bounded(facts: dict[str, Any]) -> dict[str, Any]:

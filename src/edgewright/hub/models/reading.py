@@ -132,7 +132,10 @@ def open_data(path: Path, reading: Mapping[str, Any]) -> Dataset:
     if path.suffix == ".zip":
         unpack_data({"path": path.name})
         path = common_root(Path("images"))
-    return dataset(path.resolve(), **reading)
+    try:
+        return dataset(path.resolve(), **reading)
+    except InputError as error:  # where the hub's files lie is nobody's business
+        raise InputError(str(error).replace(f"{path.resolve().parent}/", "")) from error
 
 
 def unpack_data(argument: Mapping[str, str]) -> None:

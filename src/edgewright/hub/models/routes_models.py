@@ -11,8 +11,8 @@ from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
-from edgewright.hub.models.keeping import check_unused
-from edgewright.hub.models.tables import Model, Version
+from edgewright.hub.models.keeping import check_unused, drop_upload
+from edgewright.hub.models.tables import Model, Upload, Version
 from edgewright.hub.models.told import ModelChange, ModelTold, NewModel, VersionTold
 from edgewright.hub.web.bodies import Id, Router
 from edgewright.hub.web.paging import Page, PageQuery, paged
@@ -72,6 +72,8 @@ def remove(model: Id, caller: Writes) -> None:
         row = session.lock(Model, model)
         check_unused(session, session.scalars(select(Version.id).where(Version.model == row.id)).all())
         session.execute(delete(Version).where(Version.model == row.id))
+        for upload in session.scalars(select(Upload.id).where(Upload.kind == "model", Upload.of == row.id)).all():
+            drop_upload(session, upload)  # it could end nowhere
         session.delete(row)
         caller.tell(session, "model.removed", model, {"name": row.name})
 

@@ -17,10 +17,10 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from edgewright.core.errors import StorageError
+from edgewright.core.errors import Unavailable
 from edgewright.core.files import scratch, storage
 from edgewright.hub.accounts.access import Caller
-from edgewright.hub.errors import Conflict
+from edgewright.hub.errors import Conflict, TooMany
 from edgewright.hub.models.entering import enter
 from edgewright.hub.models.tables import Part, Upload
 from edgewright.hub.objects import PIECE_BYTES, expect, object_name, objects, work_folder
@@ -41,10 +41,12 @@ class Receiving:
 
     @contextlib.contextmanager
     def turn(self, tenant: str) -> Iterator[None]:
-        """Raises StorageError (503: clients wait and go on)."""
+        """Raises TooMany, Unavailable: clients wait and go on."""
         with self._lock:
-            if self._now[tenant] >= _OF_ONE or self._now.total() >= _AT_ONCE:
-                raise StorageError("too many files are being uploaded at the same time; this one goes on in a moment")
+            if self._now[tenant] >= _OF_ONE:
+                raise TooMany("you upload as many files as may be at the same time; this one goes on in a moment", 5.0)
+            if self._now.total() >= _AT_ONCE:
+                raise Unavailable("too many files are being uploaded at the same time; this one goes on in a moment")
             self._now[tenant] += 1
         try:
             yield
@@ -55,7 +57,7 @@ class Receiving:
 
 async def receive(request: Request, caller: Caller, upload: Upload, offset: int) -> Upload:
     """Take the request's body as the upload's bytes from ``offset`` on; the upload as it is then. What came before the
-    request broke off is kept. Raises Conflict for another offset than the upload's, Problem, StorageError."""
+    request broke off is kept. Raises Conflict for another offset than the upload's, Problem, TooMany, StorageError."""
     state, tenant = caller.state, caller.tenant
     if offset != upload.offset:
         raise _elsewhere(upload.offset)

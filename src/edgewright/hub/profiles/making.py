@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from edgewright.core.digests import canonical_json
 from edgewright.core.errors import InputError
 from edgewright.core.messages import Facts
 from edgewright.hub.database import Scoped
@@ -20,6 +21,8 @@ from edgewright.targets import HOST, Figure, Target, names, target
 from edgewright.targets.schema import ENGINES, read_document
 
 _GIB = 2**30
+MOST, MOST_BYTES = 1000, 2**15
+"""Of a tenant's own profiles, and of each one's document: lists tell them whole."""
 
 
 @cache
@@ -87,3 +90,10 @@ def _class_of(told: Facts) -> str:
     if told.memory_bytes < 4 * _GIB:
         return "low"
     return "high" if told.cpus >= 8 else "medium"
+
+
+def check_size(document: Mapping[str, Any]) -> None:
+    """Raises InputError for one that is too long to be listed."""
+    size = len(canonical_json(dict(document)))
+    if size > MOST_BYTES:
+        raise InputError(f"the profile has {size:,} bytes, more than {MOST_BYTES:,}; shorten its sources and notes")

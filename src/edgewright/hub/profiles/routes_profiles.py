@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import Response
 from pydantic import TypeAdapter
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from edgewright.core.digests import digest_json
 from edgewright.core.errors import InputError
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.database import Scoped
+from edgewright.hub.errors import Conflict
 from edgewright.hub.fleet.tables import Device
-from edgewright.hub.profiles.making import check_free, of_device, read_target
+from edgewright.hub.profiles.making import MOST, check_free, check_size, of_device, read_target
 from edgewright.hub.profiles.tables import Fit, Profile
 from edgewright.hub.profiles.told import NewProfile, ProfileChange, Profiles, ProfileTold, Ref
 from edgewright.hub.web.bodies import Id, Router
@@ -53,6 +54,9 @@ def make(body: NewProfile, caller: Writes) -> ProfileTold:
         if body.name is not None:
             document = to_document(read_target({**document, "name": body.name}))
         check_free(session, document["name"])
+        check_size(document)
+        if (session.scalar(select(func.count()).select_from(Profile)) or 0) >= MOST:
+            raise Conflict(f"there are {MOST:,} profiles; remove one first")
         row = Profile(
             name=document["name"], target=document, origin=origin, by=caller.user, made=caller.now, changed=caller.now
         )
@@ -85,6 +89,7 @@ def change(profile: Id, body: ProfileChange, caller: Writes) -> ProfileTold:
             document["figures"] = {**document["figures"], **body.figures}
         document = to_document(read_target(document))
         check_free(session, document["name"], row.id)
+        check_size(document)
         _forget(session, row.target)
         row.name, row.target, row.changed = document["name"], document, caller.now
         caller.tell(session, "profile.changed", row.id, {"name": row.name})

@@ -9,15 +9,14 @@ from pydantic import AfterValidator, ConfigDict, Field
 from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.errors import Conflict
 from edgewright.hub.services.tables import ServicesPage
-from edgewright.hub.web.bodies import Answer, Body, Moment, Router
+from edgewright.hub.web.bodies import Answer, Body, Moment, Router, printable
 
 router = Router(prefix="/api/edge/services", tags=["services"])
 
 
 def _lines(text: str) -> str:
     made = text.replace("\r\n", "\n")
-    if not all(c.isprintable() or c in "\n\t" for c in made):
-        raise ValueError("it holds characters that cannot be printed")
+    printable(made.replace("\n", "").replace("\t", ""))
     return made
 
 

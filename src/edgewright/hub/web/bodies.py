@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,25 +21,29 @@ from edgewright.core.strict import parse_json
 from edgewright.hub.ids import PATTERN
 from edgewright.hub.web.problems import Problem
 
+_JOINERS = "\u200c\u200d"
+"""Persian is not written without the one, nor some emoji without the other."""
 _FIRST = date(1970, 1, 1).toordinal()
 _ROUTE = "edgewright.route"
 _ASIDE_BYTES = 1 << 16
 _JSON_BYTES = 1 << 24  # the shell bounds the bodies of each path
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("it holds characters that cannot be printed")
+def printable(text: str) -> str:
+    """Text without control characters, or such as turn the order of what follows. Raises ValueError."""
+    for one in text:
+        if not one.isprintable() and unicodedata.category(one) != "Zs" and one not in _JOINERS:
+            raise ValueError(f"it holds U+{ord(one):04X}, which cannot be printed")
     return text
 
 
 def _named(text: str) -> str:
     if not text.strip():
         raise ValueError("a name has something to read in it")
-    return _printable(text.strip())
+    return printable(text.strip())
 
 
-Words = Annotated[str, AfterValidator(_printable)]
+Words = Annotated[str, AfterValidator(printable)]
 """Text of people on one line: nothing that a terminal or a database would take for something else."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=120), AfterValidator(_named)]
 """What somebody or something is called: without spaces around it."""

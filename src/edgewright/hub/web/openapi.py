@@ -39,7 +39,7 @@ _PROBLEM = {
 _KEY = {
     "name": "Idempotency-Key", "in": "header", "required": False,
     "description": "8 to 200 printable characters of the client's choice: the same request with the same key is "
-    "carried out once, and answered alike for a day",
+    "carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)",
     "schema": {"type": "string", "minLength": 8, "maxLength": 200, "pattern": "^[!-~]+$"},
     "example": "6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa",
 }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
 from edgewright.core.digests import canonical_json
@@ -106,7 +106,9 @@ def add_problems(app: FastAPI) -> None:
             detail = "the disk of the hub's database is full; free some space there, then try again"
             return answer(request, "unavailable", detail, {"Retry-After": "5"})
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        if lost or isinstance(error, OperationalError | TimeoutError):
+        # pg8000 has words of its own where it cannot connect; 57P: a server that begins or ends
+        down = isinstance(error, OperationalError | TimeoutError | InterfaceError) or sqlstate(error).startswith("57P")
+        if lost or down:
             _LOG.warning("%s the database does not answer: %s", getattr(request.state, "request_id", ""), error)
             return answer(request, "unavailable", "the database does not answer; try again", {"Retry-After": "5"})
         _LOG.error("%s failed", getattr(request.state, "request_id", ""), exc_info=error)

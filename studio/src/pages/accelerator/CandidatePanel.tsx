@@ -30,6 +30,7 @@ export function CandidatePanel({ one, baseline, report, best }: { one: Candidate
           {drop && <Win n={value(drop.value)} told={w.studio.lostWord} kind={drop.kind} level={drop.value <= 0 ? "good" : drop.value > 1 ? "attention" : "unknown"} />}
         </ul>
       )}
+      {report?.best && report.best !== one.id && one.id !== baseline?.id && !one.refused?.length && <p className="text-mute">{w.studio.other(report.best)}</p>}
       {one.refused?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="bad" label={w.studio.refused} /></span><span>{w.studio.refused}: {why}</span></p>)}
       {one.doubts?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="attention" /></span><span>{why}</span></p>)}
       <Metrics one={one} baseline={baseline} />

@@ -30,7 +30,7 @@ export function Limit({ axis, limits, candidates, onChange }: { axis: Axis; limi
           <input type="checkbox" checked={limit !== undefined} onChange={(e) => set(e.target.checked ? rounded(fromPlace(axis === "accuracy" ? 0.2 : 0.7)) : undefined)} />
           {w.studio.limit[key]}
         </label>
-        {limit === undefined ? <span className="text-mute">{w.studio.noLimit}</span> : (
+        {limit === undefined ? <span className="text-mute">{axis === "accuracy" ? w.studio.noDrop : w.studio.noLimit}</span> : (
           <span className="flex items-center gap-1.5">
             <span className="text-mute">≤</span>
             <input
@@ -47,7 +47,7 @@ export function Limit({ axis, limits, candidates, onChange }: { axis: Axis; limi
           {values.map((n, i) => <line key={i} x1={toPlace(n)} x2={toPlace(n)} y1="0" y2="8" stroke={limit === undefined || n <= limit ? "var(--good)" : "var(--none)"} strokeOpacity={limit === undefined || n <= limit ? 0.9 : 0.45} strokeWidth="1.5" vectorEffect="non-scaling-stroke" />)}
         </svg>
         <input
-          type="range" min={0} max={STEPS} disabled={limit === undefined} aria-label={w.studio.limit[key]} aria-valuetext={limit === undefined ? w.studio.noLimit : `${value(limit)} ${w.studio.units[key]}`}
+          type="range" min={0} max={STEPS} disabled={limit === undefined} aria-label={w.studio.limit[key]} aria-valuetext={limit === undefined ? (axis === "accuracy" ? w.studio.noDrop : w.studio.noLimit) : `${value(limit)} ${w.studio.units[key]}`}
           value={limit === undefined ? STEPS : Math.round(STEPS * Math.min(1, Math.max(0, toPlace(limit))))} onChange={(e) => set(rounded(fromPlace(Number(e.target.value) / STEPS)))}
           className="absolute inset-x-0 top-2 w-full"
         />

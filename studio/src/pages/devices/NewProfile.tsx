@@ -59,7 +59,7 @@ export function NewProfile({ templates, onClose }: { templates: Profile[]; onClo
           </div>
         )}
         {devices.error && from === "enrolled" && <Trouble error={devices.error} again={() => void devices.refetch()} />}
-        <Field label={words.name} hint={words.nameHint} value={name} onChange={(event) => setName(event.target.value)} pattern="[A-Za-z0-9._-]{1,64}" />
+        <Field label={words.name} hint={words.nameHint} value={name} onChange={(event) => setName(event.target.value)} pattern="[A-Za-z0-9._\-]{1,64}" />
         {make.error && <Trouble error={make.error} />}
         <div className="flex justify-end"><Button kind="primary" type="submit" disabled={make.isPending || (from === "file" ? !toml.trim() : !device)}>{words.submit}</Button></div>
       </form>

@@ -27,7 +27,7 @@ export function ModelPanel({ id, compare, onCompare, onUpload, onClose }: { id: 
     <Panel title={model?.name ?? ""} above={model?.description || undefined} onClose={onClose}>
       {versions.error && <Trouble error={versions.error} again={() => void versions.refetch()} />}
       {versions.isPending && <Bones rows={4} />}
-      <Part title={w.models.versions} action={may("models.write") && <Button kind="quiet" onClick={onUpload}>{w.models.upload}</Button>}>
+      <Part title={w.models.versions} action={may("models.write") && <Button kind="quiet" onClick={onUpload}>{w.models.uploadVersion}</Button>}>
         {list.length > 1 && <Spark label={w.models.columns.size} values={[...list].reverse().map((one) => one.length)} width={358} height={32} />}
         <ul className="divide-y divide-line">
           {list.map((one) => (

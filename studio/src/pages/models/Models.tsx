@@ -34,7 +34,7 @@ export default function Models() {
   return (
     <Page
       title={w.models.title} told={w.models.question}
-      panel={chosen && tab === "models" ? <ModelPanel key={chosen} id={chosen} compare={versions} onCompare={(next) => setCompare(next.join(","))} onUpload={() => setUpload("model")} onClose={() => setChosen("")} /> : undefined}
+      panel={chosen && tab === "models" ? <ModelPanel key={chosen} id={chosen} compare={versions} onCompare={(next) => setCompare(next.join(","))} onUpload={() => setUpload("version")} onClose={() => setChosen("")} /> : undefined}
       action={
         <>
           <Segments label={w.models.title} value={tab} onChange={setTab} options={[["models", w.models.tabs.models], ["datasets", w.models.tabs.datasets]]} />
@@ -54,7 +54,7 @@ export default function Models() {
           {models.data?.next && <p className="text-mute">{w.models.cut(count(models.data.items.length))}</p>}
         </div>
       )}
-      {upload && <UploadDialog kind={upload === "dataset" ? "dataset" : "model"} of={upload === "model" ? chosen : ""} onClose={(made) => { setUpload(""); if (made) setChosen(made); }} />}
+      {upload && <UploadDialog kind={upload === "dataset" ? "dataset" : "model"} of={upload === "version" ? chosen : ""} onClose={(made) => { setUpload(""); if (made) setChosen(made); }} />}
     </Page>
   );
 }
@@ -67,7 +67,7 @@ function Rows({ list, chosen, onChoose }: { list: Model[]; chosen: string; onCho
         const parameters = fact(one.newest, "parameters");
         return (
           <tr key={one.id} className={`hover:bg-line/30 ${one.id === chosen ? "bg-line/50" : ""}`}>
-            <td><button type="button" className="font-medium hover:underline text-left" onClick={() => onChoose(one.id)}>{one.name}</button>{one.description && <p className="text-mute">{one.description}</p>}</td>
+            <td className="min-w-32 max-w-96 [overflow-wrap:anywhere]"><button type="button" className="font-medium hover:underline text-left [overflow-wrap:anywhere]" onClick={() => onChoose(one.id)}>{one.name}</button>{one.description && <p className="text-mute">{one.description}</p>}</td>
             <td>{one.newest ? <Tag level={READY[one.newest.state]}>{w.models.version(one.newest.number)}{one.newest.state !== "ready" && `, ${w.models.states[one.newest.state]}`}</Tag> : <span className="text-mute">–</span>}</td>
             <td>{one.newest && one.newest.state === "ready" ? <Tag level={STAGE[one.newest.stage]}>{w.models.stages[one.newest.stage]}</Tag> : ""}</td>
             <td className="num whitespace-nowrap">{one.newest ? bytes(one.newest.length) : ""}</td>

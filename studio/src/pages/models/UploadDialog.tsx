@@ -9,7 +9,7 @@ import { Dialog } from "../../ui/Dialog";
 import { Choice, Field } from "../../ui/Field";
 import { Trouble } from "../../ui/Trouble";
 import { w } from "../../words";
-import { said } from "./said";
+import { passing, said } from "./said";
 import type { Running, Sent, Stop } from "./upload";
 
 const words = w.models.upload_;
@@ -27,6 +27,7 @@ export function UploadDialog({ kind, of = "", onClose }: { kind: "model" | "data
   const [error, setError] = useState<unknown>(null);
   const [stop, setStop] = useState<Stop | null>(null);
   const running = useRef<Running | null>(null);
+  const fresh = useRef(""); // a model that was made for this file alone, and has nothing yet
   const gone = useRef(false);
   useEffect(() => {
     gone.current = false;
@@ -45,6 +46,19 @@ export function UploadDialog({ kind, of = "", onClose }: { kind: "model" | "data
     setStop(null);
     setState("");
   };
+  /** A model for it; the one that was made for a file before, which did not come. */
+  const made = async () => {
+    const model = await (fresh.current ? send<Model>("PATCH", `/models/${fresh.current}`, { name }) : send<Model>("POST", "/models", { name, description: "" }));
+    return (fresh.current = model.id);
+  };
+  /** Nothing of the file was taken: neither does a model stay behind that has no version. */
+  const unmake = async () => {
+    const model = fresh.current;
+    fresh.current = "";
+    running.current = null;
+    if (model) await send("DELETE", `/models/${model}`).catch(() => null);
+    await client.invalidateQueries({ queryKey: ["models"] });
+  };
   const take = (next: File | undefined) => {
     if (!next || busy) return;
     anew();
@@ -58,14 +72,13 @@ export function UploadDialog({ kind, of = "", onClose }: { kind: "model" | "data
     setState("going");
     if (running.current) return running.current.resume();
     try {
-      const model = kind === "model" ? into || (await send<Model>("POST", "/models", { name, description: "" })).id : "";
-      setInto(model);
+      const model = kind === "model" ? into || (await made()) : "";
       const { begin } = await import("./upload");
       if (gone.current) return;
       running.current = begin(kind === "model" ? { file, model } : { file, dataset: name }, {
         progress: (now) => { setSent(now); setState("going"); },
         waits: (why) => { setState("waits"); setStatus(why); },
-        stopped: (why) => { setState("failed"); setStop(why); },
+        stopped: (why) => { setState("failed"); setStop(why); if (!running.current?.begun() && why.status !== 0 && why.status !== 401 && !passing(why.status)) void unmake(); },
         done: () => { void client.invalidateQueries({ queryKey: ["models"] }); if (!gone.current) onClose(model); },
       });
     } catch (failure) {
@@ -74,8 +87,9 @@ export function UploadDialog({ kind, of = "", onClose }: { kind: "model" | "data
     }
   };
   const done = sent ? bytes(sent.sent) : "0 B";
+  const title = kind === "dataset" ? words.titleData : of ? words.titleVersion(models.data?.items.find((one) => one.id === of)?.name ?? of) : words.title;
   return (
-    <Dialog title={kind === "model" ? words.title : words.titleData} onClose={() => onClose()} keeps={file !== null}>
+    <Dialog title={title} onClose={() => onClose()} keeps={file !== null}>
       <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); void start(); }}>
         <label
           onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); take(event.dataTransfer.files[0]); }}

@@ -5,7 +5,8 @@ export type Sent = { sent: number; all: number; rate: number };
 export type Wanted = { file: File; model?: string; dataset?: string; note?: string };
 /** Why it does not go on by itself; `status` 0: the file cannot be read any more. */
 export type Stop = { status: number; told: string };
-export type Running = { pause: () => void; resume: () => void };
+/** `begun`: the hub has taken it up. */
+export type Running = { pause: () => void; resume: () => void; begun: () => boolean };
 type Heard = { progress: (sent: Sent) => void; waits: (status: number) => void; done: (id: string) => void; stopped: (why: Stop) => void };
 
 const WAITS = [0, 1, 2, 4, 8, 8, 8, 15, 15, 30, 30, 60].map((seconds) => 1000 * seconds);
@@ -88,7 +89,7 @@ export function begin(wanted: Wanted, on: Heard): Running {
     if (!paused) resume();
   };
   void start();
-  return { pause: () => { paused = true; off(); void upload.abort(); }, resume };
+  return { pause: () => { paused = true; off(); void upload.abort(); }, resume, begun: () => Boolean(upload.url) };
 }
 
 /** A file that was changed or taken away after it was chosen is refused by the browser, as if the line were cut. */

@@ -23,7 +23,7 @@ export default function Overview() {
     <Page
       title={w.overview.title}
       told={alerts.data ? (needs ? w.overview.needs(needs) : w.overview.calm) : w.overview.question}
-      action={<ButtonLink kind="primary" href="/accelerator-studio">{w.overview.start}</ButtonLink>}
+      action={<ButtonLink kind="primary" href="/accelerator-studio?job=new">{w.overview.start}</ButtonLink>}
     >
       <div className="space-y-4">
         {empty ? <Start /> : <Figures map={map.data} error={map.error} />}

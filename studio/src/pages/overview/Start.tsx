@@ -11,7 +11,7 @@ export function Start() {
       <h2 className="text-lg">{words.title}</h2>
       <p className="text-mute mb-5">{words.told}</p>
       <div className="grid gap-6 md:grid-cols-3">
-        <Way {...words.optimize}><ButtonLink href="/accelerator-studio">{words.optimize.action}</ButtonLink></Way>
+        <Way {...words.optimize}><ButtonLink href="/accelerator-studio?job=new">{words.optimize.action}</ButtonLink></Way>
         <Way {...words.enrol}><ButtonLink href="/fleet?enrol=1">{words.enrol.action}</ButtonLink></Way>
         <Way {...words.demo}><Copy text={words.demo.action} /></Way>
       </div>

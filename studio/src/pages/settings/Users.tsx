@@ -38,7 +38,7 @@ export function Users() {
         <Table label={w.settings.tabs.users} head={[words.name, words.roles, words.state, words.made, ""]}>
           {users.data.map((one) => (
             <tr key={one.id}>
-              <td><span className="font-medium">{one.shown || one.name}</span>{one.shown && one.shown !== one.name && <span className="text-mute"> {one.name}</span>}</td>
+              <td className="min-w-32 max-w-96 [overflow-wrap:anywhere]"><span className="font-medium">{one.shown || one.name}</span>{one.shown && one.shown !== one.name && <span className="text-mute"> {one.name}</span>}</td>
               <td>{one.roles.join(", ")}</td>
               <td><Tag level={!one.active ? "bad" : one.invited ? "attention" : "good"}>{!one.active ? words.out : one.invited ? words.invited : words.active}</Tag>{one.provider && <span className="text-mute"> {words.provider}</span>}</td>
               <td className="text-mute"><When at={one.made} /></td>
