@@ -121,3 +121,23 @@ def test_an_order_without_a_network_is_not_kept_for_later(visit):
     with page.expect_response("**/api/edge/**"):
         visitor.context.set_offline(False)
     assert asked == []
+
+
+def test_a_token_may_see_unless_more_is_chosen(visit):
+    page = visit().open("/settings/tokens")
+    for name, how, scopes in (("curl", None, "reads"), ("ci", "what you choose", ["bundles.write", "models.read"])):
+        page.get_by_role("button", name="Make a token").first.click()
+        window = page.get_by_role("dialog")
+        window.get_by_label("What it is for").fill(name)
+        if how:
+            window.get_by_role("radio", name=how).click()
+            expect(window.get_by_role("button", name="Make a token")).to_be_disabled()
+            for scope in scopes:
+                window.get_by_label(scope, exact=True).check()
+        with page.expect_request(lambda asked: asked.method == "POST" and asked.url.endswith("/tokens")) as made:
+            window.get_by_role("button", name="Make a token").click()
+        sent = made.value.post_data_json["scopes"]
+        assert all(one.endswith(".read") for one in sent) and len(sent) > 5 if how is None else sorted(sent) == scopes
+        window.get_by_role("button", name="Close").click()
+        row = page.get_by_role("row", name=name)
+        expect(row.get_by_text("write")).to_have_count(1 if how else 0)

@@ -19,7 +19,7 @@ export const settings = {
   },
   tokens: {
     add: "Make a token", name: "What it is for", scopes: "It may", days: "It holds for (days)", until: "Until", made: "Made", revoked: "revoked", ended: "ended", holds: "holds",
-    all: "all that you may", once: "The token is shown here and never again:", revoke: "Revoke", revokeTold: (name: string) => `Programs that use “${name}” are let in no more, at once.`,
+    all: "all that you may", see: "only see", some: "what you choose", once: "The token is shown here and never again:", revoke: "Revoke", revokeTold: (name: string) => `Programs that use “${name}” are let in no more, at once.`,
     none: "No token yet. Programs and the command line use them in place of a password.",
   },
   webhooks: {

@@ -1,12 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useMay } from "../../api/account";
+import { useAccount, useMay } from "../../api/account";
 import { all, send, type Told } from "../../api/client";
 import { Bones } from "../../ui/Bones";
 import { Button } from "../../ui/Button";
 import { Copy } from "../../ui/Copy";
 import { Dialog } from "../../ui/Dialog";
-import { Field } from "../../ui/Field";
+import { Field, Segments } from "../../ui/Field";
 import { Sure } from "../../ui/Sure";
 import { Tag } from "../../ui/Sign";
 import { Trouble } from "../../ui/Trouble";
@@ -53,15 +53,32 @@ export function Tokens() {
 function NewToken({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState("");
   const [days, setDays] = useState(90);
-  const make = useMutation({ mutationFn: () => send<Told["TokenMade"]>("POST", "/tokens", { name, days, scopes: [] }) });
+  const [what, setWhat] = useState<"see" | "some" | "all">("see");
+  const [chosen, setChosen] = useState<string[]>([]);
+  const own = useAccount()?.may ?? [];
+  const scopes = what === "all" ? [] : what === "some" ? chosen : own.filter((one) => one.endsWith(".read"));
+  const make = useMutation({ mutationFn: () => send<Told["TokenMade"]>("POST", "/tokens", { name, days, scopes }) });
   return (
     <Dialog title={words.add} onClose={onClose} keeps={make.isSuccess}>
       {make.data ? <div className="space-y-3"><p>{words.once}</p><Copy text={make.data.token} /></div> : (
         <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); make.mutate(); }}>
           <Field label={words.name} value={name} onChange={(e) => setName(e.target.value)} required autoFocus />
           <Field label={words.days} type="number" min={1} max={365} value={days} onChange={(e) => setDays(Number(e.target.value))} required />
+          <div className="space-y-2">
+            <p className="text-sm font-medium">{words.scopes}</p>
+            <Segments label={words.scopes} value={what} onChange={setWhat} options={[["see", words.see], ["some", words.some], ["all", words.all]]} />
+            {what === "some" && (
+              <fieldset className="grid grid-cols-2 gap-x-4 gap-y-1" aria-label={words.scopes}>
+                {own.map((one) => (
+                  <label key={one} className="flex gap-2 items-center num text-sm">
+                    <input type="checkbox" checked={chosen.includes(one)} onChange={(e) => setChosen(e.target.checked ? [...chosen, one] : chosen.filter((it) => it !== one))} />{one}
+                  </label>
+                ))}
+              </fieldset>
+            )}
+          </div>
           {make.error && <Trouble error={make.error} />}
-          <div className="flex justify-end"><Button kind="primary" type="submit" disabled={make.isPending}>{words.add}</Button></div>
+          <div className="flex justify-end"><Button kind="primary" type="submit" disabled={make.isPending || (what !== "all" && !scopes.length)}>{words.add}</Button></div>
         </form>
       )}
     </Dialog>
