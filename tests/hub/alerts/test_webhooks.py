@@ -57,6 +57,16 @@ def test_the_secret_is_shown_once_and_lies_sealed(hub, receiver):
         assert hook["secret"] not in row.secret and hub.state.safe.open(row.secret, row.id) == hook["secret"]
 
 
+def test_who_may_not_change_webhooks_is_told_their_hosts(hub, receiver):
+    """With many services the address is the secret."""
+    make(hub.north, f"{receiver.url}?key=s3cr3t")
+    for query in ("", "?limit=2&limit=2"):
+        (seen,) = hub.user("eve" + str(len(query)), "viewer").get(f"/api/edge/webhooks{query}")["items"]
+        assert seen["url"] == f"http://127.0.0.1:{receiver.port}/…"
+        (whole,) = hub.north.get(f"/api/edge/webhooks{query}")["items"]
+        assert whole["url"].endswith("?key=s3cr3t")
+
+
 def test_least_severity_is_heeded(hub, minute, receiver):
     make(hub.north, receiver.url, least="critical")
     minute(minutes=2)

@@ -35,7 +35,7 @@ _OWNERS = "tenant.write"
 @brief
 def hooks(caller: Reads, page: PageQuery) -> Response:
     """The tenant's webhooks."""
-    return paged(caller.look, WebhookTold, Webhook.id, page)
+    return paged(caller.look, WebhookTold, Webhook.id, page, given=("alerts.write" in caller.may,))
 
 
 @router.post("", status_code=201)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field
 
@@ -124,7 +125,8 @@ class RulesWanted(Body):
 
 
 class WebhookTold(Told):
-    """A webhook, without its secret."""
+    """A webhook, without its secret. ``url``: with many services whoever knows it all may post there, so those who may
+    not change webhooks are told its host alone."""
 
     id: str
     url: str
@@ -132,6 +134,14 @@ class WebhookTold(Told):
     events: list[str]
     private: bool
     made: Moment
+
+    @classmethod
+    def adapt(cls, row: dict[str, Any], whole: bool = True) -> dict[str, Any]:
+        """``whole``: the one who asks may change it."""
+        if not whole:
+            parts = urlsplit(row["url"])
+            row["url"] = f"{parts.scheme}://{parts.netloc}/…"
+        return row
 
 
 class WebhookMade(WebhookTold):
