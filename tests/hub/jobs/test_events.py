@@ -240,6 +240,26 @@ def test_many_watch_by_one_reader(live, monkeypatch):
         assert json.loads(socket.recv(20))["data"] == {"state": "first"}
 
 
+@ONCE
+def test_whoever_comes_as_the_last_place_is_taken_is_refused(live, monkeypatch):
+    """In words, and not by a stream that ends at once."""
+    from edgewright.hub.events import following
+    from edgewright.hub.events.viewing import Viewer
+
+    look = Viewer._head
+
+    def taken_meanwhile(viewer):
+        monkeypatch.setattr(following, "MOST_OF_TENANT", 0)
+        return look(viewer)
+
+    monkeypatch.setattr(Viewer, "_head", taken_meanwhile)
+    live.hub.north.ask("GET", "/api/edge/events", 429, headers={"Accept": "text/event-stream"})
+    monkeypatch.setattr(following, "MOST_OF_TENANT", 16)
+    with pytest.raises(InvalidStatus) as refused, live.socket("?after=0"):
+        pass
+    assert refused.value.response.status_code == 429
+
+
 def follower_of(live):
     from edgewright.hub.events.following import follower
 

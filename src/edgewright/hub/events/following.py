@@ -68,15 +68,11 @@ class Follower(Closing):
         self._wanted, self.over = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
-    def room(self, tenant: str) -> None:
-        """Raises TooMany when one more may not watch."""
-        if self._held[tenant] >= MOST_OF_TENANT:
-            raise TooMany("too many watch the events of this tenant; close a page", 10.0)
-
     def join(self, tenant: str, head: int, wake: Callable[[], None]) -> None:
         """``wake`` is called, from another thread, when there is more after ``head``. Raises TooMany."""
         with self._lock:
-            self.room(tenant)
+            if self._held[tenant] >= MOST_OF_TENANT:
+                raise TooMany("too many watch the events of this tenant; close a page", 10.0)
             self._held[tenant] += 1
             self._reels.setdefault(tenant, _Reel(head)).wakers.add(wake)
             if self._thread is None and not self.over.is_set():

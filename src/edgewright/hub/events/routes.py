@@ -13,10 +13,11 @@ from fastapi import Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from edgewright.core.errors import EdgewrightError
 from edgewright.hub.accounts.access import Caller, may, socket_caller
-from edgewright.hub.events.following import follower, last, read
+from edgewright.hub.events.following import last, read
 from edgewright.hub.events.telling import permission
 from edgewright.hub.events.viewing import Viewer, tell
 from edgewright.hub.ids import PATTERN
@@ -67,23 +68,19 @@ async def events(request: Request, caller: Reads, after: After = None, of: Of = 
         after = int(given)
     if _STREAM not in request.headers.get("accept", ""):
         return await run_in_threadpool(_page, caller, after or 0, of)
-    follower(caller.state).room(caller.tenant)
-    viewer = Viewer(caller, after, of)
-    headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
-    return StreamingResponse(_stream(viewer), media_type=_STREAM, headers=headers)
+    return _Streamed(Viewer(caller, after, of))
 
 
 @router.websocket("/ws")
 async def socket(websocket: WebSocket) -> None:
     """The same as messages, one JSON text for each event; what the client says is not listened to."""
-    try:
-        caller = await socket_caller(websocket, "jobs.read")
-        viewer = Viewer(caller, _number(websocket), _of(websocket))
-        follower(caller.state).room(caller.tenant)
-    except (EdgewrightError, Problem) as error:
-        await websocket.send_denial_response(refusal(websocket.state.request_id, error))
-        return
-    async with viewer:
+    async with contextlib.AsyncExitStack() as watching:
+        try:
+            caller = await socket_caller(websocket, "jobs.read")
+            viewer = await watching.enter_async_context(Viewer(caller, _number(websocket), _of(websocket)))
+        except (EdgewrightError, Problem) as error:
+            await websocket.send_denial_response(refusal(websocket.state.request_id, error))
+            return
         await websocket.accept()
         gone = asyncio.create_task(_until_gone(websocket))
         try:
@@ -99,11 +96,23 @@ def _page(caller: Caller, after: int, of: str | None) -> Response:
     return JSONResponse({"items": shown, "last": found[-1].seq if found else latest})
 
 
+class _Streamed(StreamingResponse):
+    """What a viewer sees. Whether there is room for one more is found out before anything is answered."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+        super().__init__(_stream(viewer), media_type=_STREAM, headers=headers)
+        self._viewer = viewer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._viewer:
+            await super().__call__(scope, receive, send)
+
+
 async def _stream(viewer: Viewer) -> AsyncIterator[str]:
-    async with viewer:
-        yield "retry: 1000\n\n"
-        while (found := await viewer.next()) is not None:
-            yield "".join(f"id: {one['seq']}\ndata: {_text(one)}\n\n" for one in found) or ": still here\n\n"
+    yield "retry: 1000\n\n"
+    while (found := await viewer.next()) is not None:
+        yield "".join(f"id: {one['seq']}\ndata: {_text(one)}\n\n" for one in found) or ": still here\n\n"
 
 
 async def _send(websocket: WebSocket, viewer: Viewer, gone: asyncio.Task[None]) -> None:
