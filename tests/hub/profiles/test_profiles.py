@@ -68,6 +68,19 @@ def test_an_enrolled_device_tells_what_it_is(hub):
     assert like["name"] == "press-2" and like["target"]["compute"] == target("low").to_json()["compute"]
 
 
+@pytest.mark.parametrize(
+    ("machine", "cpus", "memory", "like"),
+    [
+        ("x86_64", 2, 2**34, "industrial-pc-avx2"), ("x86_64", 16, 2**36, "high"), ("aarch64", 4, 2**33, "medium"),
+        ("aarch64", 12, 2**35, "medium"), ("armv7l", 1, 2**29, "low"),
+    ],
+)  # fmt: skip
+def test_what_a_device_does_not_tell_is_that_of_a_class_of_its_architecture(hub, machine, cpus, memory, like):
+    add_device(hub, cpus=cpus, memory_bytes=memory, storage_bytes=10**9, machine=machine)
+    made, expected = hub.north.post(PATH, {"device": "Press_1"})["target"], target(like).to_json()
+    assert (made["architecture"], made["isa"]) == (expected["architecture"], expected["isa"])
+
+
 def test_a_device_that_has_told_nothing_is_no_profile(hub):
     add_device(hub)
     assert "has not told" in hub.north.ask("POST", PATH, 422, json={"device": "Press_1"}).json()["detail"]

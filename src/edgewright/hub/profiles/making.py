@@ -85,11 +85,15 @@ def check_free(session: Scoped, name: str, own: str = "") -> None:
 
 
 def _class_of(told: Facts) -> str:
+    """The one that the device says it is; else one of its architecture: figures and instructions of another would be
+    wrong by far."""
     if told.target in names() and told.target != HOST:
         return told.target
+    if told.machine.lower() in ("x86_64", "amd64"):
+        return "high" if told.cpus >= 8 else "industrial-pc-avx2"
     if told.memory_bytes < 4 * _GIB:
         return "low"
-    return "high" if told.cpus >= 8 else "medium"
+    return "medium" if told.machine or told.cpus < 8 else "high"
 
 
 def check_size(document: Mapping[str, Any]) -> None:
