@@ -70,8 +70,8 @@ export const studio = {
   progress: { tried: (n: number) => `${n} tried`, left: (s: string) => `${s} left`, elapsed: (s: string) => `${s} so far`, helped: (now: number, trials: number) => [now && (now === 1 ? "another worker helps" : `${now} other workers help`), trials && `${trials} judged by others`].filter(Boolean).join(", "), best: "best so far" },
   bindingTold: (name: string) => `${name} binds: loosen it to go further.`,
   release: "Release it",
-  keep: "Keep the search's choice as a version",
-  other: (best: string) => `The job's bundle holds another one, ${best}: the search's own choice, which is what is kept, benchmarked and released. To get this one, optimize again with the weights as they are now.`,
+  keep: "Keep its choice",
+  other: (best: string) => `The job's bundle holds another one, ${best}: the search's own choice, which is what is kept, benchmarked and released. To get another one, drag the weights until it is the best by your preference, then optimize again.`,
   releaseTo: {
     told: (digest: string) => `The search's own choice, bundle ${digest}, goes out in waves; a gate stands behind each. It waits for the release key's signature like any other.`,
     name: "Release name", group: "Group", everybody: (n: string) => `all devices (${n})`, inGroup: (name: string, n: string) => `${name} (${n})`,
