@@ -6,14 +6,16 @@ const SHOWN = ["latency_ms", "latency_p95_ms", "latency_p99_ms", "size_bytes", "
 
 /** Figures with interval, number of readings and kind: nothing predicted looks like something measured. */
 export function Metrics({ one, baseline }: { one: Candidate; baseline: Candidate | null }) {
-  const rows = SHOWN.filter((name) => one.metrics[name]);
+  const rows = SHOWN.filter((name) => one.metrics[name] && (name !== "accuracy_drop" || one.id !== baseline?.id));
   return (
     <table className="w-full">
       <thead className="sr-only"><tr><th scope="col">{w.fleet.gate.metric}</th><th scope="col">{w.studio.candidate}</th><th scope="col">{w.studio.baseline}</th></tr></thead>
       <tbody>
         {rows.map((name) => {
           const mine = one.metrics[name] as Measured;
-          const theirs = baseline?.id === one.id ? undefined : baseline?.metrics[name];
+          // Of other samples: what was lost is told by pairs of the same ones, in a row of its own.
+          const apart = name === "accuracy" && baseline?.metrics[name]?.n !== mine.n;
+          const theirs = baseline?.id === one.id || apart ? undefined : baseline?.metrics[name];
           return (
             <tr key={name} className="align-baseline" title={about(mine)}>
               <th scope="row" className="text-left font-normal text-mute py-0.5 pr-2">{w.recipes.metrics[name] ?? name}</th>
