@@ -122,7 +122,7 @@ def test_what_a_webhook_is_told_is_chosen_and_changed(visit):
     assert serious(page) == []
     window.get_by_role("button", name="Add a webhook").click()
     window.get_by_text("shown here and never again").wait_for()
-    page.keyboard.press("Escape")
+    window.get_by_role("button", name="Close").click()
     row = page.get_by_role("row").filter(has_text="https://ci.example.com/edgewright")
     expect(row.get_by_role("cell", name="Jobs", exact=True)).to_be_visible()
     row.get_by_role("button", name="Change").click()

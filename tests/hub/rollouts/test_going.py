@@ -58,7 +58,7 @@ def test_it_comes_to_its_end_and_says_why(fleet):
     assert fleet.decisions(rollout) == ["advance", "complete"]
     assert {agent.good for agent in fleet.agents.values()} == {NEW}
     with fleet.read() as session:
-        told = session.scalars(select(Entry.action).where(Entry.subject == rollout)).all()
+        told = session.scalars(select(Entry.action).where(Entry.subject == rollout).order_by(Entry.number)).all()
         assert told == ["rollout.started", "rollout.advance", "rollout.complete"]
         one = session.scalars(select(Decision)).first()
         detail = session.scalars(select(Entry.detail).where(Entry.action == "rollout.advance")).one()

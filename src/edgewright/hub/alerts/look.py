@@ -88,9 +88,9 @@ def cloned(session: Scoped, tenants: Sequence[str], now: datetime) -> dict[str, 
 def read_audit(session: Scoped, tenants: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Rows of ``Clone`` that are to be written, and by tenant how far its audit log was read."""
     heads = {head.tenant: head.number for head in session.scalars(select(Head).where(Head.tenant.in_(tenants)))}
-    query = select(Entry.tenant, Entry.subject, Entry.at).where(
-        Entry.tenant == Turn.tenant, Entry.number > Turn.read, Turn.tenant.in_(tenants), Entry.action == "device.cloned"
-    )
+    new = Entry.tenant == Turn.tenant, Entry.number > Turn.read, Turn.tenant.in_(tenants)
+    query = select(Entry.tenant, Entry.subject, Entry.at).where(*new, Entry.action == "device.cloned")
+    query = query.order_by(Entry.number)
     told = "two use its certificate's name at once; revoke it, and enrol the right one again"
     made = {(t, d): {"tenant": t, "device": d, "at": at, "told": told} for t, d, at in session.execute(query)}
     return list(made.values()), heads

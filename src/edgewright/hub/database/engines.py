@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sqlite3
 import ssl
@@ -15,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from edgewright.core.errors import InputError
 from edgewright.hub.database.rows import TENANT
+from edgewright.hub.errors import Unscoped
 
 WRITES = "edgewright_writes"
 """The execution option of a connection whose transaction may write. Absent: it may."""
@@ -22,6 +24,7 @@ _WAIT_MS = 15_000
 SILENCE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 """In s, s, times and ms: see tcp(7)."""
 _JSON = json.JSONDecoder().raw_decode
+_ID = re.compile(r"[a-z0-9_]*|\*")
 _THREADS = 48  # more than the web's own threads, so that none waits for a connection while it holds another's lock
 
 
@@ -109,11 +112,14 @@ def _postgresql(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         options = connection.get_execution_options()
-        if not options.get(WRITES, True):
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_WAIT_MS}")
+        tenant = options.get(TENANT, "")
+        if not _ID.fullmatch(tenant):
+            raise Unscoped("that is no tenant's id")
+        words = [] if options.get(WRITES, True) else ["SET TRANSACTION READ ONLY"]
+        words.append(f"SET LOCAL lock_timeout = {_WAIT_MS}")
         # What the policies of row-level security compare with; over when the transaction is.
-        connection.exec_driver_sql("SELECT set_config('edgewright.tenant', %s, true)", (options.get(TENANT, ""),))
+        words.append(f"SET LOCAL edgewright.tenant = '{tenant}'")
+        connection.exec_driver_sql("; ".join(words))  # one round trip: the server may be far
 
     return engine
 
