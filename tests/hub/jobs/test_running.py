@@ -5,7 +5,7 @@ import pytest
 PATH = "/api/edge/optimization-jobs"
 
 
-def test_a_job_is_done_and_its_bundle_waits_for_its_signature(jobs):
+def test_a_job_is_done_and_its_bundle_waits_for_its_signature(jobs, until):
     job = jobs.make(**jobs.small)
     assert job["state"] == "queued" and "no worker is running" in job["reason"]
     jobs.worker()
@@ -26,7 +26,7 @@ def test_a_job_is_done_and_its_bundle_waits_for_its_signature(jobs):
     kinds = [one["kind"] for one in told]
     assert kinds[0] == "job.state" and kinds[-1] == "job.state" and "job.candidate" in kinds and "job.progress" in kinds
     assert [one["data"]["state"] for one in told if one["kind"] == "job.state"] == ["queued", "running", "done"]
-    assert not list((jobs.folder / "jobs").glob("*/*/out"))
+    until(lambda: not list((jobs.folder / "jobs").glob("*/*/out")), "what it wrote was settled, and stays")
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
