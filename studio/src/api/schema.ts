@@ -5799,7 +5799,8 @@ export interface components {
         };
         /**
          * WebhookTold
-         * @description A webhook, without its secret.
+         * @description A webhook, without its secret. ``url``: with many services whoever knows it all may post there, so those who may
+         *     not change webhooks are told its host alone.
          */
         WebhookTold: {
             /** Id */
