@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from edgewright.core.errors import Unavailable
 from edgewright.hub.errors import TooMany
 
-_WAIT_S, _RETRY_S = 120.0, 10.0
+_WAIT_S, _RETRY_S = 240.0, 10.0
 
 
 class Turns:

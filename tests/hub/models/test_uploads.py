@@ -219,13 +219,12 @@ def test_a_model_that_is_removed_takes_its_uploads_along(uploads, file):
 
 
 def test_who_uploads_more_at_once_than_may_is_told_to_wait(uploads, place, file):
-    turns = uploads.state.part("models.receiving", module.Receiving)
     with ExitStack() as held:
         for _ in range(module._OF_ONE):
-            held.enter_context(turns.turn(uploads.hub.tenants["north"]))
+            held.enter_context(module.receiving(uploads.state, uploads.hub.tenants["north"]))
         assert int(uploads.send(place, file, 0, 429).headers["Retry-After"]) > 0
         for number in range(module._AT_ONCE - module._OF_ONE):
-            held.enter_context(turns.turn(str(number)))
-        with pytest.raises(Unavailable), turns.turn("another"):
+            held.enter_context(module.receiving(uploads.state, str(number)))
+        with pytest.raises(Unavailable), module.receiving(uploads.state, "another"):
             pass
     uploads.send(place, file, 0)

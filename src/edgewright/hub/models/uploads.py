@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import threading
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -17,14 +16,14 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from edgewright.core.errors import Unavailable
 from edgewright.core.files import scratch, storage
 from edgewright.hub.accounts.access import Caller
-from edgewright.hub.errors import Conflict, TooMany
+from edgewright.hub.errors import Conflict
 from edgewright.hub.models.entering import enter
 from edgewright.hub.models.tables import Part, Upload
 from edgewright.hub.objects import PIECE_BYTES, expect, object_name, objects, work_folder
 from edgewright.hub.state import State
+from edgewright.hub.turns import Turns
 from edgewright.hub.web.problems import Problem
 
 PART_BYTES = 32 * 2**20
@@ -33,26 +32,10 @@ KEPT = timedelta(days=7)
 _AT_ONCE, _OF_ONE = 32, 8
 
 
-class Receiving:
-    """How many requests of this process bring bytes now, in all and of one tenant."""
-
-    def __init__(self) -> None:
-        self._now, self._lock = Counter[str](), threading.Lock()
-
-    @contextlib.contextmanager
-    def turn(self, tenant: str) -> Iterator[None]:
-        """Raises TooMany, Unavailable: clients wait and go on."""
-        with self._lock:
-            if self._now[tenant] >= _OF_ONE:
-                raise TooMany("you upload as many files as may be at the same time; this one goes on in a moment", 5.0)
-            if self._now.total() >= _AT_ONCE:
-                raise Unavailable("too many files are being uploaded at the same time; this one goes on in a moment")
-            self._now[tenant] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._now[tenant] -= 1
+def receiving(state: State, tenant: str) -> AbstractContextManager[None]:
+    """A turn to bring bytes; clients that get none wait and go on. Raises TooMany, Unavailable."""
+    turns = state.part("models.receiving", lambda: Turns(_AT_ONCE, 0, _OF_ONE))
+    return turns.turn(tenant, "others upload as many files as may be at the same time")
 
 
 async def receive(request: Request, caller: Caller, upload: Upload, offset: int) -> Upload:
@@ -61,7 +44,7 @@ async def receive(request: Request, caller: Caller, upload: Upload, offset: int)
     state, tenant = caller.state, caller.tenant
     if offset != upload.offset:
         raise _elsewhere(upload.offset)
-    with state.part("models.receiving", Receiving).turn(tenant), contextlib.ExitStack() as stack:
+    with receiving(state, tenant), contextlib.ExitStack() as stack:
         folder = await run_in_threadpool(stack.enter_context, scratch("part", work_folder(state)))
         coming = _pieces(request, upload.length - offset)
         over = False
