@@ -124,6 +124,18 @@ def test_who_is_shut_out_here_stays_out(provided):
     assert back(provided, at_provider(begin(provided), "ada")).status_code == 403
 
 
+def test_whoever_asks_is_not_told_what_the_hub_reaches(provided):
+    """Nobody is logged in here, and the address is whatever a tenant's owner wrote."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    body = {"issuer": f"http://127.0.0.1:{port}", "client": "edgewright", "secret": "s", "roles": {"*": "viewer"}}
+    provided.north.ask("PUT", "/api/edge/tenant/provider", 200, json=body)
+    ask = "/api/edge/login/provider?tenant=north"
+    assert "cannot be used just now" in provided.nobody.ask("GET", ask, 422).json()["detail"]
+    told = provided.nobody.ask("GET", f"{ask}&page=//elsewhere.example", 422).json()["detail"]
+    assert "cannot be used just now" not in told
+
+
 def test_other_roles_there_are_other_roles_here(provided, issuer):
     back(provided, at_provider(begin(provided), "ada"))
     body = {"issuer": issuer, "client": "edgewright", "secret": "s", "roles": {"*": "viewer"}}

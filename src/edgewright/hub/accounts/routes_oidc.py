@@ -109,8 +109,9 @@ def begin(
     """Go to the tenant's provider to log in there, and then to ``page``."""
     state = state_of(request)
     state.tries.take(actor_of(request).network)
+    asked = find_tenant(state, tenant), check_page(page), _back(request)
     try:
-        begun = oidc.begin(state, find_tenant(state, tenant), check_page(page), _back(request))
+        begun = oidc.begin(state, *asked)
     except InputError as error:  # anybody may ask, and is not told what the hub reaches in its own network
         _LOG.warning("%s nobody can log in at the provider: %s", request.state.request_id, error)
         raise InputError("the provider cannot be used just now; the hub's log tells why under this request") from error
