@@ -165,3 +165,17 @@ def test_order_prefers_channels_that_nobody_misses():
     lane = ready.found.lanes[ready.found.layers[0].output]
     assert ready.orders[0].atoms[0] == ready.found.roots(lane.ids)[5]
     assert order.__doc__
+
+
+def test_a_classifier_whose_classes_have_names_is_pruned():
+    """As scikit-learn's are: names are looked up by the index of the largest score."""
+    build = Build()
+    hidden = build.node("Relu", build.node("MatMul", build.input("x", ["n", 16]), build.weight(16, 64)))
+    scores = build.node("MatMul", hidden, build.weight(64, 3))
+    names = build.constant(np.array(["blowhole", "crack", "fray"], object))
+    build.output(scores, ["n", 3])
+    build.output(build.node("Gather", names, build.node("ArgMax", scores, axis=1, keepdims=0)), ["n"], "string")
+    model = build.model()
+    made = PruneChannels(keep=0.5)(model, Context(Drawn(model, 24)))
+    assert made.status == "applied", made.reason
+    assert workload(made.model).parameters < workload(model).parameters

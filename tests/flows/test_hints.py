@@ -23,9 +23,16 @@ def candidate(name, accuracy=90.0, metric="top1", **more):
      (4.8, 1, "top1", False), (4.8, 0, "top1", False)],
 )  # fmt: skip
 def test_an_original_no_better_than_chance_is_told(accuracy, classes, metric, told):
-    found = guesses(candidate("a", accuracy, metric), SimpleNamespace(per_class=("x",) * classes))
+    found = guesses(candidate("a", accuracy, metric), SimpleNamespace(per_class=(SimpleNamespace(n=10),) * classes))
     assert ("alphabetical" in found) is told and (found == "") is not told
     assert guesses(candidate("a"), None) == ""
+
+
+@pytest.mark.parametrize(("accuracy", "told"), [(70.0, True), (70.4, True), (71.0, False)])
+def test_an_original_that_is_no_better_than_the_commonest_class_is_told(accuracy, told):
+    classes = SimpleNamespace(per_class=(SimpleNamespace(n=704), SimpleNamespace(n=296)))
+    found = guesses(candidate("a", accuracy), classes)
+    assert ("always naming the commonest class would be on 70.4%" in found) is told and (found == "") is not told
 
 
 def test_a_better_one_that_was_left_out_for_a_doubt_is_told():

@@ -317,18 +317,24 @@ def test_workers_that_start_at_once_raise_one_alert(fleet):
 
 def test_rollouts_gates_and_metadata_are_read_from_their_tables(fleet):
     now, tenant = fleet.clock(), fleet.tenant
-    told = '{"evidence":{"drifts":["confidence went down by 0.02 on unchanged devices too"]},"kind":"hold"}'
+    told = '{"evidence":{"drifts":["confidence went down by 0.02 on unchanged devices too"]},"by":"gate","kind":"hold"}'
     quiet = told.replace('["confidence went down by 0.02 on unchanged devices too"]', "[]")
     bare = {"bundle_name": "seg", "bundles": {}, "policy": {}, "plan": {}, "needs": [], "conflicts": [], "author": "a",
             "approvals": [], "order": {}, "look": {}, "made": now, "heard": now}  # fmt: skip
     fleet.write(
         *(
             Rollout(id=f"r{i}", name="seg", group="line-3", state=state, since=now.timestamp() - 7200, **bare)
-            for i, state in enumerate(["halted", "wave", "paused", "completed", "awaiting_signature"])
+            for i, state in enumerate(
+                ["halted", "wave", "paused", "completed", "awaiting_signature", "rolled_back", "rolled_back"]
+            )
         ),
         *(
-            Decision(id=f"d{i}", rollout=f"r{i}", at=at, kind="hold", digest="0" * 64, told=words)
-            for i, at, words in [(1, now, told), (2, now, quiet), (3, now - timedelta(days=2), told)]
+            Decision(id=f"d{i}", rollout=f"r{i}", at=at, kind=kind, digest="0" * 64, told=words)
+            for i, at, words, kind in [
+                (1, now, told, "hold"), (2, now, quiet, "hold"), (3, now - timedelta(days=2), told, "hold"),
+                (5, now - timedelta(hours=3), quiet, "halt"),
+                (6, now - timedelta(hours=3), quiet.replace('"gate"', '"ann"'), "halt"),
+            ]
         ),
         *(
             Metadata(name=name, role=role, version=1, data=b"", expires=now + timedelta(days=days), until=until)
@@ -345,7 +351,8 @@ def test_rollouts_gates_and_metadata_are_read_from_their_tables(fleet):
     assert found.expires[tenant] == {"root": now + timedelta(days=700), "targets": now + timedelta(days=5)}
     fleet.minute()
     assert sorted(fleet.alerts()) == [
-        ("rollout.drift", "rollout/r1"), ("rollout.halted", "rollout/r0"), ("rollout.paused", "rollout/r2"),
+        ("rollout.drift", "rollout/r1"), ("rollout.halted", "rollout/r0"), ("rollout.halted", "rollout/r5"),
+        ("rollout.paused", "rollout/r2"),
         ("rollout.unsigned", "rollout/r4"), ("updates.expiring", "updates/targets"),
     ]  # fmt: skip
     assert fleet.alerts(who=fleet.hub.south) == []

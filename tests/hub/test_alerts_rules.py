@@ -250,6 +250,7 @@ def rollout(state, **since):
     ("around", "key"),
     [
         (Around([rollout("halted", seconds=0)]), "rollout.halted rollout/rol_1"),
+        (Around([rollout("rolled_back", hours=9)]), "rollout.halted rollout/rol_1"),
         (Around([rollout("paused", minutes=59)]), None),
         (Around([rollout("paused", minutes=61)]), "rollout.paused rollout/rol_1"),
         (Around([rollout("awaiting_signature", minutes=61)]), "rollout.unsigned rollout/rol_1"),

@@ -18,7 +18,8 @@ from edgewright.hub.rollouts.tables import Rollout
 from edgewright.targets import target
 
 OPEN = {
-    ("post", "/api/edge/login"), ("get", "/api/edge/login/provider"), ("get", "/api/edge/login/provider/callback"),
+    ("post", "/api/edge/login"), ("get", "/api/edge/login"), ("get", "/api/edge/login/provider"),
+    ("get", "/api/edge/login/provider/callback"),
 }  # fmt: skip
 LINKED = {("get", "/api/edge/artifacts/{artifact}/download")}
 """A link does there as well as a credential; one of the two it takes."""

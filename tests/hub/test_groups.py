@@ -125,4 +125,4 @@ def test_nothing_of_the_devices_own_is_lost(group, own):
 
 @pytest.mark.parametrize("name", ["%00", "a b", "-x", "x" * 65])
 def test_names_that_are_none(fleet, name):
-    fleet.north.ask("GET", f"/api/edge/groups/{name}", 422)
+    fleet.north.ask("GET", f"/api/edge/groups/{name}", 404)

@@ -21,8 +21,8 @@ def candidate(id_, ms, bytes_, kind, recipe=()):
 
 
 @pytest.fixture
-def job(visit):
-    """A page whose hub has one job, with a search for a device that is not here."""
+def searched():
+    """What a hub answers that has one job, with a search for a device that is not here."""
     base = candidate("a" * 12, 4.0, 1e6, "predicted")
     best = candidate("b" * 12, 2.0, 5e5, "predicted", [{"pass": "fuse"}])
     wish = {"limits": {"max_latency_ms": 5.0}, "preference": None, "budget_s": 600.0, "seed": 3, "threads": 4,
@@ -32,11 +32,16 @@ def job(visit):
         "target": "raspberry-pi-5", "wish": wish, "priority": 0, "progress": {"tried": 1, "baseline": base},
         "result": None, "worker": None, "attempts": 1, "by": "x", "made": WHEN, "began": WHEN, "ended": WHEN,
     }  # fmt: skip
-    answers = {
+    return {
         f"/optimization-jobs/{JOB}": told, "/optimization-jobs": {"items": [told], "next": None},
         f"/optimization-jobs/{JOB}/candidates": {"items": [{"number": 1, "candidate": best}], "next": None},
     }  # fmt: skip
-    return answering(visit(), answers)
+
+
+@pytest.fixture
+def job(visit, searched):
+    """A page whose hub has that."""
+    return answering(visit(), searched)
 
 
 def answering(visitor, answers):
@@ -71,6 +76,65 @@ def test_asking_again_asks_for_the_same(job):
     expect(page.get_by_label("Threads")).to_have_value("4")
     expect(page.get_by_label("Seed")).to_have_value("3")
     expect(page.get_by_label("Keep the structure")).to_be_checked()
+
+
+def test_another_candidate_is_made_by_a_job_of_its_own(job):
+    """Within the limits that stand there, which need not be the search's."""
+    page, made = job.open(f"/accelerator-studio?job={JOB}&limits=max_size_mb:0.6"), []
+
+    def choose(route):
+        made.append(route.request.post_data_json)
+        route.fulfill(status=201, content_type="application/json", body=json.dumps({"id": "job_" + "0" * 26}))
+
+    page.route(f"**/optimization-jobs/{JOB}/choice", choose)
+    panel = page.get_by_role("region", name="Candidate", exact=True)
+    panel.get_by_role("button", name="Make a bundle of this one").click()
+    page.wait_for_url("**/accelerator-studio?job=job_" + "0" * 26)
+    assert made == [{"candidate": "b" * 12, "limits": {"max_size_mb": 0.6}}]
+
+
+def test_a_release_says_what_it_takes_the_place_of(visit, searched):
+    mine, theirs = "1a" * 32, "2b" * 32
+    searched[f"/optimization-jobs/{JOB}"] |= {
+        "state": "done",
+        "result": {"best": "b" * 12, "pareto": [], "binding": None, "bundle": mine, "notes": [], "stopped": ""},
+    }
+    sealed = {"version": "1", "file": "", "length": 1, "hardware": [], "released": False, "made": WHEN}
+    answers = {
+        **searched,
+        "/groups": {"items": [{"name": "line", "devices": 3, "online": 0, "changed": None}], "next": None},
+        "/devices": {"items": [{"name": "press", "current": theirs}], "next": None},
+        "/bundles": {
+            "items": [{"digest": mine, "name": "tiles", **sealed}, {"digest": theirs, "name": "digits", **sealed}],
+            "next": None,
+        },
+    }
+    page = answering(visit(), answers).open(f"/accelerator-studio?job={JOB}")
+    page.get_by_role("button", name="Release it").click()
+    window = page.get_by_role("dialog")
+    window.get_by_text("run “digits” now. This release puts “tiles” in its place").wait_for()
+    window.get_by_text("None of these 3 devices was heard of").wait_for()
+
+
+def test_the_newest_data_that_suit_the_model_are_proposed(visit):
+    def tensor(name, *shape):
+        return {"name": name, "dtype": "float32", "shape": list(shape)}
+
+    def data(n, *inputs):
+        return {"id": f"dat_{n}", "name": f"data {n}", "state": "ready", "reason": "", "filename": "a.npz", "file": "",
+                "length": 1, "made": WHEN, "facts": {"samples": 9, "inputs": list(inputs), "labels": None}}  # fmt: skip
+
+    signature = {"inputs": [tensor("x", None, 3, 8, 8)], "outputs": []}
+    version = {"id": "ver_1", "model": "mod_1", "number": 1, "state": "ready", "stage": "validated", "facts": {},
+               "made": WHEN, "length": 1, "signature": signature}  # fmt: skip
+    model = {"id": "mod_1", "name": "press", "description": "", "newest": version, "versions": 1, "made": WHEN}
+    sets = [data(1, tensor("x", 3, 9, 9)), data(2, tensor("image", 3, 8, 8)), data(3, tensor("x", 3, 8, 8)),
+            data(4, tensor("x", 3, 8, 8))]  # fmt: skip
+    answers = {"/models": {"items": [model], "next": None}, "/datasets": {"items": sets, "next": None}}
+    page = answering(visit(), answers).open("/accelerator-studio?job=new")
+    chosen = page.get_by_label("Data", exact=True)
+    expect(chosen).to_have_value("dat_3")
+    assert chosen.locator("option").all_inner_texts()[1:] == ["data 1 (other inputs)", "data 2", "data 3", "data 4"]
 
 
 def test_a_limit_below_one_can_be_typed(visit):

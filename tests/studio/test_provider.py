@@ -46,7 +46,16 @@ def test_whom_it_gives_no_role_is_told_so(visit, provider):
     page.get_by_role("alert").get_by_text("gives you no role here").wait_for()
 
 
-def test_a_tenant_without_one_says_so_and_the_page_stays(visit):
+def test_where_no_tenant_has_one_there_is_no_way_to_it(visit):
+    page = visit(tenant=None).page
+    with page.expect_response("**/api/edge/login") as told:
+        page.goto("/edge-ai")
+    assert told.value.json() == {"provider": False}
+    page.get_by_role("button", name="Log in", exact=True).wait_for()
+    assert not page.get_by_role("button", name="Log in with your organisation").count()
+
+
+def test_a_tenant_without_one_says_so_and_the_page_stays(visit, provider):
     page = visit(tenant=None).open("")
     page.get_by_label("Tenant").fill("empty")
     page.get_by_role("button", name="Log in with your organisation").click()

@@ -5,6 +5,12 @@ import pytest
 expect = pytest.importorskip("playwright.sync_api").expect
 
 TYPED = "Press 3: ask Ann before it is moved."
+OTHERWISE = """async (text) => {
+    const { revision } = await (await fetch('/api/edge/services')).json();
+    const headers = { 'Content-Type': 'application/json' };
+    const asked = { method: 'PUT', headers, body: JSON.stringify({ text, revision }) };
+    return (await fetch('/api/edge/services', asked)).status;
+}"""
 
 
 def half_written(visitor):
@@ -61,6 +67,35 @@ def test_a_window_that_is_open_waits_below_the_login_and_nothing_is_asked_meanwh
     expect(window.get_by_label("Name", exact=True)).to_have_value("cleo")
     window.get_by_role("button", name="Add a user").click()
     page.get_by_text("shown here and never again").wait_for()
+
+
+def test_what_is_being_written_outlives_its_page(visit):
+    page = visit().open("/services")
+    page.get_by_role("button", name="Write", exact=False).first.click()
+    page.get_by_role("textbox").fill(TYPED)
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("heading", name="Models").wait_for()
+    page.get_by_role("link", name="Services").click()
+    expect(page.get_by_role("textbox")).to_have_value(TYPED)
+    page.get_by_role("button", name="Cancel").click()
+    page.reload()
+    page.get_by_role("heading", name="Nobody has written").wait_for()
+
+
+def test_what_somebody_else_kept_meanwhile_is_shown_before_it_goes(visit, hub):
+    visitor = visit()
+    page = visitor.open("/services")
+    page.get_by_role("button", name="Write", exact=False).first.click()
+    page.get_by_role("textbox").fill(TYPED)
+    assert page.evaluate(OTHERWISE, "Call Bob.") == 200
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_text("Call Bob.").wait_for()
+    expect(page.get_by_role("textbox")).to_have_value(TYPED)
+    page.get_by_role("button", name="Mine takes its place").click()
+    page.get_by_role("button", name="Keep it").click()
+    page.locator("main").get_by_text(TYPED).wait_for()
+    expect(page.get_by_role("textbox")).to_have_count(0)
+    assert page.evaluate(OTHERWISE, "") == 200, "for other tests"
 
 
 def test_nobody_else_sees_what_was_there(visit):

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from edgewright.measurement.metrics import METRICS
+
 STUDIO = Path(__file__).parents[2] / "studio"
 # MPL-2.0 covers files, and these are tools: nothing of them is in what ships.
 TOOLS = {"axe-core", "lightningcss"}
@@ -48,6 +50,11 @@ def test_words_stand_in_one_place():
         for match in spoken.finditer(path.read_text())
     ]
     assert found == []
+
+
+def test_every_metric_has_a_word():
+    words = re.search(r"  metrics: \{(.*?)\n  \}", (STUDIO / "src/words/studio.ts").read_text(), re.DOTALL)
+    assert sorted(re.findall(r"\b(\w+): \"", words[1])) == sorted(METRICS)
 
 
 def test_the_licences_of_what_ships_ship_too(build):

@@ -75,7 +75,8 @@ def test_an_upload_goes_on_as_soon_as_the_line_is_back(visit, file):
         page.evaluate("dispatchEvent(new Event('online'))")  # again: it may not have begun to wait
         page.wait_for_timeout(50)
     page.clock.resume()
-    assert [method for method, _ in asked] == ["PATCH", "PATCH", "HEAD", "HEAD", "HEAD", "HEAD", "PATCH"]
+    first, again, *asks, last = [method for method, _ in asked]
+    assert (first, again, set(asks), last) == ("PATCH", "PATCH", {"HEAD"}, "PATCH")
     page.locator("dialog").wait_for(state="detached")
 
 

@@ -52,7 +52,7 @@ def test_from_an_upload_to_a_device(hub, visit):
     assert over["state"] == "done", over
     page.get_by_role("button", name="Release it").wait_for()
 
-    page.get_by_role("button", name="Keep its choice").click()
+    page.get_by_role("button", name="Keep as a version").click()
     page.wait_for_url(re.compile(r"/models\?model=mod_\w+&version=ver_\w+"))
     kept, first = hub.site.wait(ready_versions)
     assert kept["stage"] == "optimized" and kept["parent"] == first["id"]

@@ -222,7 +222,7 @@ BENT = {
                         ["model.unknown", "paths.unknown", "paths.verbs", "faults.cut", "faults.data-longer",
                          "faults.name-unknown", "binary.size-larger", "compression.unknown", "http.length-short",
                          "memory.names", "memory.beyond", "schedule.wrong", "trace.settings", "logging.settings",
-                         "repository.unknown", "repository.unload", "classification.wrong", "errors.object"]),
+                         "repository.unknown", "classification.wrong", "errors.object", "repository.unload"]),
     "faults are the server's": ({"after": reply("", 500, among=range(400, 500))}, ["errors.status"]),
     "faults without JSON": ({"after": reply("", body=b"no", among=range(400, 600))}, ["errors.object"]),
     "faults with a detail": ({"after": reply("", body=b'{"detail": "no"}', among=range(400, 600))}, ["errors.object"]),

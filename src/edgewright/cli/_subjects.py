@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from edgewright.bundles.names import MANIFEST
 from edgewright.core.errors import InputError, TrustError
-from edgewright.core.files import read_file, safe_name
-from edgewright.core.session import EngineOptions
-from edgewright.core.strict import parse_json
 from edgewright.engines import ENGINES
+from edgewright.flows.kept import CANDIDATE, read_kept
 from edgewright.formats import load
 from edgewright.measurement.subject import Subject
 
-CANDIDATE = "candidate.json"
-_LIMIT = 16 * 2**20
 _DEFAULT_ENGINES = {"openvino": "openvino"}
 
 
@@ -80,34 +75,11 @@ def read_bundle(path: Path, engine: str | None, keys: Sequence[Path] | None) -> 
 
 def read_candidate(folder: Path) -> Subject:
     """The candidate in ``folder`` as its candidate.json describes it. Raises InputError."""
-    place = folder / CANDIDATE
-    try:
-        told = parse_json(read_file(place, _LIMIT), _LIMIT)
-    except ValueError as error:
-        raise InputError(f"{place} cannot be used: {error}") from error
-    if not isinstance(told, dict) or not isinstance(told.get("main"), str):
-        raise InputError(f"{place} does not name its model file ('main'); make the candidate again")
-    engine, options = told.get("engine"), told.get("engine_options")
-    if not isinstance(engine, str) or engine not in ENGINES:
-        raise InputError(f"{place} names the engine {engine!r}; there are: {', '.join(ENGINES)}")
-    model = load(folder / safe_name(told["main"]))
-    if told.get("digest") not in (None, model.digest):
+    kept = read_kept(folder)
+    model = load(kept.main)
+    if kept.digest not in ("", model.digest):
         raise InputError(f"{folder} has changed since {CANDIDATE} was written; make it again: edgewright reproduce")
-    return Subject(model, engine, _options(options, place))
-
-
-def _options(told: Any, place: Path) -> EngineOptions:
-    """Engine options out of JSON: known names and the right kinds of values only."""
-    defaults = {field.name: field.default for field in fields(EngineOptions)}
-    if not isinstance(told, dict) or not told.keys() <= defaults.keys():
-        raise InputError(f"{place} holds engine_options that are not known; there are: {', '.join(defaults)}")
-    wrong = [name for name, value in told.items() if type(value) is not type(defaults[name])]
-    if wrong or not 1 <= told.get("threads", 1) <= 1024:
-        raise InputError(f"{place} holds an engine option of the wrong kind: {', '.join(wrong) or 'threads'}")
-    options = EngineOptions(**told)
-    if options.graph_level not in ("none", "basic", "extended", "all") or options.policy not in ("fail", "degrade"):
-        raise InputError(f"{place} holds an engine option that is not known: {options.graph_level}, {options.policy}")
-    return options
+    return Subject(model, kept.spec.runner.engine, kept.spec.runner.options)
 
 
 def _only_model(folder: Path) -> Path:

@@ -27,8 +27,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, convert, compare, write, tell."""
-    from edgewright.cli._subjects import CANDIDATE, read_candidate
+    from edgewright.cli._subjects import read_candidate
     from edgewright.engines.agreement import agreement, sample_inputs
+    from edgewright.flows.kept import CANDIDATE
     from edgewright.formats import convert, load, save
 
     place = Path(arguments.model)

@@ -13,6 +13,7 @@ from typing import Any
 
 from edgewright.cli._data import add_data, again, reading
 from edgewright.cli._duration import duration
+from edgewright.core.errors import InputError
 
 _WEIGHTS = ("latency", "size", "memory", "energy", "accuracy")
 
@@ -35,6 +36,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     search.add_argument("--threads", type=int, default=1, metavar="N", help="of every engine (default 1)")
     search.add_argument("--keep-structure", action="store_true", help="remove no channels")
     search.add_argument("--engine", action="append", metavar="NAME", help="only this engine; may be repeated")
+    search.add_argument(
+        "--only",
+        type=Path,
+        metavar="PATH",
+        help="no search: make and judge the candidate in this folder of a run alone",
+    )
     search.add_argument("--metric", help="a metric or module:function (default: chosen from the data)")
     search.add_argument(
         "--prefer", type=weights, metavar="NAME=WEIGHT,...", help=f"weights of the choice: {', '.join(_WEIGHTS)}"
@@ -92,12 +99,18 @@ def weights(text: str) -> dict[str, float]:
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     from edgewright.compression.verdict import Preference
+    from edgewright.flows.kept import read_spec
 
     names = ("max_latency_ms", "max_size_mb", "max_memory_mb", "max_energy_mj", "max_accuracy_drop")
     options: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     options |= {"budget_s": arguments.budget, "seed": arguments.seed, "threads": arguments.threads}
     options |= {"keep_structure": arguments.keep_structure, "metric": arguments.metric}
     options["engines"] = tuple(arguments.engine or ())
+    if arguments.only is not None:
+        if arguments.only.resolve().is_relative_to(arguments.out.resolve()):
+            raise InputError(f"the result would take the place of the run in {arguments.out}, whose candidate this is; "
+                             "choose another -o")  # fmt: skip
+        options["only"] = read_spec(arguments.only)
     if arguments.prefer is not None:
         options["preference"] = Preference(**arguments.prefer)
     return options
@@ -125,6 +138,8 @@ def _again(arguments: argparse.Namespace) -> Iterator[str]:
         yield "--keep-structure"
     if arguments.prefer is not None:
         yield from ("--prefer", ",".join(f"{k}={v}" for k, v in arguments.prefer.items() if v))
+    if arguments.only is not None:
+        yield from ("--only", str(arguments.only))
     if arguments.name:
         yield from ("--name", arguments.name)
     yield from again(arguments)
@@ -206,9 +221,9 @@ def _stuck(report: dict[str, Any]) -> list[str]:
     lines = [f"nothing feasible among {len(report['candidates'])} candidates"]
     bound = report["binding"]
     refused = [c["refused"][0] for c in report["candidates"] if c["refused"]]
-    if bound is None and refused:
+    if refused and (bound is None or bound["kept"]):
         lines.append(f"what stood in the way, of the last one: {refused[-1]}")
-    if bound is not None:
+    elif bound is not None:
         seen = "unknown" if bound["value"] is None else f"{bound['value']:.4g}"
         limit = f"{bound['metric']} <= {bound['limit']:.4g} {bound['unit']}"
         lines.append(f"what stood in the way: {limit} (nearest: {seen})")

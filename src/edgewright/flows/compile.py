@@ -8,7 +8,7 @@ known by then.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgewright.compression.foresight import foresee
-from edgewright.compression.search import Space, Spec, explore, promising
+from edgewright.compression.search import Space, Spec, acceptable, explore, promising
 from edgewright.compression.verdict import nearest, pareto, refuse_false_wins
 from edgewright.core.candidate import Candidate, Constraint
 from edgewright.core.cpus import check_threads
@@ -166,7 +166,7 @@ class _Run:
         self.notes.extend(notes)
         space = replace(space, runners=runners)
         known: dict[str, Candidate] = {}
-        paths = explore(space, self.score)
+        paths = explore(space, self.score) if self.settings.only is None else _alone(self.settings.only)
         spec = next(paths, None)
         while spec is not None:
             self._checkpoint()
@@ -181,10 +181,18 @@ class _Run:
                 spec = paths.send(found)
             except StopIteration:
                 spec = None
+        if self.settings.only is not None:
+            self._check_made()
+
+    def _check_made(self) -> None:
+        """Of one candidate alone: raises InputError where it could not be made or run."""
+        for found in self.tried.values():
+            if found.refused and not found.metrics:
+                raise InputError(f"candidate {found.id} cannot be made: {found.refused[0]}")
 
     def _ahead(self, space: Space, known: dict[str, Candidate], now: Spec) -> None:
         """Have others do what comes after this, and wait for this if one of them has it."""
-        if self._others is not None and self.bench.baseline is not None:
+        if self._others is not None and self.bench.baseline is not None and self.settings.only is None:
             limits = self.bench.constraints
             self._others.offer(foresee(space, self.score, known, self.bench.baseline, limits, AHEAD)[1:])
             self._others.wait(now, self.answers.ahead, self._checkpoint)
@@ -205,7 +213,9 @@ class _Run:
             kept = refuse_false_wins(self.tried.values(), known.metrics["latency_ms"])
             self.tried = {c.id: c for c in kept}
         compared = any("latency_ms" in c.metrics for c in self.tried.values() if c.recipe)
-        if compared:  # where all are false wins already, the original is the answer, and it is tested like one
+        only = self.settings.only
+        original = compared if only is None else not only.steps  # whether it may be the answer
+        if compared or original:  # where all are false wins already it is, and it is tested like one
             self.bench.test_original()
         ranked = one_of_each_engine(sorted(filter(promising, self.tried.values()), key=self.score))
         seen: list[Candidate] = []
@@ -232,7 +242,7 @@ class _Run:
             rest = again(ranked, seen, finals, best, self.score)
             if not rest or self._late() or self._stopped == INTERRUPTED:
                 break
-        if best is None and compared and base.feasible:
+        if best is None and base.feasible and original:
             best = self.bench.as_it_came()
             judged, finals = [*judged, best], [*finals, best]
         return Result(
@@ -258,6 +268,8 @@ class _Run:
 
     def _finals_s(self, time_left: Budget) -> float:
         """The finals' share, and something of what an early end of the search has left."""
+        if self.settings.only is not None:  # nothing is chosen among several
+            return min(time_left.finals_s, _MOST_FINALS_S)
         unspent = self._begin + self._budget.seconds - time.monotonic()
         return max(time_left.finals_s, 0.0 if time_left is HASTY else min(0.4 * unspent, _MOST_FINALS_S))
 
@@ -267,7 +279,13 @@ class _Run:
     def _tell(self, stage: str, found: Candidate | None = None) -> None:
         now = time.monotonic() - self._begin
         base = self.bench.baseline
-        good = [c for c in self.tried.values() if promising(c) and c.recipe and not slower(c, base)]
+        good = [c for c in self.tried.values() if acceptable(c) and c.recipe and not slower(c, base)]
         best = min(good, key=self.score, default=None)
         left = max(self.settings.budget_s - now, 0.0)
         self._progress(Progress(stage, len(self.tried), now, left, best, base, self._first, found))
+
+
+def _alone(spec: Spec) -> Generator[Spec, Candidate, None]:
+    """As ``explore``, for one candidate; the original is measured in any case."""
+    if spec.steps:
+        yield replace(spec, stage="the one that was chosen")

@@ -12,14 +12,21 @@ _WORTH = 0.1
 
 
 def guesses(base: Candidate, accuracy: AccuracyResult | None) -> str:
-    """Where the original names classes no better than by chance: then the labels are not those it was trained on; ""
-    where it does."""
+    """Where the original names classes no better than by chance (then the labels are not those it was trained on), or
+    than by always naming the commonest one; "" where it does."""
     found = base.metrics.get("accuracy")
     if found is None or accuracy is None or found.conditions.get("metric") != "top1" or len(accuracy.per_class) < 2:
         return ""
     classes = len(accuracy.per_class)
     if found.value > 100 / classes:
-        return ""
+        counts = [one.n for one in accuracy.per_class]
+        commonest = 100 * max(counts) / max(sum(counts), found.n)  # classes with few samples have no count
+        if found.value > commonest:
+            return ""
+        return (
+            f"the original is right on {found.value:.3g}% of the samples; always naming the commonest class would be "
+            f"on {commonest:.3g}%: what is kept of its accuracy is worth little"
+        )
     return (
         f"the original is right on {found.value:.3g}% of the samples, no more than chance with {classes} classes: see "
         "that the labels are numbered as the model's outputs are (names count in alphabetical order)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +97,20 @@ class Result:
         write_file(path, encode(found) if path.suffix == ".json" else render(found).encode())
         return path
 
-    def seal(self, folder: str | Path, name: str = "model") -> Bundle:
-        """Seal the best candidate into ``folder`` with the user's own key. Raises InputError when there is none."""
+    def seal(self, folder: str | Path, name: str = "model", candidate: Candidate | None = None) -> Bundle:
+        """Seal the best candidate, or another of the Pareto front (``choose``), into ``folder`` with the user's own
+        key. Raises InputError when there is none, and for one that was not measured with care or keeps not every limit.
+        """
         from edgewright.flows.readiness import ready
         from edgewright.flows.record import Origin, document
         from edgewright.flows.ship import seal_best
 
-        readiness = ready(self)
-        report = {**document(self, Origin(target=self.target.name)), "readiness": readiness}
-        return seal_best(self, Path(folder), {"report.json": report, "readiness.json": readiness}, name)
+        if candidate is not None and candidate.id not in {c.id for c in self.finals if c.feasible}:
+            raise InputError(
+                f"candidate {candidate.id} is none of the finalists that keep every limit; choose another, or have it "
+                "made and judged alone: edgewright optimize --only"
+            )
+        told = self if candidate is None else replace(self, best=candidate)
+        readiness = ready(told)
+        report = {**document(told, Origin(target=self.target.name)), "readiness": readiness}
+        return seal_best(told, Path(folder), {"report.json": report, "readiness.json": readiness}, name)

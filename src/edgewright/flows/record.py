@@ -18,6 +18,7 @@ from edgewright.core.candidate import Candidate, Steps
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.files import write_file, write_folder
 from edgewright.core.model import Model
+from edgewright.flows.kept import CANDIDATE
 from edgewright.flows.outcome import Result
 from edgewright.flows.place import SCHEMA
 from edgewright.graphs.costs import workload
@@ -103,7 +104,7 @@ def candidate_files(
         "id": identity, "recipe": [dict(s) for s in recipe], "engine": engine, "format": model.format,
         "engine_options": dict(options), "digest": model.digest, "main": model.main,
     }  # fmt: skip
-    return {**model.files, "candidate.json": encode(head)}
+    return {**model.files, CANDIDATE: encode(head)}
 
 
 def write_report(report: Mapping[str, Any], folder: Path) -> None:
@@ -134,6 +135,7 @@ def _settings(result: Result) -> dict[str, Any]:
     return {
         "budget_s": chosen.budget_s, "seed": chosen.seed, "threads": chosen.threads, "metric": chosen.metric,
         "keep_structure": chosen.keep_structure, "engines": list(chosen.engines), "preference": vars(chosen.preference),
+        "only": None if chosen.only is None else chosen.only.to_json(),
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from edgewright.compression.search import Spec
 from edgewright.compression.verdict import Preference
 from edgewright.core.candidate import Candidate
 from edgewright.core.errors import InputError
@@ -30,7 +31,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to search. ``keep_structure``: channels stay as they are. ``metric``: None chooses it from the labels."""
+    """How to search. ``keep_structure``: channels stay as they are. ``metric``: None chooses it from the labels.
+    ``only``: nothing is searched; this one is made and judged, or, where it has no steps, the original."""
 
     budget_s: float = 300.0
     seed: int = 0
@@ -39,6 +41,7 @@ class Settings:
     metric: str | None = None
     engines: tuple[str, ...] = ()
     preference: Preference = field(default_factory=Preference)
+    only: Spec | None = None
 
     def __post_init__(self) -> None:
         if not is_number(self.budget_s) or not self.budget_s > 0:
@@ -50,6 +53,11 @@ class Settings:
         for name in self.engines:
             if name not in ENGINES:
                 raise InputError(f"no engine is named {name!r}; there are: {', '.join(ENGINES)}")
+        if self.only is not None and self.only.runner.options.threads != self.threads:
+            own = self.only.runner.options.threads
+            raise InputError(
+                f"the candidate runs with {own} threads, the original would with {self.threads}: ask for {own}"
+            )
 
 
 def settle(settings: Settings | None, options: Mapping[str, Any]) -> tuple[Settings, Limits]:

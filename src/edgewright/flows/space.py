@@ -30,6 +30,8 @@ def space_for(source: Model, machine: Target, settings: Settings) -> tuple[Space
             f"none of {machine.name}'s engines ({', '.join(machine.engines)}) can be run here: "
             "accuracy is that of ONNX Runtime on this machine, and the conversion is still to be made"
         )
+    if settings.only is not None:
+        runners = [_its_own(settings.only.runner, runners, machine)]
     graph = open_graph(source).graph
     kinds = {node.op_type for node in graph}
     space = Space(
@@ -40,6 +42,17 @@ def space_for(source: Model, machine: Target, settings: Settings) -> tuple[Space
         vnni=machine.has("avx512_vnni") or machine.has("avx_vnni") or not machine.has("avx2"),
     )
     return space, notes
+
+
+def _its_own(runner: Runner, runners: list[Runner], machine: Target) -> Runner:
+    """The one candidate's. Raises InputError where it cannot be measured for the target here."""
+    if runner.engine not in {one.engine for one in runners}:
+        there = ", ".join(dict.fromkeys(one.engine for one in runners))
+        raise InputError(
+            f"the candidate runs on {runner.engine}, which is not here or which {machine.name} does not run; "
+            f"here are: {there}"
+        )
+    return runner
 
 
 def _attends(graph: ir.Graph) -> bool:

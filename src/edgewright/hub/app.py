@@ -19,6 +19,7 @@ from edgewright.hub.artifacts import routes as routes_artifacts
 from edgewright.hub.benchmarks import routes as routes_benchmarks
 from edgewright.hub.events import routes as routes_events
 from edgewright.hub.fleet import routes_devices, routes_enrolments, routes_groups, routes_telemetry
+from edgewright.hub.jobs import choosing as routes_choosing
 from edgewright.hub.jobs import keeping as routes_keeping
 from edgewright.hub.jobs import routes as routes_jobs
 from edgewright.hub.jobs import routes_profiles as routes_layers
@@ -45,7 +46,8 @@ ROUTERS = (
     routes_alerts.router, routes_webhooks.router, routes_health.router, routes_events.router, routes_jobs.router,
     routes_models.router, routes_versions.router, routes_datasets.router, routes_uploads.router,
     routes_profiles.router, routes_fits.router, plans.router, services.router,
-    routes_map.router, routes_artifacts.router, routes_benchmarks.router, routes_keeping.router, routes_layers.router,
+    routes_map.router, routes_artifacts.router, routes_benchmarks.router, routes_choosing.router,
+    routes_keeping.router, routes_layers.router,
 )  # fmt: skip
 BODIES: dict[str, int] = {
     f"POST {routes_bundles.PREFIX}": MOST_BYTES, f"POST {routes_bundles.PREFIX}/": BODY_BYTES,

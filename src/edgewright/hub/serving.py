@@ -275,6 +275,7 @@ def keep(state: State, heads: bool = True) -> bool:
         "removing what is over": lambda: _forget(state, now),
         "renewing update metadata": lambda: library.renew(state, now),
         "checking uploads": lambda: models.resume(state, now),
+        "reading older bundles": lambda: library.name_sources(state),
         "advancing models": lambda: advance_all(state),
     }
     jobs = always | (sometimes if heads else {})

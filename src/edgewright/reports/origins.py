@@ -111,6 +111,8 @@ def settings_facts(report: Report) -> Pairs:
     if budget is not None:
         told.append(("Budget", duration(budget)))
     told += [("Seed", text(settings.get("seed"))), ("Threads", text(settings.get("threads")))]
+    if settings.get("only"):
+        told.append(("Searched", "nothing: one candidate alone was asked for"))
     told.append(("Structure", "kept as it is" if settings.get("keep_structure") is True else "free to shrink"))
     engines = [engine_name(text(e)) for e in items(settings.get("engines"))]
     told.append(("Engines", ", ".join(engines) or "all that are installed"))

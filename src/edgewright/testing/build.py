@@ -20,6 +20,7 @@ _TYPES = {
     "int64": TensorProto.INT64,
     "int32": TensorProto.INT32,
     "bool": TensorProto.BOOL,
+    "string": TensorProto.STRING,
     "uint8": TensorProto.UINT8,
     "uint64": TensorProto.UINT64,
     "float16": TensorProto.FLOAT16,

@@ -11,7 +11,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * How people log in here
+         * @description How people log in here: by a password always, perhaps at their organisation.
+         */
+        get: operations["ways_api_edge_login_get"];
         put?: never;
         /**
          * Log in by password
@@ -370,7 +374,7 @@ export interface paths {
         };
         /**
          * The tenant's bundles, newest first
-         * @description The tenant's bundles, newest first; `name`: those of that name.
+         * @description The tenant's bundles, newest first; `name`: those of that name; `source`: made of the model with this digest.
          *
          *     Takes the permission bundles.read.
          */
@@ -2312,6 +2316,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/edge/optimization-jobs/{job}/choice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have one candidate of a job made and judged alone, and sealed where it keeps every limit
+         * @description Have one candidate of a job made and judged alone, and sealed where it keeps every limit: by a job like any
+         *     other, whose `wish` has it as `only`. What was asked for before, and has not failed, is answered with 200.
+         *
+         *     Takes the permission jobs.write.
+         */
+        post: operations["choose_api_edge_optimization_jobs__job__choice_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/edge/optimization-jobs/{job}/version": {
         parameters: {
             query?: never;
@@ -2733,9 +2760,9 @@ export interface components {
         };
         /**
          * BundleTold
-         * @description A bundle: ``digest`` of its manifest, ``file`` of its single file. ``signer``: the public key that its signature
-         *     was verified with, ``signed_by``: that key's id, as commands tell it. ``released``: devices may run it. ``evidence``
-         *     is what it promises and what was measured when it was sealed.
+         * @description A bundle: ``digest`` of its manifest, ``file`` of its single file, ``source`` of the model it was made of.
+         *     ``signer``: the public key that its signature was verified with, ``signed_by``: that key's id, as commands tell it.
+         *     ``released``: devices may run it. ``evidence`` is what it promises and what was measured when it was sealed.
          * @example {
          *       "digest": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
          *       "engines": [
@@ -2755,6 +2782,7 @@ export interface components {
          *       "released": false,
          *       "signed_by": "39f713d0a644253f04529421b9f51b9b08979d08295959c4f3990ee617f5139f",
          *       "signer": "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+         *       "source": "9b74c9897bac770ffc029102a200c5de4a2a6c7a4d2f0f7b1a5a0d3f8e6c1b20",
          *       "version": "1.2.0"
          *     }
          */
@@ -2769,6 +2797,8 @@ export interface components {
             name: string;
             /** Version */
             version: string;
+            /** Source */
+            source: string;
             /** Hardware */
             hardware: string[];
             /** Engines */
@@ -3904,6 +3934,17 @@ export interface components {
             must_change: boolean;
         };
         /**
+         * LoginWays
+         * @description How people log in. ``provider``: some tenant of the hub has one; which does is not told.
+         * @example {
+         *       "provider": false
+         *     }
+         */
+        LoginWays: {
+            /** Provider */
+            provider: boolean;
+        };
+        /**
          * MapTold
          * @description All devices that are not revoked, by group and name, some seconds old. ``layout``: a digest of the names.
          * @example {
@@ -4136,6 +4177,20 @@ export interface components {
              * @default
              */
             name: string;
+        };
+        /**
+         * NewChoice
+         * @description ``candidate``: one that the job measured, or its original; ``limits``: within which it is judged (null: the
+         *     job's own).
+         * @example {
+         *       "candidate": "0f3a5c7e9b1d"
+         *     }
+         */
+        NewChoice: {
+            /** Candidate */
+            candidate: string;
+            /** @description null: the job's own */
+            limits?: components["schemas"]["SearchLimits"] | null;
         };
         /**
          * NewEnrolment
@@ -6094,6 +6149,39 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    ways_api_edge_login_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginWays"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
     login_api_edge_login_post: {
         parameters: {
             query?: never;
@@ -6890,6 +6978,7 @@ export interface operations {
         parameters: {
             query?: {
                 name?: string | null;
+                source?: string | null;
                 /** @description rows in a page */
                 limit?: number;
                 /** @description `next` of the page before */
@@ -11176,6 +11265,60 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BenchmarkWhole"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unknown-caller"];
+            402: components["responses"]["limit-reached"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            405: components["responses"]["method-not-allowed"];
+            409: components["responses"]["conflict"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-type"];
+            422: components["responses"]["unfit"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["failed"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    choose_api_edge_optimization_jobs__job__choice_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 8 to 200 printable characters of the client's choice: the same request with the same key is carried out once, and answered alike for a day where it has an answer (a DELETE that is done is 404 then)
+                 * @example 6f1d5b8e-7c53-4c38-9b60-3f0a6de1c2aa
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewChoice"];
+            };
+        };
+        responses: {
+            /** @description It was asked for before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobTold"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobTold"];
                 };
             };
             400: components["responses"]["bad-request"];

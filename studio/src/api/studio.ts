@@ -19,7 +19,7 @@ export type Dataset = {
 export type JobState = "queued" | "running" | "stopping" | "done" | "infeasible" | "failed" | "cancelled";
 export type Limits = Partial<Record<"max_latency_ms" | "max_size_mb" | "max_memory_mb" | "max_energy_mj" | "max_accuracy_drop", number>>;
 export type Preference = Partial<Record<"latency" | "size" | "memory" | "energy" | "accuracy", number>>;
-export type Wish = { limits?: Limits; preference?: Preference | null; budget_s?: number; seed?: number; threads?: number; engines?: string[]; keep_structure?: boolean; metric?: string | null; name?: string };
+export type Wish = { limits?: Limits; preference?: Preference | null; budget_s?: number; seed?: number; threads?: number; engines?: string[]; keep_structure?: boolean; metric?: string | null; name?: string; only?: { job: string; candidate: string } | null };
 export type Job = {
   id: string; kind: string; state: JobState; reason: string; version: string; dataset: string; target: string; wish: Wish; priority: number;
   progress: { stage?: string; tried?: number; elapsed_s?: number; left_s?: number | null; helpers?: number; helped?: number; best?: Candidate | null; baseline?: Candidate | null } | null;
@@ -31,7 +31,7 @@ export type Measured = { value: number; low: number | null; high: number | null;
 export type Clause = { metric: string; sense: "max" | "min"; limit: number; unit: string; value: number | null; slack: number | null; kept: boolean };
 export type Step = { pass: string } & Record<string, unknown>;
 export type Candidate = {
-  id: string; recipe: Step[]; engine: string; engine_options?: Record<string, unknown>; feasible: boolean; final?: boolean; verdict?: Clause[]; refused?: string[]; doubts?: string[];
+  id: string; recipe: Step[]; digest?: string; engine: string; engine_options?: Record<string, unknown>; feasible: boolean; final?: boolean; verdict?: Clause[]; refused?: string[]; doubts?: string[];
   metrics: Record<string, Measured>;
 };
 export type Gate = { name: string; title: string; state: string; reason: string };

@@ -36,7 +36,7 @@ export function Panel({ title, above, onClose, children, keeps = false }: { titl
     <aside ref={ref} tabIndex={-1} aria-label={title} className={`${place} outline-none shrink-0 w-full xl:w-[400px] border-t md:border-t-0 md:border-l border-line bg-paper overflow-y-auto`}>
       <div className="sticky top-0 bg-paper z-10 px-5 pt-4 pb-3 flex items-start justify-between gap-3 border-b border-line">
         <div className="min-w-0">
-          {above && <div className="text-sm text-mute">{above}</div>}
+          {above && <div className="text-sm text-mute [overflow-wrap:anywhere]">{above}</div>}
           <h2 className="text-lg break-words leading-6">{title}</h2>
         </div>
         {onClose && <IconButton icon="close" label={w.close} onClick={onClose} />}

@@ -5,7 +5,7 @@ export const overview = {
   needs: (n: number) => (n === 1 ? "1 thing needs you." : `${n} things need you.`),
   figures: {
     healthy: "Healthy devices",
-    healthyTold: (silent: string, bad: string) => `${silent} silent, ${bad} bad`,
+    healthyTold: (warned: string, silent: string, bad: string) => `${warned} with a warning, ${silent} silent, ${bad} bad`,
     latency: "Latency, 99th percentile",
     latencyTold: "measured on devices, by hour",
     requests: "Inferences",

@@ -45,6 +45,7 @@ export const settings = {
 
 export const services = {
   title: "Services", told: "What the people of this tenant should know.", edit: "Edit the page", begin: "Write the page", keep: "Keep it", text: "Text; addresses become links",
+  meanwhile: (by: string) => `${by} has changed the page since you began. It says now:`, seen: "Mine takes its place",
   empty: "Nobody has written this page yet", teach: "Who is on duty, whom to call when a line stands, where the spare gateways are: an owner of the tenant writes it, and everybody here reads it.",
   by: (name: string) => `Written by ${name},`,
 } as const;

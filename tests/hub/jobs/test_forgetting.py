@@ -69,6 +69,7 @@ def test_a_round_is_bounded(jobs, rows, until, monkeypatch):
         assert [durable.forget(soon, ()) for _ in range(4)] == [2, 2, 1, 0]
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_worker_forgets_at_its_first_round(jobs, rows, until):
     """The rows of a real job go; the job and its result stay."""
     job = jobs.make(**jobs.small)

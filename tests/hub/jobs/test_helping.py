@@ -42,6 +42,7 @@ def keep(jobs, job):
     jobs.north.post(f"{PATH}/{job['id']}/cancel", {"keep": True}, 200)
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_a_second_worker_judges_what_the_search_tries_next(jobs, until, bucket, tmp_path):
     """On one machine with SQLite, on two that share a database and a store with PostgreSQL."""
     far = jobs.url.startswith("postgresql")

@@ -57,6 +57,7 @@ def test_two_that_ask_for_a_profile_at_once_start_one(jobs, uploads, both):
     assert "already" in refused.json()["detail"] and jobs.north.get(at)["job"] == made.json()["job"]
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_two_that_keep_what_a_job_found_at_once_keep_one_version(jobs, uploads, both, tmp_path, monkeypatch):
     meet, bring = Meeting(), models.bring
 

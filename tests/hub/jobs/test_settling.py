@@ -168,3 +168,9 @@ def test_a_worker_that_could_not_be_started_is_started_again(monkeypatch, caplog
     with Keeper(["--data", "x"], ""):
         assert ends.wait(60)
     assert "cannot be started" in caplog.text
+
+
+def test_what_was_refused_is_told_where_no_limit_stood_in_the_way():
+    kept = {**found(REPORT), "binding": {"metric": "accuracy_drop", "kept": True, "value": 0.0}}
+    told = why(kept, [{"refused": ["slower than the original: 1.21 times its latency"]}, {"refused": []}])
+    assert told == "it was refused: slower than the original: 1.21 times its latency"

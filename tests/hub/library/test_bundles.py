@@ -50,6 +50,16 @@ def test_the_newest_is_first_and_a_name_filters(library, make):
     assert library.hub.north.get("/api/edge/bundles?name=other")["items"] == []
 
 
+def test_what_a_bundle_was_made_of_is_found_out_once_for_those_of_an_older_release(library, make):
+    told, tenant = library.upload(make()), library.hub.tenants["north"]
+    with library.state.database.write(tenant) as session:
+        lib.find(session, told["digest"]).source = ""
+    path = f"/api/edge/bundles?source={told['source']}"
+    assert len(told["source"]) == 64 and library.hub.north.get(path)["items"] == []
+    assert lib.name_sources(library.state) == 1 and lib.name_sources(library.state) == 0
+    assert library.hub.north.get(path)["items"] == [told]
+
+
 def test_the_targets_name_is_its_hardware(library, make):
     assert library.upload(make(target="raspberry-pi-4"))["hardware"] == ["raspberry-pi-4"]
 

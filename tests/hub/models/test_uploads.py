@@ -45,6 +45,8 @@ def test_every_answer_speaks_tus(uploads, place, file):
     assert head.headers["Upload-Length"] == str(len(file)) and head.headers["Upload-Expires"].endswith("GMT")
     assert head.headers["Tus-Resumable"] == "1.0.0" and head.headers["Cache-Control"] == "no-store"
     assert uploads.send(place, file[:10], 0).headers["Upload-Offset"] == "10"
+    for refused in (uploads.hub.nobody.ask("HEAD", place, 401), north.ask("HEAD", place[:-1] + "0", 404)):
+        assert refused.headers["Tus-Resumable"] == "1.0.0"
 
 
 def test_an_upload_that_is_begun_again_with_its_key_is_at_the_same_place(uploads, file):

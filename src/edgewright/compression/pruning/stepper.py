@@ -76,9 +76,12 @@ class Stepper:
         for name in outputs:
             answer = onnx.ValueInfoProto(name=name)
             answers.append(answer)
-        graph = onnx.helper.make_graph(
-            [proto], "step", inputs, answers, [onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in held.items()]
-        )
+        held = {name: np.asarray(array) for name, array in held.items()}
+        constants = [  # ONNX takes names (of classes) as objects alone
+            onnx.numpy_helper.from_array(array.astype(object) if array.dtype.kind in "SU" else array, name)
+            for name, array in held.items()
+        ]
+        graph = onnx.helper.make_graph([proto], "step", inputs, answers, constants)
         model = onnx.helper.make_model(graph, opset_imports=self._opsets, ir_version=10)
         try:
             return ort.InferenceSession(

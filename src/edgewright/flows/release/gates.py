@@ -122,7 +122,7 @@ def doubted(verdict: Verdict) -> str:
             margin = verdict.evidence.get("margins", {}).get(SHADOWED, 0.0)
             return (
                 f"the release chooses otherwise than what serves on {100 * one.shift:.2g}% of shadowed inputs on "
-                f"{one.canaries} devices; {100 * margin:.2g} points are benign"
+                f"{_devices(one.canaries)}; {100 * margin:.2g} points are benign"
             )
     return ""
 
@@ -205,12 +205,17 @@ def _family(findings: Sequence[Finding]) -> float:
     return combined([f.log_e for f in findings], [1 / len(findings)] * len(findings)) if findings else 0.0
 
 
+def _devices(count: int) -> str:
+    return "1 device" if count == 1 else f"{count} devices"
+
+
 def _told(metric: Metric, finding: Finding) -> str:
     direction = "up" if finding.shift > 0 else "down"
-    against = "on shadowed inputs" if metric.alone else f"against {finding.controls} devices that run on unchanged"
+    run = "runs" if finding.controls == 1 else "run"
+    against = "on shadowed inputs" if metric.alone else f"against {_devices(finding.controls)} that {run} on unchanged"
     expected = f" ({metric.told(metric.expected)} expected)" if metric.expected else ""
     return (
-        f"{finding.metric} is {direction} by {metric.told(finding.shift)}{expected} on {finding.canaries} devices "
+        f"{finding.metric} is {direction} by {metric.told(finding.shift)}{expected} on {_devices(finding.canaries)} "
         f"{against}, more than the {metric.told(metric.margin)} that are benign"
     )
 

@@ -19,6 +19,7 @@ from edgewright.hub.accounts.routes_account import is_secure, set_cookie
 from edgewright.hub.accounts.rules import check_reach
 from edgewright.hub.accounts.signin import find_tenant, open_login
 from edgewright.hub.accounts.tables import Provider
+from edgewright.hub.database import EVERY
 from edgewright.hub.errors import Absent, Forbidden, Unknown
 from edgewright.hub.state import state_of
 from edgewright.hub.web.bodies import Answer, Body, Moment, Name, Router, Words
@@ -57,6 +58,21 @@ class NewProvider(Body):
     roles: Mapped
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE | {"secret": "the client's secret"}]})
+
+
+class LoginWays(Answer):
+    """How people log in. ``provider``: some tenant of the hub has one; which does is not told."""
+
+    provider: bool
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"provider": False}]})
+
+
+@router.get("/login")
+def ways(request: Request) -> LoginWays:
+    """How people log in here: by a password always, perhaps at their organisation."""
+    with state_of(request).database.read(EVERY) as session:
+        return LoginWays(provider=session.scalar(select(Provider.tenant).limit(1)) is not None)
 
 
 @router.get("/tenant/provider")

@@ -16,6 +16,9 @@ from edgewright.hub.library.tables import Metadata
 from edgewright.hub.rollouts.tables import Decision, Rollout
 
 _STATES = ("halted", "paused", "awaiting_signature")
+_GATE = "gate"
+"""Who decided, as ``flows.release.Decision`` tells it."""
+_BACK = ("rolling_back", "rolled_back")
 
 
 @dataclass
@@ -36,6 +39,14 @@ def beside(session: Scoped, tenants: list[str], now: datetime) -> Beside:
     )
     for tenant, id_, name, group, state, since in session.execute(rollouts):
         found.rollouts[tenant].append(RolloutNow(id_, name, group, state, datetime.fromtimestamp(since, UTC)))
+    halts = (
+        select(d.tenant, d.rollout, r.name, r.group, r.state, d.at, d.told)
+        .join(r, (r.tenant == d.tenant) & (r.id == d.rollout))
+        .where(d.tenant.in_(tenants), d.at > now - RECENT, d.kind == "halt", r.state.in_(_BACK))
+    )
+    for tenant, id_, name, group, state, at, told in session.execute(halts):
+        if json.loads(told)["by"] == _GATE:  # what a person took back needs nobody's eye
+            found.rollouts[tenant].append(RolloutNow(id_, name, group, state, at))
     drifts = (
         select(d.tenant, d.rollout, r.group, d.told)
         .join(r, (r.tenant == d.tenant) & (r.id == d.rollout))

@@ -38,7 +38,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class RolloutNow:
-    """A rollout that is not at its end; ``since``: when it came into its state."""
+    """A rollout that waits, or that its gate has halted; ``since``: when it came into its state, or was halted."""
 
     id: str
     name: str
@@ -185,6 +185,9 @@ def _of_rest(around: Around, rules: Rules, now: datetime) -> Iterable[Cause]:
         at = moment(one.since)
         if one.state == "halted":
             yield from made("rollout.halted", subject, f"{called} was halted at {at}", one.group)
+        if one.state in ("rolling_back", "rolled_back"):
+            back = "was taken back" if one.state == "rolled_back" else "is being taken back"
+            yield from made("rollout.halted", subject, f"{called} was halted at {at}, and {back}", one.group)
         for state, (kind, told) in _WAITS.items():
             if one.state == state and waits > timedelta(minutes=rules[kind].limit or 60):
                 yield from made(kind, subject, f"{called} {told} since {at}", one.group)

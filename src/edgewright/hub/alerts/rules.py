@@ -35,7 +35,7 @@ KINDS: Mapping[str, Kind] = {
     "device.configuration": Kind("a device refuses the configuration that it is told", "warning"),
     "device.cloned": Kind("a second device has shown the identity of this one", "critical"),
     "device.reports_lost": Kind("a device had to drop reports", "info"),
-    "rollout.halted": Kind("a rollout was halted by its gate", "critical"),
+    "rollout.halted": Kind("a rollout was halted by its gate, and perhaps taken back", "critical"),
     "rollout.paused": Kind("a rollout is paused for longer than the limit", "warning", 60, "minutes", 43200),
     "rollout.unsigned": Kind("a rollout waits for a signature for longer than the limit", "warning", 60, "minutes",
                              43200),

@@ -25,6 +25,7 @@ class Device(Base, TenantRow):
         Index("ix_devices_tenant_revision", "tenant", "revision"),
         Index("ix_devices_tenant_group", "tenant", "group"),
         Index("ix_devices_tenant_rollout", "tenant", "rollout"),
+        Index("ix_devices_tenant_current", "tenant", "current"),
     )
     name: Mapped[str] = mapped_column(primary_key=True)
     group: Mapped[str] = mapped_column(default="")

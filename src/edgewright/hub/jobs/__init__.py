@@ -1,9 +1,9 @@
 """Jobs: what workers do for a tenant, durably. A killed worker's job is taken over and goes on from what it measured.
 
 - ``tables``; ``rules``: states, who is next, what fits where; pure. ``wishes``: from what is asked to what is run.
-- ``routes``, ``told``: /api/edge/optimization-jobs, /api/edge/workers; ``routes_profiles``,
-  ``told_profiles``: /api/edge/versions/ID/profile. They only write rows: a job is queued in the transaction that makes
-  it.
+- ``routes``, ``told``: /api/edge/optimization-jobs, /api/edge/workers; ``choosing``: one candidate of a job made alone;
+  ``asking``: what these share; ``routes_profiles``, ``told_profiles``: /api/edge/versions/ID/profile. They only write
+  rows: a job is queued in the transaction that makes it.
 - ``queue``: rows taken, handed back, ended; ``finding``: which there are. ``worker``: the process that does jobs;
   ``beats``: who lives, who is lost; ``durable``: DBOS, which remembers steps and gives a dead worker's workflows to a
   living one; ``machine``: how it computes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol
 
 from edgewright.hub import models, profiles
@@ -53,7 +53,7 @@ class Uploaded:
     def version(self, session: Scoped, id_: str) -> Known:
         """Raises Absent, Conflict."""
         row = models.find_version(session, id_, ready=True)
-        return Known(row.id, row.digest, PurePosixPath(row.filename).stem)
+        return Known(row.id, row.digest, models.model_name(session, row))
 
     def dataset(self, session: Scoped, id_: str) -> Known:
         """Raises Absent, Conflict."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,8 @@ def settle(state: State, tenant: str, job: str, claim: int, worker: str, left: M
         won = row.result["best"] is not None
         if won:
             inputs(state).optimized(session, row.version)
-        move(session, row, "done" if won else "infeasible", now, "" if won else why(row.result))
+        reason = "" if won else why(row.result, entries.values(), bool(row.wish.get("only")))
+        move(session, row, "done" if won else "infeasible", now, reason)
         tell(session, HUB, "job.ended", job, now, {"state": row.state, "bundle": row.result["bundle"]})
     return True
 
@@ -89,15 +90,21 @@ def settle_measured(
     return True
 
 
-def why(result: Mapping[str, Any]) -> str:
-    """What stood in the way, and what to do."""
+def why(result: Mapping[str, Any], entries: Iterable[Mapping[str, Any]] = (), alone: bool = False) -> str:
+    """What stood in the way, and what to do; ``entries``: the candidates, as the report has them; ``alone``: one was
+    asked for."""
     bound = result["binding"]
+    refused = [str(one["refused"][0])[:400] for one in entries if one.get("refused")]
+    if refused and (bound is None or bound["kept"]):
+        return f"{'it was refused' if len(refused) == 1 else 'the last one was refused'}: {refused[-1]}"
     if result["stopped"] and not result["nearest"]:
         return "there was time to measure the original alone, and it does not keep every limit; give it more time"
     if bound is None or bound["value"] is None:
         return "nothing kept every limit; loosen one, or give it more time"
     sign_ = "<=" if bound["sense"] == "max" else ">="
     limit = f"{bound['metric']} {sign_} {bound['limit']:.4g} {bound['unit']}"
+    if alone:
+        return f"it does not keep {limit}, but has {bound['value']:.4g}; choose another one, or loosen that limit"
     return f"nothing kept {limit} (the nearest: {bound['value']:.4g}); loosen that limit, or give it more time"
 
 

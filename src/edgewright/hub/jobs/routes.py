@@ -8,20 +8,14 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from edgewright.core.errors import InputError
-from edgewright.hub import plans
 from edgewright.hub.accounts.access import Caller, may
-from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Absent, Conflict
 from edgewright.hub.jobs import wishes
-from edgewright.hub.jobs.finding import held_by, living
+from edgewright.hub.jobs.asking import able, optimization, queued, shown
+from edgewright.hub.jobs.finding import held_by
 from edgewright.hub.jobs.inputs import inputs
-from edgewright.hub.jobs.queue import add, begun, move, room, stop
-from edgewright.hub.jobs.rules import (
-    AGAIN,
-    QUEUED,
-    Able,
-    content_key,
-)
+from edgewright.hub.jobs.queue import begun, move, room, stop
+from edgewright.hub.jobs.rules import AGAIN, QUEUED
 from edgewright.hub.jobs.tables import Candidate, Job, Worker
 from edgewright.hub.jobs.told import (
     BatchTold,
@@ -30,7 +24,6 @@ from edgewright.hub.jobs.told import (
     JobTold,
     NewBatch,
     NewOptimization,
-    Search,
     State,
     WorkerTold,
 )
@@ -54,8 +47,8 @@ def make(body: NewOptimization, caller: Writes) -> JobTold:
     """Start a search. It waits until a worker that can do it has room."""
     wishes.check(body.wish())
     with caller.write() as session:
-        (job,) = _queued(caller, session, body, [(body.version, body.target)], body.dataset)
-        return caller.reply(session, _told(session, job), 201)
+        (job,) = queued(caller, session, body.wish(), [(body.version, body.target)], body.dataset)
+        return caller.reply(session, shown(session, job), 201)
 
 
 @router.post("/optimization-jobs/batch", status_code=201)
@@ -66,8 +59,8 @@ def make_batch(body: NewBatch, caller: Writes) -> BatchTold:
         raise InputError(f"that would be {len(pairs)} jobs; a batch has at most {MOST_IN_BATCH}")
     wishes.check(body.wish())
     with caller.write() as session:
-        jobs = _queued(caller, session, body, pairs, body.dataset)
-        return caller.reply(session, BatchTold(jobs=[_told(session, job) for job in jobs]), 201)
+        jobs = queued(caller, session, body.wish(), pairs, body.dataset)
+        return caller.reply(session, BatchTold(jobs=[shown(session, job) for job in jobs]), 201)
 
 
 @router.get("/optimization-jobs", response_model=Page[JobTold])
@@ -80,32 +73,32 @@ def jobs(
     where += [] if state is None else [Job.state == state]
     where += [] if version is None else [Job.version == version]
     with caller.read() as session:
-        return paged(session, JobTold, Job.id, page, *where, newest_first=True, given=(_able(session),))
+        return paged(session, JobTold, Job.id, page, *where, newest_first=True, given=(able(session),))
 
 
 @router.get("/optimization-jobs/{job}")
 def show(job: Id, caller: Reads) -> JobTold:
     """One job: where it is, and what came of it."""
     with caller.read() as session:
-        return _told(session, _found(session, job))
+        return shown(session, optimization(session, job))
 
 
 @router.post("/optimization-jobs/{job}/cancel")
 def cancel(job: Id, body: CancelJob, caller: Writes) -> JobTold:
     """Stop a job. One that runs ends within moments; with `keep` it hands back the best so far."""
     with caller.write() as session:
-        row = _found(session, job, lock=True)
+        row = optimization(session, job, lock=True)
         if not stop(session, row, body.keep, caller.now):
             raise Conflict(f"this job is {row.state} already")
         caller.tell(session, "job.cancelled", job, {"keep": body.keep})
-        return caller.reply(session, _told(session, row))
+        return caller.reply(session, shown(session, row))
 
 
 @router.post("/optimization-jobs/{job}/retry")
 def retry(job: Id, caller: Writes) -> JobTold:
     """Queue a job again. What it measured before is not measured again."""
     with caller.write() as session:
-        row = _found(session, job, lock=True)
+        row = optimization(session, job, lock=True)
         if row.state not in AGAIN:
             raise Conflict(f"this job is {row.state}; only one that failed, found nothing or was cancelled goes again")
         room(session, 1)
@@ -115,7 +108,7 @@ def retry(job: Id, caller: Writes) -> JobTold:
         row.progress = begun(float(row.wish["budget_s"]))
         move(session, row, QUEUED, caller.now)
         caller.tell(session, "job.retried", job)
-        return caller.reply(session, _told(session, row))
+        return caller.reply(session, shown(session, row))
 
 
 @router.get("/optimization-jobs/{job}/candidates", response_model=Page[CandidateTold])
@@ -123,7 +116,7 @@ def candidates(job: Id, caller: Reads, page: PageQuery) -> Response:
     """All that a job measured so far, in that order. While it runs the figures are those of the search; at its end, the
     report's."""
     with caller.read() as session:
-        _found(session, job)
+        optimization(session, job)
         return paged(session, CandidateTold, Candidate.number, page, Candidate.job == job)
 
 
@@ -155,47 +148,9 @@ def workers(caller: Reads, page: PageQuery) -> Response:
         return paged(session, WorkerTold, Worker.id, page, Worker.state != "gone", given=given)
 
 
-def _queued(caller: Caller, session: Scoped, body: Search, pairs: list[tuple[str, str]], dataset: str) -> list[Job]:
-    """Rows of new jobs, told. Raises Absent, Conflict."""
-    room(session, len(pairs))
-    plans.check(session, caller.now, "jobs_a_day", len(pairs))
-    given, wish, made = inputs(caller.state), body.wish(), []
-    data = given.dataset(session, dataset)
-    known = {version: given.version(session, version) for version in dict.fromkeys(version for version, _ in pairs)}
-    targets = {target: given.target(session, target) for target in dict.fromkeys(target for _, target in pairs)}
-    for version, target in pairs:
-        model = known[version]
-        asked = {**wish, "name": wish["name"] or wishes.plain_name(model.name)}
-        key = content_key("optimization", model.file, data.file, {**asked, "target": targets[target] or target})
-        row = add(
-            session, "optimization", asked, wishes.needs(asked), key, caller.user, caller.now, version=version,
-            dataset=dataset, target=target, profile=targets[target], priority=body.priority,
-        )  # fmt: skip
-        made.append(row)
-    for row in made:
-        caller.tell(session, "job.made", row.id, {"kind": row.kind, "version": row.version, "target": row.target})
-    return made
-
-
-def _found(session: Scoped, job: str, lock: bool = False) -> Job:
-    """An optimization. Raises Absent."""
-    row = session.lock(Job, job) if lock else session.find(Job, job)
-    if row.kind != "optimization":
-        raise Absent(f"there is no optimization {job!r}")
-    return row
-
-
-def _able(session: Scoped) -> list[Able]:
-    return [Able.of(row.engines) for row in living(session)]
-
-
-def _told(session: Scoped, row: Job) -> JobTold:
-    return JobTold.of(row, _able(session))
-
-
 def _file(caller: Caller, job: str, which: str, media: str, headers: dict[str, str] | None = None) -> StreamingResponse:
     with caller.read() as session:
-        row = _found(session, job)
+        row = optimization(session, job)
     digest, _, length = str(getattr(row, which)).partition("/")
     if not digest:
         raise Absent(f"job {job!r} has no report yet; it comes when the job is done")

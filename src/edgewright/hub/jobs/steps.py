@@ -20,7 +20,7 @@ from edgewright.hub.database import no_room, told
 from edgewright.hub.errors import Absent
 from edgewright.hub.jobs.caches import Cache
 from edgewright.hub.jobs.fanout import Fanout
-from edgewright.hub.jobs.kinds import KINDS
+from edgewright.hub.jobs.kinds import INPUT, KINDS
 from edgewright.hub.jobs.queue import CLAIMS, adopt, contents, hand_back, held, move, take
 from edgewright.hub.jobs.rules import MOST_DEATHS, Able
 from edgewright.hub.jobs.running import Child, Ended, Wanted
@@ -312,5 +312,8 @@ def _told(ended: Ended, row: Job) -> dict[str, Any]:
         return {"how": "failed", "reason": f"{told}; give it a longer budget or less data, then retry it"}
     if ended.how == "died":
         told = f"its process ended in the middle ({ended.told})"
-        return {"how": "failed", "reason": f"{told}; if memory was short, give the worker more, then retry the job"}
-    return {"how": "failed", "reason": f"{ended.told}; then retry the job"}
+        if ended.told.startswith("SIG"):
+            return {"how": "failed", "reason": f"{told}; if memory was short, give the worker more, then retry the job"}
+        return {"how": "failed", "reason": f"{told}: a fault of Edgewright's, which to retry the job will hardly mend"}
+    # What it calls its files is the worker's own affair.
+    return {"how": "failed", "reason": f"{ended.told.replace(f'{INPUT}/', '')}; then retry the job"}

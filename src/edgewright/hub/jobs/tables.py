@@ -13,8 +13,9 @@ from edgewright.hub.database import Base, Document, HubRow, TenantRow
 
 class Job(Base, TenantRow):
     """Something to be done by a worker. ``profile``: the text of its target's file ("": one that ships);
-    ``wish``: as it was asked for; ``needs``: what a worker must have for it;
-    ``content``: the digest of all that its results depend on, under which its measurements are kept.
+    ``wish``: as it was asked for, with ``only`` where one candidate of an earlier job is made alone; ``needs``: what a
+    worker must have for it; ``content``: the digest of all that its results depend on, under which its measurements
+    are kept.
 
     ``claim`` counts how often a worker took it from the queue, and names the durable workflow; ``worker`` has it now;
     ``attempts``: how often its work was begun; ``deaths``: how many workers died in the middle of it. ``stop``: "keep"

@@ -11,10 +11,13 @@ from edgewright.core.errors import InputError
 _ODD = re.compile("[^A-Za-z0-9._+-]+")
 _LIMITS = ("max_latency_ms", "max_size_mb", "max_memory_mb", "max_energy_mj", "max_accuracy_drop")
 _PLAIN = ("budget_s", "seed", "threads", "keep_structure", "metric")
+ONLY = "input/candidate.json"
+"""Where the one candidate is described that a job makes, in its folder."""
 
 
 def options(wish: Mapping[str, Any]) -> dict[str, Any]:
     """``optimize``'s keyword arguments."""
+    from edgewright.compression.search import Spec
     from edgewright.compression.verdict import Preference
 
     limits = wish["limits"]
@@ -23,6 +26,8 @@ def options(wish: Mapping[str, Any]) -> dict[str, Any]:
     chosen["engines"] = tuple(wish["engines"])
     if wish["preference"] is not None:
         chosen["preference"] = Preference(**wish["preference"])
+    if wish.get("only") is not None:
+        chosen["only"] = Spec.from_json(wish["only"])
     return chosen
 
 
@@ -48,8 +53,10 @@ def plain_name(name: str) -> str:
 
 
 def needs(wish: Mapping[str, Any]) -> dict[str, Any]:
-    """What a worker must have: every engine that is asked for, or the one that measures the baseline."""
-    return {"engines": sorted({"onnxruntime", *wish["engines"]})}
+    """What a worker must have: every engine that is asked for, that of the one candidate, and the one that measures the
+    baseline."""
+    own = [] if wish.get("only") is None else [wish["only"]["engine"]]
+    return {"engines": sorted({"onnxruntime", *wish["engines"], *own})}
 
 
 def arguments(wish: Mapping[str, Any], target: str) -> list[str]:
@@ -69,4 +76,6 @@ def arguments(wish: Mapping[str, Any], target: str) -> list[str]:
         words += ["--metric", wish["metric"]]
     if wish["preference"] is not None:
         words += ["--prefer", ",".join(f"{name}={value:g}" for name, value in wish["preference"].items() if value)]
+    if wish.get("only") is not None:
+        words += ["--only", ONLY]
     return words

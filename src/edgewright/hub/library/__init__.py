@@ -12,7 +12,7 @@ What other slices use::
     file = library.open_file(state, tenant, sha256)           # bundle, file inside one, or chunk of a delta; Absent
     file.length, file.read(start, length), file.pieces()
     library.delta(state, tenant, new, old)                    # the recipe, or None: not yet, or whole is better
-    library.renew(state, now), library.resume(state)          # from time to time
+    library.renew(state, now), library.resume(state), library.name_sources(state)    # from time to time
     library.named                                             # which objects must stay
 
 ``tables``; ``uploads``, ``facts``, ``bundles`` (taken in); ``files`` (given out); ``coding``, ``deltas``;
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from edgewright.hub.library.files import File, open_file
     from edgewright.hub.library.proposals import propose
     from edgewright.hub.library.repository import metadata, renew
+    from edgewright.hub.library.sources import name_sources
 
 _PLACES = {
     "find": "bundles", "hold": "bundles", "known": "bundles", "let_go": "bundles", "signed": "bundles",
     "delta": "deltas", "File": "files", "open_file": "files", "propose": "proposals", "metadata": "repository",
-    "renew": "repository", "named": "bundles", "resume": "deltas",
+    "renew": "repository", "named": "bundles", "resume": "deltas", "name_sources": "sources",
 }  # fmt: skip
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "known",
     "let_go",
     "metadata",
+    "name_sources",
     "named",
     "open_file",
     "propose",

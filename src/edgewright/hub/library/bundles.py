@@ -91,7 +91,7 @@ def enter(session: Scoped, arrived: Arrived, facts: Facts, signer: PublicKey, no
         digest=facts.digest, file=arrived.sha256, length=arrived.length, name=facts.name, version=facts.version,
         hardware=list(facts.hardware), engines=list(facts.engines), signer=signer.raw.hex(),
         evidence=dict(facts.evidence), files={key: list(place) for key, place in facts.files.items()},
-        released=False, made=now,
+        released=False, made=now, source=facts.source,
     )  # fmt: skip
     session.add(row)
     pieces = {digest: (size, start) for digest, size, start in facts.files.values()}

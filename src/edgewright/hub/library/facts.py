@@ -28,17 +28,20 @@ _TIMEOUT_S = 120.0
 _SPARE_BYTES = 2**30
 _EVIDENCE_BYTES = 2**18
 _TOLD = 200
-_DIGEST = re.compile("[0-9a-f]{64}")
+DIGEST = re.compile("[0-9a-f]{64}")
+NO_SOURCE = "-"
+"""The source of a bundle that names none."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """``digest``: of the manifest. ``files``: name -> (SHA-256, bytes, where it begins in the single file).
-    ``evidence``: JSON of at most 256 KiB."""
+    """``digest``: of the manifest; ``source``: of the model that it was made of. ``files``: name -> (SHA-256, bytes,
+    where it begins in the single file). ``evidence``: JSON of at most 256 KiB."""
 
     digest: str
     name: str
     version: str
+    source: str
     hardware: tuple[str, ...]
     engines: tuple[str, ...]
     evidence: Mapping[str, Any]
@@ -93,6 +96,7 @@ def read_facts(argument: dict[str, str]) -> dict[str, Any]:
         "digest": bundle.digest,
         "name": content.name,
         "version": content.version,
+        "source": content.source,
         "target": contract.target,
         "engines": [variant.engine for variant in content.variants],
         "evidence": {
@@ -130,7 +134,8 @@ def _checked(value: Any, digest: str, length: int) -> Facts:
     if fields.text("digest") != digest:
         raise ValueError("it is about another manifest")
     name, version = word(fields.text("name"), "name"), word(fields.text("version"), "version")
-    target = fields.text("target")
+    source, target = fields.text("source"), fields.text("target")
+    source = source if DIGEST.fullmatch(source) else NO_SOURCE  # versions are found by it, nothing else depends on it
     engines = tuple(word(engine, "engine") for engine in fields.texts("engines"))
     evidence = fields.named("evidence")
     if len(canonical_json(evidence)) > _EVIDENCE_BYTES or "\0" in texts(evidence):
@@ -140,12 +145,12 @@ def _checked(value: Any, digest: str, length: int) -> Facts:
     check_names(files)
     if files.get(MANIFEST, ("",))[0] != digest or SIGNATURE not in files:
         raise ValueError("its manifest or its signature is not among its files")
-    return Facts(digest, name, version, _hardware(target), engines[:_TOLD], evidence, files)
+    return Facts(digest, name, version, source, _hardware(target), engines[:_TOLD], evidence, files)
 
 
 def _place(entry: Any, length: int) -> tuple[str, int, int]:
     digest, size, start = entry if type(entry) is list and len(entry) == 3 else ("", -1, -1)
-    sound = type(digest) is str and _DIGEST.fullmatch(digest) and type(size) is int and type(start) is int
+    sound = type(digest) is str and DIGEST.fullmatch(digest) and type(size) is int and type(start) is int
     if not sound or size < 0 or start < 0 or start + size > length:
         raise ValueError("a file in it lies nowhere")
     return digest, size, start

@@ -55,9 +55,13 @@ async def upload(
 
 
 @router.get("", response_model=Page[BundleTold])
-def bundle_list(caller: Reads, page: PageQuery, name: Annotated[str | None, Query(max_length=64)] = None) -> Response:
-    """The tenant's bundles, newest first; `name`: those of that name."""
+def bundle_list(
+    caller: Reads, page: PageQuery, name: Annotated[str | None, Query(max_length=64)] = None,
+    source: Digest | None = None,
+) -> Response:  # fmt: skip
+    """The tenant's bundles, newest first; `name`: those of that name; `source`: made of the model with this digest."""
     where = [] if name is None else [Bundle.name == name.replace("\0", "")]
+    where += [] if source is None else [Bundle.source == source]
     return paged(caller.look, BundleTold, Bundle.id, page, *where, newest_first=True)
 
 

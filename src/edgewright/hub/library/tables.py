@@ -17,12 +17,15 @@ class Bundle(Base, TenantRow):
 
     ``file``: digest of its single file, ``length`` bytes; ``hardware``: names of the targets it is for (none: any);
     ``signer``: public key, hexadecimal; ``evidence``: what it promises, and what was measured; ``files``: name ->
-    [digest, bytes, where it begins in the single file]. ``released``: the published targets name it. ``id`` sorts by
-    arrival.
+    [digest, bytes, where it begins in the single file]. ``released``: the published targets name it. ``source``: digest
+    of the model that it was made of ("": not read yet, of one that came to an older release). ``id`` sorts by arrival.
     """
 
     __tablename__ = "bundles"
-    __table_args__ = (Index("ix_bundles_tenant_id", "tenant", "id"),)
+    __table_args__ = (
+        Index("ix_bundles_tenant_id", "tenant", "id"),
+        Index("ix_bundles_tenant_source", "tenant", "source", "digest"),
+    )
     digest: Mapped[str] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(default=lambda: new_id("bun"))
     file: Mapped[str]
@@ -36,6 +39,7 @@ class Bundle(Base, TenantRow):
     files: Mapped[dict[str, Any]]
     released: Mapped[bool] = mapped_column(default=False)
     made: Mapped[datetime]
+    source: Mapped[str] = mapped_column(default="")
 
 
 class Piece(Base, TenantRow):

@@ -20,15 +20,16 @@ _ROOT = '{"signatures": [], "signed": {"_type": "root", "version": 1}}'
 
 
 class BundleTold(Told):
-    """A bundle: ``digest`` of its manifest, ``file`` of its single file. ``signer``: the public key that its signature
-    was verified with, ``signed_by``: that key's id, as commands tell it. ``released``: devices may run it. ``evidence``
-    is what it promises and what was measured when it was sealed."""
+    """A bundle: ``digest`` of its manifest, ``file`` of its single file, ``source`` of the model it was made of.
+    ``signer``: the public key that its signature was verified with, ``signed_by``: that key's id, as commands tell it.
+    ``released``: devices may run it. ``evidence`` is what it promises and what was measured when it was sealed."""
 
     digest: str
     file: str
     length: int
     name: str
     version: str
+    source: str
     hardware: list[str]
     engines: list[str]
     signer: str
@@ -42,7 +43,7 @@ class BundleTold(Told):
             "examples": [
                 {
                     "digest": _D, "file": _F, "length": 5_242_880, "name": "digits", "version": "1.2.0",
-                    "hardware": ["raspberry-pi-4"], "engines": ["onnxruntime"], "signer": _K,
+                    "source": _F, "hardware": ["raspberry-pi-4"], "engines": ["onnxruntime"], "signer": _K,
                     "signed_by": _ID, "released": False, "evidence": {"target": "raspberry-pi-4", "measured": {}},
                     "made": _WHEN,
                 }

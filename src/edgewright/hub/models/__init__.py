@@ -29,21 +29,23 @@ if TYPE_CHECKING:
         find_dataset,
         find_version,
         made_by,
+        model_name,
         name_of,
         named,
-        unmonitored,
+        of_digests,
+        of_jobs,
     )
     from edgewright.hub.models.placing import place_dataset, place_model
 
 _PLACES = {
     "resume": "checking", "bring": "bringing", "made_by": "keeping", "advance": "keeping", "find_dataset": "keeping",
-    "find_version": "keeping", "name_of": "keeping", "named": "keeping", "place_dataset": "placing",
-    "place_model": "placing", "unmonitored": "keeping",
+    "find_version": "keeping", "model_name": "keeping", "name_of": "keeping", "named": "keeping",
+    "place_dataset": "placing", "place_model": "placing", "of_digests": "keeping", "of_jobs": "keeping",
 }  # fmt: skip
 
 __all__ = [
-    "advance", "bring", "find_dataset", "find_version", "made_by", "name_of", "named", "place_dataset", "place_model",
-    "resume", "unmonitored",
+    "advance", "bring", "find_dataset", "find_version", "made_by", "model_name", "name_of", "named", "of_digests",
+    "of_jobs", "place_dataset", "place_model", "resume",
 ]  # fmt: skip
 
 

@@ -6,13 +6,14 @@ from collections.abc import Collection
 from datetime import datetime
 from pkgutil import resolve_name
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, tuple_
 
 from edgewright.hub.database import Scoped
 from edgewright.hub.errors import Conflict
-from edgewright.hub.models.rules import stage_after
+from edgewright.hub.models.rules import MOVING, stage_after
 from edgewright.hub.models.tables import Dataset, Model, Part, Upload, Version
 
+_AT_ONCE = 500
 _USERS = ("edgewright.hub.jobs.finding:check_unused",)
 """Slices above this one that are asked before something goes, by name, as plans' are that count."""
 
@@ -27,7 +28,12 @@ def find_version(session: Scoped, version: str, ready: bool = False) -> Version:
 
 def name_of(session: Scoped, version: Version) -> str:
     """What people call it: its model's name, and its number."""
-    return f"{session.find(Model, version.model).name} v{version.number}"
+    return f"{model_name(session, version)} v{version.number}"
+
+
+def model_name(session: Scoped, version: Version) -> str:
+    """What its model is called."""
+    return session.find(Model, version.model).name
 
 
 def made_by(session: Scoped, job: str) -> Version | None:
@@ -43,13 +49,18 @@ def find_dataset(session: Scoped, dataset: str, ready: bool = False) -> Dataset:
     return row
 
 
-def check_ready(row: Version | Dataset) -> None:
+def check_read(row: Version | Dataset) -> None:
     """Raises Conflict for what is still being checked, or was refused."""
     what = "version" if isinstance(row, Version) else "data set"
     if row.state == "checking":
         raise Conflict(f"the {what} is still being checked; wait a moment")
     if row.state != "ready":
         raise Conflict(f"the {what} was refused: {row.reason}")
+
+
+def check_ready(row: Version | Dataset) -> None:
+    """The same, and for a version that is retired: nothing is begun with it."""
+    check_read(row)
     if isinstance(row, Version) and row.stage == "retired":
         raise Conflict("the version is retired; take another one, or bring it back first")
 
@@ -63,10 +74,24 @@ def advance(session: Scoped, version: str, stage: str) -> bool:
     return True
 
 
-def unmonitored(session: Scoped) -> dict[tuple[str, str], str]:
-    """Versions that may go further by themselves (a session over all tenants): by tenant and id their stage."""
-    query = select(Version.tenant, Version.id, Version.stage).where(Version.stage.in_(("optimized", "deployed")))
-    return {(tenant, version): stage for tenant, version, stage in session.execute(query)}
+def of_digests(session: Scoped, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Versions that may go further by themselves, of these tenants and digests (a session over all tenants): their ids
+    and stages."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    known = sorted(pairs)
+    for at in range(0, len(known), _AT_ONCE):
+        query = select(Version.tenant, Version.digest, Version.id, Version.stage).where(
+            tuple_(Version.tenant, Version.digest).in_(known[at : at + _AT_ONCE]), Version.stage.in_(MOVING)
+        )
+        for tenant, digest, id_, stage in session.execute(query):
+            found.setdefault((tenant, digest), []).append((id_, stage))
+    return found
+
+
+def of_jobs(session: Scoped) -> dict[tuple[str, str], tuple[str, str]]:
+    """What was kept of jobs, by tenant and job (a session over all tenants): its id and stage."""
+    query = select(Version.tenant, Version.job, Version.id, Version.stage).where(Version.job > "")
+    return {(tenant, job): (id_, stage) for tenant, job, id_, stage in session.execute(query)}
 
 
 def count_models(session: Scoped, _: datetime) -> int:

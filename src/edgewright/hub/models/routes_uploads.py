@@ -41,6 +41,7 @@ class _TusRoute(StrictRoute):
         handle = super().get_route_handler()
 
         async def spoken(request: Request) -> Response:
+            request.state.headers = {"Tus-Resumable": _TUS}
             try:
                 response: Response = await handle(request)
             except Replayed as again:  # of the one request that makes an upload

@@ -13,7 +13,7 @@ from edgewright.hub.accounts.access import Caller, may
 from edgewright.hub.errors import Absent
 from edgewright.hub.models.comparing import compared
 from edgewright.hub.models.downloads import OCTETS, download
-from edgewright.hub.models.keeping import check_ready, remove_version
+from edgewright.hub.models.keeping import check_read, remove_version
 from edgewright.hub.models.rules import check_stage
 from edgewright.hub.models.tables import Version
 from edgewright.hub.models.told import Comparison, Layers, Lineage, Row, VersionChange, VersionTold
@@ -92,7 +92,7 @@ def graph(version: Id, caller: Reads) -> Layers:
     """A version's layers with their sizes and costs."""
     with caller.read() as session:
         row = session.find(Version, version)
-        check_ready(row)
+        check_read(row)
     data = objects(caller.state).whole(caller.tenant, f"models/{row.graph}", _LAYERS_BYTES)
     return Layers(layers=parse_json(data, _LAYERS_BYTES))
 

@@ -9,7 +9,9 @@ from edgewright.hub.errors import Conflict
 
 STAGES = ("registered", "validated", "optimized", "deployed", "monitored", "retired")
 """In the order in which they come. *Validated*: it was read and holds; *optimized*: a bundle was made of it;
-*deployed*: devices were given that; *monitored*: they tell of it; *retired*: nobody is to begin anything with it."""
+*deployed*: a device runs that, or did; *monitored*: they tell of it; *retired*: nobody is to begin anything with it."""
+MOVING = STAGES[1:4]
+"""From which a version goes further by itself."""
 KINDS = {"model": (".onnx", ".zip", ".pt2", ".skops"), "dataset": (".npz", ".zip")}
 """What is uploaded, and the names that files of it end with."""
 MOST_BYTES = 8 * 2**30

@@ -53,7 +53,8 @@ class Version(Base, TenantRow, Checked):
     __tablename__ = "versions"
     __table_args__ = (
         Index("ix_versions_tenant_model", "tenant", "model", "number"), Index("ix_versions_state", "state"),
-        Index("ix_versions_tenant_parent", "tenant", "parent"),
+        Index("ix_versions_tenant_parent", "tenant", "parent"), Index("ix_versions_tenant_digest", "tenant", "digest"),
+        Index("ix_versions_tenant_job", "tenant", "job"),
     )  # fmt: skip
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("ver"))
     model: Mapped[str]

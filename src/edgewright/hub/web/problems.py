@@ -62,8 +62,8 @@ def problem_body(kind: str, detail: str, request_id: str, **more: Any) -> bytes:
 
 
 def answer(request: Request, kind: str, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
-    """A problem as a response."""
-    made = dict(headers or {})
+    """A problem as a response, with the headers that all answers of its route have (``request.state.headers``)."""
+    made = {**getattr(request.state, "headers", {}), **(headers or {})}
     if kind == "unknown-caller":
         made.setdefault("WWW-Authenticate", "Bearer")
     body = problem_body(kind, detail, getattr(request.state, "request_id", ""), **more)
@@ -93,7 +93,11 @@ def add_problems(app: FastAPI) -> None:
 
     async def unfit(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        found = [{"where": _pointer(one["loc"]), "told": str(one["msg"])[:200]} for one in error.errors()[:20]]
+        wrong = error.errors()
+        named = [str(one["input"])[:80] for one in wrong if one["loc"][0] == "path"]
+        if named and request.method != "PUT":  # no name of anything, so there is nothing; PUT would make it
+            return answer(request, "not-found", f"there is nothing that is called {named[0]!r}")
+        found = [{"where": _pointer(one["loc"]), "told": str(one["msg"])[:200]} for one in wrong[:20]]
         return answer(request, "unfit", "see errors: each tells where it is and what does not fit", errors=found)
 
     async def database(request: Request, error: Exception) -> Response:

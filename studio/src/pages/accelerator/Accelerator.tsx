@@ -2,7 +2,7 @@ import { lazy, Suspense, useMemo, useState } from "react";
 import { useLocation } from "wouter";
 import { useCandidates, useJob, useJobs, useReport } from "../../api/jobs";
 import { useModels } from "../../api/models";
-import type { Job } from "../../api/studio";
+import { type Job, OVER } from "../../api/studio";
 import { count } from "../../lib/format";
 import { useParam } from "../../lib/url";
 import { Bones } from "../../ui/Bones";
@@ -13,7 +13,7 @@ import { w } from "../../words";
 import { Ask } from "./Ask";
 import { CandidatePanel } from "./CandidatePanel";
 import { useDraft } from "./draft";
-import { type Axis, AXES, binding, choose, feasible, FIGURES, front, known, shown } from "./figures";
+import { type Axis, AXES, binding, choose, feasible, FIGURES, front, known, once, shown } from "./figures";
 import { Prefer } from "./Prefer";
 import { Progress } from "./Progress";
 import { Strip } from "./Strip";
@@ -36,7 +36,7 @@ export default function Accelerator() {
   const baseline = report.data?.baseline ?? job.data?.progress?.baseline ?? null;
   const candidates = useMemo(() => {
     const live = (told.data ?? []).map((one) => one.candidate);
-    return (report.data?.candidates.length ? report.data.candidates : live).filter((one) => one.id !== baseline?.id);
+    return once(report.data?.candidates.length ? report.data.candidates : live).filter((one) => one.id !== baseline?.id);
   }, [told.data, report.data, baseline]);
   const key = JSON.stringify(draft);
   const scene = useMemo(() => {
@@ -50,15 +50,18 @@ export default function Accelerator() {
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [candidates, baseline, key, across, up, chosen]);
   const everyone = baseline ? [...candidates, baseline] : candidates;
-  const seen = everyone.find((one) => one.id === (pointed || chosen || scene.best)) ?? null;
+  const only = job.data?.wish.only?.candidate;
+  const alone = only && candidates.some((one) => one.id === only) ? only : "";
+  const seen = everyone.find((one) => one.id === (pointed || chosen || alone || scene.best)) ?? null;
   const fit = candidates.filter((one) => feasible(one, draft.limits)).length;
-  const plotTold = w.studio.plotTold(candidates.length, fit, known(candidates, "latency"));
+  const placed = candidates.filter((one) => Object.keys(one.metrics).length > 0);
+  const plotTold = w.studio.plotTold(placed.length, fit, known(placed, "latency")) + (candidates.length > placed.length ? ` ${w.studio.unmade(candidates.length - placed.length)}` : "");
 
   return (
     <Page title={w.studio.title} told={w.studio.question} action={<JobChoice id={asked === "new" ? "new" : id} list={withOne(jobs.data?.items ?? [], job.data)} cut={!!jobs.data?.next} onChoose={(next) => go(`/accelerator-studio?job=${next}`)} />}>
       {jobs.error && !jobs.data && <div className="mb-4"><Trouble error={jobs.error} again={() => void jobs.refetch()} /></div>}
       <div className="grid gap-4 items-start grid-cols-1 lg:grid-cols-[280px_minmax(0,1fr)] xl:grid-cols-[280px_minmax(0,1fr)_360px]">
-        <section aria-label={w.studio.limits} className="rounded border border-line bg-paper p-4 order-2 lg:order-none">
+        <section aria-label={w.studio.limits} className={`rounded border border-line bg-paper p-4 ${id ? "order-2 lg:order-none" : ""}`}>
           <Ask key={job.data?.id ?? ""} job={job.data} draft={draft} candidates={candidates} onLimits={setLimits} onStarted={(made) => setJob(made.id, true)} />
         </section>
         <div className="space-y-4 min-w-0">
@@ -75,7 +78,7 @@ export default function Accelerator() {
                 <Suspense fallback={<div className="p-4"><Bones rows={5} height={60} /></div>}>
                   <Plot scene={scene} label={plotTold} onPoint={setPointed} onChoose={setChosen} />
                 </Suspense>
-              ) : <div className="absolute inset-0 grid place-items-center p-6 text-center"><Waiting running={Boolean(job.data && !job.error)} /></div>}
+              ) : <div className="absolute inset-0 grid place-items-center p-6 text-center"><Waiting job={job.error ? undefined : job.data} /></div>}
             </div>
             <Key />
             {scene.binding && <p className="px-4 pb-3 text-warn">{w.studio.bindingTold(`${w.studio.axes[scene.binding.axis]} ≤ ${shown(scene.binding.axis, scene.binding.limit)}`)}</p>}
@@ -87,16 +90,16 @@ export default function Accelerator() {
           </section>
         </div>
         <section aria-label={w.studio.candidate} aria-live="polite" className="rounded border border-line bg-paper p-4 space-y-5 lg:col-start-2 xl:col-start-auto xl:sticky xl:top-5 xl:max-h-[calc(100dvh-88px)] xl:overflow-y-auto min-w-0" tabIndex={0}>
-          {seen ? <CandidatePanel one={seen} baseline={baseline} report={report.data} best={seen.id === scene.best} /> : <p className="text-mute">{w.studio.chooseCandidate}</p>}
+          {seen ? <CandidatePanel one={seen} baseline={baseline} report={report.data} best={seen.id === scene.best} job={job.data} limits={draft.limits} /> : <p className="text-mute">{w.studio.chooseCandidate}</p>}
         </section>
       </div>
     </Page>
   );
 }
 
-function Waiting({ running }: { running: boolean }) {
+function Waiting({ job }: { job: Job | undefined }) {
   const models = useModels();
-  if (running) return <p className="text-mute max-w-sm">{w.studio.waiting}</p>;
+  if (job) return <p className="text-mute max-w-sm">{OVER.has(job.state) ? w.studio.nothingMeasured : w.studio.waiting}</p>;
   return <div className="space-y-3 max-w-md"><p className="text-lg font-semibold">{w.studio.empty.title}</p><p className="text-mute">{w.studio.empty.told}</p>{models.data?.items.length === 0 && <ButtonLink href="/models?upload=model">{w.models.upload}</ButtonLink>}</div>;
 }
 
@@ -118,10 +121,10 @@ function withOne(list: Job[], job: Job | undefined): Job[] {
 function JobChoice({ id, list, cut, onChoose }: { id: string; list: Job[]; cut: boolean; onChoose: (id: string) => void }) {
   if (!list.length) return null;
   return (
-    <select aria-label={w.studio.jobs} value={id} onChange={(e) => onChoose(e.target.value)} className="h-8 max-w-72 rounded border border-line bg-paper px-2">
+    <select aria-label={w.studio.jobs} value={id} onChange={(e) => onChoose(e.target.value)} className="h-8 max-w-72 sm:max-w-96 rounded border border-line bg-paper px-2">
       <option value="new">{w.studio.newJob}</option>
       {id !== "new" && !list.some((one) => one.id === id) && <option value={id}>{id}</option>}
-      {list.map((one) => <option key={one.id} value={one.id}>{one.wish.name || one.target} · {w.studio.states[one.state]} · {new Date(one.made).toLocaleString("en-GB", { dateStyle: "short", timeStyle: "short" })}</option>)}
+      {list.map((one) => <option key={one.id} value={one.id}>{one.wish.name || one.target}{one.wish.only && ` · ${one.wish.only.candidate}`} · {w.studio.states[one.state]} · {new Date(one.made).toLocaleString("en-GB", { dateStyle: "short", timeStyle: "short" })}</option>)}
       {cut && <option disabled>{w.newest(count(list.length))}</option>}
     </select>
   );

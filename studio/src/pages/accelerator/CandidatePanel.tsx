@@ -1,19 +1,20 @@
-import type { Candidate, Clause, Measured, Report } from "../../api/studio";
+import type { Candidate, Clause, Job, Limits, Measured, Report } from "../../api/studio";
 import { value } from "../../lib/format";
 import { Copy } from "../../ui/Copy";
 import { Part } from "../../ui/Panel";
 import { Sign, Tag } from "../../ui/Sign";
 import { w } from "../../words";
 import { Metrics } from "./Metrics";
+import { Take } from "./Take";
 
 /** A candidate in plain words: what was done to the model, what that won and cost, which limits it keeps. */
-export function CandidatePanel({ one, baseline, report, best }: { one: Candidate; baseline: Candidate | null; report: Report | undefined; best: boolean }) {
+export function CandidatePanel({ one, baseline, report, best, job, limits }: { one: Candidate; baseline: Candidate | null; report: Report | undefined; best: boolean; job: Job | undefined; limits: Limits }) {
   // What was measured is not held against what was predicted; two predictions make one.
   const ratio = (metric: string) => {
     const [mine, theirs] = [one.metrics[metric], baseline?.metrics[metric]];
     return mine?.value && theirs?.value && mine.kind === theirs.kind && one.id !== baseline?.id ? theirs.value / mine.value : null;
   };
-  const [faster, smaller, drop] = [ratio("latency_ms"), ratio("size_bytes"), one.metrics.accuracy_drop];
+  const [faster, smaller, memory, drop] = [ratio("latency_ms"), ratio("size_bytes"), ratio("ram_bytes"), one.metrics.accuracy_drop];
   const title = one.recipe.map((step) => w.recipes.passes[step.pass] ?? step.pass).join(" + ") || w.recipes.original;
   const gates = report?.readiness?.candidate === one.id ? report.readiness.gates : [];
   return (
@@ -30,10 +31,12 @@ export function CandidatePanel({ one, baseline, report, best }: { one: Candidate
           {drop && <Win n={value(drop.value)} told={w.studio.lostWord} kind={drop.kind} level={drop.value <= 0 ? "good" : drop.value > 1 ? "attention" : "unknown"} />}
         </ul>
       )}
-      {report?.best && report.best !== one.id && one.id !== baseline?.id && !one.refused?.length && <p className="text-mute">{w.studio.other(report.best)}</p>}
+      {job && <Take job={job} one={one} limits={limits} />}
       {one.refused?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="bad" label={w.studio.refused} /></span><span>{w.studio.refused}: {why}</span></p>)}
       {one.doubts?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="attention" /></span><span>{why}</span></p>)}
+      {memory !== null && memory < 0.75 && <p className="flex gap-2"><span className="h-5 flex items-center"><Sign level="attention" /></span><span>{w.studio.moreMemory(value(1 / memory))}</span></p>}
       <Metrics one={one} baseline={baseline} />
+      {report && !one.final && one.id !== baseline?.id && drop && <p className="text-sm text-mute">{w.studio.searched}</p>}
       {one.verdict && one.verdict.length > 0 && <Part title={w.studio.clauses}><ul className="space-y-1">{one.verdict.map((clause) => <Kept key={clause.metric} clause={clause} />)}</ul></Part>}
       {one.recipe.length > 0 && (
         <Part title={w.studio.recipe}>
@@ -75,7 +78,7 @@ function Kept({ clause }: { clause: Clause }) {
   return (
     <li className="flex justify-between gap-3">
       <Tag level={clause.kept ? "good" : "bad"}>{w.recipes.metrics[clause.metric] ?? clause.metric}</Tag>
-      <span className="num">{clause.value === null ? "–" : told(clause.value)} <span className="text-mute">≤ {told(clause.limit)}</span></span>
+      <span className="num">{clause.value === null ? "–" : told(clause.value)} <span className="text-mute">({w.studio.limitOf(told(clause.limit))})</span></span>
     </li>
   );
 }

@@ -44,7 +44,7 @@ export function Limit({ axis, limits, candidates, onChange }: { axis: Axis; limi
       </div>
       <div className="relative h-6 mt-0.5">
         <svg className="absolute inset-x-0 top-0 w-full h-2 overflow-visible" preserveAspectRatio="none" viewBox="0 0 1 8" aria-hidden="true">
-          {values.map((n, i) => <line key={i} x1={toPlace(n)} x2={toPlace(n)} y1="0" y2="8" stroke={limit === undefined || n <= limit ? "var(--good)" : "var(--none)"} strokeOpacity={limit === undefined || n <= limit ? 0.9 : 0.45} strokeWidth="1.5" vectorEffect="non-scaling-stroke" />)}
+          {values.filter((n) => toPlace(n) >= 0 && toPlace(n) <= 1).map((n, i) => <line key={i} x1={toPlace(n)} x2={toPlace(n)} y1="0" y2="8" stroke={limit === undefined || n <= limit ? "var(--good)" : "var(--none)"} strokeOpacity={limit === undefined || n <= limit ? 0.9 : 0.45} strokeWidth="1.5" vectorEffect="non-scaling-stroke" />)}
         </svg>
         <input
           type="range" min={0} max={STEPS} disabled={limit === undefined} aria-label={w.studio.limit[key]} aria-valuetext={limit === undefined ? (axis === "accuracy" ? w.studio.noDrop : w.studio.noLimit) : `${value(limit)} ${w.studio.units[key]}`}
@@ -58,7 +58,7 @@ export function Limit({ axis, limits, candidates, onChange }: { axis: Axis; limi
 }
 
 function range(axis: Axis, values: number[], limit: number | undefined): [number, number] {
-  if (axis === "accuracy") return [0, Math.max(5, limit ?? 0)];
+  if (axis === "accuracy") return [0, Math.max(5, limit ?? 0)]; // what loses more, or gains, has no tick
   const known = [...values, ...(limit === undefined ? [] : [limit])];
   if (!known.length) return axis === "latency" ? [0.05, 200] : axis === "size" ? [0.01, 500] : [1, 2000];
   return [Math.min(...known) * 0.8, Math.max(...known) * 1.25];

@@ -22,6 +22,7 @@ export function Metrics({ one, baseline }: { one: Candidate; baseline: Candidate
               <td className="text-right whitespace-nowrap">
                 <span className={`num ${mine.kind === "measured" ? "" : "italic"}`}>{told(mine)}</span>
                 {mine.kind !== "measured" && <span className="text-sm text-mute"> {w.kinds[mine.kind]}</span>}
+                {mine.kind !== "measured" && name === "ram_bytes" && typeof mine.conditions.how === "string" && <span className="text-sm text-mute block whitespace-normal max-w-48 ml-auto">{mine.conditions.how}</span>}
                 {spread(mine) && <span className="num text-sm text-mute block">{spread(mine)}</span>}
               </td>
               <td className={`num text-right text-mute pl-3 whitespace-nowrap ${theirs && theirs.kind !== "measured" ? "italic" : ""}`} title={theirs && about(theirs)}>{theirs ? told(theirs) : ""}</td>

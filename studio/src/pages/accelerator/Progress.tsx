@@ -1,5 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { Link } from "wouter";
 import { useMay } from "../../api/account";
 import { send, type Told } from "../../api/client";
 import { type Job, OVER } from "../../api/studio";
@@ -45,8 +46,8 @@ export function Progress({ job }: { job: Job }) {
         {may && (job.state === "failed" || job.state === "cancelled") && <Button onClick={() => order.mutate("retry")}>{w.studio.retry}</Button>}
         {job.state === "done" && job.result?.bundle && releases && <Button kind="primary" onClick={() => setReleasing(true)}>{w.studio.release}</Button>}
         {job.state === "done" && job.result?.bundle && keeps && <Button disabled={kept.isPending} onClick={() => kept.mutate()}>{w.studio.keep}</Button>}
+        {job.state === "done" && job.result?.bundle && <ButtonLink href={`/sdk-export?bundle=${job.result.bundle}`}>{w.studio.export}</ButtonLink>}
         {job.state === "done" && job.result?.bundle && benches && <ButtonLink href={`/benchmarks?new=1&subject=${job.version}&subject=${job.result.bundle}`}>{w.benchmarks.word}</ButtonLink>}
-        {job.state === "done" && <a className="inline-flex items-center h-8 px-3 rounded border border-line bg-paper font-medium hover:border-mute" href={`/api/edge/optimization-jobs/${job.id}/report.html`} target="_blank" rel="noreferrer">{w.studio.report}</a>}
       </div>
       <div className="h-1.5 rounded-sm bg-line overflow-hidden" role="progressbar" aria-label={w.studio.budget} aria-valuenow={Math.round(100 * whole)} aria-valuemin={0} aria-valuemax={100}>
         <div className={`h-full ${job.state === "failed" ? "bg-bad" : "bg-accent"} transition-[width] duration-150`} style={{ width: `${100 * whole}%` }} />
@@ -54,13 +55,16 @@ export function Progress({ job }: { job: Job }) {
       <p className="flex gap-x-4 flex-wrap text-mute">
         <span className="num">{w.studio.progress.tried(tried)}</span>
         {helpers + helped > 0 && <span className="num">{w.studio.progress.helped(over ? 0 : helpers, helped)}</span>}
-        {elapsed > 0 && <span className="num">{w.studio.progress.elapsed(span(elapsed))}</span>}
+        {elapsed > 0 && <span className="num">{over ? w.studio.progress.took(span(elapsed)) : w.studio.progress.elapsed(span(elapsed))}</span>}
         {!over && typeof left === "number" && <span className="num">{w.studio.progress.left(span(left))}</span>}
+        {(job.state === "done" || job.state === "infeasible") && <a className="text-accent hover:underline" href={`/api/edge/optimization-jobs/${job.id}/report.html`} target="_blank" rel="noreferrer">{w.studio.report}</a>}
         {!over && stage && <span className="truncate">{w.studio.stages[stage] ?? stage}</span>}
       </p>
+      {job.wish.only && <p className="text-mute">{w.studio.take.alone(job.wish.only.candidate)} <Link href={`/accelerator-studio?job=${job.wish.only.job}&candidate=${job.wish.only.candidate}`} className="text-accent hover:underline">{w.studio.take.from}</Link>.</p>}
       {job.reason && <p className={job.state === "failed" ? "text-bad" : "text-mute"}>{job.reason}</p>}
+      {job.result?.stopped && <p className="text-mute">{w.studio.stopped(job.result.stopped)}</p>}
       {job.result?.notes.map((one) => <p key={one} className="text-mute">{one}</p>)}
-      {releasing && job.result?.bundle && <Release bundle={job.result.bundle} called={job.wish.name ?? ""} onClose={() => setReleasing(false)} />}
+      {releasing && job.result?.bundle && <Release bundle={job.result.bundle} candidate={job.result.best ?? ""} called={job.wish.name ?? ""} onClose={() => setReleasing(false)} />}
       {(order.error ?? kept.error) && <Trouble error={order.error ?? kept.error} />}
     </div>
   );

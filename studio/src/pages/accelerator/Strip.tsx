@@ -2,6 +2,9 @@ import type { Candidate } from "../../api/studio";
 import { w } from "../../words";
 import { figure, known, shown } from "./figures";
 
+/** What changes no answer says nothing of what sets a candidate apart. */
+const EXACT = new Set(["simplify", "fuse", "strip"]);
+
 /** The front as a row of buttons: the plot for the keyboard. */
 export function Strip({ candidates, best, chosen, onChoose, onPoint }: { candidates: Candidate[]; best: string; chosen: string; onChoose: (id: string) => void; onPoint: (id: string) => void }) {
   const sorted = [...candidates].sort((a, b) => (figure(a, "latency") ?? 0) - (figure(b, "latency") ?? 0));
@@ -18,7 +21,7 @@ export function Strip({ candidates, best, chosen, onChoose, onPoint }: { candida
               className={`rounded border px-2.5 py-1 text-left whitespace-nowrap ${one.id === chosen ? "border-ink" : one.id === best ? "border-accent" : "border-line hover:border-mute"}`}
             >
               <span className="block num text-sm">{ms === null ? "–" : shown("latency", ms)}{kind !== "measured" && <i className="text-mute"> {w.kinds[kind]}</i>} · {mb === null ? "–" : shown("size", mb)}</span>
-              <span className="block text-sm text-mute">{one.recipe.length ? one.recipe.map((step) => w.recipes.passes[step.pass] ?? step.pass).filter((_, i, all) => i >= all.length - 2).join(" + ") : w.recipes.original}</span>
+              <span className="block text-sm text-mute">{one.recipe.length ? one.recipe.filter((step) => !EXACT.has(step.pass)).map((step) => w.recipes.passes[step.pass] ?? step.pass).join(" + ") || w.studio.exact : w.recipes.original}</span>
             </button>
           </li>
         );

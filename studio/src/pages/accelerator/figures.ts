@@ -46,6 +46,17 @@ export function feasible(one: Candidate, limits: Limits): boolean {
   return !one.refused?.length && !usual && keeps(one, limits);
 }
 
+/** The same model on the same engine is one candidate, by whatever recipe it came about: the one that was measured best. */
+export function once(candidates: Candidate[]): Candidate[] {
+  const found = new Map<string, Candidate>();
+  for (const one of candidates) {
+    const key = one.digest && Object.keys(one.metrics).length ? `${one.digest} ${one.engine} ${JSON.stringify(one.engine_options)}` : one.id;
+    const known = found.get(key);
+    if (!known || (!known.final && one.final)) found.set(key, one);
+  }
+  return [...found.values()];
+}
+
 /** Those that no other beats in latency, size and accuracy together (and memory where both have it). */
 export function front(candidates: Candidate[]): Candidate[] {
   const pool = candidates.filter((one) => !one.refused?.length && figure(one, "latency") !== null);

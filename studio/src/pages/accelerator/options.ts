@@ -52,7 +52,7 @@ export function options(scene: Scene, colours: Colours) {
     return {
       type: log ? ("log" as const) : ("value" as const), logBase: 10, name: `${w.studio.axes[of]} (${FIGURES[of].unit}${kind === "measured" ? "" : `, ${w.kinds[kind]}`})`, nameLocation: turned ? ("end" as const) : ("middle" as const), nameGap: turned ? 12 : 26,
       nameTextStyle: { color: colours.mute, fontSize: 11, align: turned ? ("left" as const) : ("center" as const), padding: turned ? [0, 0, 0, -38] : 0 },
-      min: log ? nice(low / 1.25, -1) : Math.floor(Math.min(low, 0)), max: log ? nice(high * 1.2, 1) : high * 1.08 || 1,
+      min: log ? nice(low / 1.25, -1) : Math.floor(Math.min(low, 0)), max: log ? nice(high * 1.2, 1) : round(high * 1.02) || 1,
       axisLine: { show: !turned, lineStyle: { color: colours.line } }, axisTick: { show: false }, splitLine: { lineStyle: { color: colours.line, opacity: 0.7 } },
       minorSplitLine: { show: log, lineStyle: { color: colours.line, opacity: 0.35 } }, minorTick: { show: false, splitNumber: 9 },
       axisLabel: { color: colours.mute, fontSize: 11, formatter: (n: number) => value(n), hideOverlap: true, showMinLabel: true, showMaxLabel: true },
@@ -79,6 +79,13 @@ export function options(scene: Scene, colours: Colours) {
 function nice(n: number, way: 1 | -1): number {
   const ten = 10 ** Math.floor(Math.log10(n));
   return (way > 0 ? Math.ceil(n / ten) : Math.floor(n / ten)) * ten;
+}
+
+/** The next number where an axis that is cut into some equal parts may end. */
+function round(n: number): number {
+  const ten = 10 ** Math.floor(Math.log10(n));
+  const step = (n / ten < 2 ? 0.2 : n / ten < 5 ? 0.5 : 1) * ten;
+  return n > 0 ? Number((Math.ceil(n / step) * step).toPrecision(6)) : 0;
 }
 
 /** The front as these two figures see it: what is beaten in both is on it for another figure's sake. */

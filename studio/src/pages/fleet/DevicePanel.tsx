@@ -39,7 +39,8 @@ function Body({ it, name }: { it: Told["DeviceWhole"]; name: string }) {
     refetchInterval: 10_000, enabled: !it.revoked,
   });
   const events = useQuery({ queryKey: ["devices", name, "events"], queryFn: ({ signal }) => get<Page<Told["EventTold"]>>(`/devices/${name}/events`, { limit: 100 }, signal), refetchInterval: 10_000 });
-  const bundle = (digest: string) => (digest ? <span className="num" title={digest}>{short(digest)}</span> : <span className="text-mute">{w.fleet.panel.nothing}</span>);
+  const one = useQuery({ queryKey: ["bundles", "one", it.current], queryFn: ({ signal }) => get<Told["BundleTold"]>(`/bundles/${it.current}`, {}, signal), enabled: it.current !== "" && may("bundles.read"), staleTime: Infinity, retry: false });
+  const bundle = (digest: string) => (digest ? <>{one.data?.digest === digest && `${one.data.name} `}<span className="num" title={digest}>{short(digest)}</span></> : <span className="text-mute">{w.fleet.panel.nothing}</span>);
   return (
     <>
       <Facts rows={[

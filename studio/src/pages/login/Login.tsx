@@ -1,7 +1,7 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Account } from "../../api/account";
-import { leave, send, type Told } from "../../api/client";
+import { get, leave, send, type Told } from "../../api/client";
 import { Button } from "../../ui/Button";
 import { Field } from "../../ui/Field";
 import { Trouble } from "../../ui/Trouble";
@@ -42,6 +42,7 @@ function Form({ onOnce, ended }: { onOnce: (password: string) => void; ended: Ac
       return client.invalidateQueries({ queryKey: ["account"] });
     },
   });
+  const ways = useQuery({ queryKey: ["login"], queryFn: ({ signal }) => get<Told["LoginWays"]>("/login", {}, signal), staleTime: Infinity });
   const elsewhere = useMutation({ mutationFn: () => leave("/login/provider", { tenant, page: window.location.pathname }, ended !== null) });
   const refused = new URLSearchParams(window.location.search).get("refused");
   const trouble = login.error ?? elsewhere.error;
@@ -56,7 +57,7 @@ function Form({ onOnce, ended }: { onOnce: (password: string) => void; ended: Ac
       <Field label={w.login.tenant} hint={w.login.tenantHint} value={tenant} onChange={(e) => setTenant(e.target.value)} autoComplete="organization" />
       {trouble ? <Trouble error={trouble} /> : refused && <p role="alert" className="text-bad">{refused === "role" ? w.login.noRole : w.login.notLetIn}</p>}
       <Button kind="primary" type="submit" className="w-full" disabled={login.isPending}>{login.isPending ? w.login.busy : w.login.submit}</Button>
-      <Button className="w-full" disabled={elsewhere.isPending} onClick={() => elsewhere.mutate()}>{w.login.provider}</Button>
+      {ways.data?.provider && <Button className="w-full" disabled={elsewhere.isPending} onClick={() => elsewhere.mutate()}>{w.login.provider}</Button>}
       {ended && <p className="text-sm text-mute">{w.login.beside}</p>}
     </form>
   );

@@ -10,7 +10,9 @@ import { Trouble } from "../../ui/Trouble";
 import { w } from "../../words";
 import { Seen } from "./Seen";
 
-const LEFT_OUT = new Set(["id", "file", "digest", "made", "by", "upload"]);
+/** What else is known of the files is for programs. */
+const SHOWN = new Set(["format", "length", "stage", "filename", "signature", "operators"]);
+const shows = (what: string) => what.split(".").some((part) => SHOWN.has(part)) || (what.split(".").at(-1) ?? "") in w.models.facts;
 const MOST = 60;
 
 /** Versions side by side: what was measured of them in one run, then what differs, then what does not. */
@@ -19,12 +21,15 @@ export function Compare({ of, onClose }: { of: string[]; onClose: () => void }) 
   const runs = useTogether(of).data?.runs ?? [];
   const models = useModels();
   const may = useMay();
-  const rows = told.data?.rows.filter((row) => !LEFT_OUT.has(row.what)) ?? [];
+  const number = (id: string) => told.data?.versions.find((one) => one.id === id)?.number ?? 0;
+  const rows = told.data?.rows.filter((row) => shows(row.what)) ?? [];
+  // The first is what the others are held against: the oldest, of one model.
+  const older = [...of].sort((a, b) => number(a) - number(b));
   const several = new Set(told.data?.versions.map((one) => one.model)).size > 1;
   const called = (one: Version) => `${several ? `${models.data?.items.find((it) => it.id === one.model)?.name ?? ""} ` : ""}${w.models.version(one.number)}`;
   return (
     <section aria-label={w.models.compareTitle} className="space-y-2">
-      <div className="flex items-center justify-between"><h2 className="text-base">{w.models.compareTitle}</h2><span className="flex items-center gap-3">{may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&${of.map((one) => `subject=${one}`).join("&")}`}>{w.benchmarks.word}</ButtonLink>}<IconButton icon="close" label={w.close} onClick={onClose} /></span></div>
+      <div className="flex items-center justify-between"><h2 className="text-base">{w.models.compareTitle}</h2><span className="flex items-center gap-3">{may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&${older.map((one) => `subject=${one}`).join("&")}`}>{w.benchmarks.word}</ButtonLink>}<IconButton icon="close" label={w.close} onClick={onClose} /></span></div>
       {told.error && <Trouble error={told.error} />}
       {told.isPending && <Bones rows={6} height={24} />}
       {told.data && (

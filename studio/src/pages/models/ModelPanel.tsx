@@ -1,3 +1,4 @@
+import { Link } from "wouter";
 import { useMay } from "../../api/account";
 import { useModel, useVersions } from "../../api/models";
 import type { Version } from "../../api/studio";
@@ -11,7 +12,9 @@ import { Spark } from "../../ui/Spark";
 import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
+import { ModelCare } from "./Care";
 import { Layers } from "./Layers";
+import { Sealed } from "./Sealed";
 import { fact, READY, STAGE } from "./stages";
 
 /** One model: its versions as they came out of one another, and all that is known of the one that is open. */
@@ -44,6 +47,7 @@ export function ModelPanel({ id, compare, onCompare, onUpload, onClose }: { id: 
         {compare.length > 1 && <div className="xl:hidden"><Button onClick={onClose}>{w.models.compare(compare.length)}</Button></div>}
       </Part>
       {seen && <Whole one={seen} list={list} />}
+      {model && <ModelCare model={model} version={seen} onGone={onClose} />}
     </Panel>
   );
 }
@@ -55,6 +59,7 @@ function of(list: Version[], id: string): string {
 
 function Whole({ one, list }: { one: Version; list: Version[] }) {
   const may = useMay();
+  const usable = one.state === "ready" && one.stage !== "retired";
   const figures = ["parameters", "macs", "weight_bytes", "peak_activation_bytes"].flatMap((name): [string, React.ReactNode][] => {
     const n = fact(one, name);
     return n === null ? [] : [[w.models.facts[name] ?? name, <span key={name} className="num">{name.endsWith("bytes") ? bytes(n) : name === "macs" ? `${value(n / 1e6)} M` : count(n)}</span>]];
@@ -63,13 +68,14 @@ function Whole({ one, list }: { one: Version; list: Version[] }) {
     <>
       {one.reason && <p className="text-bad">{one.reason}</p>}
       <div className="flex flex-wrap gap-2">
-        {one.state === "ready" && <ButtonLink kind="primary" href={`/accelerator-studio?job=new&version=${one.id}`}>{w.models.optimize}</ButtonLink>}
-        {one.state === "ready" && may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&subject=${one.id}`}>{w.benchmarks.word}</ButtonLink>}
+        {usable && <ButtonLink kind="primary" href={`/accelerator-studio?job=new&version=${one.id}`}>{w.models.optimize}</ButtonLink>}
+        {usable && may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&subject=${one.id}`}>{w.benchmarks.word}</ButtonLink>}
         {one.state === "ready" && <a className="inline-flex items-center h-8 px-3 rounded border border-line font-medium hover:border-mute" href={`/api/edge/versions/${one.id}/download`} download={one.filename}>{w.models.download}</a>}
       </div>
       <Facts rows={[
         [w.models.facts.format ?? "", one.format || "–"], [w.models.facts.length ?? "", <span key="l" className="break-all">{one.filename} · <span className="num">{bytes(one.length)}</span></span>],
-        [w.models.lineage, one.parent ? of(list, one.parent) : w.models.imported], ...figures,
+        [w.models.lineage, one.parent ? of(list, one.parent) : w.models.imported],
+        ...(one.job ? [[w.models.foundBy, <Link key="j" href={`/accelerator-studio?job=${one.job}`} className="text-accent hover:underline">{w.models.foundByJob}</Link>] as [string, React.ReactNode]] : []), ...figures,
         [w.models.facts.digest ?? "", <span key="d" className="num" title={one.digest}>{short(one.digest) || "–"}</span>],
       ]} />
       {one.signature && (one.signature.inputs?.length ?? 0) > 0 && (
@@ -80,6 +86,7 @@ function Whole({ one, list }: { one: Version; list: Version[] }) {
           </ul>
         </Part>
       )}
+      {one.state === "ready" && <Sealed digest={one.digest} />}
       {one.state === "ready" && <Layers version={one.id} />}
     </>
   );

@@ -95,8 +95,8 @@ export function UploadDialog({ kind, of = "", onClose }: { kind: "model" | "data
           onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); take(event.dataTransfer.files[0]); }}
           className="block rounded border border-dashed border-line hover:border-mute p-6 text-center cursor-pointer focus-within:outline-2 focus-within:outline-accent"
         >
-          <input type="file" className="sr-only" onChange={(event) => take(event.target.files?.[0])} disabled={busy} aria-label={words.file} />
-          {file ? <><span className="font-medium break-all">{file.name}</span><span className="block text-mute num">{bytes(file.size)}</span></> : <><span className="text-accent font-medium">{words.choose}</span> <span className="text-mute">{words.drop}</span></>}
+          <input type="file" accept={words.accepts[kind]} className="sr-only" onChange={(event) => take(event.target.files?.[0])} disabled={busy} aria-label={words.file} />
+          {file ? <><span className="font-medium break-all">{file.name}</span><span className="block text-mute num">{bytes(file.size)}</span></> : <><span className="text-accent font-medium">{words.choose}</span> <span className="text-mute">{words.drop}</span><span className="block text-sm text-mute mt-1">{words.takes[kind]}</span></>}
         </label>
         {kind === "model" && !of && (
           <Choice label={words.of} value={into} onChange={(e) => { anew(); setInto(e.target.value); }} disabled={busy}>

@@ -22,7 +22,7 @@ export function Figures({ map, error }: { map: FleetMap | undefined; error: Erro
   return (
     <div className="grid gap-px rounded border border-line bg-line overflow-hidden sm:grid-cols-2 xl:grid-cols-4">
       <Figure name={words.healthy} value={map ? count(sums.o ?? 0) : "–"} unit={map && `/ ${count(all)}`} level={!map ? "unknown" : sums.b ? "bad" : sums.w || sums.s ? "attention" : "good"}
-        told={map ? words.healthyTold(count(sums.s ?? 0), count(sums.b ?? 0)) : w.loading}>
+        told={map ? words.healthyTold(count(sums.w ?? 0), count(sums.s ?? 0), count(sums.b ?? 0)) : w.loading}>
         <Parts sums={sums} all={all} />
       </Figure>
       <Figure name={words.latency} value={last ? value(last.p99) : "–"} unit={last && "ms"} told={last ? (before ? words.against(change(last.p99, before.p99)) : words.latencyTold) : words.noData}>
