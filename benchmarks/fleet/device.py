@@ -29,7 +29,7 @@ from edgewright.trust import SigningKey
 
 ROOT = Path(__file__).parents[2]
 STRANGERS = {
-    "fastapi", "uvicorn", "starlette", "pydantic", "sqlalchemy", "alembic", "argon2", "pg8000", "joserfc", "httpx2",
+    "fastapi", "uvicorn", "starlette", "pydantic", "sqlalchemy", "alembic", "argon2", "psycopg", "joserfc", "httpx2",
     "obstore", "onnx", "onnx_ir", "scipy", "jinja2", "PIL", "torch", "sklearn", "openvino", "grpc",
 }  # fmt: skip
 OURS = {"hub", "flows", "compression", "client", "cli", "reports", "advice", "graphs", "measurement"}

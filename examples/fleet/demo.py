@@ -2,36 +2,29 @@
 
     python examples/fleet/demo.py out/demo/bundle
 
-Takes about a minute and leaves nothing running; what the hub knows stays in ``hub/`` beside the bundle, to be looked
-at. Everything is real: the hub and each agent are processes of their own, with client certificates between them; a
-thread beside each device is its camera.
+Takes about a minute and leaves nothing running; hub and devices stay in ``hub/`` and ``line/`` beside the bundle, where
+studio.py opens the studio on them. Everything is real: the hub and each agent are processes of their own, with client
+certificates between them; a thread beside each device is its camera.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgewright import bundles
 from edgewright.client import Hub, upload
-from edgewright.core.errors import EdgewrightError
-from edgewright.runtime.client import Client
 from edgewright.testing.site import PASSWORD, Site
 from edgewright.trust import own_key
 
 sys.path.insert(0, str(Path(__file__).parent))
+from cameras import DEVICES, DIGITS, cameras
 from wrong_scale import wrong_scale
 
-DEVICES = ("press-1", "press-2", "press-3")
-DIGITS = Path(__file__).parents[1] / "digits"
 MARK = ".demo"
 _BEGAN = time.monotonic()
 
@@ -39,26 +32,6 @@ _BEGAN = time.monotonic()
 def say(text: str) -> None:
     """A line of the story."""
     print(f"{time.monotonic() - _BEGAN:5.1f} s  {text}", flush=True)
-
-
-class Camera(threading.Thread):
-    """Asks the device's runtime about one image after the other, some 50 a second, until it is told to stop."""
-
-    def __init__(self, state: Path, images: Any) -> None:
-        super().__init__(name=f"camera-{state.name}", daemon=True)
-        self._socket, self._images, self.over = state / "run" / "edge.sock", images, threading.Event()
-
-    def run(self) -> None:
-        """Whatever fails is what a line would see, too: it goes on with the next image."""
-        place = hash(self._socket) % len(self._images)
-        while not self.over.is_set():
-            try:
-                with Client(self._socket) as client:
-                    while not self.over.wait(0.02):
-                        place = (place + 1) % len(self._images)
-                        client.infer({"image": self._images[place : place + 1]}, "digits")
-            except EdgewrightError:
-                self.over.wait(0.2)
 
 
 def watch(site: Site, rollout: str) -> dict[str, Any]:
@@ -87,15 +60,15 @@ def release(site: Site, bundle: Path, waves: str) -> str:
     return said.split()[1].rstrip(":")
 
 
-def empty(data: Path) -> Path:
-    """The folder of the demo's hub, without what an earlier demo left there. Whatever else lies there is left alone."""
-    if (data / MARK).is_file():
-        shutil.rmtree(data)
-    if data.exists():
-        raise SystemExit(f"{data} is no earlier demo's hub; move it away, or name another folder")
-    data.mkdir(parents=True, mode=0o700)
-    (data / MARK).touch()
-    return data
+def empty(folder: Path) -> Path:
+    """A folder of the demo's, without what an earlier demo left there. Whatever else lies there is left alone."""
+    if (folder / MARK).is_file():
+        shutil.rmtree(folder)
+    if folder.exists():
+        raise SystemExit(f"{folder} is of no earlier demo; move it away, or name another folder")
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / MARK).touch()
+    return folder
 
 
 def bring(site: Site) -> None:
@@ -108,10 +81,9 @@ def bring(site: Site) -> None:
 
 def main(bundle: Path) -> int:
     """The story. Exit status 0 when the worse release was taken back and the good one serves everywhere."""
-    images = np.load(DIGITS / "digits.npz")["image"]
     good = bundles.verify(bundle, [own_key().public])
-    data = empty(bundle.parent / "hub")
-    with tempfile.TemporaryDirectory(prefix="edgewright-fleet-") as folder, Site(Path(folder), data=data) as site:
+    data, folder = empty(bundle.parent / "hub"), empty(bundle.parent / "line")
+    with Site(folder, data=data) as site:
         say("a hub listens; its tenant is a development one: the release key lies on the hub")
         for name in DEVICES:
             site.enrol(name, "line")
@@ -124,24 +96,18 @@ def main(bundle: Path) -> int:
         if watch(site, first)["state"] != "completed":
             return 1
         say(f"bundle {good.digest[:12]} serves on all {len(DEVICES)}; the cameras run")
-        cameras = [Camera(site.folder / name, images) for name in DEVICES]
-        for camera in cameras:
-            camera.start()
-        threading.Event().wait(10.0)  # a past of their own, which the gate compares each device with
-        worse = wrong_scale(good, site.folder / "worse")
-        say(f"bundle {worse.digest[:12]}: same accuracy where it was trained, as fast, well signed; wrong pixel scale")
-        ended = watch(site, release(site, site.folder / "worse", "1d,100"))
+        with cameras(site):
+            threading.Event().wait(10.0)  # a past of their own, which the gate compares each device with
+            worse = wrong_scale(good, site.folder / "worse")
+            say(f"bundle {worse.digest[:12]}: as good where it was trained, as fast, well signed; wrong pixel scale")
+            ended = watch(site, release(site, site.folder / "worse", "1d,100"))
         with site.api() as hub:
             runs = {one["current"] for one in hub.every("/devices")}
-        for camera in cameras:
-            camera.over.set()
         say(f"the second release is {ended['state'].replace('_', ' ')}; serving on all devices: {runs.pop()[:12]}")
     good_end = ended["state"] == "rolled_back" and runs == set()
     if good_end:
-        print(f"\nsee it in the studio, as owner of the tenant line, password: {PASSWORD}")
-        ours = Path(sys.executable).with_name("edgewright")
-        command = "edgewright" if shutil.which("edgewright") or not ours.exists() else os.path.relpath(ours)
-        print(f"  {command} hub --data {data} --open")
+        print(f"\nsee it in the studio, the three devices at work, as owner of the tenant line, password: {PASSWORD}")
+        print(f"  scripts/demo --open {bundle.parent}")
     return 0 if good_end else 1
 
 

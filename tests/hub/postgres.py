@@ -64,16 +64,10 @@ class Server:
         self._control("-w", "-m", "immediate", "stop")
 
     def ask(self, statement, database="postgres"):
-        import pg8000.dbapi
+        import psycopg
 
-        with contextlib.closing(
-            pg8000.dbapi.connect(
-                "super", unix_sock=f"{self.folder}/.s.PGSQL.5432", database=database, ssl_context=False
-            )
-        ) as connection:
-            connection.autocommit = True
-            cursor = connection.cursor()
-            cursor.execute(statement)
+        with psycopg.connect(host=self.folder, user="super", dbname=database, autocommit=True) as connection:
+            cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else None
 
     def make(self, template="template0"):

@@ -1,24 +1,38 @@
 """A connection to PostgreSQL that breaks while nobody looks."""
 
+import contextlib
+import os
 import socket
 import threading
 
-import pg8000.dbapi
+import psycopg
 import pytest
 from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgewright.hub.accounts.tables import Tenant
-from edgewright.hub.database import EVERY, SILENCE, Database
+from edgewright.hub.database import EVERY, Database
+
+SILENCE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
+"""In s, s, times and ms: see tcp(7)."""
+
+
+@pytest.fixture
+def socket_of():
+    """Gives a session's own socket, by another descriptor."""
+    with contextlib.ExitStack() as kept:
+        yield lambda session: kept.enter_context(
+            socket.socket(fileno=os.dup(session.connection().connection.driver_connection.fileno()))
+        )
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
 @pytest.mark.parametrize("when", ["between", "within"])
-def test_it_is_the_databases_fault_and_the_next_transaction_has_a_new_one(url, how, when):
+def test_it_is_the_databases_fault_and_the_next_transaction_has_a_new_one(url, socket_of, how, when):
     with Database(url) as database:
         with database.read(EVERY) as session:
-            broken = session.connection().connection.dbapi_connection._usock
+            broken = socket_of(session)
         if when == "between":
             broken.shutdown(how)
         try:
@@ -70,7 +84,7 @@ def test_a_server_that_ends_it_under_many_threads_is_no_fault_of_theirs(url):
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-def test_a_server_that_falls_silent_is_given_up_within_half_a_minute(url):
+def test_a_server_that_falls_silent_is_given_up_within_half_a_minute(url, socket_of):
     """Its host is gone, and nothing says so. By itself a connection waits for hours then."""
     told = make_url(url)
     with socket.create_server(("127.0.0.1", 0)) as front, socket.socket(socket.AF_UNIX) as back:
@@ -90,7 +104,7 @@ def test_a_server_that_falls_silent_is_given_up_within_half_a_minute(url):
         served.start()
         over_tcp = told.set(host="127.0.0.1", port=front.getsockname()[1], query={})
         with Database(over_tcp.render_as_string(hide_password=False)) as database, database.read(EVERY) as session:
-            held = session.connection().connection.dbapi_connection._usock
+            held = socket_of(session)
             found = {name: held.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in SILENCE}
             assert found == SILENCE and held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         served.join(60)
@@ -109,4 +123,4 @@ def test_a_server_that_is_not_there_is_told_as_such(hub, monkeypatch):
 
 
 def nowhere():
-    return pg8000.dbapi.connect("edgewright", unix_sock="/nowhere/.s.PGSQL.5432", ssl_context=False)
+    return psycopg.connect(host="/nowhere")

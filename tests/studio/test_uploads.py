@@ -128,7 +128,7 @@ def test_a_file_that_is_refused_at_the_door_leaves_no_model_behind(visit, tmp_pa
     window.get_by_role("button", name="Upload", exact=True).click()
     panel = page.get_by_role("complementary", name="line")
     panel.wait_for()
-    page.get_by_role("button", name="Upload a model").click()  # another one, whatever is open
+    page.get_by_role("button", name="Upload a model").first.click()  # another one, whatever is open
     expect(window.get_by_label("Belongs to")).to_have_value("")
     window.get_by_role("button", name="Close").click()
     panel.get_by_role("button", name="Upload a version").click()

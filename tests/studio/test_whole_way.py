@@ -56,6 +56,7 @@ def test_from_an_upload_to_a_device(hub, visit):
     page.wait_for_url(re.compile(r"/models\?model=mod_\w+&version=ver_\w+"))
     kept, first = hub.site.wait(ready_versions)
     assert kept["stage"] == "optimized" and kept["parent"] == first["id"]
+    page.get_by_text("As its search found, held against the original, for the worker's machine").wait_for()
     for number in (1, 2):
         page.get_by_role("checkbox", name=f"Compare Version {number}").check()
     page.get_by_role("columnheader", name="Version 2").wait_for()

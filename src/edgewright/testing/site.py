@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -15,8 +16,11 @@ from edgewright.client import Hub, Profile
 from edgewright.client.login import log_in
 from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError
+from edgewright.core.files import write_file
 
 PASSWORD = "four unrelated words here"  # noqa: S105 - of a hub on the loopback that lives for minutes
+PORTS = "ports.json"
+"""In a site's folder, once it stands: where people and devices reach its hub."""
 _LONG_S = 120.0
 
 
@@ -43,8 +47,8 @@ class Program(Closing):
 
 
 class Site(Closing):
-    """In ``folder``: a hub with the development tenant ``line``, its own files at ``data`` (default: there, too).
-    ``settings``: of its processes' environment."""
+    """In ``folder``: a hub with the development tenant ``line``, its own files at ``data`` (default: there, too). Where
+    a site stood there before, the same one goes on. ``settings``: of its processes' environment."""
 
     def __init__(
         self, folder: Path, *, development: bool = True, options: Sequence[str] = (), data: Path | None = None
@@ -52,22 +56,29 @@ class Site(Closing):
         self.folder, self.data = folder, data or folder / "hub"
         folder.mkdir(parents=True, exist_ok=True)
         self.settings = {"XDG_CONFIG_HOME": str(folder / "home"), "EDGEWRIGHT_PASSWORD": PASSWORD}
-        self.people, self.devices = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        ports = folder / PORTS
+        free = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+        places: list[str] = json.loads(ports.read_text()) if ports.exists() else free
+        self.people, self.devices = places
         self._options = ["hub", "--data", str(self.data), "--listen", self.people]
         self._options += ["--device-listen", self.devices, "--jobs", "0", *options]
         self.agents: dict[str, Program] = {}
-        new = ["--new-tenant", "line", *(["--development"] if development else [])]
-        told = self.run("hub", "--data", str(self.data), *new)
-        once = told.split()[-1]
+        password = PASSWORD if ports.exists() else self._founded(development)
         self.hub = self._started()
         try:
-            self._log_in(once)
+            self._log_in(password)
+            write_file(ports, json.dumps(places).encode())
         except BaseException:
             self.hub.close()
             raise
 
-    def _log_in(self, once: str) -> None:
-        self.profile, _ = log_in(Profile(f"http://{self.people}"), "owner", once, lambda: PASSWORD, "line")
+    def _founded(self, development: bool) -> str:
+        """The owner's one-time password."""
+        new = ["--new-tenant", "line", *(["--development"] if development else [])]
+        return self.run("hub", "--data", str(self.data), *new).split()[-1]
+
+    def _log_in(self, password: str) -> None:
+        self.profile, _ = log_in(Profile(f"http://{self.people}"), "owner", password, lambda: PASSWORD, "line")
         self.settings |= {"EDGEWRIGHT_HUB": self.profile.url, "EDGEWRIGHT_TOKEN": self.profile.token}
 
     def run(self, *arguments: str) -> str:

@@ -15,7 +15,7 @@ export function Header({ onMenu }: { onMenu: () => void }) {
   const [searching, setSearching] = useState(false);
   useEffect(() => {
     const key = (event: KeyboardEvent) => {
-      if (document.querySelector("dialog[open]")) return;
+      if (document.querySelector("dialog")) return; // also one that a second Escape closed, and that is about to be shown again
       const typing = event.target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
       if ((event.key === "k" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !typing)) {
         event.preventDefault();

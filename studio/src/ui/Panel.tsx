@@ -12,7 +12,7 @@ export function Panel({ title, above, onClose, children, keeps = false }: { titl
   useEffect(() => {
     if (!onClose) return;
     const key = (event: KeyboardEvent) => {
-      if (event.key === "Escape" && !document.querySelector("dialog[open]")) onClose();
+      if (event.key === "Escape" && !document.querySelector("dialog")) onClose();
     };
     window.addEventListener("keydown", key);
     return () => window.removeEventListener("keydown", key);

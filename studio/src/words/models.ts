@@ -80,6 +80,7 @@ export const models = {
   },
   foundBy: "Found by",
   foundByJob: "a search: what it measured, its bundle",
+  foundTold: (target: string, engine: string) => `As its search found, held against the original, for ${target === "host" ? "the worker's machine" : target} with ${engine}`,
   lineage: "Made of",
   imported: "as it was uploaded",
   by: "By",

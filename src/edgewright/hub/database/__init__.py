@@ -25,7 +25,7 @@ read it, only its housekeeping writes it (``guards.keep_own``).
 
 from __future__ import annotations
 
-from edgewright.hub.database.engines import SILENCE, read_document
+from edgewright.hub.database.engines import read_document
 from edgewright.hub.database.faults import no_room, told
 from edgewright.hub.database.looks import Look, Rows
 from edgewright.hub.database.rows import EVERY, Base, Document, HubRow, Instant, TenantItself, TenantRow
@@ -33,6 +33,6 @@ from edgewright.hub.database.scoping import Bound, bound
 from edgewright.hub.database.sessions import Database, Scoped
 
 __all__ = [
-    "EVERY", "SILENCE", "Base", "Bound", "Database", "Document", "HubRow", "Instant", "Look", "Rows", "Scoped",
+    "EVERY", "Base", "Bound", "Database", "Document", "HubRow", "Instant", "Look", "Rows", "Scoped",
     "TenantItself", "TenantRow", "bound", "no_room", "read_document", "told",
 ]  # fmt: skip

@@ -12,17 +12,11 @@ _FULL = "53100"  # disk_full: PostgreSQL, appendix A
 
 
 def no_room(error: BaseException) -> bool:
-    """Whether the database could not write because its disk is full: SQLite's or PostgreSQL's, by whichever driver."""
+    """Whether the database could not write because its disk is full: SQLite's or PostgreSQL's."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    return _FULL in (getattr(cause, "sqlstate", None), sqlstate(error))
-
-
-def sqlstate(error: BaseException) -> str:
-    """PostgreSQL's code of what it refused, as pg8000 tells it; "" for anything else."""
-    told = getattr(getattr(error, "orig", None), "args", ())
-    return str(told[0].get("C", "")) if told and isinstance(told[0], dict) else ""
+    return getattr(cause, "sqlstate", None) == _FULL
 
 
 def told(error: BaseException) -> str:

@@ -13,6 +13,10 @@ from sqlalchemy.types import TypeDecorator
 
 TENANT = "edgewright_tenant"
 """The execution option that a session's connection carries."""
+WRITES = "edgewright_writes"
+"""The execution option of a connection whose transaction may write. Absent: it may."""
+WAIT_MS = 15_000
+"""How long a transaction waits for another's lock."""
 EVERY = "*"
 """In a tenant's place: all of them, for the hub's own housekeeping."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,20 +12,18 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Engine, event, func, select
 from sqlalchemy import Row as Row_
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from edgewright.core.closing import Closing
 from edgewright.core.errors import Unavailable
-from edgewright.hub.database.engines import WRITES, make_engine
+from edgewright.hub.database.engines import make_engine
 from edgewright.hub.database.looks import Kept, Look
-from edgewright.hub.database.rows import EVERY, TENANT
+from edgewright.hub.database.rows import EVERY, TENANT, WAIT_MS, WRITES
 from edgewright.hub.database.scoping import Bound, scope, stamp, values
 from edgewright.hub.errors import Absent, Unscoped
 
 Row = TypeVar("Row")
-_WAIT_S = 15.0
 
 
 class Scoped(Session):
@@ -97,7 +95,7 @@ class Database(Closing):
     @contextlib.contextmanager
     def read(self, tenant: str) -> Iterator[Scoped]:
         """A transaction that sees one state and changes nothing. Raises Unscoped without a tenant."""
-        with _answers(), self._session(tenant, writes=False) as session, session.begin():
+        with self._session(tenant, writes=False) as session, session.begin():
             yield session
 
     @contextlib.contextmanager
@@ -107,7 +105,7 @@ class Database(Closing):
         One at a time on SQLite: keep it short, and compute before it. Raises Unscoped without a tenant, StorageError
         when no turn came in time.
         """
-        with self._turn(), _answers(), self._session(tenant, writes=True) as session, session.begin():
+        with self._turn(), self._session(tenant, writes=True) as session, session.begin():
             yield session
 
     def look(self, tenant: str) -> Look:
@@ -139,7 +137,7 @@ class Database(Closing):
         if isinstance(lock, contextlib.nullcontext):
             yield
             return
-        if not lock.acquire(timeout=_WAIT_S):
+        if not lock.acquire(timeout=WAIT_MS / 1000):
             raise Unavailable("the database is busy; try again in a moment")
         try:
             yield
@@ -149,12 +147,3 @@ class Database(Closing):
 
 def _close(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
     record.close()
-
-
-@contextlib.contextmanager
-def _answers() -> Iterator[None]:
-    """A connection that broke is a fault of the database's, also where pg8000 hands on the socket's own error."""
-    try:
-        yield
-    except ConnectionError as error:
-        raise OperationalError("the connection to the database broke", None, error) from error

@@ -22,7 +22,7 @@ from edgewright import __version__
 from edgewright.core.closing import Closing
 from edgewright.core.errors import DiskFull, EdgewrightError, StorageError
 from edgewright.core.files import storage
-from edgewright.hub.database import SILENCE, no_room
+from edgewright.hub.database import no_room, postgresql
 from edgewright.hub.state import State
 
 for _name in [name for name in os.environ if name.startswith("DBOS")]:
@@ -197,9 +197,5 @@ def _url(state: State) -> str:
         with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")  # kept in the file; DBOS leaves it as it is
         return f"sqlite:///{path.resolve()}"
-    silence = {
-        "keepalives_idle": SILENCE["TCP_KEEPIDLE"], "keepalives_interval": SILENCE["TCP_KEEPINTVL"],
-        "keepalives_count": SILENCE["TCP_KEEPCNT"], "tcp_user_timeout": SILENCE["TCP_USER_TIMEOUT"],
-    }  # fmt: skip
-    query = {"sslmode": "disable", **{name: str(value) for name, value in silence.items()}, **url.query}
-    return url.set(drivername="postgresql+psycopg", query=query).render_as_string(hide_password=False)
+    query = {name: str(value) for name, value in postgresql.dialled(url.query).items()}
+    return url.set(drivername=postgresql.DRIVER, query=query).render_as_string(hide_password=False)

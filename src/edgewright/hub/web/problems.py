@@ -11,13 +11,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
 from edgewright.core.digests import canonical_json
 from edgewright.core.errors import DiskFull, EdgewrightError, InputError, StorageError, TrustError
 from edgewright.core.files import reason
-from edgewright.hub.database.faults import no_room, sqlstate, told
+from edgewright.hub.database.faults import no_room, told
 from edgewright.hub.errors import Absent, Conflict, Forbidden, Spent, TooMany, Unknown
 
 MEDIA = "application/problem+json"
@@ -103,16 +103,14 @@ def add_problems(app: FastAPI) -> None:
     async def database(request: Request, error: Exception) -> Response:
         if isinstance(error, IntegrityError):
             return answer(request, "conflict", "something with that name is there, or what it refers to is gone")
-        if sqlstate(error).startswith("22"):  # data that PostgreSQL cannot take
+        if isinstance(error, DataError):
             return answer(request, "unfit", "a value holds what the database cannot keep")
         if no_room(error):
             _LOG.warning("%s %s", getattr(request.state, "request_id", ""), told(error))
             detail = "the disk of the hub's database is full; free some space there, then try again"
             return answer(request, "unavailable", detail, {"Retry-After": "5"})
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        # pg8000 has words of its own where it cannot connect; 57P: a server that begins or ends
-        down = isinstance(error, OperationalError | TimeoutError | InterfaceError) or sqlstate(error).startswith("57P")
-        if lost or down:
+        if lost or isinstance(error, OperationalError | TimeoutError | InterfaceError):
             _LOG.warning("%s the database does not answer: %s", getattr(request.state, "request_id", ""), error)
             return answer(request, "unavailable", "the database does not answer; try again", {"Retry-After": "5"})
         _LOG.error("%s failed", getattr(request.state, "request_id", ""), exc_info=error)

@@ -1,4 +1,4 @@
-import type { Candidate, Clause, Job, Limits, Measured, Report } from "../../api/studio";
+import type { Candidate, Clause, Job, Limits, Report } from "../../api/studio";
 import { value } from "../../lib/format";
 import { Copy } from "../../ui/Copy";
 import { Part } from "../../ui/Panel";
@@ -6,15 +6,11 @@ import { Sign, Tag } from "../../ui/Sign";
 import { w } from "../../words";
 import { Metrics } from "./Metrics";
 import { Take } from "./Take";
+import { ratio, Wins } from "./Wins";
 
 /** A candidate in plain words: what was done to the model, what that won and cost, which limits it keeps. */
 export function CandidatePanel({ one, baseline, report, best, job, limits }: { one: Candidate; baseline: Candidate | null; report: Report | undefined; best: boolean; job: Job | undefined; limits: Limits }) {
-  // What was measured is not held against what was predicted; two predictions make one.
-  const ratio = (metric: string) => {
-    const [mine, theirs] = [one.metrics[metric], baseline?.metrics[metric]];
-    return mine?.value && theirs?.value && mine.kind === theirs.kind && one.id !== baseline?.id ? theirs.value / mine.value : null;
-  };
-  const [faster, smaller, memory, drop] = [ratio("latency_ms"), ratio("size_bytes"), ratio("ram_bytes"), one.metrics.accuracy_drop];
+  const [memory, drop] = [ratio(one, baseline, "ram_bytes"), one.metrics.accuracy_drop];
   const title = one.recipe.map((step) => w.recipes.passes[step.pass] ?? step.pass).join(" + ") || w.recipes.original;
   const gates = report?.readiness?.candidate === one.id ? report.readiness.gates : [];
   return (
@@ -24,13 +20,7 @@ export function CandidatePanel({ one, baseline, report, best, job, limits }: { o
         <h2 className="text-lg leading-6">{title}</h2>
         <p className="text-mute">{w.recipes.engines[one.engine] ?? one.engine} · <span className="num">{one.id}</span></p>
       </div>
-      {(faster !== null || smaller !== null) && (
-        <ul className="grid grid-cols-3 gap-px bg-line border border-line rounded overflow-hidden text-center">
-          {faster !== null && <Win n={`${value(faster)}×`} told={w.studio.fasterWord} kind={one.metrics.latency_ms?.kind} level={faster > 1.02 ? "good" : faster < 0.98 ? "bad" : "unknown"} />}
-          {smaller !== null && <Win n={`${value(smaller)}×`} told={w.studio.smallerWord} kind={one.metrics.size_bytes?.kind} level={smaller > 1.02 ? "good" : smaller < 0.98 ? "bad" : "unknown"} />}
-          {drop && <Win n={value(drop.value)} told={w.studio.lostWord} kind={drop.kind} level={drop.value <= 0 ? "good" : drop.value > 1 ? "attention" : "unknown"} />}
-        </ul>
-      )}
+      <Wins one={one} baseline={baseline} />
       {job && <Take job={job} one={one} limits={limits} />}
       {one.refused?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="bad" label={w.studio.refused} /></span><span>{w.studio.refused}: {why}</span></p>)}
       {one.doubts?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="attention" /></span><span>{why}</span></p>)}
@@ -59,16 +49,6 @@ export function CandidatePanel({ one, baseline, report, best, job, limits }: { o
       )}
       {report?.reproduce && report.best === one.id && <Part title={w.studio.command}><Copy text={report.reproduce} /></Part>}
     </>
-  );
-}
-
-function Win({ n, told, kind, level }: { n: string; told: string; kind: Measured["kind"] | undefined; level: "good" | "bad" | "attention" | "unknown" }) {
-  return (
-    <li className="bg-paper py-2">
-      <span className="num text-xl">{n}</span>
-      <span className="flex justify-center items-center gap-1.5 text-sm text-mute"><Sign level={level} size={8} />{told}</span>
-      {kind && kind !== "measured" && <i className="block text-sm text-mute">{w.kinds[kind]}</i>}
-    </li>
   );
 }
 

@@ -13,6 +13,7 @@ import { Trouble } from "../../ui/Trouble";
 import { When } from "../../ui/When";
 import { w } from "../../words";
 import { ModelCare } from "./Care";
+import { Found } from "./Found";
 import { Layers } from "./Layers";
 import { Sealed } from "./Sealed";
 import { fact, READY, STAGE } from "./stages";
@@ -62,7 +63,7 @@ function Whole({ one, list }: { one: Version; list: Version[] }) {
   const usable = one.state === "ready" && one.stage !== "retired";
   const figures = ["parameters", "macs", "weight_bytes", "peak_activation_bytes"].flatMap((name): [string, React.ReactNode][] => {
     const n = fact(one, name);
-    return n === null ? [] : [[w.models.facts[name] ?? name, <span key={name} className="num">{name.endsWith("bytes") ? bytes(n) : name === "macs" ? `${value(n / 1e6)} M` : count(n)}</span>]];
+    return n === null ? [] : [[w.models.facts[name] ?? name, <span key={name} className="num">{name.endsWith("bytes") ? bytes(n) : name === "macs" && n >= 1e6 ? `${value(n / 1e6)} M` : count(n)}</span>]];
   });
   return (
     <>
@@ -72,6 +73,7 @@ function Whole({ one, list }: { one: Version; list: Version[] }) {
         {usable && may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&subject=${one.id}`}>{w.benchmarks.word}</ButtonLink>}
         {one.state === "ready" && <a className="inline-flex items-center h-8 px-3 rounded border border-line font-medium hover:border-mute" href={`/api/edge/versions/${one.id}/download`} download={one.filename}>{w.models.download}</a>}
       </div>
+      {one.job && <Found job={one.job} />}
       <Facts rows={[
         [w.models.facts.format ?? "", one.format || "–"], [w.models.facts.length ?? "", <span key="l" className="break-all">{one.filename} · <span className="num">{bytes(one.length)}</span></span>],
         [w.models.lineage, one.parent ? of(list, one.parent) : w.models.imported],
