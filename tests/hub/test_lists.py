@@ -1,8 +1,12 @@
 """Lists: the short way tells the same as the long one, refuses the same, and sees its tenant alone."""
 
 import json
+import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import psycopg
 import pytest
 from fastapi.routing import APIRoute
 from hypothesis import given
@@ -14,7 +18,8 @@ from edgewright.hub.accounts.tables import User
 from edgewright.hub.alerts.tables import Alert
 from edgewright.hub.app import ROUTERS
 from edgewright.hub.database import EVERY, bound
-from edgewright.hub.database.looks import Kept, Look
+from edgewright.hub.database.looks import Embedded, Look
+from edgewright.hub.database.served import Served
 from edgewright.hub.errors import Unscoped
 from edgewright.hub.fleet.tables import Device
 from edgewright.hub.ids import new_id
@@ -159,22 +164,68 @@ def test_a_bound_statement_sees_its_tenant_alone(hub):
         hub.state.database.look("")
 
 
-def test_a_look_waits_for_nobody_and_changes_nothing(state):
-    """Somebody else's look that goes on, and a fault of its connection, send it into a session."""
+@pytest.fixture
+def names(state):
+    """A database with a tenant, the statement that lists its users, and what is kept for looks."""
     tenant, _ = make_tenant(state, "plant", "anna")
-    database, one = state.database, bound(select(User.name))
-    if not database.embedded:
-        pytest.skip("a server's connection is kept for nobody")
-    kept = Kept(database.engine)
-    look = Look(kept, tenant, lambda: database.read(tenant))
-    assert [row[0] for row in look.rows(one, {})] == ["anna"]
-    assert kept.run("DELETE FROM users", ()) is None and kept.run("SELECT count(*) FROM users", ()) == [(1,)]
+    database, one = state.database, bound(select(User.name).limit(5))
+    with (Embedded if database.embedded else Served)(database.engine) as kept:
+        look = Look(kept, tenant, lambda: database.read(tenant))
+        yield SimpleNamespace(
+            state=state, tenant=tenant, one=one, kept=kept, all=lambda: [row[0] for row in look.rows(one, {})]
+        )
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_look_waits_for_nobody_and_changes_nothing(names):
+    """Somebody else's look that goes on, and a fault of its connection, send it into a session."""
+    kept = names.kept
+    assert names.all() == ["anna"]
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        kept._connection.execute("DELETE FROM users")
     with kept._lock:
-        assert kept.run("SELECT 1", ()) is None
-        assert [row[0] for row in look.rows(one, {})] == ["anna"]
+        assert kept.run(names.one, names.tenant, {}) is None
+        assert names.all() == ["anna"]
     kept._connection.close()
-    assert [row[0] for row in look.rows(one, {})] == ["anna"]
-    kept.close()
+    assert kept.run(names.one, names.tenant, {}) is None
+    assert names.all() == ["anna"]
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_look_at_a_server_is_its_tenants_and_changes_nothing(names):
+    """The policies of its tables hold, as they do in a session: the statement need not be right."""
+    other, _ = make_tenant(names.state, "other", "berta")
+    kept, everybody = names.kept, "SELECT name FROM users"
+    for _ in range(2):
+        assert names.all() == ["anna"]
+        assert kept.run(names.one, other, {}) == [("berta",)]
+    ((held, connection),) = kept._free
+    assert held == other and connection.execute(everybody).fetchall() == [("berta",)]
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        connection.execute("DELETE FROM users")
+    with pytest.raises(Unscoped):
+        kept.run(names.one, "x'; SELECT '", {})
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_look_whose_connection_broke_goes_into_a_session_and_the_next_has_a_new_one(names):
+    assert names.all() == ["anna"]
+    names.kept._free[0][1].pgconn.finish()
+    assert names.all() == ["anna"] and names.kept._free == []
+    assert names.kept.run(names.one, names.tenant, {}) == [("anna",)]
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_many_look_at_a_server_at_once(names):
+    found, threads = [], []
+    for _ in range(12):
+        threads.append(threading.Thread(target=lambda: found.extend(names.all() for _ in range(20))))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert found == [["anna"]] * 240 and 1 <= len(names.kept._free) <= 4
+    names.kept.close()
+    assert names.all() == ["anna"] and names.kept._free == []
 
 
 @pytest.mark.parametrize("shape", [select(literal_column("1")), select(User.__table__.c.name)])
@@ -189,7 +240,7 @@ def test_a_statement_that_names_no_mapped_class_is_not_bound(shape):
 def test_values_that_the_driver_has_as_they_are_are_taken_from_it(hub, columns, has):
     """And only those: the rows are the same."""
     one = bound(select(*columns).order_by(User.name).limit(5))
-    assert (one.plain is not None) is has
+    assert (one.plain is not None) is has is (one.named is not None)
     with hub.state.database.read(hub.tenants["north"]) as session:
         assert [tuple(row) for row in session.rows(one, {})] == [tuple(row) for row in session.rows(one, {}, true())]
 

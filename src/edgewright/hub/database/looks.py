@@ -25,19 +25,29 @@ class Rows(Protocol):
 
 
 class Kept(Closing):
-    """SQLite's connection of a process for looks, which only reads. It is used by one at a time; none waits for it."""
+    """What a process has for looks, which only reads."""
+
+    def run(self, one: Bound, tenant: str, given: Mapping[str, Any]) -> Sequence[Any] | None:
+        """All rows; None for a statement that is not for it, when somebody else looks just now, or where the database
+        has a fault, which is told elsewhere."""
+        raise NotImplementedError
+
+
+class Embedded(Kept):
+    """SQLite's connection, used by one at a time; none waits for it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._lock = engine, threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
-    def run(self, words: str, given: Sequence[Any]) -> list[Any] | None:
-        """All rows; None when somebody else looks just now, or the database has a fault, which is told elsewhere."""
-        if not self._lock.acquire(blocking=False):
+    def run(self, one: Bound, tenant: str, given: Mapping[str, Any]) -> Sequence[Any] | None:
+        """See ``Kept``."""
+        if one.plain is None or not self._lock.acquire(blocking=False):
             return None
+        words, places = one.plain
         try:
             with contextlib.suppress(sqlite3.Error):
-                return self._open().execute(words, given).fetchall()
+                return self._open().execute(words, places({**given, **values(one, tenant)})).fetchall()
             return None
         finally:
             self._lock.release()
@@ -60,19 +70,17 @@ class Kept(Closing):
 
 
 class Look:
-    """``kept``: None where the database is a server's. ``session``: begins what is run in a session after all."""
+    """``session``: begins what is run in a session after all."""
 
     def __init__(
-        self, kept: Kept | None, tenant: str, session: Callable[[], contextlib.AbstractContextManager[Rows]]
+        self, kept: Kept, tenant: str, session: Callable[[], contextlib.AbstractContextManager[Rows]]
     ) -> None:  # fmt: skip
         self._kept, self._tenant, self._session = kept, tenant, session
 
     def rows(self, one: Bound, given: Mapping[str, Any], *where: ColumnElement[bool]) -> Sequence[Row[Any]]:
         """See ``Scoped.rows``."""
-        if self._kept is not None and not where and one.plain is not None:
-            words, places = one.plain
-            found = self._kept.run(words, places({**given, **values(one, self._tenant)}))
-            if found is not None:
-                return found
+        found = None if where else self._kept.run(one, self._tenant, given)
+        if found is not None:
+            return found
         with self._session() as session:
             return session.rows(one, given, *where)

@@ -36,9 +36,7 @@ def make(url: URL, connections: int) -> Engine:
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         options = connection.get_execution_options()
-        tenant = options.get(TENANT, "")
-        if not _ID.fullmatch(tenant):
-            raise Unscoped("that is no tenant's id")
+        tenant = check_id(options.get(TENANT, ""))
         words = (
             f"BEGIN {'READ WRITE' if options.get(WRITES, True) else 'READ ONLY'}; SET LOCAL lock_timeout = {WAIT_MS}"
         )
@@ -47,6 +45,13 @@ def make(url: URL, connections: int) -> Engine:
         connection.exec_driver_sql(words)  # one round trip: the server may be far
 
     return engine
+
+
+def check_id(tenant: str) -> str:
+    """A tenant's id, which stands in statements. Raises Unscoped for what is none."""
+    if not _ID.fullmatch(tenant):
+        raise Unscoped("that is no tenant's id")
+    return tenant
 
 
 def dialled(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, String, bindparam
+from sqlalchemy import JSON, Dialect, Select, String, bindparam
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 from sqlalchemy.orm.attributes import get_history
 from sqlalchemy.sql.base import ExecutableOption
@@ -19,7 +20,8 @@ from edgewright.hub.errors import Unscoped
 
 _BOUND = "bound_tenant"
 _THERE = bindparam(_BOUND, type_=String())
-_SQLITE = sqlite.dialect()
+Plain = tuple[str, Callable[[Mapping[str, Any]], Any]]
+"""A statement in a driver's own words, and what makes its parameters of a mapping."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,28 @@ class Bound:
     hub: bool
 
     @cached_property
-    def plain(self) -> tuple[str, Callable[[Mapping[str, Any]], Any]] | None:
-        """It in SQLite's words, and what takes its values from a mapping in their order; None where values become
-        something else on their way there or back."""
-        made = self.statement.compile(dialect=_SQLITE)
-        back = [one.type.result_processor(_SQLITE, None) for one in self.statement.selected_columns]
-        names = made.positiontup
-        if any(back) or made._bind_processors or made._post_compile_expanded_state or not names or len(names) < 2:
+    def plain(self) -> Plain | None:
+        """It for SQLite's driver."""
+        return self._written(sqlite.dialect())
+
+    @cached_property
+    def named(self) -> Plain | None:
+        """It for PostgreSQL's driver."""
+        return self._written(psycopg.dialect())  # type: ignore[no-untyped-call]
+
+    def _written(self, dialect: Dialect) -> Plain | None:
+        """None where values become something else on their way there or back."""
+        made: Any = self.statement.compile(dialect=dialect)
+        kinds = [one.type for one in self.statement.selected_columns]
+        back = [isinstance(kind, JSON) or kind.result_processor(dialect, None) for kind in kinds]
+        if any(back) or made._bind_processors or made._post_compile_expanded_state:
             return None
-        own, places = made.params, itemgetter(*names)
+        own, names = made.params, made.positiontup
+        if names is None:
+            return str(made), lambda given: {**own, **given}
+        if len(names) < 2:
+            return None
+        places = itemgetter(*names)
         return str(made), lambda given: places({**own, **given})
 
 

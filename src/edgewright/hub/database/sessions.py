@@ -18,9 +18,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from edgewright.core.closing import Closing
 from edgewright.core.errors import Unavailable
 from edgewright.hub.database.engines import make_engine
-from edgewright.hub.database.looks import Kept, Look
+from edgewright.hub.database.looks import Embedded, Kept, Look
 from edgewright.hub.database.rows import EVERY, TENANT, WAIT_MS, WRITES
 from edgewright.hub.database.scoping import Bound, scope, stamp, values
+from edgewright.hub.database.served import Served
 from edgewright.hub.errors import Absent, Unscoped
 
 Row = TypeVar("Row")
@@ -90,7 +91,7 @@ class Database(Closing):
         """Whether it runs in this process, and a short look at it waits for nobody."""
         self._engine = lru_cache(1024)(self._engine_of)
         self._writer = threading.Lock() if self.embedded else contextlib.nullcontext()
-        self._kept = Kept(self.engine) if self.embedded else None
+        self._kept: Kept = Embedded(self.engine) if self.embedded else Served(self.engine)
 
     @contextlib.contextmanager
     def read(self, tenant: str) -> Iterator[Scoped]:
@@ -117,8 +118,7 @@ class Database(Closing):
 
     def close(self) -> None:
         """Close every connection; one that is in use, as soon as it is given back."""
-        if self._kept is not None:
-            self._kept.close()
+        self._kept.close()
         event.listen(self.engine, "checkin", _close)
         self.engine.dispose()
 
