@@ -77,3 +77,11 @@ def test_it_runs_on_postgresql(start, postgres):
 def test_addresses(text, host, port, loopback):
     address = Address.parse(text)
     assert (address.host, address.port, address.loopback) == (host, port, loopback)
+
+
+def test_it_needs_none_of_the_compiler(tmp_path):
+    """Uploads are read in a child process; the hub itself comes with ``edgewright[hub]`` alone."""
+    absent = ("onnx", "onnx_ir", "scipy", "jinja2", "PIL", "openvino", "torch", "sklearn", "grpc", "google")
+    program = f"import sys; sys.modules.update(dict.fromkeys({absent})); import edgewright.hub.app"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import logging
 import os
 import sys
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,52 +90,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     """The hub, until SIGINT or SIGTERM, or what is done once to its folder."""
-    from edgewright.hub.accounts import people
-    from edgewright.hub.alerts import mail
-    from edgewright.hub.objects import objects
-    from edgewright.hub.plans import set_plan
-    from edgewright.hub.serving import Address, Devices, bind, serve
-    from edgewright.hub.soundness import check_authority
-    from edgewright.hub.state import open_state
-    from edgewright.hub.workers import inherited, supervise
+    if any(one is not None for one in (arguments.new_tenant, arguments.new_password, arguments.mail, arguments.plan)):
+        return _once(arguments)
+    gc.disable()  # looking for garbage in all that a hub consists of takes a fifth of its start
+    try:
+        from edgewright.hub.accounts import people
+        from edgewright.hub.serving import Address, Devices, bind, serve
+        from edgewright.hub.workers import inherited, supervise
+    finally:
+        gc.enable()
 
     addresses = [Address.parse(text) for text in (arguments.listen, arguments.device_listen)]
     if arguments.unit:
         print(_unit(arguments.data, arguments.workers), end="")
         return 0
     given = inherited()
-    once = any(
-        one is not None for one in (arguments.new_tenant, arguments.new_password, arguments.mail, arguments.plan)
-    )
-    if arguments.workers > 1 and given is None and not once:
+    if arguments.workers > 1 and given is None:
         sockets = [bind(address) for address in addresses]
         with _beside(arguments) as keeper:
             words = [sys.executable, "-m", "edgewright", *sys.argv[1:]]
             return supervise(sockets, words, arguments.workers, keeper.renew if keeper is not None else lambda: None)
-    # A password in the arguments is seen by every user of the machine; in the environment it is not.
-    url = arguments.database or os.environ.get("EDGEWRIGHT_DATABASE", "")
-    with open_state(
-        arguments.data, url, arguments.public_url.rstrip("/"), arguments.objects, arguments.private_webhooks
-    ) as state:
-        check_authority(state.folder, state.database.engine)
-        objects(state)  # refused now, not at the first upload
-        if arguments.new_tenant is not None:
-            _, password = people.make_tenant(state, arguments.new_tenant, "owner", arguments.development)
-            print(f"tenant {arguments.new_tenant}: log in as 'owner' with the one-time password {password}")
-            return 0
-        if arguments.new_password is not None:
-            tenant, _, user = arguments.new_password.partition("/")
-            print(f"one-time password {people.reset_password(state, tenant, user)}")
-            return 0
-        if arguments.plan is not None:
-            tenant, _, text = arguments.plan.partition("=")
-            print(set_plan(state, tenant, text))
-            return 0
-        if arguments.mail is not None:
-            account = mail.read_account(arguments.mail, os.environ.get("EDGEWRIGHT_MAIL_PASSWORD", ""))
-            mail.keep_account(state, account)
-            print(f"alerts are mailed from {account.sender} by {account.host}:{account.port}")
-            return 0
+    with _state(arguments) as state:
         first = people.make_first_tenant(state)
         if first is not None:
             print(f"first start: log in as 'owner' with the one-time password {first}", flush=True)
@@ -151,6 +128,46 @@ def _serve(arguments: argparse.Namespace) -> int:
         with _beside(arguments) if given is None else contextlib.nullcontext():
             serve(state, people_at, _certificates(arguments, state, addresses[0], devices), ready, devices)
     print("stopped", file=sys.stderr)
+    return 0
+
+
+@contextlib.contextmanager
+def _state(arguments: argparse.Namespace) -> Iterator[State]:
+    """What the hub stands on, looked through."""
+    from edgewright.hub.objects import objects
+    from edgewright.hub.soundness import check_authority
+    from edgewright.hub.state import open_state
+
+    # A password in the arguments is seen by every user of the machine; in the environment it is not.
+    url = arguments.database or os.environ.get("EDGEWRIGHT_DATABASE", "")
+    with open_state(
+        arguments.data, url, arguments.public_url.rstrip("/"), arguments.objects, arguments.private_webhooks
+    ) as state:
+        check_authority(state.folder, state.database.engine)
+        objects(state)  # refused now, not at the first upload
+        yield state
+
+
+def _once(arguments: argparse.Namespace) -> int:
+    """What is done to the hub's folder, whether it runs or not."""
+    from edgewright.hub.accounts import people
+    from edgewright.hub.alerts import mail
+    from edgewright.hub.plans import set_plan
+
+    with _state(arguments) as state:
+        if arguments.new_tenant is not None:
+            _, password = people.make_tenant(state, arguments.new_tenant, "owner", arguments.development)
+            print(f"tenant {arguments.new_tenant}: log in as 'owner' with the one-time password {password}")
+        elif arguments.new_password is not None:
+            tenant, _, user = arguments.new_password.partition("/")
+            print(f"one-time password {people.reset_password(state, tenant, user)}")
+        elif arguments.plan is not None:
+            tenant, _, text = arguments.plan.partition("=")
+            print(set_plan(state, tenant, text))
+        else:
+            account = mail.read_account(arguments.mail, os.environ.get("EDGEWRIGHT_MAIL_PASSWORD", ""))
+            mail.keep_account(state, account)
+            print(f"alerts are mailed from {account.sender} by {account.host}:{account.port}")
     return 0
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file, safe_name
 
+MAIN = "model.onnx"
+"""What a model's own file is called among those that lie beside it."""
+
 
 def read_beside(path: Path, names: Sequence[str], reserved: str = "") -> dict[str, bytes]:
     """Files by name, read from below the folder of ``path``, through no link. Raises InputError.

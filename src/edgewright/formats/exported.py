@@ -16,7 +16,7 @@ from edgewright.core.digests import digest_bytes
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.core.model import Model, Step
-from edgewright.formats.beside import read_beside
+from edgewright.formats.beside import MAIN, read_beside
 from edgewright.formats.hostile import ask, collect, folder_of
 from edgewright.formats.libraries import require
 
@@ -119,7 +119,7 @@ def _known(facts: Any) -> dict[str, Any]:
 
 
 def _result(folder: Path, name: str, step: Step) -> Model:
-    from edgewright.formats.onnx import MAIN, from_bytes
+    from edgewright.formats.onnx import from_bytes
     from edgewright.formats.torchexport import WRITTEN
 
     path = folder / WRITTEN

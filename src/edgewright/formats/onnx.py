@@ -14,13 +14,12 @@ from edgewright.core.digests import digest_files
 from edgewright.core.errors import InputError
 from edgewright.core.files import read_file
 from edgewright.core.model import Dimension, Model, Signature, Step, TensorSpec
-from edgewright.formats.beside import read_beside
+from edgewright.formats.beside import MAIN, read_beside
 from edgewright.formats.onnxcheck import arrange, check_operators, check_sizes, check_standard, check_text
 from edgewright.formats.onnxfunctions import spell_out
 from edgewright.formats.onnxtensors import check_tensors, external_names, tensors
 
 _PROTOBUF_LIMIT = 2**31 - 1
-MAIN = "model.onnx"
 
 Beside = Callable[[list[str]], dict[str, bytes]]
 """Reads files by the relative names a model gives them."""

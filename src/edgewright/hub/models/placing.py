@@ -10,7 +10,7 @@ from typing import Any
 from edgewright.core.child import run_child
 from edgewright.core.errors import StorageError
 from edgewright.core.files import safe_name, storage
-from edgewright.formats.onnx import MAIN
+from edgewright.formats.beside import MAIN
 from edgewright.hub.models.keeping import find_dataset, find_version
 from edgewright.hub.models.unpacking import common_root
 from edgewright.hub.objects import objects
