@@ -18,7 +18,7 @@ from typing import Any
 
 from edgewright import bundles
 from edgewright.client import Hub, upload
-from edgewright.testing.site import PASSWORD, Site
+from edgewright.testing.site import PASSWORD, Site, running
 from edgewright.trust import own_key
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -62,6 +62,8 @@ def release(site: Site, bundle: Path, waves: str) -> str:
 
 def empty(folder: Path) -> Path:
     """A folder of the demo's, without what an earlier demo left there. Whatever else lies there is left alone."""
+    if running(folder):
+        raise SystemExit(f"the studio on {folder.parent} is open; end it first, or name another folder")
     if (folder / MARK).is_file():
         shutil.rmtree(folder)
     if folder.exists():
@@ -82,13 +84,13 @@ def bring(site: Site) -> None:
 def main(bundle: Path) -> int:
     """The story. Exit status 0 when the worse release was taken back and the good one serves everywhere."""
     good = bundles.verify(bundle, [own_key().public])
-    data, folder = empty(bundle.parent / "hub"), empty(bundle.parent / "line")
+    folder, data = empty(bundle.parent / "line"), empty(bundle.parent / "hub")
     with Site(folder, data=data) as site:
         say("a hub listens; its tenant is a development one: the release key lies on the hub")
         for name in DEVICES:
             site.enrol(name, "line")
             with site.api() as hub:
-                hub.patch(f"/devices/{name}", {"collect": {"period_s": 2.0}})
+                hub.patch(f"/devices/{name}", {"collect": {"period_s": 2.0, "budget_bytes": 1_000_000_000}})
             site.start(name)
         say(f"{len(DEVICES)} devices enrolled, each with a key of its own: {', '.join(DEVICES)}")
         bring(site)

@@ -18,12 +18,13 @@ from cameras import DEVICES, cameras
 
 
 def main(folder: Path) -> int:
-    """Until it is told to stop, by Ctrl-C or SIGTERM. Exit status 1 where hub or a device ended by itself."""
-    line, over = folder / "line", threading.Event()
+    """Until it is told to stop: by Ctrl-C, by SIGTERM, or by its terminal being closed. Exit status 1 where
+    the hub or a device ended by itself."""
+    line, pause = folder / "line", threading.Event()
     if not (line / PORTS).is_file():
         raise SystemExit(f"{folder} holds nothing that the demo left; make it with: scripts/demo {folder}")
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: over.set())
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.default_int_handler)
     try:
         with Site(line, data=folder / "hub", options=("--jobs", "1", "--open")) as site:
             for name in DEVICES:
@@ -31,10 +32,12 @@ def main(folder: Path) -> int:
             print(f"the studio: http://{site.people}/edge-ai, as owner of the tenant line, password: {PASSWORD}")
             print(f"devices at work: {', '.join(DEVICES)}. Ctrl-C ends all", flush=True)
             with cameras(site):
-                while not over.wait(1.0):
+                while not pause.wait(1.0):
                     for program in (site.hub, *site.agents.values()):
                         if program.process.poll() is not None:
-                            raise SystemExit(f"{program.log.stem} ended by itself; its last words are in {program.log}")
+                            raise SystemExit(f"{program.log.stem} ended by itself: {program.last}")
+    except KeyboardInterrupt:
+        print("ended; the same command goes on from here", file=sys.stderr)
     except EdgewrightError as error:
         raise SystemExit(str(error)) from error
     return 0

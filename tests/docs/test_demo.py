@@ -69,6 +69,13 @@ def test_the_demo(tmp_path, request):
     assert main(["bundle", "verify", str(out / "bundle"), "--self-test"]) == 0
 
     began, pause = datetime.now(UTC), threading.Event()
+    with demo(*command.split()[1:]) as killed:
+        assert "devices at work" in killed.stdout.readline() + killed.stdout.readline()
+        with demo("--open", out) as second:
+            assert "runs already" in second.communicate()[1] and second.returncode == 1
+        killed.kill()
+    while left := processes_of(killed.pid, str(tmp_path)):
+        assert not pause.wait(0.1), left  # the kernel tells each of it
     with demo(*command.split()[1:]) as studio:
         url = studio.stdout.readline().split()[2].rstrip(",")
         assert "press-1, press-2, press-3" in studio.stdout.readline()

@@ -165,7 +165,11 @@ def test_consistency_of_answers(mine: list[Way], original: list[Way], state: str
         ({"p50": ms(1.0), "p99": None}, U, ["not measured"]),
         ({"p50": ms(1.0), "p99": ms(2.9)}, P, ["2.9 times the median"]),
         ({"p50": ms(1.0), "p99": ms(9.0)}, F, ["9 times the median"]),
-        ({"p50": ms(1.0), "p99": ms(9.0), "original_p50": ms(4.0), "original_p99": ms(20.0)}, P, ["machine was busy"]),
+        (
+            {"p50": ms(1.0), "p99": ms(9.0), "original_p50": ms(4.0), "original_p99": ms(20.0)},
+            P,
+            ["beside it 16 ms"],
+        ),
         ({"p50": ms(1.0), "p99": ms(9.0), "original_p50": ms(4.0), "original_p99": ms(5.0)}, F, []),
         (
             {"p50": ms(1.0), "p99": ms(9.0, 4.0, 12.0), "original_p50": ms(4.0), "original_p99": ms(5.0, 5.0, 8.0)},
@@ -194,9 +198,9 @@ FINITE, NAN, DIED = Outcome("finite", 1.0), Outcome("NaN"), Outcome("died", mess
     ("found", "limit", "clean", "state", "words"),
     [
         ([shaken("noise", 0.5, -1, 2)], 5.0, None, P, ["0.5 points more lost", "noise", "1 ways"]),
-        ([shaken("noise", 8.0, 2.0, 14.0)], 5.0, None, P, ["8 points"]),  # not sure enough
+        ([shaken("noise", 8.0, 2.0, 14.0)], 5.0, None, U, ["8 points", "5 are allowed", "cannot tell"]),
         ([shaken("noise", 9.0, 6.0, 12.0)], 5.0, None, F, ["more fragile", "noise", "at least 6"]),
-        ([shaken("noise", 9.0, 6.0, 12.0)], 5.0, points(7.0, 5.0, 9.0), P, []),  # lost undisturbed already
+        ([shaken("noise", 6.5, 5.5, 12.0)], 5.0, points(7.0, 5.0, 9.0), P, []),  # lost undisturbed already
         ([shaken("dark", 1, 0, 2), shaken("noise", 9.0, 6.0, 12.0)], 5.0, None, F, ["noise"]),
         ([shaken("noise", -3.0, -5, -1)], 5.0, None, P, ["0 points more lost"]),
         ([], 5.0, None, U, ["no disturbance fitted"]),
@@ -327,7 +331,7 @@ Again = provenance.Remade
     ("changed", "state", "words"),
     [
         ({}, P, ["simplify > fuse > int8_static"]),
-        ({"remade": [Again("simplify", "same"), Again("fuse", "not tried")]}, P, ["1 of 2 steps", "no time", "fuse"]),
+        ({"remade": [Again("simplify", "same"), Again("fuse", "not tried")]}, P, ["1 of 2", "fuse not run again"]),
         ({"remade": [Again("simplify", "other")]}, F, ["simplify gives other bytes"]),
         ({"content": HALF}, F, ["digest"]),
         ({"shared": 3}, F, ["3 samples are in two splits"]),

@@ -1,6 +1,7 @@
 """What devices report: once each, in bounds, rolled up, watched."""
 
 import random
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -82,6 +83,27 @@ def test_a_report_counts_once_however_often_it_comes(shelf):
     (fleet,), (own,) = shelf.periods(), shelf.periods("devices/a/telemetry")
     assert fleet["counters"] == own["counters"] == {"requests": 6}
     assert shelf.count(Happening) == 3 and shelf.count(Contribution) == 0
+
+
+def test_reports_of_one_moment_keep_their_order(shelf):
+    """A device that was offline sends several at once."""
+    shelf.add("a")
+    told = [Event(float(n), f"e{n}") for n in range(12)]
+    reports = [Report("boot", n, (), tuple(told[3 * n : 3 * n + 3]), 0) for n in range(4)]
+    with shelf.state.database.write(shelf.tenant) as session:
+        telemetry.take(session, [telemetry.Told("a", one, shelf.clock()) for one in reports])
+    events = shelf.north().get("/api/edge/devices/a/events")["items"]
+    assert [one["kind"] for one in events] == [one.kind for one in reversed(told)]
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_what_stirs_is_looked_at_at_once(shelf, monkeypatch):
+    looked = threading.Semaphore(0)
+    monkeypatch.setattr("edgewright.hub.serving.rounds", lambda state, now: looked.release())
+    with Keeping(shelf.state):
+        for _ in range(3):
+            assert looked.acquire(timeout=30)
+            shelf.state.stir.set()
 
 
 def test_fleet_quantiles_are_within_a_percent(shelf):

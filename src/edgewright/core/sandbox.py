@@ -58,9 +58,10 @@ mode of a file that it may open is its own."""
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0, 56, 435, 234, 302), "aarch64": (0xC00000B7, 1, 220, 435, 131, 261)}
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the one with process id ``parent`` ends, and end now if it has."""
-    _libc().prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+def die_with_parent(parent: int, number: int = _SIGKILL) -> None:
+    """Have the kernel send this process the signal ``number`` when the one with process id ``parent`` ends, and end now
+    if it has."""
+    _libc().prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -146,7 +146,7 @@ def serve(
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
         stack.enter_context(listening)
-        stack.enter_context(_quiet_signals())
+        stopped = stack.enter_context(_quiet_signals())
         stack.enter_context(Keeping(state, certificates))
         stack.enter_context(Sender(state))
         stack.enter_context(Reconciler(state))
@@ -159,7 +159,7 @@ def serve(
                 leap(session, state.clock())
             stops.append(stack.enter_context(Listener(state, devices.listening, devices.names)).stop)
         _settle()
-        _Server(settings, lambda: ready(url), lambda: [stop() for stop in stops]).run(sockets=[listening])
+        _Server(settings, lambda: ready(url), lambda: [stop() for stop in stops], stopped).run(sockets=[listening])
 
 
 def _settle() -> None:
@@ -181,9 +181,11 @@ async def _alive() -> None:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, settings: uvicorn.Config, ready: Callable[[], None], stop: Callable[[], object]) -> None:
+    def __init__(
+        self, settings: uvicorn.Config, ready: Callable[[], None], stop: Callable[[], object], early: threading.Event
+    ) -> None:
         super().__init__(settings)
-        self._ready, self._stop = ready, stop
+        self._ready, self._stop, self._early = ready, stop, early
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self.lifespan.startup()
@@ -197,7 +199,7 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if counter % _SWEEP_TICKS == 0:
             sweep(self.server_state.connections, asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
+        return await super().on_tick(counter) or self._early.is_set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stop()
@@ -208,21 +210,24 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _quiet_signals() -> Iterator[None]:
-    """uvicorn raises the signals that it was stopped by once more when it is done; they have had their effect."""
+def _quiet_signals() -> Iterator[threading.Event]:
+    """Set by a signal to stop that comes before uvicorn listens to them. It raises those that it was stopped by once
+    more when it is done; they have had their effect."""
+    stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stopped
         return
-    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.signal(one, lambda *_: stopped.set()) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stopped
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
 
 
 class Keeping:
-    """A thread that does ``keep`` every minute while the block lasts, and once more at its end."""
+    """A thread that does ``keep`` every minute while the block lasts, at once where something stirs it
+    (``State.stir``), and once more at its end."""
 
     def __init__(self, state: State, certificates: Certificates | None = None) -> None:
         self._state, self._certificates, self._over = state, certificates, threading.Event()
@@ -235,13 +240,15 @@ class Keeping:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        self._state.stir.set()
         self._thread.join()
         self._round(last=True)
 
     def _run(self) -> None:
-        self._round()
-        while not self._over.wait(_ROUND_S):
+        while not self._over.is_set():
             self._round()
+            self._state.stir.wait(_ROUND_S)
+            self._state.stir.clear()
 
     def _round(self, last: bool = False) -> None:
         now = self._state.clock()

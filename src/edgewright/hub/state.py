@@ -17,6 +17,7 @@ from edgewright.core.errors import DiskFull, StorageError
 from edgewright.core.files import storage
 from edgewright.hub import soundness
 from edgewright.hub.database import Database, no_room, told
+from edgewright.hub.database.faults import reason
 from edgewright.hub.secrets import Passwords, Safe
 from edgewright.hub.web.idempotency import Flights
 from edgewright.hub.web.rates import Rates
@@ -52,6 +53,11 @@ class State(Closing):
     private_webhooks: bool = False
     _parts: dict[str, Any] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def stir(self) -> threading.Event:
+        """Set by what somebody is to be told of at once, and not at the next minute's look."""
+        return self.part("stir", threading.Event)
 
     def part(self, name: str, make: Callable[[], Part]) -> Part:
         """What a slice keeps beside all this in one process (its CA, its store), made on first use."""
@@ -105,7 +111,7 @@ def open_state(
             raise DiskFull(told(error)) from error
         raise StorageError(
             "the database cannot be reached or used; look at its URL (--database), whether it runs, and the user's "
-            f"rights: {type(error).__name__}"
+            f"rights: {reason(error)}"
         ) from error
     except BaseException:
         database.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from edgewright.client.login import log_in
 from edgewright.core.closing import Closing
 from edgewright.core.errors import EdgewrightError
 from edgewright.core.files import write_file
+from edgewright.core.sandbox import die_with_parent
 
 PASSWORD = "four unrelated words here"  # noqa: S105 - of a hub on the loopback that lives for minutes
 PORTS = "ports.json"
@@ -25,15 +29,24 @@ _LONG_S = 120.0
 
 
 class Program(Closing):
-    """``edgewright ...`` as a process in a session of its own; its output goes to ``log``."""
+    """``edgewright ...`` as a process in a session of its own, which is told to end when this process is gone, however
+    it went; its output goes to ``log``."""
 
     def __init__(self, arguments: Sequence[str], log: Path, settings: dict[str, str]) -> None:
-        self.log = log
+        self.log, ours = log, os.getpid()
+        # The kernel looks at the thread that started it: of another one's end it is told nothing.
+        tied = threading.current_thread() is threading.main_thread()
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "edgewright", *arguments], stdin=subprocess.DEVNULL, stdout=stream,
                 stderr=stream, env={**os.environ, **settings}, start_new_session=True,
+                preexec_fn=partial(die_with_parent, ours, signal.SIGTERM) if tied else None,
             )  # fmt: skip
+
+    @property
+    def last(self) -> str:
+        """The last line of it."""
+        return (self.told().strip().splitlines() or ["nothing was said"])[-1]
 
     def told(self) -> str:
         """All that it said so far."""
@@ -58,8 +71,12 @@ class Site(Closing):
         self.settings = {"XDG_CONFIG_HOME": str(folder / "home"), "EDGEWRIGHT_PASSWORD": PASSWORD}
         ports = folder / PORTS
         free = [f"127.0.0.1:{free_port()}" for _ in range(2)]
-        places: list[str] = json.loads(ports.read_text()) if ports.exists() else free
+        places = _known(ports) or free
         self.people, self.devices = places
+        if running(folder):
+            raise EdgewrightError(f"what stands in {folder} runs already, or somebody else listens at {self.people}")
+        if ports.exists() and not self.data.is_dir():
+            raise EdgewrightError(f"{folder} belongs to a hub whose files were at {self.data}, and are gone")
         self._options = ["hub", "--data", str(self.data), "--listen", self.people]
         self._options += ["--device-listen", self.devices, "--jobs", "0", *options]
         self.agents: dict[str, Program] = {}
@@ -140,7 +157,7 @@ class Site(Closing):
         pause, host = threading.Event(), self.people.partition(":")
         for _ in range(int(_LONG_S / 0.1)):
             if made.process.poll() is not None:
-                raise EdgewrightError(f"the hub ended: {made.told()[-1500:]}")
+                raise EdgewrightError(f"the hub ended: {made.last}")
             try:
                 for place in (self.people, self.devices):
                     host = place.partition(":")
@@ -150,6 +167,26 @@ class Site(Closing):
                 continue
             return made
         raise TimeoutError(f"the hub does not listen: {made.told()[-1500:]}")
+
+
+def running(folder: Path) -> bool:
+    """Whether somebody listens where a site in ``folder`` would."""
+    for place in _known(folder / PORTS):
+        host, _, port = place.partition(":")
+        with contextlib.suppress(OSError):
+            socket.create_connection((host, int(port)), 1.0).close()
+            return True
+    return False
+
+
+def _known(ports: Path) -> list[str]:
+    if not ports.exists():
+        return []
+    try:
+        people, devices = json.loads(ports.read_text())
+        return [f"127.0.0.1:{int(str(one).rpartition(':')[2])}" for one in (people, devices)]
+    except (ValueError, TypeError) as error:
+        raise EdgewrightError(f"{ports} is damaged; begin in another folder") from error
 
 
 def free_port() -> int:

@@ -37,6 +37,15 @@ export function useRollouts() {
   });
 }
 
+/** Bundles whose latest release was halted or taken back. */
+export function takenBack(rollouts: Rollout[]): Set<string> {
+  const latest = new Map<string, string>();
+  for (const one of [...rollouts].sort((a, b) => b.id.localeCompare(a.id))) {
+    for (const digest of Object.keys(one.bundles)) if (!latest.has(digest)) latest.set(digest, one.state);
+  }
+  return new Set([...latest].filter(([, state]) => state === "halted" || state === "rolling_back" || state === "rolled_back").map(([digest]) => digest));
+}
+
 export function useRollout(id: string) {
   return useQuery({
     queryKey: ["rollouts", "one", id],

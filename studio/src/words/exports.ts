@@ -6,6 +6,7 @@ export const exports_ = {
   anyTarget: "the machine of the worker",
   released: "may run it",
   unreleased: "not released to them",
+  takenBack: "its release was taken back",
   signerKey: "Save the signer's key",
   signerTold: "The commands trust the key that sealed the bundle, and no other.",
   groups: { take: "As it is", code: "Clients and projects", deploy: "Deployment templates", other: "Other kinds" },

@@ -9,7 +9,7 @@ export const overview = {
     latency: "Latency, 99th percentile",
     latencyTold: "measured on devices, by hour",
     requests: "Inferences",
-    requestsTold: (since: string) => `in the last ${since}`,
+    requestsTold: (since: Date) => `since ${since.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}${since.toDateString() === new Date().toDateString() ? "" : ` on ${since.toLocaleDateString([], { weekday: "long" })}`}`,
     errors: "Failed inferences",
     errorsTold: "share of all, by hour",
     noData: "no reports yet",

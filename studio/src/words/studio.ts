@@ -47,6 +47,7 @@ export const studio = {
   newJob: "New optimization",
   binding: "binds",
   front: "Pareto front",
+  frontFinal: "Pareto front of those judged on held-out samples",
   best: "Best by your preference",
   waiting: "The first candidates appear here as they are measured, seconds after the start.",
   empty: {
@@ -73,6 +74,8 @@ export const studio = {
   searched: "Judged on the samples of the search alone: finalists, and what becomes a bundle, are judged on others that nothing was chosen by, and may lose more there.",
   stopped: (why: string) => `Stopped early: ${why}.`,
   gone: "data that were removed",
+  heldAgainst: (why: string) => `Its search refused it: ${why}`,
+  twice: (n: number) => (n === 1 ? "1 came to the same network as another." : `${n} came to the same network as another.`),
   unmade: (n: number) => (n === 1 ? "1 more could not be made." : `${n} more could not be made.`),
   nothingMeasured: "It ended before a candidate was measured.",
   moreMemory: (x: string) => `It takes ${x}× the original's memory at its peak.`,

@@ -175,7 +175,7 @@ def test_a_fleet_of_three_is_judged_by_what_its_inferences_tell():
 
 def test_nothing_told_is_waited_for_and_then_said():
     assert judge(WELL, []).action == "hold"
-    assert judge(WELL, [], overdue=True).why == "installations went well; nothing is known of the model's answers"
+    assert judge(WELL, [], overdue=True).why == "installations went well; nothing is known of its answers yet"
     assert judge(Installs(0, 0, 0, 0, 1, 0.1), [], overdue=True).why.startswith("no device has taken the release yet")
 
 

@@ -6,13 +6,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from edgewright.hub import models
+from edgewright.hub.database import EVERY
 from edgewright.hub.jobs.inputs import Uploaded, provide
 from edgewright.testing.beside import beside
 
 PATH = "/api/edge/optimization-jobs"
 write_small = beside(Path(__file__).parent / "program.py").write_small
+until = beside(Path(__file__).parent / "conftest.py").until
+DIGITS = Path(__file__).parents[3] / "examples" / "digits" / "digits.npz"
 
 
 class Meeting:
@@ -78,3 +82,35 @@ def test_two_that_keep_what_a_job_found_at_once_keep_one_version(jobs, uploads, 
     assert (found.status_code, made.status_code) == (200, 201), (found.text, made.text)
     assert found.json()["id"] == made.json()["id"]
     assert len(jobs.north.get(f"/api/edge/versions/{version['id']}/lineage")["after"]) == 1
+
+
+@pytest.mark.parametrize("what", ["versions", "datasets", "models"])
+def test_what_a_job_that_is_just_asked_for_needs_is_not_removed(jobs, uploads, what):
+    """Whoever removes it waits until the job stands, and finds it."""
+    asked, going = threading.Event(), threading.Event()
+
+    class Slow(Uploaded):
+        def version(self, session, id_):
+            found = super().version(session, id_)
+            asked.set()
+            going.wait(5)  # with SQLite the other waits for this transaction anyway
+            return found
+
+    provide(jobs.state, Uploaded())
+    jobs.state._parts["jobs.inputs"] = Slow()
+    version = uploads.version()
+    data = uploads.upload(DIGITS.read_bytes(), filename="digits.npz", dataset="digits")
+    of = {"versions": version["id"], "datasets": data["id"], "models": version["model"]}[what]
+    body = {"version": version["id"], "dataset": data["id"], "target": "host", "budget_s": 20.0}
+    with ThreadPoolExecutor(2) as pool:
+        made = pool.submit(jobs.north.ask, "POST", PATH, json=body)
+        assert asked.wait(30)
+        removed = pool.submit(jobs.north.ask, "DELETE", f"/api/edge/{what}/{of}")
+        until(lambda: jobs.state.database.embedded or waiting(jobs.state) or removed.done(), "nobody waits")
+        going.set()
+    assert (made.result().status_code, removed.result().status_code) == (201, 409), removed.result().text
+
+
+def waiting(state):
+    with state.database.write(EVERY) as session:
+        return session.connection().execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one()

@@ -1,6 +1,8 @@
 """What becomes of a file once it is whole: read in a child that is shut off, kept or refused."""
 
 import io
+import subprocess
+import sys
 import zipfile
 from datetime import timedelta
 from types import SimpleNamespace
@@ -358,3 +360,26 @@ def test_what_is_not_ready_is_not_compiled(uploads, make, tmp_path):
     uploads.hub.north.ask("PATCH", f"/api/edge/versions/{found['id']}", 200, json={"stage": "retired"})
     with pytest.raises(Conflict, match="retired"):
         models.place_model(uploads.state, tenant, found["id"], tmp_path)
+
+
+@pytest.mark.parametrize(("name", "lacks"), [("a.skops", "skops"), ("a.pt2", "torch"), ("a.onnx", "onnx")])
+def test_what_the_hub_lacks_a_library_for_is_refused_in_words_that_say_so(name, lacks, tmp_path):
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("models/m.json" if name.endswith("pt2") else "schema.json", "{}")
+    program = f"""
+import sys
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, *more):
+        return None if name.partition(".")[0] == "{lacks}" else self.finder.find_spec(name, *more)
+sys.meta_path[:] = map(Without, sys.meta_path)
+from edgewright.core.errors import InputError
+from edgewright.hub.models import reading
+try:
+    reading.read_model({{"path": "{name}", "sha256": ""}})
+except InputError as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "this hub cannot read" in told.stdout and "is not installed; install it" in told.stdout, told

@@ -73,7 +73,9 @@ def judge(line: Line) -> Finding:
     if again:
         parts.append(f"{len(again)} of {len(line.remade)} steps run again gave the same bytes")
     if late:
-        parts.append(f"no time to run {', '.join(late)} again, which edgewright reproduce does")
+        parts.append(
+            f"{', '.join(late)} not run again, which takes longer than a gate may; edgewright reproduce does it"
+        )
     return passed("; ".join(parts), **evidence)
 
 

@@ -22,7 +22,7 @@ from edgewright.measurement.subject import Subject
 
 SECONDS = 4.0
 _CHILD_S = 20.0
-_FEWEST, _MOST = 24, 1000
+_FEWEST, _MOST, _GROWTH = 24, 1000, 4
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def judge(
     outcomes: Mapping[str, Mapping[str, Outcome]] | None = None, left_out: Sequence[str] = (), *, needed: bool = True,
 ) -> Finding:  # fmt: skip
     """``limit``: what the candidate may lose beyond the original under a disturbance, in the metric's unit; ``clean``
-    what it lost undisturbed. A disturbance fails it when its whole interval lies beyond the larger of the two.
+    what it lost undisturbed. A disturbance fails it when its whole interval lies beyond the larger of the two; where
+    only the value does, the samples are too few to tell, and nothing is passed.
 
     ``outcomes``: of hostile inputs, for ``original`` and ``candidate``; a crash of the candidate alone fails it, any
     other difference is told. ``needed`` false: the data has nothing that could be disturbed.
@@ -72,8 +73,14 @@ def judge(
         )
     if not shaken and needed:
         return unchecked("; ".join(["no disturbance fitted into the time", *parts]), **evidence)
-    if shaken:
-        worst = max(shaken, key=lambda s: s.drop.value)
+    worst = max(shaken, key=lambda s: s.drop.value, default=None)
+    if worst is not None and worst.drop.value > allowed:
+        return unchecked(
+            f"not shown: with {worst.name} it loses {worst.drop.value:.3g} {worst.drop.unit} more than the original "
+            f"does, where {allowed:.2g} are allowed, but {worst.drop.n:,} samples cannot tell that from chance (at "
+            f"least {worst.drop.low:.2g}); more data can", **evidence,
+        )  # fmt: skip
+    if worst is not None:
         told = f"{max(worst.drop.value, 0.0):.2g} {worst.drop.unit} more lost than by the original at worst"
         parts.insert(0, f"{told} ({worst.name}), on {worst.drop.n:,} samples disturbed in {len(shaken)} ways")
     else:
@@ -144,12 +151,14 @@ def _shake(
             return None
 
     with suppress(OutOfTimeError):
-        begin = box.left
-        clean = compared(result.splits.test.head(_FEWEST))
-        each = max(begin - box.left, 1e-3) / _FEWEST
-        count = int(np.clip(0.8 * box.left / (len(wanted) + 1) / each, _FEWEST, _MOST))
-        samples = result.splits.test.head(count)
-        clean = compared(samples) if count > _FEWEST else clean
+        most, count, room = min(len(result.splits.test), _MOST), _FEWEST, True
+        compared(result.splits.test.head(_FEWEST))  # what is opened and warmed by it says nothing of the others
+        while room:  # a few samples take hardly less time than some more do
+            begin, samples = box.left, result.splits.test.head(count)
+            clean = compared(samples)
+            more = min(_GROWTH * count, most)
+            room = more > count and (begin - box.left) * more / count * (len(wanted) + 1) < 0.8 * box.left
+            count = more if room else count
         for disturbance in wanted:
             made = compared(Disturbed(samples, disturbance, found, result.splits.seed))
             if made is not None:

@@ -87,6 +87,7 @@ def judge(
     budget: Budget = Budget(), overdue: bool = False,
 ) -> Verdict:  # fmt: skip
     """One look at a wave. ``overdue``: waiting for more evidence has taken long enough; then no suspicion suffices."""
+    readings = tuple(readings)
     seen = Table(readings)
     failing = judge_installs(installs)
     found: list[tuple[Metric, tuple[Finding, ...]]] = [(metric, _findings(metric, seen)) for metric in metrics]
@@ -101,7 +102,9 @@ def judge(
     else:
         metric, findings = found[heaviest - 1]
         cause = _told(metric, max(findings, key=lambda f: f.log_e)) if findings else ""
-    action, why = _choose(total, alpha, cause, failing.holds, failing.why, found, overdue, installs.offered == 0)
+    action, why = _choose(
+        total, alpha, cause, failing.holds, failing.why, found, overdue, installs.offered == 0, bool(readings)
+    )
     if drifts and action != "halt":
         why = f"{why}; {drifts[0]}"
     evidence = {
@@ -130,6 +133,7 @@ def doubted(verdict: Verdict) -> str:
 def _choose(
     total: float, alpha: float, cause: str, holds: bool, why_not: str,
     found: Sequence[tuple[Metric, tuple[Finding, ...]]], overdue: bool, unasked: bool,
+    heard: bool,
 ) -> tuple[Action, str]:  # fmt: skip
     if rejects(total, alpha):
         return "halt", cause
@@ -147,7 +151,8 @@ def _choose(
     if unasked:
         return "advance", "no device has taken the release yet, so nothing speaks against it"
     if not gated:
-        return "advance", "installations went well; nothing is known of the model's answers"
+        alone = "no device that runs on unchanged is left to compare its answers with"
+        return "advance", f"installations went well; {alone if heard else 'nothing is known of its answers yet'}"
     if vague:
         metric, finding = max(vague, key=lambda pair: (pair[1].high - pair[1].low) / pair[0].margin)
         return "advance", f"nothing speaks against it, though little is known of {finding.metric}"

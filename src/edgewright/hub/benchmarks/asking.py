@@ -53,7 +53,7 @@ def _subject(session: Scoped, id_: str) -> dict[str, Any]:
     if "_" not in id_:
         bundle = library.find(session, id_)
         return {"id": id_, "kind": "bundle", "name": f"{bundle.name} {bundle.version}"}
-    version = models.find_version(session, id_, ready=True)
+    version = models.take_version(session, id_)
     return {"id": id_, "kind": "version", "name": models.name_of(session, version)}
 
 

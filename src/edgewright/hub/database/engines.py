@@ -31,13 +31,15 @@ def make_engine(url: str) -> Engine:
     """
     try:
         told = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # a port that is no number
         raise InputError("the database's URL cannot be read; write postgresql://USER@HOST/NAME") from error
     kind = told.get_backend_name()
     if kind == "sqlite" and told.database:
         return _sqlite(told)
     if kind == "postgresql" and told.database:
         return postgresql.make(told, _THREADS)
+    if kind in ("sqlite", "postgresql"):
+        raise InputError("the database's URL names no database; write postgresql://USER@HOST/NAME")
     raise InputError(f"no database of kind {kind[:20]!r} is known here; write postgresql://USER@HOST/NAME")
 
 

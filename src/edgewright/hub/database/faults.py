@@ -19,6 +19,13 @@ def no_room(error: BaseException) -> bool:
     return getattr(cause, "sqlstate", None) == _FULL
 
 
+def reason(error: BaseException) -> str:
+    """The driver's own words, in one line: for the terminal of whoever starts the hub, and nobody else. libpq names
+    hosts and users in them, and no password."""
+    words = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
+    return f"{type(error).__name__}: {words[-1].strip()}" if words else type(error).__name__
+
+
 def told(error: BaseException) -> str:
     """It in words, for a log or an answer: nothing of the statement, of its values or of the server."""
     if no_room(error):

@@ -14,8 +14,14 @@ from edgewright.hub.database.rows import TENANT, WAIT_MS, WRITES
 from edgewright.hub.errors import Unscoped
 
 DRIVER = "postgresql+psycopg"
-_SILENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
-"""In s, s, times and ms (PostgreSQL 17, 32.1.2): a server whose host is gone is given up within some 25 s. By itself
+_SILENCE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "connect_timeout": 15,
+}
+"""In s, s, times, ms and s (PostgreSQL 17, 32.1.2): a server whose host is gone is given up within some 25 s. By itself
 that takes hours, in which whoever waits for an answer waits."""
 _KNOWN = ("host", "port", "sslmode", "sslrootcert")
 _MODES = ("disable", "require", "verify-full")

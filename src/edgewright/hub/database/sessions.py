@@ -65,6 +65,13 @@ class Scoped(Session):
             raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:64]!r}")
         return row
 
+    def hold(self, kind: type[Row], *key: str) -> Row:
+        """``find``, and nobody removes the row until this transaction is over."""
+        row = self.get(kind, (self.tenant, *key), with_for_update={"read": True, "key_share": True})
+        if row is None:
+            raise Absent(f"there is no {kind.__name__.lower()} {key[-1][:64]!r}")
+        return row
+
     def take_turn(self, what: str) -> None:
         """One at a time in this tenant, until this transaction is over. (SQLite has one writer anyway.)"""
         if self.get_bind().dialect.name == "postgresql":

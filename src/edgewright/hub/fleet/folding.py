@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import DBAPIError
 
 from edgewright.core.messages import Observation
 from edgewright.core.messages.observations import merge as merged
 from edgewright.hub.accounts.tables import Tenant
-from edgewright.hub.database import EVERY, Scoped
+from edgewright.hub.database import EVERY, Scoped, told
 from edgewright.hub.fleet.packing import find, put, unpack_observation, unpack_rollup
 from edgewright.hub.fleet.tables import Contribution, Counter, Happening, Period, Watch
 from edgewright.hub.fleet.watches import fill
@@ -52,7 +53,8 @@ def _each(of: Iterable[str], job: Callable[[str], None]) -> None:
         try:
             job(tenant)
         except Exception as error:  # noqa: BLE001 - logged, and its turn comes again
-            _LOG.warning("telemetry of %s could not be folded, and is tried again", tenant, exc_info=error)
+            trace = None if isinstance(error, DBAPIError) else error
+            _LOG.warning("telemetry of %s not folded, tried again: %s", tenant, told(error), exc_info=trace)
 
 
 def _merge_all(state: State, tenant: str) -> None:

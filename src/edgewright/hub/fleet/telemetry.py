@@ -83,6 +83,7 @@ class _Desk:
             session.add(there[name])
         self.ledgers = {name: (row, read_seen(row.seen)) for name, row in there.items()}
         self.pairs, self.watches, self.known, self.events = {}, {}, set(), {}
+        self.last = dict[str, int]()
         seeing = sorted({item.device for item in items if item.report.observations})
         if seeing:
             query = select(Period.device, Period.model, Period.bundle).where(Period.device.in_(seeing)).distinct()
@@ -156,6 +157,7 @@ class _Desk:
         wanted = events[: max(0, MOST_EVENTS_A_DAY - before)]
         if wanted:
             self.events[name] = before + len(wanted)
+            now_ms = self.last[name] = max(now_ms, self.last.get(name, 0) + 1)  # after those of its report before
             self.rows.setdefault(Happening, []).extend(
                 {
                     "id": id, "device": name, "at": now, "told_s": one.at_s, "kind": one.kind,

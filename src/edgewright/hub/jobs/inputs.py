@@ -52,12 +52,12 @@ class Uploaded:
 
     def version(self, session: Scoped, id_: str) -> Known:
         """Raises Absent, Conflict."""
-        row = models.find_version(session, id_, ready=True)
+        row = models.take_version(session, id_)
         return Known(row.id, row.digest, models.model_name(session, row))
 
     def dataset(self, session: Scoped, id_: str) -> Known:
         """Raises Absent, Conflict."""
-        row = models.find_dataset(session, id_, ready=True)
+        row = models.take_dataset(session, id_)
         return Known(row.id, row.file, row.name)
 
     def target(self, session: Scoped, name: str) -> str:

@@ -2,7 +2,8 @@
 
 What other slices use::
 
-    models.find_version(session, id), models.find_dataset(session, id)      # Absent
+    models.find_version(session, id)                                        # Absent
+    models.take_version(session, id), models.take_dataset(session, id)      # to begin something with; Conflict
     models.place_model(state, tenant, id, folder)                           # the ONNX file in ``folder``; Conflict
     models.place_dataset(state, tenant, id, folder)                         # its path, and how ``dataset`` reads it
     models.advance(session, id, "optimized")                                # a step of its life, forwards only
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from edgewright.hub.models.checking import resume
     from edgewright.hub.models.keeping import (
         advance,
-        find_dataset,
         find_version,
         made_by,
         model_name,
@@ -34,18 +34,21 @@ if TYPE_CHECKING:
         named,
         of_digests,
         of_jobs,
+        take_dataset,
+        take_version,
     )
     from edgewright.hub.models.placing import place_dataset, place_model
 
 _PLACES = {
-    "resume": "checking", "bring": "bringing", "made_by": "keeping", "advance": "keeping", "find_dataset": "keeping",
-    "find_version": "keeping", "model_name": "keeping", "name_of": "keeping", "named": "keeping",
-    "place_dataset": "placing", "place_model": "placing", "of_digests": "keeping", "of_jobs": "keeping",
+    "resume": "checking", "bring": "bringing", "made_by": "keeping", "advance": "keeping", "find_version": "keeping",
+    "take_dataset": "keeping", "take_version": "keeping", "model_name": "keeping", "name_of": "keeping",
+    "named": "keeping", "place_dataset": "placing", "place_model": "placing", "of_digests": "keeping",
+    "of_jobs": "keeping",
 }  # fmt: skip
 
 __all__ = [
-    "advance", "bring", "find_dataset", "find_version", "made_by", "model_name", "name_of", "named", "of_digests",
-    "of_jobs", "place_dataset", "place_model", "resume",
+    "advance", "bring", "find_version", "made_by", "model_name", "name_of", "named", "of_digests", "of_jobs",
+    "place_dataset", "place_model", "resume", "take_dataset", "take_version",
 ]  # fmt: skip
 
 

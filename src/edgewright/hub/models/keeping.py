@@ -18,11 +18,16 @@ _USERS = ("edgewright.hub.jobs.finding:check_unused",)
 """Slices above this one that are asked before something goes, by name, as plans' are that count."""
 
 
-def find_version(session: Scoped, version: str, ready: bool = False) -> Version:
-    """Raises Absent, and Conflict for one that is not ``ready`` where it has to be."""
-    row = session.find(Version, version)
-    if ready:
-        check_ready(row)
+def find_version(session: Scoped, version: str) -> Version:
+    """Raises Absent."""
+    return session.find(Version, version)
+
+
+def take_version(session: Scoped, version: str) -> Version:
+    """One to begin something with: it stays until this transaction is over. Raises Absent, and Conflict for one that is
+    not ready."""
+    row = session.hold(Version, version)
+    check_ready(row)
     return row
 
 
@@ -41,11 +46,10 @@ def made_by(session: Scoped, job: str) -> Version | None:
     return session.scalars(select(Version).where(Version.job == job).limit(1)).one_or_none()
 
 
-def find_dataset(session: Scoped, dataset: str, ready: bool = False) -> Dataset:
-    """Raises as ``find_version``."""
-    row = session.find(Dataset, dataset)
-    if ready:
-        check_ready(row)
+def take_dataset(session: Scoped, dataset: str) -> Dataset:
+    """Raises as ``take_version``."""
+    row = session.hold(Dataset, dataset)
+    check_ready(row)
     return row
 
 

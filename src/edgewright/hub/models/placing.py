@@ -11,7 +11,8 @@ from edgewright.core.child import run_child
 from edgewright.core.errors import StorageError
 from edgewright.core.files import safe_name, storage
 from edgewright.formats.beside import MAIN
-from edgewright.hub.models.keeping import find_dataset, find_version
+from edgewright.hub.models.keeping import check_ready, find_version
+from edgewright.hub.models.tables import Dataset
 from edgewright.hub.models.unpacking import common_root
 from edgewright.hub.objects import objects
 from edgewright.hub.state import State
@@ -22,7 +23,8 @@ _TIMEOUT_S = 900.0
 def place_model(state: State, tenant: str, version: str, folder: Path) -> Path:
     """The version's ONNX form in ``folder``; the path of its main file. Raises Absent, Conflict, StorageError."""
     with state.database.read(tenant) as session:
-        row = find_version(session, version, ready=True)
+        row = find_version(session, version)
+        check_ready(row)
     for name, (digest, length) in row.files.items():
         _place(state, tenant, digest, length, folder / safe_name(name))
     return folder / MAIN
@@ -32,7 +34,8 @@ def place_dataset(state: State, tenant: str, dataset: str, folder: Path) -> tupl
     """The data in ``folder``: the path and the keyword arguments that ``datasets.dataset`` reads it with. Raises
     Absent, Conflict, InputError, StorageError."""
     with state.database.read(tenant) as session:
-        row = find_dataset(session, dataset, ready=True)
+        row = session.find(Dataset, dataset)
+        check_ready(row)
     path = folder / f"data{PurePosixPath(row.filename).suffix.lower()}"
     _place(state, tenant, row.file, row.length, path)
     if path.suffix == ".zip":

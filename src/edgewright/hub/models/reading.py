@@ -4,15 +4,16 @@ checked like a stranger's (``answers``): a hostile file may have taken it over.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgewright.core.errors import InputError
+from edgewright.core.errors import InputError, MissingExtra
 from edgewright.core.model import Model
 from edgewright.datasets import Dataset, dataset
 from edgewright.datasets.decode import decode
@@ -30,10 +31,22 @@ _FACTS = (
 )  # fmt: skip
 
 
+@contextlib.contextmanager
+def _equipped() -> Iterator[None]:
+    """What is refused because the hub lacks a library is refused in words that say so. Raises InputError."""
+    try:
+        yield
+    except MissingExtra as error:
+        raise InputError(
+            f"this hub cannot read such a file yet: {error}, where the hub runs; then upload it again"
+        ) from error
+
+
 def read_model(argument: Mapping[str, str]) -> dict[str, Any]:
     """In the child: ``path`` in its folder; what the model is, and where the files of its ONNX form lie."""
     path = Path(argument["path"])
-    found = load(_as_onnx(path))
+    with _equipped():
+        found = load(_as_onnx(path))
     plain = path.suffix == ".onnx" and hashlib.sha256(found.data).hexdigest() == argument["sha256"]
     if plain:
         files = {found.main: path.name}
@@ -58,8 +71,11 @@ def _as_onnx(path: Path) -> Path:
             raise InputError(f"the archive holds {len(models)} .onnx files; zip one, with its data files beside it")
         return models[0]
     if path.suffix == ".pt2":
-        from edgewright.formats import torchexport
         from edgewright.formats.exported import check_archive
+        from edgewright.formats.libraries import require
+
+        require("torch", "onnxscript")
+        from edgewright.formats import torchexport
 
         check_archive(path)
         torchexport.write_in_child(path.name)
@@ -101,7 +117,8 @@ def _inspected(model: Model) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def read_data(argument: Mapping[str, Any]) -> dict[str, Any]:
     """In the child: ``path`` in its folder, to be read as ``reading`` says; what the samples are."""
-    found = open_data(Path(argument["path"]), argument["reading"])
+    with _equipped():
+        found = open_data(Path(argument["path"]), argument["reading"])
     source = found.source
     facts: dict[str, Any] = {"notes": list(found.notes)[:_TOLD], "classes": list(found.classes)[:_TOLD]}
     if isinstance(source, ImageSource):

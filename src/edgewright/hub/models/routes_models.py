@@ -70,7 +70,9 @@ def remove(model: Id, caller: Writes) -> None:
     """Remove a model with all its versions, which no job still needs. Bundles that were made of it stay."""
     with caller.write() as session:
         row = session.lock(Model, model)
-        check_unused(session, session.scalars(select(Version.id).where(Version.model == row.id)).all())
+        check_unused(
+            session, session.scalars(select(Version.id).where(Version.model == row.id).with_for_update()).all()
+        )
         session.execute(delete(Version).where(Version.model == row.id))
         for upload in session.scalars(select(Upload.id).where(Upload.kind == "model", Upload.of == row.id)).all():
             drop_upload(session, upload)  # it could end nowhere

@@ -59,7 +59,7 @@ def make(session: Scoped, state: State, around: Around, wish: Wish, author: str,
     fitting = _fitting(session.execute(_devices(wish.group)), bundles)
     places = rules.draw({device: stratum for device, (_, stratum) in fitting.items()}, policy.waves, made.id)
     if not rows.add(session, made, ((place, *fitting[place.device]) for place in places)):
-        raise InputError(_nobody(session, wish.group))
+        raise InputError(_nobody(session, wish.group, bundles))
     around.propose(session, state, list(bundles), made.id, now)
     return made
 
@@ -92,13 +92,17 @@ def extend(session: Scoped, rollout: Rollout, taken: frozenset[str] = frozenset(
     return rows.add(session, rollout, ((place, *fitting[place.device]) for place in places))
 
 
-def _nobody(session: Scoped, group: str) -> str:
+def _nobody(session: Scoped, group: str, bundles: Mapping[str, Mapping[str, Any]]) -> str:
     """Why a rollout would have no device."""
     there = list(session.execute(_devices(group)))
     where = f"group {group!r}" if group else "the fleet"
     if there:
-        targets = sorted({row[2] or "none" for row in there})[:8]
-        return f"no device of {where} is of a hardware that the bundles are for; theirs: {', '.join(targets)}"
+        targets = sorted({row[2] or "not told" for row in there})[:8]
+        wanted = sorted({one for facts in bundles.values() for one in facts["hardware"]})[:8]
+        return (
+            f"the bundles are for {', '.join(wanted)}, and no device of {where} is one: their device class "
+            f"is {', '.join(targets)}; take a bundle for their hardware, or enrol them with --target"
+        )
     groups = session.scalars(select(Device.group).where(Device.revoked.is_(None)).distinct().limit(9)).all()
     named = ", ".join(sorted(group for group in groups if group)) or "none"
     return f"there is no device in {where}; groups with devices: {named}; let devices in: edgewright device enrol"

@@ -34,6 +34,7 @@ EVERY_S = 0.5
 _REST = 3.0
 _NEWCOMERS_S = 10.0
 _LEASE_S = 15.0
+_ILL = frozenset({"halted", "rolling_back", "rolled_back"})
 _LOG = logging.getLogger("edgewright.hub")
 
 
@@ -139,7 +140,11 @@ class Reconciler(Closing):
             settler = Settler(
                 session, around(self._state), now, up_since(self._state), look=look, newcomers=work.newcomers
             )
-            return int(settler.settle(held))
+            before, changed = held.state, int(settler.settle(held))
+            ill = held.state != before and held.state in _ILL
+        if ill:
+            self._state.stir.set()
+        return changed
 
 
 def _warn(what: str, error: Exception) -> None:

@@ -27,6 +27,9 @@ export default function Accelerator() {
   const job = useJob(id);
   const told = useCandidates(job.data);
   const report = useReport(job.data);
+  // One that was asked for alone: what its search held against it does not go away by that.
+  const source = useJob(job.data?.wish.only?.job ?? "").data;
+  const against = useCandidates(source).data?.find((one) => one.candidate.id === job.data?.wish.only?.candidate)?.candidate.refused ?? [];
   const [draft, setLimits, setPreference] = useDraft(job.data);
   const [across, setAcross] = useParam("across", "latency");
   const [up, setUp] = useParam("up", "size");
@@ -34,10 +37,11 @@ export default function Accelerator() {
   const [pointed, setPointed] = useState("");
   const [, go] = useLocation();
   const baseline = report.data?.baseline ?? job.data?.progress?.baseline ?? null;
-  const candidates = useMemo(() => {
+  const tried = useMemo(() => {
     const live = (told.data ?? []).map((one) => one.candidate);
-    return once(report.data?.candidates.length ? report.data.candidates : live).filter((one) => one.id !== baseline?.id);
+    return (report.data?.candidates.length ? report.data.candidates : live).filter((one) => one.id !== baseline?.id);
   }, [told.data, report.data, baseline]);
+  const candidates = useMemo(() => once(tried), [tried]);
   const key = JSON.stringify(draft);
   const scene = useMemo(() => {
     const everyone = baseline ? [...candidates, baseline] : candidates;
@@ -55,7 +59,7 @@ export default function Accelerator() {
   const seen = everyone.find((one) => one.id === (pointed || chosen || alone || scene.best)) ?? null;
   const fit = candidates.filter((one) => feasible(one, draft.limits)).length;
   const placed = candidates.filter((one) => Object.keys(one.metrics).length > 0);
-  const plotTold = w.studio.plotTold(placed.length, fit, known(placed, "latency")) + (candidates.length > placed.length ? ` ${w.studio.unmade(candidates.length - placed.length)}` : "");
+  const plotTold = w.studio.plotTold(placed.length, fit, known(placed, "latency")) + (candidates.length > placed.length ? ` ${w.studio.unmade(candidates.length - placed.length)}` : "") + (tried.length > candidates.length ? ` ${w.studio.twice(tried.length - candidates.length)}` : "");
 
   return (
     <Page title={w.studio.title} told={w.studio.question} action={<JobChoice id={asked === "new" ? "new" : id} list={withOne(jobs.data?.items ?? [], job.data)} cut={!!jobs.data?.next} onChoose={(next) => go(`/accelerator-studio?job=${next}`)} />}>
@@ -80,7 +84,7 @@ export default function Accelerator() {
                 </Suspense>
               ) : <div className="absolute inset-0 grid place-items-center p-6 text-center"><Waiting job={job.error ? undefined : job.data} /></div>}
             </div>
-            <Key />
+            <Key final={everyone.some((one) => one.final && scene.front.includes(one.id))} />
             {scene.binding && <p className="px-4 pb-3 text-warn">{w.studio.bindingTold(`${w.studio.axes[scene.binding.axis]} ≤ ${shown(scene.binding.axis, scene.binding.limit)}`)}</p>}
           </section>
           <section aria-label={w.studio.preference} className="rounded border border-line bg-paper p-4 space-y-2">
@@ -90,7 +94,7 @@ export default function Accelerator() {
           </section>
         </div>
         <section aria-label={w.studio.candidate} aria-live="polite" className="rounded border border-line bg-paper p-4 space-y-5 lg:col-start-2 xl:col-start-auto xl:sticky xl:top-5 xl:max-h-[calc(100dvh-88px)] xl:overflow-y-auto min-w-0" tabIndex={0}>
-          {seen ? <CandidatePanel one={seen} baseline={baseline} report={report.data} best={seen.id === scene.best} job={job.data} limits={draft.limits} /> : <p className="text-mute">{w.studio.chooseCandidate}</p>}
+          {seen ? <CandidatePanel one={seen} baseline={baseline} report={report.data} best={seen.id === scene.best} against={seen.id === only ? against : []} job={job.data} limits={draft.limits} /> : <p className="text-mute">{w.studio.chooseCandidate}</p>}
         </section>
       </div>
     </Page>
@@ -130,9 +134,9 @@ function JobChoice({ id, list, cut, onChoose }: { id: string; list: Job[]; cut: 
   );
 }
 
-function Key() {
+function Key({ final }: { final: boolean }) {
   const marks: [React.ReactNode, string][] = [
-    [<circle key="f" cx="5" cy="5" r="4" fill="var(--accent)" />, w.studio.front],
+    [<circle key="f" cx="5" cy="5" r="4" fill="var(--accent)" />, final ? w.studio.frontFinal : w.studio.front],
     [<circle key="o" cx="5" cy="5" r="3.5" fill="var(--good)" opacity="0.7" />, w.studio.feasibleRegion],
     [<circle key="i" cx="5" cy="5" r="3.4" fill="none" stroke="var(--none)" strokeWidth="1.4" />, w.studio.infeasible],
     [<path key="r" d="m2 2 6 6m0-6-6 6" stroke="var(--none)" strokeWidth="1.6" />, w.studio.refusedWord],

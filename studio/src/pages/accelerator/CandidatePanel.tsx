@@ -8,8 +8,8 @@ import { Metrics } from "./Metrics";
 import { Take } from "./Take";
 import { ratio, Wins } from "./Wins";
 
-/** A candidate in plain words: what was done to the model, what that won and cost, which limits it keeps. */
-export function CandidatePanel({ one, baseline, report, best, job, limits }: { one: Candidate; baseline: Candidate | null; report: Report | undefined; best: boolean; job: Job | undefined; limits: Limits }) {
+/** A candidate in plain words: what was done to the model, what that won and cost, which limits it keeps; `against`: why its search refused it. */
+export function CandidatePanel({ one, baseline, report, best, against, job, limits }: { one: Candidate; baseline: Candidate | null; report: Report | undefined; best: boolean; against: string[]; job: Job | undefined; limits: Limits }) {
   const [memory, drop] = [ratio(one, baseline, "ram_bytes"), one.metrics.accuracy_drop];
   const title = one.recipe.map((step) => w.recipes.passes[step.pass] ?? step.pass).join(" + ") || w.recipes.original;
   const gates = report?.readiness?.candidate === one.id ? report.readiness.gates : [];
@@ -22,6 +22,7 @@ export function CandidatePanel({ one, baseline, report, best, job, limits }: { o
       </div>
       <Wins one={one} baseline={baseline} />
       {job && <Take job={job} one={one} limits={limits} />}
+      {against.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="attention" /></span><span>{w.studio.heldAgainst(why)}</span></p>)}
       {one.refused?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="bad" label={w.studio.refused} /></span><span>{w.studio.refused}: {why}</span></p>)}
       {one.doubts?.map((why) => <p key={why} className="flex gap-2"><span className="h-5 flex items-center"><Sign level="attention" /></span><span>{why}</span></p>)}
       {memory !== null && memory < 0.75 && <p className="flex gap-2"><span className="h-5 flex items-center"><Sign level="attention" /></span><span>{w.studio.moreMemory(value(1 / memory))}</span></p>}

@@ -21,7 +21,7 @@ export function Strip({ candidates, best, chosen, onChoose, onPoint }: { candida
               className={`rounded border px-2.5 py-1 text-left whitespace-nowrap ${one.id === chosen ? "border-ink" : one.id === best ? "border-accent" : "border-line hover:border-mute"}`}
             >
               <span className="block num text-sm">{ms === null ? "–" : shown("latency", ms)}{kind !== "measured" && <i className="text-mute"> {w.kinds[kind]}</i>} · {mb === null ? "–" : shown("size", mb)}</span>
-              <span className="block text-sm text-mute">{one.recipe.length ? one.recipe.filter((step) => !EXACT.has(step.pass)).map((step) => w.recipes.passes[step.pass] ?? step.pass).join(" + ") || w.studio.exact : w.recipes.original}</span>
+              <span className="block text-sm text-mute">{one.recipe.length ? one.recipe.filter((step) => !EXACT.has(step.pass)).map((step) => w.recipes.passes[step.pass] ?? step.pass).join(" + ") || w.studio.exact : w.recipes.original} <span className="num">{one.id.slice(0, 6)}</span></span>
             </button>
           </li>
         );

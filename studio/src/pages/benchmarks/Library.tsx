@@ -1,6 +1,7 @@
 import { useState } from "react";
 import type { Bundle } from "../../api/artifacts";
 import { MOST_SUBJECTS } from "../../api/benchmarks";
+import { takenBack, useRollouts } from "../../api/fleet";
 import { useModels, useVersions } from "../../api/models";
 import type { Model } from "../../api/studio";
 import { bytes } from "../../lib/format";
@@ -21,6 +22,7 @@ export function Library({ bundles, error, chosen, onChange }: { bundles: Bundle[
   const [many, setMany] = useState(SHOWN);
   const q = text.trim().toLowerCase();
   const models = useModels(text.trim());
+  const bad = takenBack(useRollouts().data?.items ?? []);
   const found = (bundles ?? []).filter((one) => `${bundleName(one)} ${String(one.evidence.target ?? "")} ${one.digest}`.toLowerCase().includes(q));
   const ready = (models.data?.items ?? []).filter((one) => one.versions > 0);
   const choosing = { chosen, onChange };
@@ -36,7 +38,7 @@ export function Library({ bundles, error, chosen, onChange }: { bundles: Bundle[
       {found.length > 0 && (
         <Group title={words.bundles}>
           {found.slice(0, many).map((one) => (
-            <Tick key={one.digest} id={one.digest} name={bundleName(one)} more={[one.released ? "" : words.hubOnly, String(one.evidence.target ?? ""), bytes(one.length)].filter(Boolean).join(" · ")} {...choosing}><When at={one.made} /></Tick>
+            <Tick key={one.digest} id={one.digest} name={bundleName(one)} more={[bad.has(one.digest) ? w.exports_.takenBack : "", one.released ? "" : words.hubOnly, String(one.evidence.target ?? ""), bytes(one.length)].filter(Boolean).join(" · ")} {...choosing}><When at={one.made} /></Tick>
           ))}
         </Group>
       )}

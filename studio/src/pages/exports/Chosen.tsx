@@ -8,8 +8,8 @@ import { w } from "../../words";
 
 const words = w.exports_;
 
-/** The bundle that is shipped: which, for what, by whom. */
-export function Chosen({ bundle, list, onChoose }: { bundle: Bundle; list: Bundle[]; onChoose: (digest: string) => void }) {
+/** The bundle that is shipped: which, for what, by whom; `bad`: those whose release was taken back. */
+export function Chosen({ bundle, list, bad, onChoose }: { bundle: Bundle; list: Bundle[]; bad: Set<string>; onChoose: (digest: string) => void }) {
   const may = useMay();
   const target = String(bundle.evidence.target ?? "") || "–";
   const rows: [string, React.ReactNode][] = [
@@ -17,7 +17,7 @@ export function Chosen({ bundle, list, onChoose }: { bundle: Bundle; list: Bundl
     [words.facts.engines, [...new Set(bundle.engines)].join(", ")],
     [words.facts.size, <span key="s" className="num">{bytes(bundle.length)}</span>],
     [words.facts.signer, <span key="k" className="num" title={bundle.signed_by}>{short(bundle.signed_by)}</span>],
-    [words.facts.released, <Tag key="r" level={bundle.released ? "good" : "unknown"}>{bundle.released ? words.released : words.unreleased}</Tag>],
+    [words.facts.released, <Tag key="r" level={bad.has(bundle.digest) ? "bad" : bundle.released ? "good" : "unknown"}>{bad.has(bundle.digest) ? words.takenBack : bundle.released ? words.released : words.unreleased}</Tag>],
     [words.facts.made, <When key="m" at={bundle.made} />],
   ];
   const save = async () => {
@@ -34,7 +34,7 @@ export function Chosen({ bundle, list, onChoose }: { bundle: Bundle; list: Bundl
         <label className="block min-w-0 w-full max-w-lg">
           <span className="block text-sm font-medium mb-1">{words.bundle}</span>
           <select value={bundle.digest} onChange={(e) => onChoose(e.target.value)} className="h-8 w-full rounded border border-line bg-paper px-2.5 hover:border-mute">
-            {list.map((one) => <option key={one.digest} value={one.digest}>{one.name} {one.version} · {String(one.evidence.target ?? "")} · {short(one.digest)}</option>)}
+            {list.map((one) => <option key={one.digest} value={one.digest}>{one.name} {one.version} · {String(one.evidence.target ?? "")} · {short(one.digest)}{bad.has(one.digest) && ` · ${words.takenBack}`}</option>)}
           </select>
         </label>
         {may("benchmarks.write") && <ButtonLink href={`/benchmarks?new=1&subject=${bundle.digest}`}>{w.benchmarks.word}</ButtonLink>}

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useMay } from "../../api/account";
 import { type Artifact, build, type Kind, useArtifacts, useBundles, useKinds } from "../../api/artifacts";
 import { send } from "../../api/client";
+import { takenBack, useRollouts } from "../../api/fleet";
 import { useJobs } from "../../api/jobs";
 import { count } from "../../lib/format";
 import { useParam } from "../../lib/url";
@@ -32,7 +33,8 @@ export default function Exports() {
   const [building, setBuilding] = useState<Record<string, number>>({});
   const [failed, setFailed] = useState<Record<string, unknown>>({});
   const [gone, setGone] = useState<Artifact | null>(null);
-  const bundle = bundles.data?.find((one) => one.digest === digest) ?? (digest ? undefined : bundles.data?.[0]);
+  const bad = takenBack(useRollouts().data?.items ?? []);
+  const bundle = bundles.data?.find((one) => one.digest === digest) ?? (digest ? undefined : (bundles.data?.find((one) => !bad.has(one.digest)) ?? bundles.data?.[0]));
   const job = jobs.data?.items.find((one) => bundle && one.result?.bundle === bundle.digest)?.id ?? "";
   const list = artifacts.data?.items ?? [];
   const kind = kinds.data?.items.find((one) => one.kind === chosen);
@@ -68,7 +70,7 @@ export default function Exports() {
         {!error && (bundles.isPending || kinds.isPending) && <Bones rows={8} height={56} />}
         {bundles.data?.length === 0 && <Empty {...words.empty}><ButtonLink kind="primary" href="/accelerator-studio?job=new">{words.emptyAction}</ButtonLink></Empty>}
         {bundles.data && bundles.data.length > 0 && digest && !bundle && <Gone onBack={() => setDigest("")} />}
-        {ready && bundles.data && <Chosen bundle={bundle} list={bundles.data} onChoose={setDigest} />}
+        {ready && bundles.data && <Chosen bundle={bundle} list={bundles.data} bad={bad} onChoose={setDigest} />}
         {ready && !may("bundles.write") && <p className="text-mute">{words.mayNot}</p>}
         {ready && <Kinds kinds={kinds.data.items} bundle={bundle} job={job} list={list} chosen={chosen} building={here(building)} allowed={may("bundles.write")} onChoose={setChosen} onBuild={(one) => void make(one)} />}
         {artifacts.data?.next && <p className="text-mute">{w.newest(count(list.length))}</p>}

@@ -66,7 +66,7 @@ function Body({ it, name }: { it: Told["DeviceWhole"]; name: string }) {
           ))}
         </ul>
       </Part>
-      <Latency name={name} />
+      <Latency name={name} bundle={it.current} />
       <Part title={w.fleet.panel.timeline}>
         {events.error && !events.data && <Trouble error={events.error} again={() => void events.refetch()} />}
         {events.data && !events.data.items.length && <p className="text-mute">{w.fleet.panel.noTimeline}</p>}
@@ -84,9 +84,10 @@ function Body({ it, name }: { it: Told["DeviceWhole"]; name: string }) {
   );
 }
 
-function Latency({ name }: { name: string }) {
+/** Of the bundle that runs there: what others of the same hour took is another matter. */
+function Latency({ name, bundle }: { name: string; bundle: string }) {
   const told = useTelemetry(name);
-  const rows = told.data?.items ?? [];
+  const rows = (told.data?.items ?? []).filter((one) => one.bundle === bundle && one.series.latency_ms).sort((a, b) => a.began.localeCompare(b.began));
   const last = rows.at(-1)?.series.latency_ms;
   if (!last) return null;
   return (

@@ -18,6 +18,7 @@ export function DeviceList({ selected, onSelect }: { selected: string; onSelect:
     initialPageParam: "",
     getNextPageParam: (page) => page.next ?? undefined,
     placeholderData: (before) => before,
+    refetchInterval: 15_000,
   });
   const rows = list.data?.pages.flatMap((page) => page.items) ?? [];
   return (

@@ -28,7 +28,7 @@ export function Figures({ map, error }: { map: FleetMap | undefined; error: Erro
       <Figure name={words.latency} value={last ? value(last.p99) : "–"} unit={last && "ms"} told={last ? (before ? words.against(change(last.p99, before.p99)) : words.latencyTold) : words.noData}>
         <Spark label={words.latencyTold} values={found.map((one) => one.p99)} />
       </Figure>
-      <Figure name={words.requests} value={found.length ? compact(requests) : "–"} told={found.length ? words.requestsTold(`${found.length} h`) : words.noData}>
+      <Figure name={words.requests} value={found.length ? compact(requests) : "–"} told={found.length ? words.requestsTold(new Date(found[0]?.began ?? 0)) : words.noData}>
         <Spark label={words.requests} values={found.map((one) => one.requests)} />
       </Figure>
       <Figure name={words.errors} value={last ? share(last.errors, last.requests) : "–"} unit={last && "%"} told={last ? words.errorsTold : words.noData}>
