@@ -26,7 +26,8 @@ from edgewright.trust.keys import SigningKey
 @dataclass(frozen=True)
 class Request:
     """What was asked for: paths as given, ``reading`` and ``options`` as ``dataset`` and ``optimize`` take them,
-    ``arguments`` to ask again, ``name`` of the bundle, under which a runtime serves it ("": the model file's)."""
+    ``arguments`` to ask again, ``name`` of the bundle, under which a runtime serves it ("": the model file's).
+    ``called``: what the report calls model and data, where their paths say nothing to who reads it."""
 
     model: str
     data: str
@@ -35,6 +36,7 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     name: str = ""
+    called: tuple[str, str] | None = None
 
 
 def compile_into(
@@ -69,7 +71,8 @@ def compile_into(
 
 def write(result: Result, request: Request, out: Path, key: SigningKey | None = None) -> dict[str, Any]:
     """The files of a finished search; the report."""
-    origin = Origin(request.model, request.data, request.target, request.arguments, request.reading)
+    model, data = request.called or (request.model, request.data)
+    origin = Origin(model, data, request.target, request.arguments, request.reading)
     report = document(result, origin)
     report["readiness"] = ready(result)
     write_candidates(result, out)

@@ -13,7 +13,7 @@ def test_a_job_is_done_and_its_bundle_waits_for_its_signature(jobs, until):
     assert done["state"] == "done", done
     assert done["attempts"] == 1 and done["worker"] is None and done["reason"] == ""
     report = jobs.north.get(f"{PATH}/{job['id']}/report")
-    assert report["best"] == done["result"]["best"] and report["model"]["source"] == "input/model.onnx"
+    assert report["best"] == done["result"]["best"] and report["model"]["source"] == "digits.onnx"
     found = jobs.candidates(job)
     assert [one["number"] for one in found] == list(range(1, len(found) + 1))
     assert {one["candidate"]["id"] for one in found} >= {entry["id"] for entry in report["candidates"]}

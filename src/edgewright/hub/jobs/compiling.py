@@ -21,7 +21,7 @@ def compile_model(asked: dict[str, Any], say: Line) -> dict[str, Any]:
     wish, target = asked["wish"], asked["target"]
     request = Request(
         asked["model"], asked["data"], target, asked["reading"], options(wish), tuple(arguments(wish, target)),
-        wish["name"],
+        wish["name"], (asked["called"][0], asked["called"][1]),
     )  # fmt: skip
 
     def progress(now: Progress) -> None:

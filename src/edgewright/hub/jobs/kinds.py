@@ -45,7 +45,7 @@ class Optimization:
         return {
             "kind": row.kind, "model": str(model.relative_to(folder)), "data": str(data.relative_to(folder)),
             "reading": dict(reading), "target": f"{INPUT}/target.toml" if row.profile else row.target,
-            "wish": row.wish, "out": "out",
+            "called": [f"{row.wish['name'] or 'model'}.onnx", data.name], "wish": row.wish, "out": "out",
         }  # fmt: skip
 
     def collect(self, state: State, tenant: str, out: Path) -> dict[str, Any]:
