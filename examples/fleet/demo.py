@@ -108,7 +108,7 @@ def main(bundle: Path) -> int:
         say(f"the second release is {ended['state'].replace('_', ' ')}; serving on all devices: {runs.pop()[:12]}")
     good_end = ended["state"] == "rolled_back" and runs == set()
     if good_end:
-        print(f"\nsee it in the studio, the three devices at work, as owner of the tenant line, password: {PASSWORD}")
+        print(f"\nsee it in the studio, the three devices at work, as owner of the tenant line, password: {PASSWORD!r}")
         print(f"  scripts/demo --open {bundle.parent}")
     return 0 if good_end else 1
 

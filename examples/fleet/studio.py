@@ -29,7 +29,7 @@ def main(folder: Path) -> int:
         with Site(line, data=folder / "hub", options=("--jobs", "1", "--open")) as site:
             for name in DEVICES:
                 site.start(name)
-            print(f"the studio: http://{site.people}/edge-ai, as owner of the tenant line, password: {PASSWORD}")
+            print(f"the studio: http://{site.people}/edge-ai, as owner of the tenant line, password: {PASSWORD!r}")
             print(f"devices at work: {', '.join(DEVICES)}. Ctrl-C ends all", flush=True)
             with cameras(site):
                 while not pause.wait(1.0):

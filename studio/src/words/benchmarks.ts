@@ -97,7 +97,7 @@ export const benchmarks = {
     choose: "Choose from the library",
     search: "Search models and bundles",
     bundles: "Bundles",
-    models: "Models as they were uploaded",
+    models: "Versions of models, in ONNX Runtime",
     nothing: (text: string) => `Nothing is called “${text}”.`,
     olderOf: (name: string) => `of ${name}`,
     older: (n: number) => (n === 1 ? "1 older version" : `${n} older versions`),

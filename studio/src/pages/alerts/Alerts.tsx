@@ -69,7 +69,7 @@ function Line({ alert, here, onChoose }: { alert: Alert; here: boolean; onChoose
       <button type="button" onClick={onChoose} aria-current={here} className={`w-full text-left px-4 py-2 grid gap-x-4 sm:grid-cols-[1fr_auto] hover:bg-line/30 ${here ? "bg-line/50" : ""}`}>
         <span className="min-w-0 break-words">{alert.told}</span>
         <span className="text-mute whitespace-nowrap text-sm pt-0.5">
-          {alert.acknowledged_by ? w.alerts.acknowledged(alert.acknowledged_by) : alert.returns > 0 ? w.alerts.came(alert.returns) : ""} <When at={alert.resolved ?? alert.since} />
+          {alert.acknowledged_by ? w.alerts.acknowledged(alert.acknowledged_by) : alert.returns > 0 ? w.alerts.came(alert.returns) : ""} <When at={alert.resolved ?? (alert.acknowledged_by ? alert.acknowledged : null) ?? alert.since} />
         </span>
       </button>
     </li>
