@@ -23,7 +23,7 @@ def main(folder: Path) -> int:
     line, pause = folder / "line", threading.Event()
     if not (line / PORTS).is_file():
         raise SystemExit(f"{folder} holds nothing that the demo left; make it with: scripts/demo {folder}")
-    for one in (signal.SIGTERM, signal.SIGHUP):
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # also where a shell has them ignored
         signal.signal(one, signal.default_int_handler)
     try:
         with Site(line, data=folder / "hub", options=("--jobs", "1", "--open")) as site:

@@ -1,6 +1,7 @@
 """The demo ends by itself: a report, a bundle that verifies, a release that went out and one that was taken back. What
 it leaves opens in the studio, the devices at work."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -43,12 +44,18 @@ def test_the_demo(tmp_path, request):
     browser.chmod(0o755)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
+    @contextlib.contextmanager
     def demo(*arguments):
-        return subprocess.Popen(
+        with subprocess.Popen(
             [ROOT / "scripts" / "demo", *arguments],
             env={**os.environ, "PATH": path, "TMPDIR": place, "BROWSER": str(browser)}, text=True,
             start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        ) as made:  # fmt: skip
+            try:
+                yield made
+            except BaseException:
+                made.kill()
+                raise
 
     with demo("--open", out) as early:
         assert "make it with" in early.communicate()[1] and early.returncode == 1

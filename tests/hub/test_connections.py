@@ -40,7 +40,7 @@ def listening(**more):
     """New connections to a listener such as people have."""
     at, ready, made = bind(Address("127.0.0.1", 0)), threading.Event(), []
     settings = uvicorn.Config(app, http=connections.Connection, ws="none", lifespan="off", log_config=None, **more)
-    server = serving._Server(settings, ready.set, lambda: None)
+    server = serving._Server(settings, ready.set, lambda: None, threading.Event())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
     thread.start()
     assert ready.wait(30)

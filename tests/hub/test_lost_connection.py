@@ -116,6 +116,7 @@ def test_a_server_that_is_not_there_is_told_as_such(hub, monkeypatch):
     """By each way, and not as a fault of the hub's."""
     hub.north.get("/api/edge/models")
     hub.state.database.engine.dispose()
+    hub.state.database._kept.close()
     monkeypatch.setattr(hub.state.database.engine.dialect, "connect", lambda *_, **__: nowhere())
     for method, path, body in (("GET", "/api/edge/models", None), ("POST", "/api/edge/models", {"name": "x"})):
         answer = hub.north.ask(method, path, 503, **({"json": body} if body else {}))
