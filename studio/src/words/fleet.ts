@@ -55,7 +55,7 @@ export const fleet = {
   releaseCommand: "edgewright release BUNDLE --group GROUP --waves 1,10,50,100",
   wave: (n: number) => `Wave ${n}`,
   waves: "Waves",
-  ends: (at: string) => `to ${at}`,
+  ends: (at: string) => `to ${/^\d+d$/.test(at) ? (at === "1d" ? "1 device" : `${at.slice(0, -1)} devices`) : at}`,
   phases: { offer: "offering", activate: "switching", soak: "soaking", gate: "at the gate" },
   rolloutStates: {
     draft: "draft", approval: "waits for approval", awaiting_signature: "waits for its signature", staging: "staging",

@@ -6,6 +6,8 @@ export type Stretch = { block: number; count: number; x: number; y: number; rows
 export type Site = { name: string; x: number; y: number; devices: number };
 export type Layout = { pitch: number; width: number; height: number; stretches: Stretch[]; sites: Site[] };
 
+const FEW = 24;
+const WIDE = 36; // where few devices would be lost on the page
 const PITCHES = [18, 16, 14, 12, 11, 10, 9, 8, 7, 6];
 const LABEL = 18;
 const GAP = 16;
@@ -13,7 +15,8 @@ const GAP = 16;
 /** The widest cells with which the whole fleet is at most `high` pixels high; the smallest there are if none is. */
 export function place(blocks: Block[], width: number, high: number): Layout {
   let made = placed(blocks, width, 6);
-  for (const pitch of PITCHES) {
+  const few = blocks.reduce((sum, one) => sum + one.devices.length, 0) <= FEW;
+  for (const pitch of few ? [WIDE, ...PITCHES] : PITCHES) {
     made = placed(blocks, width, pitch);
     if (made.height <= high) break;
   }
