@@ -193,7 +193,7 @@ def test_what_cannot_run_is_told_before_it_is_sent(visit, made):
 
 def test_by_keyboard_alone_it_is_asked_for_stopped_and_removed(visit, made):
     page = visit().open("/benchmarks")
-    page.locator("main").get_by_role("link", name="New benchmark").focus()
+    page.locator("main").get_by_role("link", name="New benchmark").first.focus()
     page.keyboard.press("Enter")
     page.get_by_role("searchbox", name="Search models and bundles").focus()
     page.keyboard.type("7.0")
