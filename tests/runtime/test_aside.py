@@ -122,8 +122,7 @@ def started(tmp_path):
         )
         running.append((server, serving(server)))
         for name in ("double", "echo"):
-            server.repository.find(name).times.add(1, 1e-6)
-            while server.repository.find(name).times.usual_s > 1e-5:
+            for _ in range(64):  # as many as are kept: a few runs that a busy machine made long do not count
                 server.repository.find(name).times.add(1, 1e-6)
         return server
 
