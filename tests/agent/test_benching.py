@@ -27,8 +27,11 @@ def test_what_lies_here_is_measured_and_what_does_not_is_told(state, made, key):
     second, absent, first = found.subjects
     for one in (first, second):
         assert not one.why and one.rounds > 0 and one.metrics["latency_ms"].kind == "measured"
-        low, high = one.metrics["latency_ms"].low, one.metrics["latency_ms"].high
-        assert low <= one.metrics["latency_ms"].value <= high
+        figure = one.metrics["latency_ms"]
+        if figure.low is None:  # a busy machine comes to too few rounds for an interval
+            assert figure.high is None and figure.value > 0
+        else:
+            assert figure.low <= figure.value <= figure.high
         assert list(one.distribution_ms) == sorted(one.distribution_ms)
     assert second.ratio == (1.0, 1.0, 1.0) and len(first.ratio) == 3, "the first of them is the baseline"
     assert "does not have it" in absent.why and not absent.metrics

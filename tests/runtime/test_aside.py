@@ -102,6 +102,12 @@ def test_it_ends_with_what_is_not_done(aside):
 # The server.
 
 
+def usually_quick(model):
+    """As many runs as are kept: what a busy machine made long does not count."""
+    for _ in range(64):
+        model.times.add(1, 1e-6)
+
+
 @pytest.fixture
 def started(tmp_path):
     """Starts servers of a model that doubles and of one that repeats words; stops them."""
@@ -122,8 +128,7 @@ def started(tmp_path):
         )
         running.append((server, serving(server)))
         for name in ("double", "echo"):
-            for _ in range(64):  # as many as are kept: a few runs that a busy machine made long do not count
-                server.repository.find(name).times.add(1, 1e-6)
+            usually_quick(server.repository.find(name))
         return server
 
     yield start
@@ -184,6 +189,7 @@ def test_a_quick_model_runs_on_the_loop_and_not_with_much_to_do(started, ran, bi
         x = np.arange(count, dtype=np.float32)
         while server.repository.find("double").running:
             pass
+        usually_quick(server.repository.find("double"))
         body, headers = asked(x if binary else x.tolist(), binary=binary, **BINARY)
         status, raw, told = ask(server, "double", body, **headers)
         assert status == 200 and raw[int(told["Inference-Header-Content-Length"]) :] == (2 * x).tobytes()

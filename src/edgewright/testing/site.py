@@ -95,7 +95,7 @@ class Site(Closing):
         return self.run("hub", "--data", str(self.data), *new).split()[-1]
 
     def _log_in(self, password: str) -> None:
-        self.profile, _ = log_in(Profile(f"http://{self.people}"), "owner", password, lambda: PASSWORD, "line")
+        self.profile, _ = log_in(Profile(f"http://{self.people}"), "owner", password, lambda: PASSWORD, "line", days=1)
         self.settings |= {"EDGEWRIGHT_HUB": self.profile.url, "EDGEWRIGHT_TOKEN": self.profile.token}
 
     def run(self, *arguments: str) -> str:
