@@ -79,3 +79,15 @@ def test_a_panel_that_a_link_opened_gives_the_focus_to_the_page(visit):
     expect(panel).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("main#page")).to_be_focused()
+
+
+def test_escape_closes_an_upload_that_has_not_begun_and_a_file_not_chosen_does_not(visit, tmp_path):
+    page = visit().open("/models?upload=model")
+    window, file = page.get_by_role("dialog"), page.locator("dialog input[type=file]")
+    file.dispatch_event("cancel", {"bubbles": True})  # what Chromium sends when its window is left without a file
+    expect(window).to_be_visible()
+    (tmp_path / "chosen.onnx").write_bytes(b"x")
+    file.set_input_files(tmp_path / "chosen.onnx")
+    window.get_by_text("chosen.onnx").wait_for()
+    page.keyboard.press("Escape")
+    expect(window).to_have_count(0)

@@ -174,3 +174,27 @@ def test_the_empty_hub_teaches(visit):
     page.get_by_role("link", name="Make a token").click()
     page.get_by_role("button", name="Make a token").wait_for()
     assert page.url.endswith("/fleet?enrol=1")
+
+
+HIDE = """(hidden) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+def test_a_tab_that_nobody_sees_holds_no_connection(visit):
+    """Without TLS a browser has six for all tabs of a hub: the seventh would wait for ever."""
+
+    def streams(request):
+        return "/api/edge/events" in request.url
+
+    visitor = visit()
+    with visitor.context.expect_event("request", streams):
+        page = visitor.open("/models")
+    with page.expect_event("requestfailed", streams):
+        page.evaluate(HIDE, True)
+    with page.expect_request(streams):
+        page.evaluate(HIDE, False)
+    with page.expect_event("requestfailed", streams):
+        page.evaluate(HIDE, True)
+    page.evaluate(HIDE, False)

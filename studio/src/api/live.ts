@@ -35,7 +35,8 @@ export function heard(yes: boolean): void {
   } else if (state.link !== "away") set({ link: "away" });
 }
 
-/** Events of the hub from now on, one stream for all pages: each says which lists to ask for anew. */
+/** Events of the hub from now on, one stream for all pages: each says which lists to ask for anew. A page that nobody
+ * sees lets go of it: without TLS a browser has six connections for all its tabs, and a stream holds one. */
 export function follow(client: QueryClient): () => void {
   let timer = 0;
   const open = () => {
@@ -56,11 +57,20 @@ export function follow(client: QueryClient): () => void {
       timer = window.setTimeout(open, AGAIN_MS);
     };
   };
-  open();
-  return () => {
+  const close = () => {
     window.clearTimeout(timer);
     source?.close();
     source = null;
+  };
+  const seen = () => {
+    close();
+    if (!document.hidden) open(); // from the last event on; lists are asked for anew by whom they are shown
+  };
+  if (!document.hidden) open();
+  document.addEventListener("visibilitychange", seen);
+  return () => {
+    document.removeEventListener("visibilitychange", seen);
+    close();
   };
 }
 

@@ -24,7 +24,11 @@ export function Dialog({ title, onClose, children, wide = false, keeps = false }
   return (
     <dialog
       ref={ref} aria-label={title}
-      onCancel={(event) => { event.preventDefault(); if (!keeps) onClose(); }}
+      onCancel={(event) => {
+        if (event.target !== event.currentTarget) return; // a file was not chosen after all: that bubbles
+        event.preventDefault();
+        if (!keeps) onClose();
+      }}
       onClose={() => { if (keeps) ref.current?.showModal(); }}
       onInput={() => { typed.current = true; }}
       onMouseDown={(event) => { if (!keeps && !typed.current) besideCloses(event, onClose); }}

@@ -89,7 +89,7 @@ export function UploadDialog({ kind, of = "", onClose }: { kind: "model" | "data
   const done = sent ? bytes(sent.sent) : "0 B";
   const title = kind === "dataset" ? words.titleData : of ? words.titleVersion(models.data?.items.find((one) => one.id === of)?.name ?? of) : words.title;
   return (
-    <Dialog title={title} onClose={() => onClose()} keeps={file !== null}>
+    <Dialog title={title} onClose={() => onClose()} keeps={busy || state === "paused"}>
       <form className="space-y-4" onSubmit={(event) => { event.preventDefault(); void start(); }}>
         <label
           onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); take(event.dataTransfer.files[0]); }}
