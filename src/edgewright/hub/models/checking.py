@@ -162,7 +162,7 @@ class Checker(Closing):
         row = work.row
         inner = folder / "child"
         inner.mkdir()
-        path = inner / f"upload{PurePosixPath(row.filename).suffix.lower()}"
+        path = inner / _placed(row.filename)
         file, wanted = self._joined(row, path)
         if wanted and wanted != file:
             raise InputError(f"its SHA-256 is {file}, not {wanted} as was announced; upload it again")
@@ -253,7 +253,9 @@ class Checker(Closing):
             emit(session, "model.state", name, {"state": "ready"}, self._state.clock())
 
     def _refuse(self, work: _Work, reason: str) -> None:
-        self._set(work, state="refused", reason="".join(c for c in reason if c.isprintable())[:500])
+        placed, given = _placed(work.row.filename), PurePosixPath(work.row.filename).name[:80]
+        told = reason.replace(placed, given) if "." in placed else reason
+        self._set(work, state="refused", reason="".join(c for c in told if c.isprintable())[:500])
         tenant, name = work.key
         with self._state.database.write(tenant) as session:
             session.execute(delete(Part).where(Part.upload == work.row.upload))
@@ -285,6 +287,11 @@ def resume(state: State, now: datetime) -> None:
             drop_upload(session, upload)
     if waits:
         checker(state).start()
+
+
+def _placed(filename: str) -> str:
+    """What the file is called while it is read: of its own name only what readers go by."""
+    return f"upload{PurePosixPath(filename).suffix.lower()}"
 
 
 def _sha256(path: Path) -> str:
