@@ -64,7 +64,7 @@ export function follow(client: QueryClient): () => void {
   };
   const seen = () => {
     close();
-    if (!document.hidden) open(); // from the last event on; lists are asked for anew by whom they are shown
+    if (!document.hidden) open(); // from the last event on; the lists that are shown are asked for anew then, too
   };
   if (!document.hidden) open();
   document.addEventListener("visibilitychange", seen);
